@@ -1,0 +1,537 @@
+//! Exactly one round's terms. Holders countersign them, clients check the countersignatures, and
+//! every message of the round carries their hash, `round_ctx`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::{Digest, Domain, hash};
+use crate::limits::{
+    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX,
+    QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
+};
+use crate::party::PartyId;
+use crate::wire;
+
+/// Ring and modulus of the pad (design note, section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// N = 2048, one 50-bit prime: small models; a correction of 12.8 kB.
+    A,
+    /// N = 4096, two 50-bit primes: everything else; a correction of 51.2 kB.
+    B,
+}
+
+impl Profile {
+    /// N: coefficients of the ring, and of the client's key.
+    #[must_use]
+    pub const fn ring_dimension(self) -> usize {
+        match self {
+            Self::A => 2048,
+            Self::B => 4096,
+        }
+    }
+
+    /// Primes of the modulus.
+    #[must_use]
+    pub const fn limbs(self) -> usize {
+        match self {
+            Self::A => 1,
+            Self::B => 2,
+        }
+    }
+
+    /// Largest P: bits of a pad coefficient that may travel.
+    #[must_use]
+    pub const fn pad_bits_max(self) -> u32 {
+        match self {
+            Self::A => 46,
+            Self::B => 96,
+        }
+    }
+
+    /// log2 q, rounded up.
+    #[must_use]
+    pub const fn modulus_bits(self) -> u32 {
+        50 * self.limbs() as u32
+    }
+
+    /// Bytes of one vector over Z_q (a correction, a component sum): 50 bits per limb and entry.
+    #[must_use]
+    pub const fn key_vector_bytes(self) -> usize {
+        self.ring_dimension() * self.limbs() * 50 / 8
+    }
+}
+
+/// How the client's key reaches the committee. In the format so that another can be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyLayer {
+    /// Replicated sharing in which every component is a seed sealed to its holders.
+    ReplicatedSeeds,
+}
+
+/// m holders of which f may be corrupt or missing, and Q = floor((m + f) / 2) + 1 votes certify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommitteeShape {
+    /// m = 4, f = 1, Q = 3.
+    Four,
+    /// m = 7, f = 2, Q = 5.
+    Seven,
+}
+
+impl CommitteeShape {
+    /// The shape with this many members.
+    #[must_use]
+    pub const fn of_members(members: usize) -> Option<Self> {
+        match members {
+            4 => Some(Self::Four),
+            7 => Some(Self::Seven),
+            _ => None,
+        }
+    }
+
+    /// m.
+    #[must_use]
+    pub const fn members(self) -> usize {
+        match self {
+            Self::Four => 4,
+            Self::Seven => 7,
+        }
+    }
+
+    /// f.
+    #[must_use]
+    pub const fn faults(self) -> usize {
+        match self {
+            Self::Four => 1,
+            Self::Seven => 2,
+        }
+    }
+
+    /// Q.
+    #[must_use]
+    pub const fn quorum(self) -> usize {
+        usize::midpoint(self.members(), self.faults()) + 1
+    }
+
+    /// The components T of a shared key in canonical order: ascending bit masks of the f holders
+    /// that do *not* know the component (bit h set: holder h lacks it).
+    #[must_use]
+    pub fn components(self) -> Vec<Component> {
+        (0u16..1 << self.members())
+            .filter(|mask| mask.count_ones() as usize == self.faults())
+            .map(Component)
+            .collect()
+    }
+
+    /// The components that holder `holder` knows, in canonical order.
+    #[must_use]
+    pub fn components_of(self, holder: HolderIndex) -> Vec<Component> {
+        self.components().into_iter().filter(|component| component.known_to(holder)).collect()
+    }
+}
+
+/// A holder's place in the committee, from 0.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct HolderIndex(pub u8);
+
+/// One component of a shared key, named by the holders that lack it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Component(pub u16);
+
+impl Component {
+    /// Whether `holder` knows this component.
+    #[must_use]
+    pub const fn known_to(self, holder: HolderIndex) -> bool {
+        self.0 >> holder.0 & 1 == 0
+    }
+}
+
+/// A holder's public keys for sealed boxes: ML-KEM-768 (FIPS 203) and X25519 (RFC 7748).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealingKey {
+    /// ML-KEM-768 encapsulation key, 1184 bytes.
+    pub ml_kem: Vec<u8>,
+    /// X25519 public key.
+    pub x25519: [u8; 32],
+}
+
+/// One seat of the committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// Who signs.
+    pub holder: PartyId,
+    /// Where clients seal to.
+    pub sealing_key: SealingKey,
+}
+
+/// How owners count in the average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Weighting {
+    /// Every owner alike.
+    Uniform,
+    /// By number of examples up to this cap; weights travel inside the encryption.
+    CappedExamples(u32),
+}
+
+/// How an update becomes integers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiser {
+    /// w: bits of a coordinate.
+    pub bits: u8,
+    /// Bound of a coordinate's absolute value; one step is `range / (2^(w-1) - 1)`.
+    pub range: f32,
+    /// Bound of the update's L2 norm; a longer update is scaled down.
+    pub clip_norm: f32,
+    /// How owners count.
+    pub weighting: Weighting,
+}
+
+impl Quantiser {
+    /// The offset that makes coordinates non-negative: 2^(w-1).
+    #[must_use]
+    pub const fn offset(&self) -> u32 {
+        1 << (self.bits - 1)
+    }
+
+    /// Largest absolute quantised value: 2^(w-1) - 1.
+    #[must_use]
+    pub const fn magnitude_max(&self) -> u32 {
+        self.offset() - 1
+    }
+
+    /// The real value of one unit.
+    #[must_use]
+    pub fn step(&self) -> f64 {
+        f64::from(self.range) / f64::from(self.magnitude_max())
+    }
+}
+
+/// How coordinates lie in a coefficient of P = k L + R bits: k lanes of L bits above R noise bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packing {
+    /// k.
+    pub lanes: u32,
+    /// L.
+    pub lane_bits: u32,
+    /// R.
+    pub noise_bits: u32,
+}
+
+impl Packing {
+    /// P.
+    #[must_use]
+    pub const fn pad_bits(&self) -> u32 {
+        self.lanes * self.lane_bits + self.noise_bits
+    }
+
+    /// The densest packing that can never overflow nor be wrong (design note, section 3,
+    /// "zero failure"): `L = ceil(log2(n_max (2^w - 1) + 1))`, and R the least with
+    /// `2^R >= n + 2 + 2 n 64 2^(P - log2 q) + 2`.
+    ///
+    /// `None` when not even one lane fits.
+    #[must_use]
+    pub fn derive(profile: Profile, bits: u8, contributions_max: u32) -> Option<Self> {
+        let n = u64::from(contributions_max);
+        let lane_bits = ceil_log2(n * ((1 << bits) - 1) + 1);
+        (1..=profile.pad_bits_max() / lane_bits).rev().find_map(|lanes| {
+            let noise_bits = (1..=40).find(|&noise_bits| {
+                let pad_bits = lanes * lane_bits + noise_bits;
+                // All terms times 2^(log2 q - P), so that everything stays an integer.
+                let Some(shift) = profile.modulus_bits().checked_sub(pad_bits) else {
+                    return false;
+                };
+                let rounding = u128::from(n + 4) << shift;
+                let noise = u128::from(2 * n * 64);
+                1u128 << (noise_bits + shift) >= rounding + noise
+            })?;
+            let packing = Self { lanes, lane_bits, noise_bits };
+            (packing.pad_bits() <= profile.pad_bits_max()).then_some(packing)
+        })
+    }
+}
+
+/// ceil(log2(x)) for x >= 1.
+const fn ceil_log2(x: u64) -> u32 {
+    u64::BITS - (x - 1).leading_zeros()
+}
+
+/// Whether contributions are audited. Only `Off` exists yet: updates are range-limited by their
+/// lanes, nothing else is checked, and no credit is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audit {
+    /// Range-limited only, no credit.
+    Off,
+}
+
+/// A round's terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundConfig {
+    /// Digest of the roster that everybody has pinned.
+    pub federation: Digest,
+    /// The run: random, chosen once when a plan is launched.
+    pub run: Digest,
+    /// From 1.
+    pub round: u32,
+    /// Digest of the plan's bytes.
+    pub plan: Digest,
+    /// Digest of the manifest of the model's parameters.
+    pub manifest: Digest,
+    /// Digest of the parameters that owners start from.
+    pub model: Digest,
+    /// d: parameters in the vector.
+    pub dimension: u64,
+    /// Ring and modulus.
+    pub profile: Profile,
+    /// How keys are shared.
+    pub key_layer: KeyLayer,
+    /// How an update becomes integers.
+    pub quantiser: Quantiser,
+    /// Must equal [`Packing::derive`] for the other fields.
+    pub packing: Packing,
+    /// Fewest contributions that may be opened.
+    pub contributions_min: u32,
+    /// Most contributions that may be summed.
+    pub contributions_max: u32,
+    /// m, f and Q.
+    pub shape: CommitteeShape,
+    /// The committee, in order.
+    pub committee: Vec<Seat>,
+    /// Digest of the ordered list of admitted clients ([`cohort_digest`]).
+    pub cohort: Digest,
+    /// H(kappa_T) of the beacon keys, one per component, when the audit is on; empty when off.
+    pub beacon_commitments: Vec<Digest>,
+    /// Audit terms.
+    pub audit: Audit,
+    /// Length of Collect in milliseconds, for clients to plan by.
+    pub collect_ms: u64,
+}
+
+/// A configuration that nobody should sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadConfig {
+    /// n_min or n_max out of bounds.
+    #[error("contributions {min}..={max}: need {CONTRIBUTIONS_FLOOR} <= minimum <= maximum <= {CONTRIBUTIONS_MAX}")]
+    Contributions {
+        /// Minimum asked.
+        min: u32,
+        /// Maximum asked.
+        max: u32,
+    },
+    /// Width, range or clip make no quantiser.
+    #[error("quantiser: {0}")]
+    Quantiser(&'static str),
+    /// The dimension is zero or beyond the limit.
+    #[error("dimension {0}: need 1..={PARAMETERS_MAX}")]
+    Dimension(u64),
+    /// Not the packing that the other fields imply.
+    #[error("packing {got:?}, expected {expected:?}")]
+    Packing {
+        /// As configured.
+        got: Packing,
+        /// As derived.
+        expected: Option<Packing>,
+    },
+    /// Seats do not fit the shape, or a party sits twice, or a key has the wrong length.
+    #[error("committee: {0}")]
+    Committee(&'static str),
+    /// Beacon commitments without an audit.
+    #[error("beacon commitments: {0}")]
+    Beacons(&'static str),
+    /// Rounds count from 1.
+    #[error("round number 0: rounds count from 1")]
+    Round,
+}
+
+impl RoundConfig {
+    /// `round_ctx`.
+    #[must_use]
+    pub fn context(&self) -> Digest {
+        hash(Domain::RoundConfig, &[&wire::encode(self)])
+    }
+
+    /// Everything that can be checked without knowing who is asked.
+    ///
+    /// # Errors
+    /// [`BadConfig`] by the first field that is wrong.
+    pub fn validate(&self) -> Result<(), BadConfig> {
+        let (min, max) = (self.contributions_min, self.contributions_max);
+        if min < CONTRIBUTIONS_FLOOR || min > max || max > CONTRIBUTIONS_MAX {
+            return Err(BadConfig::Contributions { min, max });
+        }
+        if self.round == 0 {
+            return Err(BadConfig::Round);
+        }
+        if self.dimension == 0 || self.dimension > PARAMETERS_MAX {
+            return Err(BadConfig::Dimension(self.dimension));
+        }
+        self.validate_quantiser()?;
+        let expected = Packing::derive(self.profile, self.quantiser.bits, max);
+        if expected != Some(self.packing) {
+            return Err(BadConfig::Packing { got: self.packing, expected });
+        }
+        if !self.beacon_commitments.is_empty() {
+            return Err(BadConfig::Beacons("the audit is off, there must be none"));
+        }
+        self.validate_committee()
+    }
+
+    fn validate_quantiser(&self) -> Result<(), BadConfig> {
+        let quantiser = &self.quantiser;
+        let positive = |x: f32| x.is_finite() && x > 0.0;
+        if !(QUANTISED_BITS_MIN..=QUANTISED_BITS_MAX).contains(&quantiser.bits) {
+            return Err(BadConfig::Quantiser("bits must be 2..=16"));
+        }
+        if !positive(quantiser.range) || !positive(quantiser.clip_norm) {
+            return Err(BadConfig::Quantiser("range and clip_norm must be positive numbers"));
+        }
+        match quantiser.weighting {
+            Weighting::CappedExamples(cap) if cap == 0 || cap > WEIGHT_MAX => {
+                Err(BadConfig::Quantiser("the example cap must be 1..=65535"))
+            }
+            Weighting::CappedExamples(cap)
+                if u64::from(cap) >= 1 << (WEIGHT_DIGITS * usize::from(quantiser.bits)).min(32) =>
+            {
+                Err(BadConfig::Quantiser("the example cap does not fit the weight digits"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_committee(&self) -> Result<(), BadConfig> {
+        if self.committee.len() != self.shape.members() {
+            return Err(BadConfig::Committee("as many seats as the shape says"));
+        }
+        let mut holders: Vec<_> = self.committee.iter().map(|seat| seat.holder).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        if holders.len() != self.committee.len() {
+            return Err(BadConfig::Committee("a holder sits twice"));
+        }
+        if self.committee.iter().any(|seat| seat.sealing_key.ml_kem.len() != 1184) {
+            return Err(BadConfig::Committee("an ML-KEM-768 key has 1184 bytes"));
+        }
+        Ok(())
+    }
+
+    /// The seat of `holder`, if it has one.
+    #[must_use]
+    pub fn seat_of(&self, holder: &PartyId) -> Option<HolderIndex> {
+        let index = self.committee.iter().position(|seat| seat.holder == *holder)?;
+        u8::try_from(index).ok().map(HolderIndex)
+    }
+
+    /// Coordinates that travel: the parameters, then [`SENTINELS`], then [`WEIGHT_DIGITS`].
+    #[must_use]
+    pub const fn coordinates(&self) -> u64 {
+        self.dimension + SENTINELS as u64 + WEIGHT_DIGITS as u64
+    }
+
+    /// Coordinates of a whole chunk: N k.
+    #[must_use]
+    pub const fn chunk_coordinates(&self) -> u64 {
+        self.profile.ring_dimension() as u64 * self.packing.lanes as u64
+    }
+
+    /// Chunks of a contribution.
+    #[must_use]
+    pub const fn chunks(&self) -> u32 {
+        self.coordinates().div_ceil(self.chunk_coordinates()) as u32
+    }
+
+    /// Coefficients that travel of chunk `index`: N, but the last chunk is cut after the last
+    /// coefficient in use (rounded up to 8, so that it ends on a byte).
+    #[must_use]
+    pub const fn chunk_coefficients(&self, index: u32) -> usize {
+        let rest = self.coordinates() - index as u64 * self.chunk_coordinates();
+        let used = rest.div_ceil(self.packing.lanes as u64).next_multiple_of(8);
+        if used < self.profile.ring_dimension() as u64 {
+            used as usize
+        } else {
+            self.profile.ring_dimension()
+        }
+    }
+
+    /// Bytes of chunk `index`.
+    #[must_use]
+    pub const fn chunk_bytes(&self, index: u32) -> usize {
+        self.chunk_coefficients(index) * self.packing.pad_bits() as usize / 8
+    }
+
+    /// Bytes of all chunks of one contribution.
+    #[must_use]
+    pub const fn payload_bytes(&self) -> u64 {
+        let last = self.chunks() - 1;
+        last as u64 * self.chunk_bytes(0) as u64 + self.chunk_bytes(last) as u64
+    }
+
+    /// Where coordinate `i` lies: chunk `i / (N k)`, and within it lane `i mod k` of coefficient
+    /// `(i mod N k) / k`. (N k is a multiple of k, so the lane is `i mod k` over the whole vector.)
+    #[must_use]
+    pub const fn place(&self, i: u64) -> Place {
+        let lanes = self.packing.lanes as u64;
+        Place {
+            chunk: (i / self.chunk_coordinates()) as u32,
+            coefficient: (i % self.chunk_coordinates() / lanes) as usize,
+            lane: (i % lanes) as u32,
+        }
+    }
+}
+
+/// Where a coordinate lies in a contribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Chunk, from 0.
+    pub chunk: u32,
+    /// Coefficient within the chunk, from 0.
+    pub coefficient: usize,
+    /// Lane within the coefficient, from 0 (the lowest).
+    pub lane: u32,
+}
+
+/// Digest of the admitted clients, which must be in ascending order.
+#[must_use]
+pub fn cohort_digest(clients: &[PartyId]) -> Digest {
+    let parts: Vec<&[u8]> = clients.iter().map(|client| client.0.as_slice()).collect();
+    hash(Domain::Cohort, &parts)
+}
+
+/// H(U): digest of the ordered header digests of a set, in the round `context`.
+#[must_use]
+pub fn set_digest(context: &Digest, headers: &[Digest]) -> Digest {
+    let mut parts: Vec<&[u8]> = vec![&context.0];
+    parts.extend(headers.iter().map(|header| header.0.as_slice()));
+    hash(Domain::Set, &parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packing(profile: Profile, bits: u8, n: u32) -> (u32, u32, u32) {
+        let p = Packing::derive(profile, bits, n).expect("a packing exists");
+        (p.lanes, p.lane_bits, p.noise_bits)
+    }
+
+    #[test]
+    fn packing_is_the_design_notes_table() {
+        assert_eq!(packing(Profile::B, 8, 10), (7, 12, 4));
+        assert_eq!(packing(Profile::B, 8, 100), (5, 15, 7));
+        assert_eq!(packing(Profile::B, 8, 1000), (4, 18, 10));
+        assert_eq!(packing(Profile::B, 8, 10_000), (3, 22, 14));
+        assert_eq!(packing(Profile::B, 12, 10), (5, 16, 4));
+        assert_eq!(packing(Profile::B, 12, 100), (4, 19, 7));
+        assert_eq!(packing(Profile::B, 16, 100), (3, 23, 7));
+        assert_eq!(packing(Profile::B, 16, 1000), (3, 26, 11));
+    }
+
+    #[test]
+    fn quorum_is_more_than_half_of_members_and_faults() {
+        assert_eq!(CommitteeShape::Four.quorum(), 3);
+        assert_eq!(CommitteeShape::Seven.quorum(), 5);
+        assert_eq!(CommitteeShape::Four.components().len(), 4);
+        assert_eq!(CommitteeShape::Seven.components().len(), 21);
+        assert_eq!(CommitteeShape::Four.components_of(HolderIndex(2)).len(), 3);
+        assert_eq!(CommitteeShape::Seven.components_of(HolderIndex(0)).len(), 15);
+    }
+}

@@ -1,0 +1,35 @@
+//! *What is true* in Covey: the pure core of a federation in which nobody has to be trusted
+//! with the data. No clock, socket, file, thread or ambient randomness in here (feature `net`
+//! aside, which is the shared QUIC transport).
+//!
+//! Read in this order; bytes flow one way: bytes -> parsed message -> machine -> effects -> bytes.
+//!
+//! - [`limits`]: every size, count and rate, with its reason
+//! - [`hash`], [`signing`], [`wire`]: digests with domains, signatures with context, strict encoding
+//! - [`party`], [`roster`]: who there is; the pinned list of a federation's members
+//! - [`plan`]: what a researcher asks for, as data
+//! - [`config`]: exactly one round's terms, countersigned by the key holders
+//! - [`sum`]: the secure sum itself
+//! - [`message`], [`record`]: what travels, and what a machine remembers
+//! - [`round`], [`participant`], [`holder`]: the three machines of a round
+//! - [`publication`]: what is published of a round, and the check anybody can run
+//! - `net` (feature): QUIC connections, framing, identity
+
+pub mod config;
+pub mod hash;
+pub mod holder;
+pub mod limits;
+pub mod message;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod participant;
+pub mod party;
+pub mod plan;
+pub mod publication;
+pub mod record;
+pub mod roster;
+pub mod round;
+pub mod signing;
+pub mod sum;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,151 @@
+//! Ed25519 signatures (RFC 8032), always over `"covey/v1/<kind>"`, the round's context and the
+//! body's hash, so that a signature means one thing in one round only.
+
+use std::fmt;
+
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::hash::{Digest, Domain, hash};
+use crate::party::PartyId;
+
+/// What a signature says. The closed list keeps signatures of one kind from passing for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// "I accept these terms" (holder, once per round).
+    Config,
+    /// "This is my contribution" (client).
+    Header,
+    /// "Your contribution is stored" (coordinator).
+    Receipt,
+    /// "This box is bad" (holder).
+    Complaint,
+    /// "I vote for this set" (holder, once per round).
+    Vote,
+    /// "These are my component sums" (holder).
+    Release,
+    /// "These are my sealing keys" (holder, at enrolment).
+    SealingKeys,
+    /// "This is the round's result" (coordinator).
+    Publication,
+}
+
+impl Statement {
+    const fn text(self) -> &'static [u8] {
+        match self {
+            Self::Config => b"covey/v1/config",
+            Self::Header => b"covey/v1/header",
+            Self::Receipt => b"covey/v1/receipt",
+            Self::Complaint => b"covey/v1/complaint",
+            Self::Vote => b"covey/v1/vote",
+            Self::Release => b"covey/v1/release",
+            Self::SealingKeys => b"covey/v1/sealing-keys",
+            Self::Publication => b"covey/v1/publication",
+        }
+    }
+}
+
+/// An Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature([u8; 32], [u8; 32]);
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({})", Digest(self.0).short())
+    }
+}
+
+impl Signature {
+    /// From the 64 bytes of RFC 8032.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 64]) -> Self {
+        let (mut r, mut s) = ([0; 32], [0; 32]);
+        r.copy_from_slice(&bytes[..32]);
+        s.copy_from_slice(&bytes[32..]);
+        Self(r, s)
+    }
+}
+
+/// A party's signing key. Zeroised when dropped; no `Debug`, no `Clone`.
+pub struct Identity(SigningKey);
+
+impl Identity {
+    /// From 32 secret bytes (the Ed25519 seed).
+    #[must_use]
+    pub fn from_seed(seed: &Zeroizing<[u8; 32]>) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The public name of this key.
+    #[must_use]
+    pub fn id(&self) -> PartyId {
+        PartyId(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs `body` as `statement` in the round `context`.
+    #[must_use]
+    pub fn sign(&self, statement: Statement, context: &Digest, body: &[u8]) -> Signature {
+        Signature::from_bytes(self.0.sign(&signed_bytes(statement, context, body)).to_bytes())
+    }
+
+    /// 32 bytes known only to this party, bound to `context`: hedges fresh randomness against a
+    /// weak operating-system generator.
+    #[must_use]
+    pub fn hedge(&self, domain: Domain, context: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let seed = Zeroizing::new(self.0.to_bytes());
+        let mut parts: Vec<&[u8]> = vec![seed.as_slice()];
+        parts.extend_from_slice(context);
+        Zeroizing::new(hash(domain, &parts).0)
+    }
+}
+
+/// A signature did not verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature is not by {signer} or not over this content")]
+pub struct BadSignature {
+    /// Who should have signed.
+    pub signer: PartyId,
+}
+
+impl PartyId {
+    /// Checks a signature by this party.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when the key is no curve point, is of small order, or did not sign this.
+    pub fn verify(
+        &self,
+        statement: Statement,
+        context: &Digest,
+        body: &[u8],
+        signature: &Signature,
+    ) -> Result<(), BadSignature> {
+        let bad = BadSignature { signer: *self };
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| bad)?;
+        let signature = ed25519_dalek::Signature::from_components(signature.0, signature.1);
+        key.verify_strict(&signed_bytes(statement, context, body), &signature).map_err(|_| bad)
+    }
+}
+
+fn signed_bytes(statement: Statement, context: &Digest, body: &[u8]) -> Vec<u8> {
+    let body = hash(Domain::Body, &[body]);
+    [statement.text(), &[0], &context.0, &body.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signature_holds_for_one_statement_round_and_body_only() {
+        let identity = Identity::from_seed(&Zeroizing::new([7; 32]));
+        let round = hash(Domain::RoundConfig, &[b"1"]);
+        let signature = identity.sign(Statement::Vote, &round, b"set");
+        let id = identity.id();
+        assert!(id.verify(Statement::Vote, &round, b"set", &signature).is_ok());
+        assert!(id.verify(Statement::Release, &round, b"set", &signature).is_err());
+        assert!(id.verify(Statement::Vote, &Digest::ZERO, b"set", &signature).is_err());
+        assert!(id.verify(Statement::Vote, &round, b"sex", &signature).is_err());
+        assert!(PartyId([1; 32]).verify(Statement::Vote, &round, b"set", &signature).is_err());
+    }
+}

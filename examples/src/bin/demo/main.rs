@@ -1,1 +1,229 @@
-fn main() {}
+//! A whole federation on one machine: `cargo run --release --bin demo`.
+//!
+//! The demo starts itself again in every role (`role coordinator ...`), which runs the very same
+//! code as the shipped programs. Owners run in a wrapper of the client library that also notes
+//! their updates in the clear, as the reference to compare with.
+
+mod args;
+mod federation;
+mod observed;
+mod plan;
+mod process;
+mod reference;
+mod report;
+mod screen;
+mod source;
+mod story;
+mod tap;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser as _;
+use covey_model::split::{dirichlet_by_label, train_test};
+
+use crate::args::Args;
+use crate::federation::Federation;
+use crate::process::{MemoryWatch, run_to_end};
+use crate::reference::Laboratory;
+use crate::report::{Bytes, Report};
+use crate::screen::Screen;
+use crate::source::{Rows, Source};
+use crate::story::{Accidents, Story};
+
+/// Share of the rows held out for the test where there is no test file.
+const TEST_SHARE: f64 = 0.2;
+
+/// How unevenly labels are divided: 0.5 gives every owner much of a few classes.
+const DIRICHLET_ALPHA: f64 = 0.5;
+
+/// Fewest rows of an owner.
+const OWNER_ROWS_MIN: usize = 20;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|word| word == "role") {
+        return play(&arguments[2..]);
+    }
+    let args = Args::parse();
+    match run(&args) {
+        Ok(report) if report.is_good() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(6),
+        Err(Stop { code, what }) => {
+            if args.json {
+                let error = serde_json::json!({ "code": "DEMO", "message": what });
+                let line = serde_json::json!({
+                    "schema_version": 1, "status": "error", "error": error, "terminal": true,
+                });
+                println!("{line}");
+            }
+            eprintln!("demo: {what}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Runs one of the programs in this process.
+fn play(arguments: &[OsString]) -> ExitCode {
+    let Some((role, rest)) = arguments.split_first() else {
+        eprintln!("demo: `role` is for the demo's own use");
+        return ExitCode::from(2);
+    };
+    let program = |name: &str| std::iter::once(name.into()).chain(rest.iter().cloned());
+    match role.to_str() {
+        Some("coordinator") => covey_coordinator::main(program("covey-coordinator")),
+        Some("holder") => covey_committee::main(program("covey-committee")),
+        Some("client") => covey_client::main(program("covey-client")),
+        Some("observed-client") => observed::main(rest),
+        _ => {
+            eprintln!("demo: no such role");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Why the demo ends early.
+struct Stop {
+    code: u8,
+    what: String,
+}
+
+impl Stop {
+    /// The input is wrong.
+    fn input(what: impl ToString) -> Self {
+        Self { code: 2, what: what.to_string() }
+    }
+
+    /// The run failed.
+    fn failed(what: impl ToString) -> Self {
+        Self { code: 1, what: what.to_string() }
+    }
+}
+
+/// Owners' parts and the test set.
+struct Division {
+    parts: Vec<Rows>,
+    test: Rows,
+}
+
+fn run(args: &Args) -> Result<Report, Stop> {
+    let started = Instant::now();
+    let source = match &args.data_dir {
+        Some(folder) => Source::folder(folder),
+        None => Source::digits(),
+    };
+    let source = source.map_err(Stop::input)?;
+    let plan = plan::text(args, &source.train, args.data_dir.is_none()).map_err(Stop::input)?;
+    let division = divide(args, &source)?;
+    let folder = Folder::create(args)?;
+    let mut screen = Screen::new(args.json, args.rounds);
+    let memory = MemoryWatch::start();
+
+    screen.note(&format!(
+        "one coordinator, {} key holders and {} data owners in {}",
+        federation::HOLDERS,
+        args.clients,
+        folder.path().display()
+    ));
+    let federation = Federation::found(folder.path(), &plan, &division.parts, &division.test)
+        .map_err(Stop::failed)?;
+    let accidents = Accidents::plan(args);
+    let ending = Story::start(&federation, &accidents, &mut screen, &memory)
+        .and_then(Story::follow)
+        .map_err(Stop::failed)?;
+    screen.note("the same in the clear, for comparison, and every owner alone");
+    let laboratory = Laboratory::open(&federation).map_err(Stop::failed)?;
+    let reference = laboratory.compare(&ending.rounds).map_err(Stop::failed)?;
+    screen.note("the check from outside: adding the published ciphertexts again");
+    let check = check(&federation);
+    screen.finish();
+
+    let report = Report {
+        title: source.title,
+        owner_rows: division.parts.iter().map(Rows::len).collect(),
+        parameters: laboratory.parameters(),
+        bytes: Bytes::published(&ending).map_err(Stop::failed)?,
+        ending,
+        accidents,
+        reference,
+        check,
+        seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes: memory.peak_bytes(),
+    };
+    if args.json {
+        screen.emit(&report.to_json());
+    } else {
+        println!("{report}");
+    }
+    folder.finish(&report)?;
+    Ok(report)
+}
+
+/// Splits off a test set where there is none, and divides the rest unevenly by label.
+fn divide(args: &Args, source: &Source) -> Result<Division, Stop> {
+    let (train, test) = match &source.test {
+        Some(test) => (source.train.clone(), test.clone()),
+        None => {
+            let (train, test) = train_test(&source.train.labels(), TEST_SHARE, args.seed);
+            (source.train.pick(&train), source.train.pick(&test))
+        }
+    };
+    let owners = args.clients as usize;
+    let parts =
+        dirichlet_by_label(&train.labels(), owners, DIRICHLET_ALPHA, OWNER_ROWS_MIN, args.seed)
+            .map_err(Stop::input)?;
+    Ok(Division { parts: parts.iter().map(|part| train.pick(part)).collect(), test })
+}
+
+/// The outside check: another program, with only what is published and the roster.
+fn check(federation: &Federation) -> Result<String, String> {
+    let published = federation.published().display().to_string();
+    let roster = federation.root.join("coordinator").join("roster.json").display().to_string();
+    run_to_end("holder", &["verify", &published, "--roster", &roster])
+}
+
+/// The federation's folder: kept where asked, else gone in the end.
+enum Folder {
+    Kept(PathBuf),
+    Passing(tempfile::TempDir),
+}
+
+impl Folder {
+    fn create(args: &Args) -> Result<Self, Stop> {
+        let Some(path) = &args.keep else {
+            return tempfile::Builder::new()
+                .prefix("covey-demo-")
+                .tempdir()
+                .map(Self::Passing)
+                .map_err(|error| Stop::failed(format!("cannot make a folder: {error}")));
+        };
+        let failed = |error: std::io::Error| {
+            Stop::input(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => format!(
+                    "{} exists already: remove it, or name another folder with --keep DIR",
+                    path.display()
+                ),
+                _ => format!("cannot make {}: {error}", path.display()),
+            })
+        };
+        std::fs::create_dir(path).map_err(failed)?;
+        path.canonicalize().map(Self::Kept).map_err(failed)
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Passing(folder) => folder.path(),
+        }
+    }
+
+    fn finish(self, report: &Report) -> Result<(), Stop> {
+        if let Self::Kept(path) = &self {
+            report::save(report, path).map_err(Stop::failed)?;
+            eprintln!("everything is in {}", path.display());
+        }
+        Ok(())
+    }
+}

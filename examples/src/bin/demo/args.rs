@@ -1,0 +1,51 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A whole federation on this machine: one coordinator, four key holders and some data owners
+/// as separate processes, over QUIC on loopback, with the real encryption.
+///
+/// Trains a small CNN on the handwritten digits of `examples/data`, split unevenly by label, and
+/// ends with a check from outside. One owner vanishes in the middle of a round and one key holder
+/// is killed in another; both rounds still complete.
+#[derive(Parser, Debug)]
+#[command(name = "demo", version, about, long_about, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Seed of the split, of the initial weights and of every owner's shuffling
+    #[arg(long, default_value_t = 7, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(0..1 << 62))]
+    pub(crate) seed: u64,
+
+    /// Data owners
+    #[arg(long, default_value_t = 6, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(3..=50))]
+    pub(crate) clients: u32,
+
+    /// Rounds
+    #[arg(long, default_value_t = 10, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) rounds: u32,
+
+    /// Keep the federation's folder (keys, states, published rounds, logs) in this new folder
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "covey-demo")]
+    pub(crate) keep: Option<PathBuf>,
+
+    /// Train on other data: a folder with IDX image and label files (plain or .gz), or with CSV
+    /// files that have a `label` column; a file or pair named test or t10k is the test set, else
+    /// a fifth is held out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// One JSON object per line on standard output; the last has "terminal":true
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo run --release --bin demo
+  cargo run --release --bin demo -- --clients 10 --rounds 20 --seed 3
+  cargo run --release --bin demo -- --data-dir ./mnist --keep ./look-inside
+  cargo run --release --bin demo -- --json | tail -n 1";

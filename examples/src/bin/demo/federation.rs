@@ -1,0 +1,137 @@
+//! A federation in a folder: keys, certificates, roster, settings and data of every party, made
+//! with the same commands that people would type on separate machines.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::net::read_roster;
+use covey_aggregation::party::PartyId;
+use covey_aggregation::roster::Roster;
+
+use crate::process::run_to_end;
+use crate::source::Rows;
+
+/// Key holders: one may be missing or lie.
+pub(crate) const HOLDERS: usize = 4;
+
+/// Where everything is.
+pub(crate) struct Federation {
+    /// The folder of all.
+    pub(crate) root: PathBuf,
+    /// The pinned members.
+    pub(crate) roster: Roster,
+    /// Data owners, in order.
+    pub(crate) owners: usize,
+}
+
+impl Federation {
+    /// Makes every party with its own program, then enrols all of them.
+    ///
+    /// # Errors
+    /// What a program said, or what the system said.
+    pub(crate) fn found(
+        root: &Path,
+        plan: &str,
+        parts: &[Rows],
+        test: &Rows,
+    ) -> Result<Self, String> {
+        let coordinator = root.join("coordinator");
+        let text = |path: &Path| path.display().to_string();
+        run_to_end(
+            "coordinator",
+            &["init", "--dir", &text(&coordinator), "--federation", "demo"],
+        )?;
+        let mut requests = Vec::new();
+        for name in (1..=HOLDERS).map(holder_name) {
+            run_to_end("holder", &["init", "--name", &name, "--dir", &text(&root.join(&name))])?;
+            requests.push(text(&root.join(&name).join("request.json")));
+        }
+        for name in (1..=parts.len()).map(owner_name) {
+            run_to_end("client", &["init", "--name", &name, "--dir", &text(&root.join(&name))])?;
+            requests.push(text(&root.join(&name).join("request.json")));
+        }
+        let dir = text(&coordinator);
+        let mut enrol = vec!["enrol", "--dir", &dir];
+        enrol.extend(requests.iter().map(String::as_str));
+        run_to_end("coordinator", &enrol)?;
+
+        let address = free_address()?;
+        let roster_path = coordinator.join("roster.json");
+        let settings = |error: std::io::Error| format!("{}: {error}", root.display());
+        fs::write(coordinator.join("plan.toml"), plan).map_err(settings)?;
+        let test_data = test.write(&coordinator.join("test")).map_err(settings)?;
+        fs::write(coordinator.join("coordinator.toml"), coordinator_toml(&address, &test_data))
+            .map_err(settings)?;
+        for name in (1..=HOLDERS).map(holder_name) {
+            receive(&coordinator, &roster_path, &root.join(&name), &name).map_err(settings)?;
+            fs::write(root.join(&name).join("holder.toml"), holder_toml(&address))
+                .map_err(settings)?;
+        }
+        for (i, part) in parts.iter().enumerate() {
+            let name = owner_name(i + 1);
+            let home = root.join(&name);
+            receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
+            let data = part.write(&home.join("data")).map_err(settings)?;
+            fs::write(home.join("client.toml"), client_toml(&address, &data)).map_err(settings)?;
+        }
+        let roster = read_roster(&roster_path).map_err(|error| error.to_string())?;
+        Ok(Self { root: root.to_owned(), roster, owners: parts.len() })
+    }
+
+    /// An owner's number, from 1, by its key.
+    pub(crate) fn owner_number(&self, id: &PartyId) -> Option<usize> {
+        let name = self.roster.member(id)?.name.to_string();
+        (1..=self.owners).find(|number| owner_name(*number) == name)
+    }
+
+    /// Where rounds are published.
+    pub(crate) fn published(&self) -> PathBuf {
+        self.root.join("coordinator").join("state").join("published")
+    }
+}
+
+/// `owner-3`.
+pub(crate) fn owner_name(number: usize) -> String {
+    format!("owner-{number}")
+}
+
+/// `holder-2`.
+pub(crate) fn holder_name(number: usize) -> String {
+    format!("holder-{number}")
+}
+
+/// Takes home what the operator hands out: the certificate, the authority and the roster.
+fn receive(coordinator: &Path, roster: &Path, home: &Path, name: &str) -> std::io::Result<()> {
+    let issued = coordinator.join("issued").join(name);
+    for file in ["member.pem", "authority.pem"] {
+        fs::copy(issued.join(file), home.join(file))?;
+    }
+    fs::copy(roster, home.join("roster.json"))?;
+    Ok(())
+}
+
+/// A UDP port of loopback that was free a moment ago.
+fn free_address() -> Result<String, String> {
+    let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    socket.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+}
+
+fn coordinator_toml(address: &str, test_data: &Path) -> String {
+    format!(
+        "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {:?}\n\n\
+         [rounds]\nresend_ms = 500\n",
+        test_data.display().to_string()
+    )
+}
+
+fn holder_toml(address: &str) -> String {
+    format!("coordinator = \"{address}\"\n")
+}
+
+fn client_toml(address: &str, data: &Path) -> String {
+    format!(
+        "coordinator = \"{address}\"\ndata = {:?}\ndevice = \"cpu\"\n",
+        data.display().to_string()
+    )
+}

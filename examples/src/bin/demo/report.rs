@@ -1,0 +1,206 @@
+//! The summary at the end.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use covey_aggregation::publication::Publication;
+use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
+use covey_aggregation::wire;
+use serde_json::{Value, json};
+
+use crate::reference::Reference;
+use crate::story::{Accidents, Ending};
+
+/// Bytes of one owner's contribution.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bytes {
+    /// The chunks.
+    pub(crate) payload: u64,
+    /// Header, correction and boxes: the same for every model size.
+    pub(crate) fixed: u64,
+}
+
+impl Bytes {
+    /// As published of the first round that was done.
+    pub(crate) fn published(ending: &Ending) -> Result<Self, String> {
+        let Some(path) = ending.rounds.iter().find_map(|round| round.publication.as_deref()) else {
+            return Ok(Self::default());
+        };
+        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let result = Publication::decode(&bytes).map_err(|error| error.to_string())?.result;
+        let config = &result.config;
+        let header = result.headers.first().map_or(0, |header| wire::encode(header).len());
+        let boxes = config.committee.len() * box_bytes(config);
+        let fixed = (header + correction_bytes(config) + boxes) as u64;
+        Ok(Self { payload: config.payload_bytes(), fixed })
+    }
+
+    const fn total(self) -> u64 {
+        self.payload + self.fixed
+    }
+}
+
+/// Everything that the demo found.
+pub(crate) struct Report {
+    pub(crate) title: String,
+    pub(crate) owner_rows: Vec<usize>,
+    pub(crate) parameters: usize,
+    pub(crate) ending: Ending,
+    pub(crate) accidents: Accidents,
+    pub(crate) reference: Reference,
+    pub(crate) bytes: Bytes,
+    /// What the outside check said, or why it failed.
+    pub(crate) check: Result<String, String>,
+    pub(crate) seconds: f64,
+    pub(crate) peak_memory_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Whether the demo showed what it is to show.
+    pub(crate) fn is_good(&self) -> bool {
+        self.reference.exact && self.check.is_ok() && self.ending.run.rounds_done > 0
+    }
+
+    /// The last JSON line.
+    pub(crate) fn to_json(&self) -> Value {
+        let run = &self.ending.run;
+        json!({
+            "schema_version": 1,
+            "event": "summary",
+            "accuracy": run.accuracy,
+            "accuracy_plain": self.reference.accuracy_plain.iter().rev().find_map(|x| *x),
+            "accuracy_best_alone": self.reference.accuracy_best_alone,
+            "exact": self.reference.exact,
+            "verified": self.check.is_ok(),
+            "rounds_done": run.rounds_done,
+            "rounds_abandoned": run.rounds_abandoned,
+            "parameters": self.parameters,
+            "bytes_payload": self.bytes.payload,
+            "bytes_fixed": self.bytes.fixed,
+            "bytes_per_parameter": self.bytes_per_parameter(),
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "terminal": true,
+        })
+    }
+
+    fn bytes_per_parameter(&self) -> f64 {
+        self.bytes.total() as f64 / self.parameters as f64
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<String> = self.owner_rows.iter().map(usize::to_string).collect();
+        writeln!(f, "\n{}: owners with {} rows\n", self.title, rows.join(", "))?;
+        self.write_rounds(f)?;
+        self.write_bytes(f)?;
+        self.write_check(f)?;
+        let memory = self.peak_memory_bytes.map_or_else(
+            || "not told by this system".to_owned(),
+            |bytes| format!("{:.0} MB in all processes together", bytes as f64 / 1e6),
+        );
+        write!(
+            f,
+            "\nTime      {:.1} s, of which the run {:.1} s\nMemory    {memory}",
+            self.seconds, self.ending.seconds
+        )
+    }
+}
+
+impl Report {
+    fn write_rounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "round  accuracy  plain average  owners  seconds in each phase")?;
+        for (round, plain) in self.ending.rounds.iter().zip(&self.reference.accuracy_plain) {
+            let phases: Vec<String> = round
+                .phases_ms
+                .iter()
+                .filter(|(_, ms)| *ms > 0)
+                .map(|(phase, ms)| format!("{phase:?} {:.2}", *ms as f64 / 1e3))
+                .collect();
+            writeln!(
+                f,
+                "{:5}  {:>8}  {:>13}  {:>6}  {}{}",
+                round.round,
+                percent(round.accuracy),
+                percent(*plain),
+                if round.done { round.counted.len().to_string() } else { "-".to_owned() },
+                phases.join(", "),
+                self.accident_in(round.round),
+            )?;
+        }
+        let reference = &self.reference;
+        writeln!(
+            f,
+            "\nAccuracy  {} encrypted, {} plain average of the same updates, {} best owner alone \
+             ({})",
+            percent(self.ending.run.accuracy),
+            percent(reference.accuracy_plain.iter().rev().find_map(|x| *x)),
+            percent(Some(reference.accuracy_best_alone)),
+            reference.best_alone,
+        )
+    }
+
+    fn accident_in(&self, round: u32) -> String {
+        let Accidents { owner, holder } = &self.accidents;
+        let owner = owner.filter(|(_, when)| *when == round);
+        let holder = holder.filter(|(_, when)| *when == round);
+        match (owner, holder) {
+            (Some((who, _)), _) => format!("  <- owner-{who} vanished"),
+            (_, Some((who, _))) => format!("  <- holder-{who} killed"),
+            _ => String::new(),
+        }
+    }
+
+    fn write_bytes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bytes { payload, fixed } = self.bytes;
+        let parameters = self.parameters as f64;
+        let plain = 4 * self.parameters as u64;
+        writeln!(
+            f,
+            "Sent      {} bytes by each owner in each round: {payload} of update ({:.2} per \
+             parameter) and {fixed} of keys;\n          {:.2} bytes per parameter in all, plain \
+             f32 would be 4 ({plain} bytes)",
+            payload + fixed,
+            payload as f64 / parameters,
+            self.bytes_per_parameter(),
+        )?;
+        if payload + fixed > plain {
+            writeln!(
+                f,
+                "          That is {:.1} times plain f32: the keys cost the same for every model, \
+                 and this one is small.",
+                (payload + fixed) as f64 / plain as f64
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_check(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = if self.reference.exact {
+            "every opened sum equals the plain sum of the same integers"
+        } else {
+            "AN OPENED SUM DIFFERS from the plain sum of the same integers"
+        };
+        writeln!(f, "Exact     {exact}")?;
+        match &self.check {
+            Ok(said) => write!(f, "Check     {}", indent(said)),
+            Err(why) => write!(f, "Check     FAILED: {}", indent(why)),
+        }
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n          ")
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0))
+}
+
+/// Writes the summary beside the rest, for those who keep it.
+pub(crate) fn save(report: &Report, folder: &Path) -> std::io::Result<()> {
+    fs::write(folder.join("summary.txt"), format!("{report}\n"))?;
+    fs::write(folder.join("summary.json"), format!("{}\n", report.to_json()))
+}

@@ -108,6 +108,8 @@ domains! {
     Manifest = "manifest";
     /// Digest of a flat parameter vector.
     Model = "model";
+    /// A record of a journal, bound to its place.
+    JournalRecord = "journal-record";
     /// Digest of one holder's release.
     Release = "release";
     /// Digest of the opened key sum.

@@ -25,41 +25,37 @@ pub struct Config {
     pub test_data: Option<PathBuf>,
     /// When a run may begin.
     pub start: Start,
-    /// How long the committee may take, and how much failure is borne.
+    /// How much loss and failure is borne.
     pub rounds: Rounds,
     /// What a peer may use.
     pub limits: Limits,
 }
 
-/// When a run may begin.
+/// When a round may begin. It needs the committee's quorum and as many owners as the plan's
+/// minimum; the first round after a start also waits, for a while, for everybody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
-    /// Longest wait for holders and owners before each round, in seconds.
+    /// Longest wait for what a round cannot do without, in seconds. Then the run stops, and says
+    /// whom it waited for.
     pub wait_s: Positive,
-    /// Owners that must be connected before the first round; by default every owner of the
-    /// roster, up to the plan's maximum.
+    /// Once that is there, longest wait for the others before the first round, in seconds.
+    pub settle_s: Positive,
+    /// Owners that the first round cannot do without; by default the plan's minimum.
     pub owners: Option<Positive>,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { wait_s: Positive::of(600), owners: None }
+        Self { wait_s: Positive::of(600), settle_s: Positive::of(10), owners: None }
     }
 }
 
-/// How long the committee may take, and how much failure is borne. (How long owners may take is
-/// for the plan to say.)
+/// How much loss and failure is borne. (How long each phase may take is for the plan to say.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rounds {
-    /// Time for holders to countersign a round's terms, in seconds.
-    pub select_s: Positive,
-    /// Time for holders to check and vote, in seconds.
-    pub vote_s: Positive,
-    /// Time for holders to release the key of the set, in seconds.
-    pub release_s: Positive,
-    /// What is unanswered is sent again after this time, in milliseconds.
+    /// What is unanswered is asked again after this time, in milliseconds.
     pub resend_ms: Positive,
     /// Rounds abandoned one after the other before the run stops.
     pub abandons_in_a_row_max: Positive,
@@ -67,13 +63,7 @@ pub struct Rounds {
 
 impl Default for Rounds {
     fn default() -> Self {
-        Self {
-            select_s: Positive::of(30),
-            vote_s: Positive::of(60),
-            release_s: Positive::of(60),
-            resend_ms: Positive::of(3000),
-            abandons_in_a_row_max: Positive::of(3),
-        }
+        Self { resend_ms: Positive::of(3000), abandons_in_a_row_max: Positive::of(3) }
     }
 }
 

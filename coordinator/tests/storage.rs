@@ -121,6 +121,7 @@ async fn a_state_folder_holds_one_run_and_its_rounds() {
     assert!(journal.launch(&run_row()).await.is_err(), "a second run is refused");
     let done = RoundRow {
         round: 1,
+        context: digest("context 1"),
         model: digest("model 1"),
         aggregate: Some(digest("aggregate")),
         outcome: vec![1, 2, 3],
@@ -128,7 +129,13 @@ async fn a_state_folder_holds_one_run_and_its_rounds() {
         loss: None,
         ended: Time(99),
     };
-    let abandoned = RoundRow { round: 2, aggregate: None, accuracy: None, ..done.clone() };
+    let abandoned = RoundRow {
+        round: 2,
+        context: digest("context 2"),
+        aggregate: None,
+        accuracy: None,
+        ..done.clone()
+    };
     journal.close_round(&done).await.expect("closed");
     journal.close_round(&abandoned).await.expect("closed");
     assert!(journal.close_round(&done).await.is_err(), "a round ends once");
@@ -136,6 +143,9 @@ async fn a_state_folder_holds_one_run_and_its_rounds() {
     let mut reader =
         Journal::open_to_read(&folder.path().join("journal.db")).await.expect("beside the writer");
     assert_eq!(reader.rounds().await.expect("read"), [done, abandoned]);
+    let outcome = reader.outcome(&digest("context 2")).await.expect("read");
+    assert_eq!(outcome, Some(vec![1, 2, 3]));
+    assert_eq!(reader.outcome(&digest("context 3")).await.expect("read"), None);
     let run = reader.run().await.expect("read").expect("there");
     assert_eq!(run.ending.as_deref(), Some("done"));
 }

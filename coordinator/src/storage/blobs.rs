@@ -10,10 +10,12 @@
 //! Everything is written under a name ending in `.part`, made durable and renamed; whatever still
 //! has that ending at start was never promised to anybody and is removed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use covey_aggregation::hash::Digest;
 
@@ -40,6 +42,8 @@ pub struct Blobs {
     root: PathBuf,
     /// Tells apart the unfinished uploads of one contribution (a client that reconnected).
     uploads: AtomicU64,
+    /// Objects in use: many owners fetch the same model at once, and one copy serves them all.
+    shared: Mutex<BTreeMap<Digest, Weak<[u8]>>>,
 }
 
 impl Blobs {
@@ -48,7 +52,8 @@ impl Blobs {
     /// # Errors
     /// [`StorageError::File`].
     pub fn open(root: &Path) -> Result<Self, StorageError> {
-        let blobs = Self { root: root.to_owned(), uploads: AtomicU64::new(0) };
+        let root = root.to_owned();
+        let blobs = Self { root, uploads: AtomicU64::new(0), shared: Mutex::default() };
         for folder in [blobs.objects(), blobs.rounds(), blobs.published()] {
             create_folder(&folder)?;
             remove_parts(&folder)?;
@@ -107,6 +112,23 @@ impl Blobs {
         }
     }
 
+    /// As [`Self::object`], but held once however many ask for it at the same time.
+    ///
+    /// # Errors
+    /// [`StorageError::File`].
+    pub fn shared_object(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StorageError> {
+        // Held while reading, so that a second one who asks waits for the first one's copy.
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = shared.get(digest).and_then(Weak::upgrade) {
+            return Ok(Some(bytes));
+        }
+        shared.retain(|_, bytes| bytes.strong_count() > 0);
+        let Some(bytes) = self.object(digest)? else { return Ok(None) };
+        let bytes: Arc<[u8]> = bytes.into();
+        shared.insert(*digest, Arc::downgrade(&bytes));
+        Ok(Some(bytes))
+    }
+
     /// Begins to store a contribution of `round`, named by its header's digest.
     ///
     /// # Errors
@@ -130,6 +152,39 @@ impl Blobs {
     #[must_use]
     pub fn contribution(&self, round: u32, header: &Digest) -> StoredContribution {
         StoredContribution { folder: self.round_folder(round).join(header.to_string()) }
+    }
+
+    /// Removes a contribution that was refused after all.
+    ///
+    /// # Errors
+    /// [`StorageError::File`].
+    pub fn discard(&self, round: u32, header: &Digest) -> Result<(), StorageError> {
+        remove_folder(&self.round_folder(round).join(header.to_string()))
+    }
+
+    /// Stores a result of `round` until the round is forgotten.
+    ///
+    /// # Errors
+    /// [`StorageError::File`].
+    pub fn put_result(&self, round: u32, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        let folder = self.round_folder(round);
+        create_folder(&folder)?;
+        write_file(&folder.join(name), bytes)
+    }
+
+    /// Reads what [`Self::put_result`] stored.
+    ///
+    /// # Errors
+    /// [`StorageError::File`], also when there is none.
+    pub fn result(&self, round: u32, name: &str) -> Result<Vec<u8>, StorageError> {
+        let path = self.result_path(round, name);
+        fs::read(&path).map_err(StorageError::file("read", &path))
+    }
+
+    /// Where a result of `round` lies.
+    #[must_use]
+    pub fn result_path(&self, round: u32, name: &str) -> PathBuf {
+        self.round_folder(round).join(name)
     }
 
     /// Publishes a round: its bundle, and links to the contributions `counted` in it. Publishing
@@ -168,6 +223,23 @@ impl Blobs {
         sync_folder(&part)?;
         rename(&part, &folder)?;
         Ok(bundle)
+    }
+
+    /// Rounds that still have working copies, ascending.
+    ///
+    /// # Errors
+    /// [`StorageError::File`].
+    pub fn open_rounds(&self) -> Result<Vec<u32>, StorageError> {
+        let folder = self.rounds();
+        let failed = || StorageError::file("read the folder", &folder);
+        let mut rounds = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(failed())? {
+            let name = entry.map_err(failed())?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("round-"));
+            rounds.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        }
+        rounds.sort_unstable();
+        Ok(rounds)
     }
 
     /// Removes the working copies of a round that is over: boxes, and contributions that were
@@ -244,20 +316,22 @@ impl ContributionWriter {
     }
 
     /// Makes the contribution durable under its name. If it was there already, with the same
-    /// header and hence the same bytes, that one stays.
+    /// header and hence the same bytes, that one stays. Says whether this one is new.
     ///
     /// # Errors
     /// [`StorageError::File`].
-    pub fn finish(mut self) -> Result<(), StorageError> {
+    pub fn finish(mut self) -> Result<bool, StorageError> {
         for section in [&mut self.correction, &mut self.boxes, &mut self.chunks] {
             section.sync()?;
         }
-        let Some(part) = self.part.take() else { return Ok(()) };
+        let Some(part) = self.part.take() else { return Ok(false) };
         sync_folder(&part)?;
         if self.target.is_dir() {
-            return remove_folder(&part);
+            remove_folder(&part)?;
+            return Ok(false);
         }
-        rename(&part, &self.target)
+        rename(&part, &self.target)?;
+        Ok(true)
     }
 }
 

@@ -37,6 +37,7 @@ const TABLES: &str = "
     ) STRICT;
     CREATE TABLE rounds (
         round INTEGER PRIMARY KEY,
+        context BLOB NOT NULL UNIQUE,
         model BLOB NOT NULL,
         aggregate BLOB,
         outcome BLOB NOT NULL,
@@ -68,6 +69,8 @@ pub struct RunRow {
 pub struct RoundRow {
     /// From 1.
     pub round: u32,
+    /// `round_ctx`.
+    pub context: Digest,
     /// The parameters after it: the next round starts from them.
     pub model: Digest,
     /// Digest of the opened aggregate; none when the round was abandoned.
@@ -282,10 +285,12 @@ impl Journal {
     /// [`StorageError`].
     pub async fn close_round(&mut self, row: &RoundRow) -> Result<(), StorageError> {
         sqlx::query(
-            "INSERT INTO rounds (round, model, aggregate, outcome, accuracy, loss, ended_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rounds
+             (round, context, model, aggregate, outcome, accuracy, loss, ended_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(row.round)
+        .bind(row.context.0.as_slice())
         .bind(row.model.0.as_slice())
         .bind(row.aggregate.map(|digest| digest.0.to_vec()))
         .bind(row.outcome.as_slice())
@@ -304,7 +309,7 @@ impl Journal {
     /// [`StorageError`].
     pub async fn rounds(&mut self) -> Result<Vec<RoundRow>, StorageError> {
         let rows = sqlx::query(
-            "SELECT round, model, aggregate, outcome, accuracy, loss, ended_ms
+            "SELECT round, context, model, aggregate, outcome, accuracy, loss, ended_ms
              FROM rounds ORDER BY round",
         )
         .fetch_all(&mut self.connection)
@@ -317,6 +322,7 @@ impl Journal {
         let aggregate: Option<Vec<u8>> = self.column(row, "aggregate")?;
         Ok(RoundRow {
             round: self.column(row, "round")?,
+            context: self.digest(row, "context")?,
             model: self.digest(row, "model")?,
             aggregate: aggregate.map(|bytes| self.to_digest(&bytes, "aggregate")).transpose()?,
             outcome: self.column(row, "outcome")?,
@@ -324,6 +330,18 @@ impl Journal {
             loss: self.column(row, "loss")?,
             ended: self.time(row, "ended_ms")?,
         })
+    }
+
+    /// The encoded outcome of the round with this `round_ctx`, if it is over.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn outcome(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
+        sqlx::query_scalar("SELECT outcome FROM rounds WHERE context = ?")
+            .bind(context.0.as_slice())
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))
     }
 
     /// Closes the database: the WAL is folded back into the file.

@@ -365,12 +365,11 @@ impl RoundConfig {
         if !self.beacon_commitments.is_empty() {
             return Err(BadConfig::Beacons("the audit is off, there must be none"));
         }
-        self.validate_layout()?;
-        self.validate_committee()
+        self.validate_layout()
     }
 
-    /// Checks what every length and place follows from: quantiser, dimension, maximum and
-    /// packing. All that the layer of the sum needs, which also sums two.
+    /// Checks what every length and place follows from: quantiser, dimension, bounds, packing and
+    /// committee. All that the layer of the sum needs, which also sums two.
     ///
     /// # Errors
     /// [`BadConfig`] by the first field that is wrong.
@@ -387,7 +386,7 @@ impl RoundConfig {
         if expected != Some(self.packing) {
             return Err(BadConfig::Packing { got: self.packing, expected });
         }
-        Ok(())
+        self.validate_committee()
     }
 
     fn validate_quantiser(&self) -> Result<(), BadConfig> {

@@ -12,8 +12,15 @@
 
 pub mod accumulator;
 pub mod contribution;
+mod gauss;
+mod key;
+mod mask;
+mod modulus;
 pub mod open;
+mod pack;
+mod pad;
 pub mod quantise;
 pub mod seal;
 pub mod sealed_box;
 pub mod share;
+mod xof;

@@ -164,7 +164,8 @@ impl Certificate {
         }
         for vote in &self.votes {
             let bad = BadCertificate::Vote(vote.holder.0);
-            let seat = config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
+            let seat =
+                config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
             seat.holder
                 .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
                 .map_err(|_| bad)?;

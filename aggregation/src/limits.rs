@@ -95,3 +95,15 @@ pub const WEIGHT_DIGITS: usize = 4;
 /// Largest example weight: fits four digits of the narrowest useful quantiser (2^(4*4)-1) and
 /// keeps one owner from counting for everything.
 pub const WEIGHT_MAX: u32 = 65_535;
+
+/// Rounds whose envelopes a holder keeps in memory at once. Ten thousand contributions cost some
+/// 3 MB each round; beyond this the oldest is forgotten and asked for again if it still lives.
+pub const HOLDER_ROUNDS_MAX: usize = 16;
+
+/// Rounds a client takes part in at once: each keeps a sealed update on its disk. An offer beyond
+/// this is left unanswered, so that it is made again later.
+pub const PARTICIPANT_ROUNDS_MAX: usize = 16;
+
+/// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
+/// more boxes are bad, the holder votes for no set that holds one of the rest.
+pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;

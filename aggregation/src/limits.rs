@@ -43,3 +43,7 @@ pub const WEIGHT_DIGITS: usize = 4;
 /// Largest example weight: fits four digits of the narrowest useful quantiser (2^(4*4)-1) and
 /// keeps one owner from counting for everything.
 pub const WEIGHT_MAX: u32 = 65_535;
+
+/// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
+/// 200 million parameters (at most five bytes each) stay below it.
+pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;

@@ -1,5 +1,7 @@
 //! From the holders' component sums to the opened aggregate (design note, section 4, step 11).
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{HolderIndex, Quantiser, RoundConfig, Weighting};
 use crate::hash::{Digest, Domain, Hasher, hash};
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
@@ -222,7 +224,7 @@ pub enum Spoiled {
 }
 
 /// The opened sum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Contributions.
     pub count: u32,

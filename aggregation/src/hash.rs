@@ -102,6 +102,8 @@ domains! {
     Cohort = "cohort";
     /// Digest of a roster.
     Roster = "roster";
+    /// Digest of the DER certificate of a federation's authority.
+    Authority = "authority";
     /// Digest of a plan's bytes.
     Plan = "plan";
     /// Digest of a model's manifest.

@@ -61,7 +61,9 @@ impl Dataset {
         }
         if let Some(row) = labels.iter().position(|label| *label as usize >= classes) {
             let label = labels[row];
-            return Err(BadDataset(format!("example {row} has label {label} of {classes} classes")));
+            return Err(BadDataset(format!(
+                "example {row} has label {label} of {classes} classes"
+            )));
         }
         if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {
             return Err(BadDataset(format!("example {} is not finite", index / features)));

@@ -111,9 +111,7 @@ impl Compute {
             DeviceChoice::Cuda(index) => cuda::open(index),
             DeviceChoice::Auto => Ok(match cuda::open(0) {
                 Ok(compute) => compute,
-                Err(DeviceError::NotBuilt { .. } | DeviceError::NoDriver { .. }) => {
-                    Self::cpu(None)
-                }
+                Err(DeviceError::NotBuilt { .. } | DeviceError::NoDriver { .. }) => Self::cpu(None),
                 Err(problem) => Self::cpu(Some(problem.to_string())),
             }),
         }

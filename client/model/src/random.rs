@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn unit_draws_stay_inside_their_interval() {
         let mut rng = stream("test", &[]);
-        let mean = (0..10_000).map(|_| unit_f32(&mut rng)).inspect(|x| assert!((0.0..1.0).contains(x)));
+        let mean =
+            (0..10_000).map(|_| unit_f32(&mut rng)).inspect(|x| assert!((0.0..1.0).contains(x)));
         let mean = mean.sum::<f32>() / 10_000.0;
         assert!((0.48..0.52).contains(&mean), "{mean}");
         assert!((0..10_000).map(|_| unit_f64(&mut rng)).all(|x| x > 0.0 && x <= 1.0));

@@ -105,10 +105,12 @@ impl Layout {
             places.get(name).copied().ok_or_else(|| {
                 let shown: Vec<_> = header.iter().take(SHOWN_MAX).collect();
                 let more = if header.len() > SHOWN_MAX { ", ..." } else { "" };
-                let problem =
-                    format!("no column named {name:?} among {}{more}", shown.join(", "));
-                error(problem, "rename the column, or set header = \"absent\" if the first \
-                                line is an example already")
+                let problem = format!("no column named {name:?} among {}{more}", shown.join(", "));
+                error(
+                    problem,
+                    "rename the column, or set header = \"absent\" if the first \
+                                line is an example already",
+                )
             })
         };
         let label = find(data.label_column())?;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
-    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX,
-    QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
+    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN,
+    SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
 };
 use crate::party::PartyId;
 use crate::wire;
@@ -130,9 +130,7 @@ impl CommitteeShape {
 }
 
 /// A holder's place in the committee, from 0.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HolderIndex(pub u8);
 
 /// One component of a shared key, named by the holders that lack it.
@@ -311,7 +309,9 @@ pub struct RoundConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadConfig {
     /// n_min or n_max out of bounds.
-    #[error("contributions {min}..={max}: need {CONTRIBUTIONS_FLOOR} <= minimum <= maximum <= {CONTRIBUTIONS_MAX}")]
+    #[error(
+        "contributions {min}..={max}: need {CONTRIBUTIONS_FLOOR} <= minimum <= maximum <= {CONTRIBUTIONS_MAX}"
+    )]
     Contributions {
         /// Minimum asked.
         min: u32,
@@ -362,6 +362,22 @@ impl RoundConfig {
         if self.round == 0 {
             return Err(BadConfig::Round);
         }
+        if !self.beacon_commitments.is_empty() {
+            return Err(BadConfig::Beacons("the audit is off, there must be none"));
+        }
+        self.validate_layout()
+    }
+
+    /// Checks what every length and place follows from: quantiser, dimension, bounds, packing and
+    /// committee. All that the layer of the sum needs, which also sums two.
+    ///
+    /// # Errors
+    /// [`BadConfig`] by the first field that is wrong.
+    pub fn validate_layout(&self) -> Result<(), BadConfig> {
+        let (min, max) = (self.contributions_min, self.contributions_max);
+        if min == 0 || min > max || max > CONTRIBUTIONS_MAX {
+            return Err(BadConfig::Contributions { min, max });
+        }
         if self.dimension == 0 || self.dimension > PARAMETERS_MAX {
             return Err(BadConfig::Dimension(self.dimension));
         }
@@ -369,9 +385,6 @@ impl RoundConfig {
         let expected = Packing::derive(self.profile, self.quantiser.bits, max);
         if expected != Some(self.packing) {
             return Err(BadConfig::Packing { got: self.packing, expected });
-        }
-        if !self.beacon_commitments.is_empty() {
-            return Err(BadConfig::Beacons("the audit is off, there must be none"));
         }
         self.validate_committee()
     }

@@ -102,12 +102,16 @@ domains! {
     Cohort = "cohort";
     /// Digest of a roster.
     Roster = "roster";
+    /// Digest of the DER certificate of a federation's authority.
+    Authority = "authority";
     /// Digest of a plan's bytes.
     Plan = "plan";
     /// Digest of a model's manifest.
     Manifest = "manifest";
     /// Digest of a flat parameter vector.
     Model = "model";
+    /// A record of a journal, bound to its place.
+    JournalRecord = "journal-record";
     /// Digest of one holder's release.
     Release = "release";
     /// Digest of the opened key sum.

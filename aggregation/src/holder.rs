@@ -1,1 +1,376 @@
-//! To come.
+//! The key holder's machine: the only place that decides that an opening is safe.
+//!
+//! It answers one message at a time and needs no clock: whoever asks repeats the question. What
+//! it promises, whatever the coordinator sends:
+//!
+//! - one countersignature per run and round number, and none for a round at or below one it has
+//!   signed, unless it is the very same round;
+//! - one vote per round, ever, for a set in which every contribution came, was checked and is
+//!   good, and whose size is within the terms;
+//! - one release per round, ever, and only for a set with a valid certificate;
+//! - each of these is recorded durably before its signature leaves ([`crate::record`]). A
+//!   complaint needs no record: it says the same of the same box each time.
+//!
+//! Seeds live in memory only, at most [`HOLDER_ROUNDS_MAX`] rounds of them, and are zeroised when
+//! the round ends, is superseded, or is released. A holder that was restarted says
+//! [`FromHolder::Lacking`] and is told again.
+
+mod terms;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::config::{HolderIndex, RoundConfig, Seat, set_digest};
+use crate::hash::Digest;
+use crate::limits::{ENVELOPES_PER_MESSAGE_MAX, HOLDER_ROUNDS_MAX};
+use crate::message::{
+    Certificate, Countersignature, Envelope, FromHolder, Refusal, Release, ToHolder, Vote,
+};
+use crate::party::{PartyId, Role};
+use crate::record::{HolderRecord, Outbox, Sequence, Step};
+use crate::roster::{BadRoster, Roster};
+use crate::signing::{Identity, Statement};
+use crate::sum::sealed_box::SealingSecret;
+
+use work::Work;
+
+/// What a holder is made of.
+pub struct HolderSetup {
+    /// Its signing key.
+    pub identity: Arc<Identity>,
+    /// The secret behind the sealing key that the roster names.
+    pub secret: Arc<SealingSecret>,
+    /// The pinned list of members.
+    pub roster: Roster,
+}
+
+/// A holder that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HolderError {
+    /// The roster is none that rounds can be run with.
+    #[error("the roster: {0}")]
+    Roster(#[from] BadRoster),
+    /// The signing key is not that of a holder of the roster.
+    #[error("{0} is no key holder of this roster")]
+    NotAHolder(PartyId),
+    /// The sealing secret is not the one behind the roster's sealing key: no box would open.
+    #[error("the sealing secret does not belong to the sealing key in the roster")]
+    SealingKey,
+    /// A record that no honest run of this machine writes.
+    #[error("record {0} does not follow from those before it")]
+    Corrupt(u64),
+}
+
+/// What a holder wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HolderEffect {
+    /// Store this durably, then say so with [`Holder::handle_stored`].
+    Append {
+        /// Its place.
+        sequence: Sequence,
+        /// What.
+        record: HolderRecord,
+    },
+    /// Send this to the coordinator.
+    Send(FromHolder),
+}
+
+/// Why a question is not answered.
+enum No {
+    /// Terms or envelopes are missing.
+    Lacking,
+    /// For good.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What was signed for the latest round of a run. Earlier rounds can never be signed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signed {
+    round: u32,
+    round_ctx: Digest,
+    voted: Option<Digest>,
+    released: Option<Digest>,
+}
+
+/// The key holder's machine.
+pub struct Holder {
+    identity: Arc<Identity>,
+    secret: Arc<SealingSecret>,
+    roster: Digest,
+    committee: Vec<Seat>,
+    owners: BTreeSet<PartyId>,
+    seat: HolderIndex,
+    /// By run.
+    signed: BTreeMap<Digest, Signed>,
+    /// By round.
+    rounds: BTreeMap<Digest, Work>,
+    /// Rounds ever taken up; tells which is the oldest.
+    arrivals: u64,
+    outbox: Outbox<HolderRecord, HolderEffect>,
+}
+
+impl Holder {
+    /// A holder that remembers `records`, all of them durable.
+    ///
+    /// # Errors
+    /// [`HolderError`], by the first fault.
+    pub fn new(
+        setup: HolderSetup,
+        records: impl IntoIterator<Item = HolderRecord>,
+    ) -> Result<Self, HolderError> {
+        let HolderSetup { identity, secret, roster } = setup;
+        roster.validate()?;
+        let committee = roster.committee();
+        let seat = committee
+            .iter()
+            .zip(0..)
+            .find(|(seat, _)| seat.holder == identity.id())
+            .ok_or(HolderError::NotAHolder(identity.id()))?;
+        if seat.0.sealing_key != secret.public() {
+            return Err(HolderError::SealingKey);
+        }
+        let mut holder = Self {
+            seat: HolderIndex(seat.1),
+            roster: roster.digest(),
+            owners: roster.with_role(Role::DataOwner).map(|owner| owner.id).collect(),
+            committee,
+            identity,
+            secret,
+            signed: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            arrivals: 0,
+            outbox: Outbox::new(0),
+        };
+        let mut count = 0;
+        for record in records {
+            if !holder.follows(&record) {
+                return Err(HolderError::Corrupt(count));
+            }
+            holder.apply(record);
+            count += 1;
+        }
+        holder.outbox = Outbox::new(count);
+        Ok(holder)
+    }
+
+    /// This holder's place in the committee.
+    #[must_use]
+    pub const fn seat(&self) -> HolderIndex {
+        self.seat
+    }
+
+    /// Rounds whose terms or envelopes are in memory.
+    #[must_use]
+    pub fn rounds_held(&self) -> usize {
+        self.rounds.len()
+    }
+
+    /// The coordinator says something. The driver passes on only what came from the roster's
+    /// coordinator.
+    pub fn handle(&mut self, message: ToHolder) {
+        let (round_ctx, answer) = match message {
+            ToHolder::Propose { config, cohort } => {
+                let round_ctx = config.context();
+                (round_ctx, self.propose(*config, &cohort, round_ctx))
+            }
+            ToHolder::Envelopes { round_ctx, total, batch } => {
+                (round_ctx, self.envelopes(&round_ctx, total, &batch))
+            }
+            ToHolder::Set { round_ctx, set } => (round_ctx, self.vote(&round_ctx, &set).map(Some)),
+            ToHolder::Certified { set, certificate } => {
+                (certificate.round_ctx, self.release(&set, &certificate).map(Some))
+            }
+            ToHolder::Ended { round_ctx, .. } => {
+                self.rounds.remove(&round_ctx);
+                return;
+            }
+        };
+        let message = match answer {
+            Ok(Some(message)) => message,
+            Ok(None) => return,
+            Err(No::Lacking) => FromHolder::Lacking { round_ctx },
+            Err(No::Refused(refusal)) => FromHolder::Refused { round_ctx, refusal },
+        };
+        self.outbox.push(HolderEffect::Send(message));
+    }
+
+    /// Records up to and including `upto` are durable: answers that waited for them leave.
+    pub fn handle_stored(&mut self, upto: Sequence) {
+        self.outbox.stored(upto);
+    }
+
+    /// What to do next.
+    pub fn poll_effect(&mut self) -> Option<HolderEffect> {
+        self.outbox.poll().map(|step| match step {
+            Step::Append(sequence, record) => HolderEffect::Append { sequence, record },
+            Step::Effect(effect) => effect,
+        })
+    }
+
+    fn propose(
+        &mut self,
+        config: RoundConfig,
+        cohort: &[PartyId],
+        round_ctx: Digest,
+    ) -> Result<Option<FromHolder>, No> {
+        if !self.rounds.contains_key(&round_ctx) {
+            self.check_terms(&config, cohort)?;
+            let (run, round) = (config.run, config.round);
+            match self.signed.get(&run) {
+                Some(signed) if signed.round_ctx == round_ctx => {}
+                Some(signed) if signed.round >= round => return Err(Refusal::Replayed.into()),
+                _ => self.remember(HolderRecord::Countersigned { run, round, round_ctx }),
+            }
+            self.take_up(Work::new(config, cohort, round_ctx, self.seat));
+        }
+        let signature = self.identity.sign(Statement::Config, &round_ctx, &round_ctx.0);
+        let signature = Countersignature { holder: self.seat, signature };
+        Ok(Some(FromHolder::Countersigned { round_ctx, signature }))
+    }
+
+    /// Holds a round in memory, in the place of earlier ones of its run, and of the oldest where
+    /// there are too many.
+    fn take_up(&mut self, mut work: Work) {
+        self.rounds.retain(|_, other| other.config.run != work.config.run);
+        if self.rounds.len() >= HOLDER_ROUNDS_MAX {
+            let oldest = self.rounds.iter().min_by_key(|(_, work)| work.arrival);
+            if let Some(oldest) = oldest.map(|(&round_ctx, _)| round_ctx) {
+                self.rounds.remove(&oldest);
+            }
+        }
+        self.arrivals += 1;
+        work.arrival = self.arrivals;
+        self.rounds.insert(work.context, work);
+    }
+
+    fn envelopes(
+        &mut self,
+        round_ctx: &Digest,
+        total: u32,
+        batch: &[Envelope],
+    ) -> Result<Option<FromHolder>, No> {
+        let work = self.rounds.get_mut(round_ctx).ok_or(No::Lacking)?;
+        if batch.len() > ENVELOPES_PER_MESSAGE_MAX {
+            return Err(Refusal::Malformed("too many envelopes in one message".into()).into());
+        }
+        if let Some(release) = &work.release {
+            return Ok(Some(FromHolder::Released(release.clone())));
+        }
+        work.expect_total(total)?;
+        for envelope in batch {
+            work.take_envelope(envelope, &self.identity, &self.secret)?;
+        }
+        Ok(work.checked())
+    }
+
+    fn vote(&mut self, round_ctx: &Digest, set: &[Digest]) -> Result<FromHolder, No> {
+        let digest = set_digest(round_ctx, set);
+        let (run, signed) = self.signed_round(round_ctx)?;
+        match signed.voted {
+            Some(voted) if voted != digest => return Err(Refusal::AlreadyVoted.into()),
+            Some(_) => {}
+            None => {
+                let work = self.rounds.get(round_ctx).ok_or(No::Lacking)?;
+                work.check_set(set)?;
+                let round_ctx = *round_ctx;
+                self.remember(HolderRecord::Voted { run, round_ctx, set: digest });
+            }
+        }
+        let signature = self.identity.sign(Statement::Vote, round_ctx, &digest.0);
+        let vote = Vote { holder: self.seat, signature };
+        Ok(FromHolder::Voted { round_ctx: *round_ctx, set: digest, vote })
+    }
+
+    fn release(&mut self, set: &[Digest], certificate: &Certificate) -> Result<FromHolder, No> {
+        let round_ctx = certificate.round_ctx;
+        let digest = set_digest(&round_ctx, set);
+        if digest != certificate.set {
+            return Err(Refusal::BadSet("not the set that the certificate names".into()).into());
+        }
+        let (run, signed) = self.signed_round(&round_ctx)?;
+        let work = self.rounds.get(&round_ctx).ok_or(No::Lacking)?;
+        if certificate.verify(&work.config, &round_ctx).is_err() {
+            return Err(Refusal::BadCertificate.into());
+        }
+        if signed.released.is_some_and(|released| released != digest) {
+            return Err(Refusal::Conflict.into());
+        }
+        if let Some(release) = &work.release {
+            return Ok(FromHolder::Released(release.clone()));
+        }
+        work.check_set(set)?;
+        let sums = work.component_sums(set);
+        let body = Release::body(&digest, &sums);
+        let signature = self.identity.sign(Statement::Release, &round_ctx, &body);
+        let release = Release { round_ctx, set: digest, holder: self.seat, sums, signature };
+        let release = Box::new(release);
+        if signed.released.is_none() {
+            self.remember(HolderRecord::Released { run, round_ctx, set: digest });
+        }
+        if let Some(work) = self.rounds.get_mut(&round_ctx) {
+            work.keep_only(release.clone());
+        }
+        Ok(FromHolder::Released(release))
+    }
+
+    /// What was signed for this round: the run, and the rest. A round that was never signed, or
+    /// that a later one of its run has replaced, must be proposed first.
+    fn signed_round(&self, round_ctx: &Digest) -> Result<(Digest, Signed), No> {
+        self.signed
+            .iter()
+            .find(|(_, signed)| signed.round_ctx == *round_ctx)
+            .map(|(run, signed)| (*run, *signed))
+            .ok_or(No::Lacking)
+    }
+
+    fn remember(&mut self, record: HolderRecord) {
+        self.outbox.append(record);
+        self.apply(record);
+    }
+
+    /// Whether an honest run can have written `record` next.
+    fn follows(&self, record: &HolderRecord) -> bool {
+        match *record {
+            HolderRecord::Countersigned { run, round, .. } => {
+                self.signed.get(&run).is_none_or(|signed| signed.round < round)
+            }
+            HolderRecord::Voted { run, round_ctx, .. } => self
+                .signed
+                .get(&run)
+                .is_some_and(|signed| signed.round_ctx == round_ctx && signed.voted.is_none()),
+            HolderRecord::Released { run, round_ctx, .. } => self
+                .signed
+                .get(&run)
+                .is_some_and(|signed| signed.round_ctx == round_ctx && signed.released.is_none()),
+        }
+    }
+
+    fn apply(&mut self, record: HolderRecord) {
+        match record {
+            HolderRecord::Countersigned { run, round, round_ctx } => {
+                let signed = Signed { round, round_ctx, voted: None, released: None };
+                self.signed.insert(run, signed);
+            }
+            HolderRecord::Voted { run, set, .. } => {
+                if let Some(signed) = self.signed.get_mut(&run) {
+                    signed.voted = Some(set);
+                }
+            }
+            HolderRecord::Released { run, set, .. } => {
+                if let Some(signed) = self.signed.get_mut(&run) {
+                    signed.released = Some(set);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

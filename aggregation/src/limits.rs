@@ -20,12 +20,110 @@ pub const QUANTISED_BITS_MAX: u8 = 16;
 /// seven (15 components of 51.2 kB), the rest leaves room for a set of 10,000 hashes.
 pub const FRAME_BYTES_MAX: u32 = 1 << 20;
 
+/// Longest wait for a TLS handshake and the greeting after it: five round trips of a very slow
+/// path; a peer that takes longer is not one.
+pub const HANDSHAKE_MS: u64 = 10_000;
+
+/// Handshakes under way at one listener. Beyond it newcomers are refused and try again later, so
+/// that a flood cannot fill memory.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// Handshakes under way from which on a newcomer must first prove its address (QUIC Retry,
+/// RFC 9000 section 8.1.2), so that a flood with forged addresses costs no handshakes.
+pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
+
+/// A link without any packet for this long is lost.
+pub const IDLE_MS: u64 = 20_000;
+
+/// A dialer sends something at least this often: well under [`IDLE_MS`] and the usual 30 s of
+/// address translators.
+pub const KEEP_ALIVE_MS: u64 = 5_000;
+
+/// A transfer that makes no progress for this long is given up: nothing waits for ever.
+pub const STALL_MS: u64 = 30_000;
+
+/// Longest wait for the answer to a bulk request, which includes durable storage of a
+/// contribution on a busy disk.
+pub const BULK_ANSWER_MS: u64 = 60_000;
+
+/// Streams that a dialer may have open at once: the control stream, and plan, model and
+/// contribution, with room for one retry of each.
+pub const STREAMS_MAX: u32 = 8;
+
+/// Bytes in flight on one stream. With 20 ms of round trip, 2 MiB still fill 800 Mbit/s.
+pub const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+
+/// Bytes in flight on one link: what a hostile member can make the other side hold.
+pub const LINK_WINDOW_BYTES: u32 = 4 << 20;
+
+/// A bulk request: a signed header of a committee of seven is below 2 kB.
+pub const BULK_REQUEST_BYTES_MAX: u32 = 16 * 1024;
+
+/// A bulk answer: a refusal with its text.
+pub const BULK_ANSWER_BYTES_MAX: u32 = 4 * 1024;
+
+/// First wait before dialling again.
+pub const BACKOFF_MIN_MS: u64 = 250;
+
+/// Longest wait before dialling again: a coordinator that is back is found within this time.
+pub const BACKOFF_MAX_MS: u64 = 30_000;
+
+/// A file that a member hands over (request, certificate, roster) in bytes: a roster of 10,000
+/// owners is below 3 MB.
+pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// Envelopes sent to a holder in one message: 128 headers and boxes stay below
 /// [`FRAME_BYTES_MAX`] with a committee of seven (2.2 kB each).
 pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.
 pub const PLAN_BYTES_MAX: u32 = 256 * 1024;
+
+/// Bytes of a plan's purpose, which every owner is shown word for word.
+pub const PURPOSE_BYTES_MAX: usize = 4096;
+
+/// Rounds of a plan. Beyond it a plan should be renewed by its owners anyway.
+pub const ROUNDS_MAX: u32 = 100_000;
+
+/// Passes over an owner's data in one round. More is memorising, not averaging.
+pub const LOCAL_EPOCHS_MAX: u32 = 1000;
+
+/// Examples in one training step; bounds the memory of a step.
+pub const BATCH_EXAMPLES_MAX: u32 = 65_536;
+
+/// Layers of a model, those inside residual layers included.
+pub const LAYERS_MAX: usize = 1024;
+
+/// Residual layers inside residual layers. Bounds recursion.
+pub const LAYER_DEPTH_MAX: usize = 16;
+
+/// Any size of a layer (outputs, channels, kernel side). Keeps products inside a `u64`.
+pub const LAYER_SIZE_MAX: u64 = 1 << 20;
+
+/// Numbers that one layer may produce for one example; bounds what a plan can make an owner
+/// allocate (256 MiB of `f32` per example at most).
+pub const ACTIVATIONS_MAX: u64 = 1 << 26;
+
+/// Height or width of an image in pixels.
+pub const IMAGE_SIDE_MAX: u32 = 16_384;
+
+/// Channels of an image.
+pub const IMAGE_CHANNELS_MAX: u32 = 1024;
+
+/// Columns that a plan reads of a table.
+pub const COLUMNS_MAX: usize = 10_000;
+
+/// Classes that a model tells apart, and values of a category column.
+pub const CLASSES_MAX: usize = 10_000;
+
+/// Bytes of a column's, category's or class's name.
+pub const LABEL_BYTES_MAX: usize = 256;
+
+/// Longest deadline of a phase, in milliseconds: 30 days.
+pub const DEADLINE_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// Errors told about one plan; a file with more of them is something else than a plan.
+pub const PLAN_ERRORS_MAX: usize = 100;
 
 /// Bytes of a member's name.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -43,3 +141,19 @@ pub const WEIGHT_DIGITS: usize = 4;
 /// Largest example weight: fits four digits of the narrowest useful quantiser (2^(4*4)-1) and
 /// keeps one owner from counting for everything.
 pub const WEIGHT_MAX: u32 = 65_535;
+
+/// Rounds whose envelopes a holder keeps in memory at once. Ten thousand contributions cost some
+/// 3 MB each round; beyond this the oldest is forgotten and asked for again if it still lives.
+pub const HOLDER_ROUNDS_MAX: usize = 16;
+
+/// Rounds a client takes part in at once: each keeps a sealed update on its disk. An offer beyond
+/// this is left unanswered, so that it is made again later.
+pub const PARTICIPANT_ROUNDS_MAX: usize = 16;
+
+/// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
+/// more boxes are bad, the holder votes for no set that holds one of the rest.
+pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;
+
+/// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
+/// 200 million parameters (at most five bytes each) stay below it.
+pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;

@@ -164,7 +164,8 @@ impl Certificate {
         }
         for vote in &self.votes {
             let bad = BadCertificate::Vote(vote.holder.0);
-            let seat = config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
+            let seat =
+                config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
             seat.holder
                 .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
                 .map_err(|_| bad)?;
@@ -316,6 +317,31 @@ pub enum FromHolder {
     },
 }
 
+impl FromHolder {
+    /// The round it is about.
+    #[must_use]
+    pub const fn round_ctx(&self) -> &Digest {
+        match self {
+            Self::Countersigned { round_ctx, .. }
+            | Self::Checked { round_ctx, .. }
+            | Self::Voted { round_ctx, .. }
+            | Self::Lacking { round_ctx }
+            | Self::Refused { round_ctx, .. } => round_ctx,
+            Self::Released(release) => &release.round_ctx,
+        }
+    }
+}
+
+impl FromClient {
+    /// The round it is about.
+    #[must_use]
+    pub const fn round_ctx(&self) -> &Digest {
+        match self {
+            Self::Declined { round_ctx, .. } | Self::Pending { round_ctx } => round_ctx,
+        }
+    }
+}
+
 /// Coordinator to client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToClient {
@@ -353,6 +379,11 @@ pub enum FromClient {
         round_ctx: Digest,
         /// Why.
         reason: Decline,
+    },
+    /// I have contributed; how did the round end? Answered by [`ToClient::Ended`] once it has.
+    Pending {
+        /// The round.
+        round_ctx: Digest,
     },
 }
 

@@ -1,1 +1,50 @@
-//! To come.
+//! QUIC links between the programs: identity on disk, certificates, framing, bulk transfer.
+//! Shared by the three programs; holds no rule of the protocol.
+//!
+//! - [`files`]: private and durable files
+//! - [`key`]: a member's secret key, one for signatures and for TLS
+//! - [`authority`], [`request`]: the federation's authority and how a member enrols
+//! - [`roster_file`]: the roster as people read it
+//! - [`membership`]: everything a member needs to be recognised, checked when it is loaded
+//! - [`certificate`], [`tls`]: who a peer is, and the handshake that proves it
+//! - [`frame`], [`link`], [`bulk`]: what travels over one connection
+//! - [`listener`], [`dialer`]: how a connection comes to be
+//!
+//! # One link
+//! A dialer opens one control stream and greets with the roster it has pinned; the listener
+//! welcomes it or closes with a coded reason. Then frames (`u32` length, little-endian, and a
+//! [`crate::wire`] value) go both ways. Every further stream, also opened by the dialer, is one
+//! bulk transfer. TLS 1.3 only, both sides with certificates of the federation's authority,
+//! X25519MLKEM768 preferred (draft-ietf-tls-ecdhe-mlkem), no resumption, no early data.
+
+pub mod authority;
+pub mod bulk;
+pub mod certificate;
+pub mod dialer;
+pub mod error;
+pub mod files;
+pub mod frame;
+pub mod key;
+pub mod link;
+pub mod listener;
+pub mod membership;
+pub mod request;
+pub mod roster_file;
+mod text;
+pub mod tls;
+
+pub use authority::{Authority, Validity};
+pub use bulk::{Bulk, BulkAnswer, BulkArrival, BulkError, BulkRequest, BulkStream, Fetch, Upload};
+pub use certificate::Stranger;
+pub use dialer::Dialer;
+pub use error::{CloseReason, Fault, LinkError};
+pub use files::FileError;
+pub use key::IdentityKey;
+pub use link::{ControlReceiver, ControlSender, Link, Links};
+pub use listener::{Arrival, Listener};
+pub use membership::Membership;
+pub use request::Request;
+pub use roster_file::{read_roster, write_roster};
+
+/// The protocol and its version, as negotiated in TLS (RFC 7301).
+pub const ALPN: &[u8] = b"covey/1";

@@ -54,7 +54,9 @@ pub struct Name(String);
 
 /// The text is no name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no name: use 1 to {NAME_BYTES_MAX} lower-case letters, digits, '-' or '.', beginning with a letter or digit")]
+#[error(
+    "{text:?} is no name: use 1 to {NAME_BYTES_MAX} lower-case letters, digits, '-' or '.', beginning with a letter or digit"
+)]
 pub struct BadName {
     /// What was given.
     pub text: String,

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CommitteeShape, Seat, SealingKey};
+use crate::config::{CommitteeShape, SealingKey, Seat};
 use crate::hash::{Digest, Domain, hash};
 use crate::party::{Name, PartyId, Role};
 use crate::wire;

@@ -65,6 +65,15 @@ impl Signature {
         s.copy_from_slice(&bytes[32..]);
         Self(r, s)
     }
+
+    /// The 64 bytes of RFC 8032.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&self.0);
+        bytes[32..].copy_from_slice(&self.1);
+        bytes
+    }
 }
 
 /// A party's signing key. Zeroised when dropped; no `Debug`, no `Clone`.

@@ -1,0 +1,171 @@
+//! One round as a holder keeps it in memory: terms, checked contributions, seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{HolderIndex, RoundConfig};
+use crate::hash::Digest;
+use crate::limits::COMPLAINTS_PER_MESSAGE_MAX;
+use crate::message::{Complaint, Envelope, FromHolder, Refusal, Release};
+use crate::party::PartyId;
+use crate::signing::{Identity, Statement};
+use crate::sum::contribution::BadContribution;
+use crate::sum::sealed_box::SealingSecret;
+use crate::sum::share::{Seeds, check_envelope, component_sums, open_envelope};
+
+use super::No;
+
+/// A contribution that came.
+struct Checked {
+    header: Digest,
+    /// The seeds, or what is wrong with the box.
+    box_: Result<Seeds, Complaint>,
+}
+
+pub(super) struct Work {
+    pub(super) config: RoundConfig,
+    pub(super) context: Digest,
+    /// How many rounds were taken up before it.
+    pub(super) arrival: u64,
+    /// Once released, seeds are gone and this is all there is to say.
+    pub(super) release: Option<Box<Release>>,
+    seat: HolderIndex,
+    cohort: BTreeSet<PartyId>,
+    /// Contributions announced.
+    total: Option<u32>,
+    contributions: BTreeMap<PartyId, Checked>,
+    clients: BTreeMap<Digest, PartyId>,
+}
+
+impl Work {
+    pub(super) fn new(
+        config: RoundConfig,
+        cohort: &[PartyId],
+        context: Digest,
+        seat: HolderIndex,
+    ) -> Self {
+        Self {
+            config,
+            context,
+            arrival: 0,
+            release: None,
+            seat,
+            cohort: cohort.iter().copied().collect(),
+            total: None,
+            contributions: BTreeMap::new(),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// The coordinator says how many contributions there are; it may say so only once.
+    pub(super) fn expect_total(&mut self, total: u32) -> Result<(), Refusal> {
+        if self.total.is_some_and(|expected| expected != total) {
+            return Err(Refusal::Conflict);
+        }
+        self.check_size(total as usize)?;
+        if total as usize > self.cohort.len() {
+            return Err(Refusal::Malformed("more contributions than admitted clients".into()));
+        }
+        self.total = Some(total);
+        Ok(())
+    }
+
+    fn check_size(&self, size: usize) -> Result<(), Refusal> {
+        let (min, max) = (self.config.contributions_min, self.config.contributions_max);
+        let got = u32::try_from(size).unwrap_or(u32::MAX);
+        if (min..=max).contains(&got) { Ok(()) } else { Err(Refusal::SetSize { got, min, max }) }
+    }
+
+    /// Checks one contribution and opens its box. The same one again changes nothing.
+    pub(super) fn take_envelope(
+        &mut self,
+        envelope: &Envelope,
+        identity: &Identity,
+        secret: &SealingSecret,
+    ) -> Result<(), Refusal> {
+        let client = envelope.header.header.client;
+        let header = envelope.header.header.digest();
+        if !self.cohort.contains(&client) {
+            return Err(Refusal::NotAdmitted);
+        }
+        match self.contributions.get(&client) {
+            Some(known) if known.header == header => return Ok(()),
+            Some(_) => return Err(Refusal::Conflict),
+            None => {}
+        }
+        if self.total.is_some_and(|total| self.contributions.len() >= total as usize) {
+            return Err(Refusal::Malformed("more contributions than announced".into()));
+        }
+        check_envelope(&self.config, &self.context, self.seat, envelope).map_err(|bad| {
+            match bad {
+                BadContribution::Signature => Refusal::BadSignature,
+                BadContribution::OtherRound => Refusal::UnknownRound,
+                other => Refusal::Malformed(other.to_string()),
+            }
+        })?;
+        let box_ = open_envelope(&self.config, &self.context, self.seat, secret, envelope)
+            .map_err(|kind| {
+                let body = Complaint::body(&header, self.seat, &kind);
+                let signature = identity.sign(Statement::Complaint, &self.context, &body);
+                let (round_ctx, holder) = (self.context, self.seat);
+                Complaint { round_ctx, header, holder, kind, signature }
+            });
+        self.contributions.insert(client, Checked { header, box_ });
+        self.clients.insert(header, client);
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.total.is_some_and(|total| self.contributions.len() == total as usize)
+    }
+
+    /// The answer to the envelopes, once all have come.
+    pub(super) fn checked(&self) -> Option<FromHolder> {
+        let total = self.total.filter(|_| self.is_complete())?;
+        let complaints = self.contributions.values().filter_map(|one| one.box_.as_ref().err());
+        let complaints = complaints.take(COMPLAINTS_PER_MESSAGE_MAX).cloned().collect();
+        Some(FromHolder::Checked { round_ctx: self.context, total, complaints })
+    }
+
+    /// Whether this set may be opened, as far as this holder knows: its size is within the terms,
+    /// and every contribution came, is good, and stands in the order of clients (so that no
+    /// client counts twice).
+    pub(super) fn check_set(&self, set: &[Digest]) -> Result<(), No> {
+        self.check_size(set.len())?;
+        let bad = |why: &str| No::Refused(Refusal::BadSet(why.to_owned()));
+        let mut last: Option<&PartyId> = None;
+        for header in set {
+            let Some(client) = self.clients.get(header) else {
+                return Err(if self.is_complete() {
+                    bad("it names a contribution that was never sent")
+                } else {
+                    No::Lacking
+                });
+            };
+            if last.is_some_and(|last| last >= client) {
+                return Err(bad("its clients are not in ascending order, each once"));
+            }
+            last = Some(client);
+            if self.contributions.get(client).is_none_or(|one| one.box_.is_err()) {
+                return Err(bad("it names a contribution whose box is bad"));
+            }
+        }
+        Ok(())
+    }
+
+    /// R_T over a set that [`Self::check_set`] accepted.
+    pub(super) fn component_sums(&self, set: &[Digest]) -> Vec<Vec<u8>> {
+        let seeds = set.iter().filter_map(|header| {
+            let client = self.clients.get(header)?;
+            let seeds = self.contributions.get(client)?.box_.as_ref().ok()?;
+            Some((*client, seeds))
+        });
+        component_sums(&self.config, &self.context, self.seat, seeds)
+    }
+
+    /// Forgets every seed; from now on there is only `release` to repeat.
+    pub(super) fn keep_only(&mut self, release: Box<Release>) {
+        self.contributions.clear();
+        self.clients.clear();
+        self.release = Some(release);
+    }
+}

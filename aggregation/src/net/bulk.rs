@@ -1,0 +1,367 @@
+//! Bulk transfer: one stream each for a plan, a model or a contribution.
+//!
+//! ```text
+//! dialer                                listener
+//! BulkRequest::Plan | Model  ---------> BulkAnswer::Follows { bytes } and the bytes, or Refused
+//! BulkRequest::Contribution  ---------> BulkAnswer::Accepted, or Refused
+//! correction, boxes by seat, chunks --> BulkAnswer::Stored, or Refused (also half-way)
+//! ```
+//! A contribution's lengths follow from the round's terms; both sides know them.
+
+use std::io;
+use std::time::Duration;
+
+use quinn::{Connection, RecvStream, SendStream, VarInt, WriteError};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
+
+use crate::hash::Digest;
+use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HANDSHAKE_MS};
+use crate::message::{Refusal, SignedHeader};
+use crate::net::error::LinkError;
+use crate::net::frame::{FrameReader, FrameWriter, STALL, of_read, of_write, write_all};
+
+/// Bytes moved at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What a stopped or reset bulk stream says; the answer beside it says why.
+const STOPPED: VarInt = VarInt::from_u32(0);
+
+/// A dialer's first frame on a bulk stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkRequest {
+    /// The bytes of a plan.
+    Plan(Digest),
+    /// The parameters of a model, as `f32` little-endian.
+    Model(Digest),
+    /// May I send this contribution?
+    Contribution(Box<SignedHeader>),
+}
+
+/// A listener's frames on a bulk stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkAnswer {
+    /// So many raw bytes follow.
+    Follows {
+        /// How many.
+        bytes: u64,
+    },
+    /// Send the contribution's bytes.
+    Accepted,
+    /// The contribution is stored (a receipt follows on the control stream once its record is).
+    Stored,
+    /// No.
+    Refused(Refusal),
+}
+
+/// A bulk transfer that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BulkError {
+    /// The link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The other side said no.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// More bytes than were asked for.
+    #[error("{bytes} bytes were announced, at most {bytes_max} are acceptable")]
+    TooLarge {
+        /// Announced.
+        bytes: u64,
+        /// Acceptable.
+        bytes_max: u64,
+    },
+    /// The other side answered what does not belong there.
+    #[error("the other side answered out of turn")]
+    OutOfTurn,
+    /// The bytes to send cannot be read here.
+    #[error("cannot read what is to be sent: {0}")]
+    Source(io::Error),
+}
+
+/// The dialer's side. Cheap to clone.
+#[derive(Clone)]
+pub struct Bulk {
+    connection: Connection,
+}
+
+impl Bulk {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Fetches a plan or a model of at most `bytes_max` bytes. The caller checks the digest:
+    /// which kind of digest it is only the caller knows.
+    ///
+    /// # Errors
+    /// [`BulkError`].
+    pub async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, BulkError> {
+        let (mut writer, mut reader) = self.open().await?;
+        writer.send(request).await?;
+        let bytes = match answer(&mut reader).await? {
+            BulkAnswer::Follows { bytes } if bytes > bytes_max => {
+                return Err(BulkError::TooLarge { bytes, bytes_max });
+            }
+            BulkAnswer::Follows { bytes } => bytes,
+            BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
+            BulkAnswer::Accepted | BulkAnswer::Stored => return Err(BulkError::OutOfTurn),
+        };
+        let mut raw = Raw::new(reader);
+        // Grows as bytes come: an announcement alone takes no memory.
+        let mut content = Vec::new();
+        while (content.len() as u64) < bytes {
+            let missing = bytes - content.len() as u64;
+            let piece = usize::try_from(missing).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            let start = content.len();
+            content.resize(start + piece, 0);
+            raw.read_exact(&mut content[start..]).await?;
+        }
+        raw.expect_end().await?;
+        Ok(content)
+    }
+
+    /// Sends a contribution: `bytes` bytes of `source` (correction, boxes by seat, chunks).
+    /// `progress` is told how many bytes have gone. Returns when the other side has stored it.
+    ///
+    /// # Errors
+    /// [`BulkError`].
+    pub async fn contribute<R>(
+        &self,
+        header: &SignedHeader,
+        bytes: u64,
+        source: &mut R,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), BulkError>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let (mut writer, mut reader) = self.open().await?;
+        writer.send(&BulkRequest::Contribution(Box::new(header.clone()))).await?;
+        match answer(&mut reader).await? {
+            BulkAnswer::Accepted => {}
+            // The other side has it already, from before a lost link.
+            BulkAnswer::Stored => return Ok(()),
+            BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
+            BulkAnswer::Follows { .. } => return Err(BulkError::OutOfTurn),
+        }
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut sent = 0;
+        while sent < bytes {
+            let length = usize::try_from(bytes - sent).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            source.read_exact(&mut piece[..length]).await.map_err(BulkError::Source)?;
+            if !write_unless_stopped(&mut writer.stream, &piece[..length]).await? {
+                break;
+            }
+            sent += length as u64;
+            progress(sent);
+        }
+        // A stopped stream cannot be finished; its answer is on the way all the same.
+        let _ = writer.stream.finish();
+        match answer(&mut reader).await? {
+            BulkAnswer::Stored => Ok(()),
+            BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
+            BulkAnswer::Follows { .. } | BulkAnswer::Accepted => Err(BulkError::OutOfTurn),
+        }
+    }
+
+    async fn open(&self) -> Result<(FrameWriter, FrameReader), LinkError> {
+        let opened = timeout(STALL, self.connection.open_bi()).await;
+        let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
+        let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
+        Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
+    }
+}
+
+async fn answer(reader: &mut FrameReader) -> Result<BulkAnswer, LinkError> {
+    let answer = timeout(Duration::from_millis(BULK_ANSWER_MS), reader.receive()).await;
+    answer.map_err(|_| LinkError::Stalled)??.ok_or(LinkError::Truncated)
+}
+
+/// Writes; `false` when the other side wants no more.
+async fn write_unless_stopped(
+    stream: &mut SendStream,
+    mut bytes: &[u8],
+) -> Result<bool, LinkError> {
+    while !bytes.is_empty() {
+        match timeout(STALL, stream.write(bytes)).await.map_err(|_| LinkError::Stalled)? {
+            Ok(written) => bytes = &bytes[written..],
+            Err(WriteError::Stopped(_)) => return Ok(false),
+            Err(error) => return Err(of_write(error)),
+        }
+    }
+    Ok(true)
+}
+
+/// A bulk stream that a dialer has opened, before its request has come.
+pub struct BulkStream {
+    writer: FrameWriter,
+    reader: FrameReader,
+}
+
+/// What a dialer wants on a bulk stream.
+pub enum BulkArrival {
+    /// A plan.
+    Plan(Digest, Fetch),
+    /// A model.
+    Model(Digest, Fetch),
+    /// To send a contribution. The header is as it came: not checked.
+    Contribution(Box<SignedHeader>, Upload),
+}
+
+impl BulkStream {
+    pub(super) const fn new(send: SendStream, receive: RecvStream) -> Self {
+        let writer = FrameWriter::new(send, BULK_ANSWER_BYTES_MAX);
+        Self { writer, reader: FrameReader::new(receive, BULK_REQUEST_BYTES_MAX) }
+    }
+
+    /// Waits for the request, which must come at once.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn request(mut self) -> Result<BulkArrival, LinkError> {
+        let wait = Duration::from_millis(HANDSHAKE_MS);
+        let request = timeout(wait, self.reader.receive()).await.map_err(|_| LinkError::Stalled)?;
+        let Self { writer, reader } = self;
+        Ok(match request?.ok_or(LinkError::Truncated)? {
+            BulkRequest::Plan(digest) => BulkArrival::Plan(digest, Fetch { writer }),
+            BulkRequest::Model(digest) => BulkArrival::Model(digest, Fetch { writer }),
+            BulkRequest::Contribution(header) => {
+                BulkArrival::Contribution(header, Upload { writer, raw: Raw::new(reader) })
+            }
+        })
+    }
+}
+
+/// The listener's side of a plan or model that is asked for.
+pub struct Fetch {
+    writer: FrameWriter,
+}
+
+impl Fetch {
+    /// Sends `content` and waits until it has arrived.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn send(mut self, content: &[u8]) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Follows { bytes: content.len() as u64 }).await?;
+        write_all(&mut self.writer.stream, content).await?;
+        finish(self.writer).await
+    }
+
+    /// Says no.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn refuse(mut self, refusal: Refusal) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Refused(refusal)).await?;
+        finish(self.writer).await
+    }
+}
+
+/// The listener's side of a contribution. Call [`accept`](Self::accept), read the parts in order,
+/// [`expect_end`](Self::expect_end), store, [`stored`](Self::stored); or
+/// [`refuse`](Self::refuse) at any point.
+pub struct Upload {
+    writer: FrameWriter,
+    raw: Raw,
+}
+
+impl Upload {
+    /// Lets the bytes come.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn accept(&mut self) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Accepted).await
+    }
+
+    /// Reads the next `bytes.len()` bytes.
+    ///
+    /// # Errors
+    /// [`LinkError::Truncated`] when fewer come, [`LinkError::Stalled`] when none come.
+    pub async fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), LinkError> {
+        self.raw.read_exact(bytes).await
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn expect_end(&mut self) -> Result<(), LinkError> {
+        self.raw.expect_end().await
+    }
+
+    /// Says that the contribution is stored durably (also without reading it, when it was stored
+    /// before).
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn stored(self) -> Result<(), LinkError> {
+        self.end(BulkAnswer::Stored).await
+    }
+
+    /// Says no, and that no more bytes are wanted.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn refuse(self, refusal: Refusal) -> Result<(), LinkError> {
+        self.end(BulkAnswer::Refused(refusal)).await
+    }
+
+    async fn end(mut self, answer: BulkAnswer) -> Result<(), LinkError> {
+        self.writer.send(&answer).await?;
+        // Fails only when the stream has ended already.
+        let _ = self.raw.stream.stop(STOPPED);
+        finish(self.writer).await
+    }
+}
+
+/// Ends a stream and waits until everything has arrived.
+async fn finish(mut writer: FrameWriter) -> Result<(), LinkError> {
+    // Fails only when the other side has closed the stream, which the wait below tells.
+    let _ = writer.stream.finish();
+    match timeout(STALL, writer.stream.stopped()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(quinn::StoppedError::ConnectionLost(lost))) => Err(lost.into()),
+        Ok(Err(other)) => Err(LinkError::Lost(other.to_string())),
+        Err(_) => Err(LinkError::Stalled),
+    }
+}
+
+/// Raw bytes after the frames of a stream.
+struct Raw {
+    stream: RecvStream,
+    rest: Vec<u8>,
+}
+
+impl Raw {
+    fn new(reader: FrameReader) -> Self {
+        let (stream, rest) = reader.into_rest();
+        Self { stream, rest }
+    }
+
+    async fn read_exact(&mut self, mut bytes: &mut [u8]) -> Result<(), LinkError> {
+        let early = bytes.len().min(self.rest.len());
+        bytes[..early].copy_from_slice(&self.rest[..early]);
+        self.rest.drain(..early);
+        bytes = &mut bytes[early..];
+        while !bytes.is_empty() {
+            let read = timeout(STALL, self.stream.read(bytes)).await;
+            match read.map_err(|_| LinkError::Stalled)?.map_err(of_read)? {
+                Some(read) => bytes = &mut bytes[read..],
+                None => return Err(LinkError::Truncated),
+            }
+        }
+        Ok(())
+    }
+
+    async fn expect_end(&mut self) -> Result<(), LinkError> {
+        let mut byte = [0];
+        match self.read_exact(&mut byte).await {
+            Err(LinkError::Truncated) => Ok(()),
+            Ok(()) => Err(crate::wire::Malformed::Shape { what: "bulk transfer" }.into()),
+            Err(other) => Err(other),
+        }
+    }
+}

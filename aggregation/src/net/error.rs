@@ -1,0 +1,269 @@
+//! What goes wrong between two programs, first split by who is at fault.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::net::certificate::Stranger;
+use crate::wire::Malformed;
+
+/// Who has to do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This program, its configuration or its machine.
+    Here,
+    /// The other side.
+    Peer,
+    /// Nobody in particular: waiting and trying again may help.
+    Network,
+}
+
+/// Why one side closed a link; travels as the QUIC application error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// Nothing left to say.
+    #[error("it has finished")]
+    Finished,
+    /// The program is stopping.
+    #[error("it is shutting down")]
+    ShuttingDown,
+    /// The same member has connected again; the newer link counts.
+    #[error(
+        "the same member has connected a second time, and the newer link counts; is the program running twice?"
+    )]
+    Replaced,
+    /// Not in the roster.
+    #[error("this member is not in its roster; ask the operator to enrol it")]
+    NotInRoster,
+    /// In the roster in another role.
+    #[error("this member's role is another one there")]
+    WrongRole,
+    /// In the roster with another key.
+    #[error(
+        "its roster has another key under this member's name; enrol again or compare both roster.json files"
+    )]
+    OtherKey,
+    /// The two rosters differ.
+    #[error(
+        "it has another roster; compare the digests in both roster.json files and take the operator's"
+    )]
+    OtherRoster,
+    /// The other side broke the framing or the order of messages.
+    #[error("it could not make sense of what was sent; do both sides run the same version?")]
+    Protocol,
+    /// The other side made no progress.
+    #[error("it waited too long for an answer")]
+    Stalled,
+    /// Too much at once.
+    #[error("it is over a limit; try again later")]
+    Busy,
+    /// A code that this version does not know.
+    #[error("an unknown reason (code {0})")]
+    Unknown(u32),
+}
+
+impl CloseReason {
+    const KNOWN: [Self; 10] = [
+        Self::Finished,
+        Self::ShuttingDown,
+        Self::Replaced,
+        Self::NotInRoster,
+        Self::WrongRole,
+        Self::OtherKey,
+        Self::OtherRoster,
+        Self::Protocol,
+        Self::Stalled,
+        Self::Busy,
+    ];
+
+    pub(super) fn code(self) -> quinn::VarInt {
+        let known = Self::KNOWN.iter().position(|reason| *reason == self);
+        let code = known.and_then(|index| u32::try_from(index).ok());
+        quinn::VarInt::from_u32(match self {
+            Self::Unknown(code) => code,
+            _ => code.unwrap_or(u32::MAX),
+        })
+    }
+
+    pub(super) fn from_code(code: quinn::VarInt) -> Self {
+        let code = u32::try_from(code.into_inner()).unwrap_or(u32::MAX);
+        let known = usize::try_from(code).ok().and_then(|index| Self::KNOWN.get(index));
+        known.copied().unwrap_or(Self::Unknown(code))
+    }
+
+    /// How a listener tells a stranger.
+    pub(super) const fn of_stranger(stranger: &Stranger) -> Self {
+        match stranger {
+            Stranger::NotInRoster { .. } => Self::NotInRoster,
+            Stranger::WrongRole { .. } => Self::WrongRole,
+            Stranger::OtherKey { .. } => Self::OtherKey,
+            _ => Self::Protocol,
+        }
+    }
+
+    /// Whether trying again without a change by a person is pointless.
+    const fn is_permanent(self) -> bool {
+        matches!(self, Self::NotInRoster | Self::WrongRole | Self::OtherKey | Self::OtherRoster)
+    }
+}
+
+/// A link that does not come to be, or that ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The address is none, or its name does not resolve.
+    #[error("cannot find the address {address:?}: {reason}")]
+    Address {
+        /// As configured.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another program listens there.
+    #[error("port {} is in use on this machine; stop the other program or choose another port", address.port())]
+    PortInUse {
+        /// Where this program should listen.
+        address: SocketAddr,
+    },
+    /// The socket cannot be opened for another reason.
+    #[error("cannot open a UDP socket at {address}: {source}")]
+    Socket {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate or key of this member makes no TLS configuration.
+    #[error("this member's certificate and key cannot be used: {0}")]
+    Credentials(String),
+    /// Nothing answers.
+    #[error(
+        "nothing answers at {address} (UDP): is the coordinator running, and does a firewall let UDP through?"
+    )]
+    Unreachable {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The other side showed a certificate that is not accepted here.
+    #[error("{0}")]
+    Stranger(#[from] Stranger),
+    /// The other side does not accept this member's certificate.
+    #[error("the other side does not accept this member: {0}")]
+    NotAccepted(String),
+    /// The other side speaks another protocol or version.
+    #[error("the other side does not speak covey/1; do both sides run the same version?")]
+    OtherProtocol,
+    /// The link was lost.
+    #[error("the link was lost: {0}")]
+    Lost(String),
+    /// The other side closed the link.
+    #[error("the other side closed the link: {0}")]
+    Closed(CloseReason),
+    /// This side closed the link.
+    #[error("the link was closed here")]
+    ClosedHere,
+    /// Bytes that are not the message expected.
+    #[error("the other side sent what makes no sense: {0}")]
+    Malformed(#[from] Malformed),
+    /// The other side stopped in the middle of a message.
+    #[error("the other side stopped in the middle of a message")]
+    Truncated,
+    /// No progress within [`crate::limits::STALL_MS`].
+    #[error("the other side makes no progress")]
+    Stalled,
+}
+
+impl LinkError {
+    /// Who has to do something about it.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Address { .. }
+            | Self::PortInUse { .. }
+            | Self::Socket { .. }
+            | Self::Credentials(_)
+            | Self::NotAccepted(_)
+            | Self::ClosedHere => Fault::Here,
+            Self::Stranger(_) | Self::OtherProtocol | Self::Malformed(_) | Self::Truncated => {
+                Fault::Peer
+            }
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Closed(_) | Self::Stalled => {
+                Fault::Network
+            }
+        }
+    }
+
+    /// Whether trying again without a change by a person is pointless.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Stranger(_)
+            | Self::NotAccepted(_)
+            | Self::OtherProtocol
+            | Self::Credentials(_)
+            | Self::PortInUse { .. } => true,
+            Self::Closed(reason) => reason.is_permanent(),
+            _ => false,
+        }
+    }
+
+    /// How to tell the other side when this error ends the link.
+    pub(super) const fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::Malformed(_) | Self::Truncated => CloseReason::Protocol,
+            Self::Stalled => CloseReason::Stalled,
+            Self::Stranger(stranger) => CloseReason::of_stranger(stranger),
+            _ => CloseReason::Finished,
+        }
+    }
+}
+
+/// TLS alerts (RFC 8446, section 6) that say something about a certificate or the protocol.
+const ALERTS: u64 = 0x100;
+
+impl From<quinn::ConnectionError> for LinkError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        use quinn::ConnectionError as Lost;
+        match error {
+            Lost::ApplicationClosed(close) => {
+                Self::Closed(CloseReason::from_code(close.error_code))
+            }
+            Lost::ConnectionClosed(close) => of_code(close.error_code.into(), &close.to_string()),
+            Lost::TransportError(error) => of_code(error.code.into(), &error.to_string()),
+            Lost::LocallyClosed => Self::ClosedHere,
+            Lost::TimedOut => Self::Lost("no packet came for a while".to_owned()),
+            Lost::Reset => Self::Lost("the other side restarted".to_owned()),
+            Lost::VersionMismatch => Self::OtherProtocol,
+            Lost::CidsExhausted => Self::Lost(error.to_string()),
+        }
+    }
+}
+
+fn of_code(code: u64, text: &str) -> LinkError {
+    let refused = |why: &str| LinkError::NotAccepted(why.to_owned());
+    if code == u64::from(quinn::TransportErrorCode::CONNECTION_REFUSED) {
+        return LinkError::Closed(CloseReason::Busy);
+    }
+    match code.checked_sub(ALERTS) {
+        Some(48 | 51) => refused(
+            "its certificate (member.pem) is of another federation or signed by another authority",
+        ),
+        Some(45) => refused("its certificate (member.pem) has expired, or is not valid yet"),
+        Some(49) => refused("its certificate (member.pem) is not the one in the roster"),
+        Some(42..=46 | 116) => refused("its certificate (member.pem) is not a valid one"),
+        Some(120) => LinkError::OtherProtocol,
+        _ => LinkError::Lost(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_keeps_its_code() {
+        for (index, reason) in CloseReason::KNOWN.into_iter().enumerate() {
+            assert_eq!(reason.code().into_inner(), index as u64);
+            assert_eq!(CloseReason::from_code(reason.code()), reason);
+        }
+        assert_eq!(CloseReason::from_code(quinn::VarInt::from_u32(99)), CloseReason::Unknown(99));
+    }
+}

@@ -1,0 +1,184 @@
+//! One authenticated connection: a control stream for messages, and bulk streams beside it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quinn::Connection;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::hash::Digest;
+use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS};
+use crate::net::bulk::{Bulk, BulkStream};
+use crate::net::error::{CloseReason, LinkError};
+use crate::net::frame::{FrameReader, FrameWriter};
+use crate::roster::Member;
+
+/// A dialer's first frame.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Greeting {
+    /// The roster it has pinned.
+    roster: Digest,
+}
+
+/// A listener's first frame: from here on messages may be sent.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Welcome;
+
+/// A connection to a member whose certificate, role and key have been checked, and who has the
+/// same roster.
+pub struct Link {
+    /// Who is at the other end.
+    pub peer: Member,
+    /// Messages to it.
+    pub sender: ControlSender,
+    /// Messages from it.
+    pub receiver: ControlReceiver,
+    /// Bulk transfer, closing, and what is known about the connection.
+    pub links: Links,
+}
+
+impl Link {
+    /// Greets a listener: the last step of dialling.
+    pub(super) async fn greet(
+        connection: Connection,
+        peer: Member,
+        roster: Digest,
+    ) -> Result<Self, LinkError> {
+        let greet = async {
+            let (send, receive) = connection.open_bi().await?;
+            let mut link = Self::new(connection.clone(), peer, send, receive);
+            link.sender.send(&Greeting { roster }).await?;
+            match link.receiver.receive::<Welcome>().await? {
+                Some(Welcome) => Ok(link),
+                None => Err(LinkError::Truncated),
+            }
+        };
+        bounded(&connection, greet).await
+    }
+
+    /// Answers a dialer's greeting: the last step of listening.
+    pub(super) async fn welcome(
+        connection: Connection,
+        peer: Member,
+        roster: Digest,
+    ) -> Result<Self, LinkError> {
+        let welcome = async {
+            let (send, receive) = connection.accept_bi().await?;
+            let mut link = Self::new(connection.clone(), peer, send, receive);
+            let greeting = link.receiver.receive::<Greeting>().await?;
+            if greeting.ok_or(LinkError::Truncated)?.roster != roster {
+                link.links.close(CloseReason::OtherRoster);
+                return Err(LinkError::Closed(CloseReason::OtherRoster));
+            }
+            link.sender.send(&Welcome).await?;
+            Ok(link)
+        };
+        bounded(&connection, welcome).await
+    }
+
+    fn new(
+        connection: Connection,
+        peer: Member,
+        send: quinn::SendStream,
+        receive: quinn::RecvStream,
+    ) -> Self {
+        let sender = ControlSender(FrameWriter::new(send, FRAME_BYTES_MAX));
+        let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
+        Self { peer, sender, receiver, links: Links { connection } }
+    }
+}
+
+/// Runs the last step of a handshake within its time, and tells the other side why it failed.
+async fn bounded<F>(connection: &Connection, step: F) -> Result<Link, LinkError>
+where
+    F: Future<Output = Result<Link, LinkError>>,
+{
+    let outcome = timeout(Duration::from_millis(HANDSHAKE_MS), step).await;
+    outcome.unwrap_or(Err(LinkError::Stalled)).inspect_err(|error| {
+        connection.close(error.close_reason().code(), b"");
+    })
+}
+
+/// The sending half of a control stream.
+pub struct ControlSender(FrameWriter);
+
+impl ControlSender {
+    /// Sends one message. Not cancel-safe: do not put it in a `select!` that drops it.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the link is then of no more use.
+    pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), LinkError> {
+        self.0.send(message).await
+    }
+}
+
+/// The receiving half of a control stream.
+pub struct ControlReceiver(FrameReader);
+
+impl ControlReceiver {
+    /// Waits for the next message; `None` when the other side has finished in order. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the link is then of no more use.
+    pub async fn receive<T>(&mut self) -> Result<Option<T>, LinkError>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        self.0.receive().await
+    }
+}
+
+/// The connection under a link. Cheap to clone.
+#[derive(Clone)]
+pub struct Links {
+    pub(super) connection: Connection,
+}
+
+impl Links {
+    /// The dialer's bulk transfers.
+    #[must_use]
+    pub fn bulk(&self) -> Bulk {
+        Bulk::new(self.connection.clone())
+    }
+
+    /// Where the other side is.
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        self.connection.remote_address()
+    }
+
+    /// Smoothed round-trip time.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.connection.rtt()
+    }
+
+    /// Bytes sent and received over UDP, headers and retransmissions included.
+    #[must_use]
+    pub fn traffic_bytes(&self) -> (u64, u64) {
+        let stats = self.connection.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+    }
+
+    /// Waits for the dialer's next bulk stream; cancel-safe. Give each a task of its own: a dialer
+    /// may open [`crate::limits::STREAMS_MAX`] at once and be slow on each.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the link has ended.
+    pub async fn accept_bulk(&self) -> Result<BulkStream, LinkError> {
+        let (send, receive) = self.connection.accept_bi().await?;
+        Ok(BulkStream::new(send, receive))
+    }
+
+    /// Ends the link and tells why.
+    pub fn close(&self, reason: CloseReason) {
+        self.connection.close(reason.code(), b"");
+    }
+
+    /// Waits until the link has ended.
+    pub async fn closed(&self) -> LinkError {
+        self.connection.closed().await.into()
+    }
+}

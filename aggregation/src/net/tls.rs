@@ -1,0 +1,227 @@
+//! The handshake: TLS 1.3 only, certificates on both sides, post-quantum key exchange first.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    PeerIncompatible, SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::net::ALPN;
+use crate::net::certificate::{Claim, Side, Stranger};
+use crate::net::membership::Membership;
+use crate::party::Role;
+
+/// The cryptography of TLS: AWS-LC, with X25519MLKEM768 before X25519, and nothing else.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519];
+    provider.cipher_suites.retain(|suite| suite.tls13().is_some());
+    Arc::new(provider)
+}
+
+/// Where a verifier leaves the reason why it refused; the handshake's error has room for text
+/// only.
+pub(super) type Refused = Arc<Mutex<Option<Stranger>>>;
+
+/// Takes the reason why the peer's certificate was refused, if that is what went wrong.
+pub(super) fn take(refused: &Refused) -> Option<Stranger> {
+    refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// TLS for a listener.
+pub(super) fn server_config(
+    membership: &Arc<Membership>,
+    refused: &Refused,
+) -> Result<QuicServerConfig, Error> {
+    let verifier = Verifier::new(membership, Side::Dialer, refused);
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_single_cert(vec![membership.certificate().clone()], secret(membership))?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // No resumption: a member that left the roster must not come back with an old ticket.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    QuicServerConfig::try_from(config).map_err(no_initial_suite)
+}
+
+/// TLS for a dialer.
+pub(super) fn client_config(
+    membership: &Arc<Membership>,
+    refused: &Refused,
+) -> Result<QuicClientConfig, Error> {
+    let verifier = Verifier::new(membership, Side::Listener, refused);
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(vec![membership.certificate().clone()], secret(membership))?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    QuicClientConfig::try_from(config).map_err(no_initial_suite)
+}
+
+fn secret(membership: &Membership) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(membership.tls_key())
+}
+
+fn no_initial_suite(error: quinn::crypto::rustls::NoInitialCipherSuite) -> Error {
+    Error::General(error.to_string())
+}
+
+/// Checks the other side's certificate. A dialer checks everything before it sends its own; a
+/// listener checks authority and dates here and the roster right after, so that it can say why.
+struct Verifier {
+    membership: Arc<Membership>,
+    /// The side whose certificates are checked.
+    side: Side,
+    refused: Refused,
+    provider: Arc<CryptoProvider>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("side", &self.side).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    fn new(membership: &Arc<Membership>, side: Side, refused: &Refused) -> Self {
+        let (membership, refused) = (Arc::clone(membership), Arc::clone(refused));
+        Self { membership, side, refused, provider: provider() }
+    }
+
+    fn check(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let check = || {
+            if !intermediates.is_empty() {
+                return Err(Stranger::Malformed("more than one certificate".to_owned()));
+            }
+            let claim = Claim::read(certificate)?;
+            let (authority, federation) =
+                (self.membership.authority(), self.membership.federation());
+            claim.check_authority(certificate, authority, federation, self.side, now)?;
+            if self.side == Side::Listener {
+                claim.check_member(self.membership.roster(), &[Role::Coordinator])?;
+            }
+            Ok(())
+        };
+        check().map_err(|stranger| {
+            let error = tls_error(&stranger);
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
+            error
+        })
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+}
+
+/// The error whose TLS alert (RFC 8446, section 6.2) tells the peer the kind of fault.
+fn tls_error(stranger: &Stranger) -> Error {
+    Error::InvalidCertificate(match stranger {
+        Stranger::OtherFederation { .. } | Stranger::WrongAuthority { .. } => {
+            CertificateError::UnknownIssuer
+        }
+        Stranger::Expired { .. } => CertificateError::Expired,
+        Stranger::NotYetValid { .. } => CertificateError::NotValidYet,
+        Stranger::NotInRoster { .. } | Stranger::WrongRole { .. } | Stranger::OtherKey { .. } => {
+            CertificateError::ApplicationVerificationFailure
+        }
+        Stranger::Malformed(_) => CertificateError::Other(OtherError(Arc::new(stranger.clone()))),
+    })
+}
+
+const ONLY_TLS13: Error = Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic);
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(certificate, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(ONLY_TLS13)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(certificate, intermediates, now).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(ONLY_TLS13)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

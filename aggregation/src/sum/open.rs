@@ -1,0 +1,388 @@
+//! From the holders' component sums to the opened aggregate (design note, section 4, step 11).
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{HolderIndex, Quantiser, RoundConfig, Weighting};
+use crate::hash::{Digest, Domain, Hasher, hash};
+use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::sum::accumulator::Accumulator;
+use crate::sum::contribution::{correction_bytes, first_unreduced};
+use crate::sum::gauss::GAUSS_MAX;
+use crate::sum::modulus::{add_mod, primes};
+use crate::sum::pack::unpack_residues;
+use crate::sum::pad::Padder;
+
+/// What the holders' releases agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Combined {
+    /// R_T for each component in canonical order; `None` where no f + 1 holders agree.
+    pub components: Vec<Option<Vec<u8>>>,
+    /// Holders that gave something else than the agreed value, ascending.
+    pub liars: Vec<HolderIndex>,
+}
+
+/// Takes for each component the value that f + 1 holders give equally: at least one of them is
+/// honest. A second release of one holder is ignored.
+#[must_use]
+pub fn combine(config: &RoundConfig, releases: &[(HolderIndex, &[Vec<u8>])]) -> Combined {
+    let needed = config.shape.faults() + 1;
+    let mut distinct: Vec<(HolderIndex, &[Vec<u8>])> = Vec::new();
+    for &(holder, sums) in releases {
+        let is_member = usize::from(holder.0) < config.shape.members();
+        if is_member && distinct.iter().all(|(other, _)| *other != holder) {
+            distinct.push((holder, sums));
+        }
+    }
+    distinct.sort_unstable_by_key(|(holder, _)| *holder);
+
+    let mut liars = Vec::new();
+    let mut components = Vec::new();
+    for component in config.shape.components() {
+        let known = distinct.iter().filter(|(holder, _)| component.known_to(*holder));
+        let given: Vec<(HolderIndex, Option<&Vec<u8>>)> = known
+            .map(|&(holder, sums)| {
+                let known = config.shape.components_of(holder);
+                let position = known.iter().position(|other| *other == component);
+                let sum = position.filter(|_| sums.len() == known.len()).map(|at| &sums[at]);
+                (holder, sum.filter(|sum| is_vector(config, sum)))
+            })
+            .collect();
+        let agreed = given.iter().find_map(|(_, sum)| {
+            let copies = given.iter().filter(|(_, other)| other == sum).count();
+            sum.filter(|_| copies >= needed)
+        });
+        let is_lie = |sum: &Option<&Vec<u8>>| sum.is_none() || (agreed.is_some() && *sum != agreed);
+        liars.extend(given.iter().filter(|(_, sum)| is_lie(sum)).map(|(holder, _)| *holder));
+        components.push(agreed.cloned());
+    }
+    liars.sort_unstable();
+    liars.dedup();
+    Combined { components, liars }
+}
+
+/// Whether these are the bytes of a vector over Z_q.
+fn is_vector(config: &RoundConfig, bytes: &[u8]) -> bool {
+    bytes.len() == correction_bytes(config) && first_unreduced(config, bytes).is_none()
+}
+
+/// The opened sum of the keys of a set. Published, not secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySum {
+    entries: Vec<i32>,
+}
+
+/// The component sums and corrections do not add up to a sum of short keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotShort {
+    /// The accumulator holds another number of contributions.
+    #[error("{added} contributions were added, the set has {expected}")]
+    Count {
+        /// In the accumulator.
+        added: u32,
+        /// In the set.
+        expected: u32,
+    },
+    /// Not one component sum per component.
+    #[error("{got} component sums, {expected} expected")]
+    Components {
+        /// Given.
+        got: usize,
+        /// By the committee's shape.
+        expected: usize,
+    },
+    /// A component sum has a wrong length or an unreduced entry.
+    #[error("component sum {0} is malformed")]
+    Component(usize),
+    /// An entry is longer than n keys can make, or differs between the primes.
+    #[error("entry {entry} of the key sum is not short")]
+    Entry {
+        /// Which.
+        entry: usize,
+    },
+    /// Not the bytes of a key sum.
+    #[error("{got} bytes, a key sum has {expected}")]
+    Length {
+        /// Bytes given.
+        got: usize,
+        /// By the terms.
+        expected: usize,
+    },
+}
+
+impl KeySum {
+    /// S = sum d + sum over T of R_T.
+    ///
+    /// # Errors
+    /// [`NotShort`].
+    pub fn recover(
+        config: &RoundConfig,
+        accumulator: &Accumulator,
+        components: &[Vec<u8>],
+        count: u32,
+    ) -> Result<Self, NotShort> {
+        if accumulator.count() != count {
+            return Err(NotShort::Count { added: accumulator.count(), expected: count });
+        }
+        let (got, expected) = (components.len(), config.shape.components().len());
+        if got != expected || accumulator.config() != config {
+            return Err(NotShort::Components { got, expected });
+        }
+        if let Some(bad) = components.iter().position(|bytes| !is_vector(config, bytes)) {
+            return Err(NotShort::Component(bad));
+        }
+        let primes = primes(config.profile);
+        let mut total = accumulator.correction().to_vec();
+        for bytes in components {
+            let residues = unpack_residues(bytes).zip(primes.iter().cycle());
+            for (total, (residue, prime)) in total.iter_mut().zip(residues) {
+                *total = add_mod(*total, residue, *prime);
+            }
+        }
+        let entry = |(at, limbs): (usize, &[u64])| {
+            let mut centred = limbs.iter().zip(primes).map(|(&x, &prime)| centre(x, prime));
+            let first = centred.next().filter(|&first| centred.all(|other| other == first));
+            first.and_then(|entry| short(entry, count)).ok_or(NotShort::Entry { entry: at })
+        };
+        let entries =
+            total.chunks(primes.len()).enumerate().map(entry).collect::<Result<_, _>>()?;
+        Ok(Self { entries })
+    }
+
+    /// From published bytes.
+    ///
+    /// # Errors
+    /// [`NotShort`].
+    pub fn from_bytes(config: &RoundConfig, bytes: &[u8]) -> Result<Self, NotShort> {
+        let (got, expected) = (bytes.len(), config.profile.ring_dimension() * 4);
+        if got != expected {
+            return Err(NotShort::Length { got, expected });
+        }
+        let entries: Vec<i32> =
+            bytes.as_chunks().0.iter().map(|entry| i32::from_le_bytes(*entry)).collect();
+        let too_long = |&entry: &i32| short(entry.into(), config.contributions_max).is_none();
+        match entries.iter().position(too_long) {
+            Some(entry) => Err(NotShort::Entry { entry }),
+            None => Ok(Self { entries }),
+        }
+    }
+
+    /// To publish: each entry as a little-endian `i32`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.entries.iter().flat_map(|entry| entry.to_le_bytes()).collect()
+    }
+
+    /// Digest of the bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        hash(Domain::KeySum, &[&self.to_bytes()])
+    }
+}
+
+/// The representative of `x` nearest to zero.
+const fn centre(x: u64, prime: u64) -> i64 {
+    if x > prime / 2 { x as i64 - prime as i64 } else { x as i64 }
+}
+
+/// `entry`, if `count` keys can add up to it.
+fn short(entry: i64, count: u32) -> Option<i32> {
+    let is_short = entry.abs() <= GAUSS_MAX * i64::from(count);
+    i32::try_from(entry).ok().filter(|_| is_short)
+}
+
+/// The sum does not open to what honest contributions give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Spoiled {
+    /// The accumulator holds another number of contributions.
+    #[error("{added} contributions were added, the set has {expected}")]
+    Count {
+        /// In the accumulator.
+        added: u32,
+        /// In the set.
+        expected: u32,
+    },
+    /// Key sum or accumulator are of another round's shape.
+    #[error("key sum or accumulator of another shape")]
+    Shape,
+    /// A sentinel is not the number of contributions.
+    #[error("sentinel {0} is not the number of contributions")]
+    Sentinel(usize),
+    /// The noise is larger than honest contributions make.
+    #[error("coefficient {coefficient} of chunk {chunk} has too much noise")]
+    Noise {
+        /// Chunk.
+        chunk: u32,
+        /// Coefficient.
+        coefficient: usize,
+    },
+    /// A sum outside what n quantised values can add up to.
+    #[error("coordinate {0} is outside what quantised values add up to")]
+    Coordinate(u64),
+    /// The sum of weights is impossible.
+    #[error("the sum of weights is impossible")]
+    Weight,
+}
+
+/// The opened sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aggregate {
+    /// Contributions.
+    pub count: u32,
+    /// Sum of their weights.
+    pub weight: u64,
+    /// Sums of signed units, one per parameter.
+    pub sums: Vec<i64>,
+}
+
+impl Aggregate {
+    /// The weighted mean of the updates: `sum step / n`, or with weights
+    /// `sum step cap / (sum of weights)`.
+    #[must_use]
+    pub fn mean(&self, quantiser: &Quantiser) -> Vec<f32> {
+        let unit = match quantiser.weighting {
+            Weighting::Uniform => quantiser.step() / f64::from(self.count),
+            Weighting::CappedExamples(cap) => {
+                quantiser.step() * f64::from(cap) / self.weight as f64
+            }
+        };
+        self.sums.iter().map(|&sum| (sum as f64 * unit) as f32).collect()
+    }
+
+    /// Digest of count, weight and sums.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new(Domain::Aggregate);
+        hasher.part(&self.count.to_le_bytes());
+        hasher.part(&self.weight.to_le_bytes());
+        let mut bytes = Vec::new();
+        for sums in self.sums.chunks(8192) {
+            bytes.clear();
+            bytes.extend(sums.iter().flat_map(|sum| sum.to_le_bytes()));
+            hasher.raw(&bytes);
+        }
+        hasher.finish()
+    }
+}
+
+/// Opens the sum of `count` contributions.
+///
+/// # Errors
+/// [`Spoiled`]: something in the set was not honestly encrypted. Which contribution it was
+/// cannot be told with the audit off.
+pub fn open(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    accumulator: &Accumulator,
+    key_sum: &KeySum,
+    count: u32,
+) -> Result<Aggregate, Spoiled> {
+    if accumulator.count() != count {
+        return Err(Spoiled::Count { added: accumulator.count(), expected: count });
+    }
+    let entries = key_sum.entries.len();
+    if accumulator.config() != config || entries != config.profile.ring_dimension() {
+        return Err(Spoiled::Shape);
+    }
+    let mut padder = Padder::new(config, round_ctx);
+    let key = padder.transform(key_sum.entries.iter().map(|&entry| i64::from(entry)));
+    let decoder = Decoder::new(config, count);
+    let mut sums = Vec::with_capacity(config.dimension as usize);
+    let mut control = Vec::new();
+    let mut raw = Vec::with_capacity(config.chunk_coordinates() as usize);
+    for chunk in 0..config.chunks() {
+        let pad = padder.pad(chunk, &key, None);
+        raw.clear();
+        if let Some(coefficient) = decoder.decode(accumulator.chunk(chunk), pad, &mut raw) {
+            return Err(Spoiled::Noise { chunk, coefficient });
+        }
+        let rest = (config.dimension as usize - sums.len()).min(raw.len());
+        let parameters = raw[..rest].iter().map(|&raw| decoder.parameter(raw));
+        sums.extend(parameters);
+        control.extend_from_slice(&raw[rest..]);
+    }
+    if let Some(at) = sums.iter().position(|sum| sum.unsigned_abs() > decoder.magnitude_max) {
+        return Err(Spoiled::Coordinate(at as u64));
+    }
+    let weight = decoder.control(config, &control)?;
+    Ok(Aggregate { count, weight, sums })
+}
+
+/// Takes sums of `count` contributions apart.
+struct Decoder {
+    count: u64,
+    lanes: u32,
+    lane_bits: u32,
+    noise_bits: u32,
+    pad_mask: u128,
+    /// Largest absolute noise of honest contributions.
+    noise_max: u64,
+    /// n times the offset of a coordinate.
+    offset: i64,
+    /// n times the largest unit.
+    magnitude_max: u64,
+}
+
+impl Decoder {
+    fn new(config: &RoundConfig, count: u32) -> Self {
+        let (packing, n) = (&config.packing, u64::from(count));
+        // What `Packing::derive` leaves room for: n + 1 roundings of a half and a bit, and n
+        // noises of at most 64 before the scaling by 2^P / q.
+        let scaled_noise = (u128::from(n) * 64)
+            .div_ceil(1 << (config.profile.modulus_bits() - packing.pad_bits()));
+        Self {
+            count: n,
+            lanes: packing.lanes,
+            lane_bits: packing.lane_bits,
+            noise_bits: packing.noise_bits,
+            pad_mask: (1 << packing.pad_bits()) - 1,
+            noise_max: n.div_ceil(2) + 2 + scaled_noise as u64,
+            offset: i64::from(config.quantiser.offset()) * i64::from(count),
+            magnitude_max: u64::from(config.quantiser.magnitude_max()) * n,
+        }
+    }
+
+    /// Appends the raw sums of a chunk; returns the first coefficient with too much noise.
+    fn decode(&self, words: &[u128], pad: &[u128], raw: &mut Vec<u64>) -> Option<usize> {
+        let half = 1u128 << (self.noise_bits - 1);
+        let lane_mask = (1u64 << self.lane_bits) - 1;
+        let mut noisy = None;
+        for (coefficient, (word, pad)) in words.iter().zip(pad).enumerate() {
+            let value = word.wrapping_sub(*pad).wrapping_add(half) & self.pad_mask;
+            let noise = (value & ((1 << self.noise_bits) - 1)) as i64 - half as i64;
+            if noise.unsigned_abs() > self.noise_max && noisy.is_none() {
+                noisy = Some(coefficient);
+            }
+            let mut lanes = value >> self.noise_bits;
+            for _ in 0..self.lanes {
+                raw.push(lanes as u64 & lane_mask);
+                lanes >>= self.lane_bits;
+            }
+        }
+        noisy
+    }
+
+    /// The sum of signed units behind a raw sum.
+    const fn parameter(&self, raw: u64) -> i64 {
+        raw as i64 - self.offset
+    }
+
+    /// Checks sentinels and padding; returns the sum of weights.
+    fn control(&self, config: &RoundConfig, control: &[u64]) -> Result<u64, Spoiled> {
+        let (sentinels, rest) = control.split_at(SENTINELS);
+        if let Some(bad) = sentinels.iter().position(|&sum| sum != self.count) {
+            return Err(Spoiled::Sentinel(bad));
+        }
+        let (digits, padding) = rest.split_at(WEIGHT_DIGITS);
+        if let Some(at) = padding.iter().position(|&sum| sum != 0) {
+            return Err(Spoiled::Coordinate(config.coordinates() + at as u64));
+        }
+        let bits = u32::from(config.quantiser.bits);
+        let weight = (0..).zip(digits).map(|(i, &digit)| u128::from(digit) << (i * bits)).sum();
+        let weight_max = match config.quantiser.weighting {
+            Weighting::Uniform => 1,
+            Weighting::CappedExamples(cap) => u64::from(cap),
+        };
+        let allowed = u128::from(self.count)..=u128::from(self.count * weight_max);
+        if allowed.contains(&weight) { Ok(weight as u64) } else { Err(Spoiled::Weight) }
+    }
+}

@@ -1,0 +1,223 @@
+//! From real numbers to integers of w bits.
+//!
+//! In this order: an update longer than `clip_norm` is scaled down to it; each value is clamped to
+//! `range`; it is multiplied by `weight / cap` when owners are weighted; it is divided by the step
+//! and rounded up or down at random so that its expectation is kept.
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::config::{Quantiser, RoundConfig, Weighting};
+use crate::hash::Hasher;
+use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+
+/// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
+/// no `Clone`.
+pub struct Quantised {
+    /// `unit + 2^(w-1)`, from 1 to `2^w - 1`.
+    raw: Zeroizing<Vec<u16>>,
+    weight: u32,
+    quantiser: Quantiser,
+}
+
+/// The update holds a value that is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("parameter {index} of the update is not finite")]
+pub struct NotFinite {
+    /// The first such parameter.
+    pub index: usize,
+}
+
+/// Integers that the quantiser cannot have made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadUnits {
+    /// A unit beyond ±(2^(w-1) - 1).
+    #[error("unit {index} is beyond the quantiser's range")]
+    Range {
+        /// The first such unit.
+        index: usize,
+    },
+    /// A weight that the weighting does not allow.
+    #[error("weight {weight} is not allowed by the round's weighting")]
+    Weight {
+        /// As given.
+        weight: u32,
+    },
+}
+
+/// Values rounded together.
+const BLOCK: usize = 1024;
+
+/// Adding 1.5 * 2^52 to a number below 2^51 leaves the number, rounded to an integer, in the low
+/// bits of the sum (IEEE 754 binary64): a conversion that vectorises.
+const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
+
+/// Clips, clamps, weighs and rounds an update. `examples` counts only where owners are weighted.
+/// Rounding is unbiased up to 2^-33 of a step; the same `rng` gives the same result everywhere.
+///
+/// # Errors
+/// [`NotFinite`].
+pub fn quantise(
+    update: &[f32],
+    quantiser: &Quantiser,
+    examples: u32,
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<Quantised, NotFinite> {
+    if let Some(index) = update.iter().position(|x| !x.is_finite()) {
+        return Err(NotFinite { index });
+    }
+    let (weight, share) = match quantiser.weighting {
+        Weighting::Uniform => (1, 1.0),
+        Weighting::CappedExamples(cap) => {
+            let weight = examples.clamp(1, cap.max(1));
+            (weight, f64::from(weight) / f64::from(cap.max(1)))
+        }
+    };
+    let range = f64::from(quantiser.range);
+    let rule = Rounding {
+        clip: (f64::from(quantiser.clip_norm) / l2_norm(update)).min(1.0),
+        range,
+        units: share * f64::from(quantiser.magnitude_max()) / range,
+        magnitude_max: f64::from(quantiser.magnitude_max()),
+        offset: i64::from(quantiser.offset()),
+    };
+    let mut raw = Zeroizing::new(vec![0u16; update.len()]);
+    let mut random = [0u8; 4 * BLOCK];
+    for (values, raw) in update.chunks(BLOCK).zip(raw.chunks_mut(BLOCK)) {
+        let random = &mut random[..4 * values.len()];
+        rng.fill_bytes(random);
+        rule.apply(values, random, raw);
+    }
+    random.zeroize();
+    Ok(Quantised { raw, weight, quantiser: *quantiser })
+}
+
+/// The Euclidean norm, added up in an order that does not depend on the processor.
+fn l2_norm(update: &[f32]) -> f64 {
+    let mut sums = [0f64; 8];
+    let (eights, rest) = update.as_chunks::<8>();
+    for eight in eights {
+        for (sum, &x) in sums.iter_mut().zip(eight) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    (sums.iter().sum::<f64>() + rest).sqrt()
+}
+
+/// What happens to one value.
+struct Rounding {
+    clip: f64,
+    range: f64,
+    units: f64,
+    magnitude_max: f64,
+    offset: i64,
+}
+
+impl Rounding {
+    /// `raw = floor(units(value) + u) + offset` with u uniform in [0, 1), in steps of 2^-32.
+    fn apply(&self, values: &[f32], random: &[u8], raw: &mut [u16]) {
+        const FRACTION: u32 = 32;
+        let offset = (self.offset << FRACTION) - INTEGER_BITS.to_bits() as i64;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let random = random.as_chunks::<4>().0;
+                for ((raw, &value), random) in raw.iter_mut().zip(values).zip(random) {
+                    let clamped = (f64::from(value) * self.clip).clamp(-self.range, self.range);
+                    let units =
+                        (clamped * self.units).clamp(-self.magnitude_max, self.magnitude_max);
+                    let fixed = units * (1u64 << FRACTION) as f64 + INTEGER_BITS;
+                    let sum = (fixed.to_bits() as i64)
+                        .wrapping_add(offset)
+                        .wrapping_add(i64::from(u32::from_le_bytes(*random)));
+                    *raw = (sum >> FRACTION) as u16;
+                }
+            },
+        );
+    }
+}
+
+impl Quantised {
+    /// From integers that are already quantised.
+    ///
+    /// # Errors
+    /// [`BadUnits`].
+    pub fn from_units(units: &[i32], weight: u32, quantiser: &Quantiser) -> Result<Self, BadUnits> {
+        let is_allowed = match quantiser.weighting {
+            Weighting::Uniform => weight == 1,
+            Weighting::CappedExamples(cap) => (1..=cap).contains(&weight),
+        };
+        if !is_allowed {
+            return Err(BadUnits::Weight { weight });
+        }
+        let magnitude_max = quantiser.magnitude_max();
+        if let Some(index) = units.iter().position(|unit| unit.unsigned_abs() > magnitude_max) {
+            return Err(BadUnits::Range { index });
+        }
+        let offset = quantiser.offset() as i32;
+        let raw = Zeroizing::new(units.iter().map(|unit| (unit + offset) as u16).collect());
+        Ok(Self { raw, weight, quantiser: *quantiser })
+    }
+
+    /// The signed units.
+    pub fn units(&self) -> impl Iterator<Item = i32> + '_ {
+        let offset = self.quantiser.offset() as i32;
+        self.raw.iter().map(move |&raw| i32::from(raw) - offset)
+    }
+
+    /// How much this owner counts.
+    #[must_use]
+    pub const fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// Parameters.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// How it was quantised.
+    #[must_use]
+    pub const fn quantiser(&self) -> &Quantiser {
+        &self.quantiser
+    }
+
+    /// Hashes everything that will be sealed.
+    pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
+        hasher.part(&self.weight.to_le_bytes());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * BLOCK));
+        for raw in self.raw.chunks(8 * BLOCK) {
+            bytes.clear();
+            bytes.extend(raw.iter().flat_map(|raw| raw.to_le_bytes()));
+            hasher.raw(&bytes);
+        }
+    }
+
+    /// Writes the raw coordinates of chunk `index`: parameters, sentinels, weight digits, and
+    /// zeros as padding.
+    pub(crate) fn coordinates(&self, config: &RoundConfig, index: u32, out: &mut [u16]) {
+        let start = u64::from(index) * config.chunk_coordinates();
+        let parameters = self.raw.get(start as usize..).unwrap_or_default();
+        let direct = parameters.len().min(out.len());
+        out[..direct].copy_from_slice(&parameters[..direct]);
+        let digit_mask = (1u32 << self.quantiser.bits) - 1;
+        for (i, out) in (start + direct as u64..).zip(&mut out[direct..]) {
+            let beyond = (i - self.raw.len() as u64) as usize;
+            *out = match beyond.checked_sub(SENTINELS) {
+                None => 1,
+                Some(digit) if digit < WEIGHT_DIGITS => {
+                    let shift = digit as u32 * u32::from(self.quantiser.bits);
+                    (self.weight.checked_shr(shift).unwrap_or(0) & digit_mask) as u16
+                }
+                Some(_) => 0,
+            };
+        }
+    }
+}

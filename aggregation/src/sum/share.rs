@@ -1,0 +1,258 @@
+//! Replicated sharing of a client's key, and what a holder does with its part.
+//!
+//! For each component T (the f holders that lack it) the client draws a seed and seals it to the
+//! others. A seed expands to a vector over Z_q; the public correction is
+//! `d = s - sum over T of expand(seed_T) mod q`. Any f holders lack one whole seed, so to them `d`
+//! is uniform; any f + 1 together have all.
+
+use zeroize::Zeroizing;
+
+use crate::config::{CommitteeShape, Component, HolderIndex, Profile, RoundConfig};
+use crate::hash::{Digest, Domain, hash};
+use crate::message::{Complaint, ComplaintKind, Envelope, Header, SignedHeader};
+use crate::party::PartyId;
+use crate::signing::Statement;
+use crate::sum::contribution::{BadContribution, box_bytes, box_digest, check_header};
+use crate::sum::key::ClientKey;
+use crate::sum::modulus::{primes, residue, sub_mod};
+use crate::sum::pack::pack_residues;
+use crate::sum::sealed_box::{BoxKey, Place, SealingSecret, decapsulate};
+use crate::sum::xof::Xof;
+
+/// Bytes of a seed.
+pub(crate) const SEED_BYTES: usize = 32;
+
+/// Residues below 2^50 that a `u64` can add up before it must be reduced.
+const LAZY_ADDITIONS_MAX: usize = 1 << 13;
+
+/// The component seeds of one client that one holder knows, in canonical order. Zeroised when
+/// dropped; no `Debug`, no `Clone`.
+pub struct Seeds(Vec<Zeroizing<[u8; SEED_BYTES]>>);
+
+impl Seeds {
+    /// From what a box contains, if that is what the header commits to.
+    fn check(
+        shape: CommitteeShape,
+        holder: HolderIndex,
+        header: &Header,
+        contents: &[u8],
+    ) -> Option<Self> {
+        let (seeds, []) = contents.as_chunks::<SEED_BYTES>() else { return None };
+        let known = shape.components().into_iter().zip(&header.components);
+        let known: Vec<_> = known.filter(|(component, _)| component.known_to(holder)).collect();
+        let commits = |((component, commitment), seed): (&(Component, &Digest), &[u8; 32])| {
+            let own = seed_commitment(&header.round_ctx, &header.client, *component, seed);
+            own.equals(commitment)
+        };
+        let all = known.len() == seeds.len() && known.iter().zip(seeds).all(commits);
+        all.then(|| Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect()))
+    }
+}
+
+/// com_T: what the header says of a seed.
+fn seed_commitment(
+    round_ctx: &Digest,
+    client: &PartyId,
+    component: Component,
+    seed: &[u8; SEED_BYTES],
+) -> Digest {
+    let parts: [&[u8]; 4] = [&round_ctx.0, &client.0, &component.0.to_le_bytes(), seed];
+    hash(Domain::ComponentCommitment, &parts)
+}
+
+/// Expands a seed: calls `each` with every limb of `expand(seed)` in turn.
+fn expand(
+    profile: Profile,
+    round_ctx: &Digest,
+    client: &PartyId,
+    seed: &[u8; SEED_BYTES],
+    mut each: impl FnMut(usize, &[u64]),
+) {
+    let key = Zeroizing::new(hash(Domain::Share, &[seed, &round_ctx.0, &client.0]).0);
+    let mut limb = Zeroizing::new(vec![0; profile.ring_dimension()]);
+    for (l, &prime) in primes(profile).iter().enumerate() {
+        Xof::new(&key, l as u64).uniform(prime, &mut limb);
+        each(l, &limb);
+    }
+}
+
+/// A vector over Z_q as it is packed: entry by entry, the limbs of an entry side by side.
+fn pack_limbs(profile: Profile, limbs: &[Zeroizing<Vec<u64>>]) -> Vec<u8> {
+    let entries = (0..profile.ring_dimension()).flat_map(|i| limbs.iter().map(move |l| l[i]));
+    let residues: Vec<u64> = entries.collect();
+    let mut bytes = Vec::with_capacity(profile.key_vector_bytes());
+    pack_residues(&residues, &mut bytes);
+    bytes
+}
+
+/// A key, shared.
+pub(crate) struct Shares {
+    /// d, packed.
+    pub(crate) correction: Vec<u8>,
+    /// com_T in canonical order.
+    pub(crate) commitments: Vec<Digest>,
+    seeds: Vec<(Component, Zeroizing<[u8; SEED_BYTES]>)>,
+}
+
+impl Shares {
+    /// Shares `key` under fresh seeds.
+    pub(crate) fn new(
+        config: &RoundConfig,
+        round_ctx: &Digest,
+        client: &PartyId,
+        key: &ClientKey,
+        randomness: &mut Xof,
+    ) -> Self {
+        let profile = config.profile;
+        let residues = |q| key.entries().iter().map(move |&entry| residue(entry, q));
+        let mut rest: Vec<Zeroizing<Vec<u64>>> =
+            primes(profile).iter().map(|&q| Zeroizing::new(residues(q).collect())).collect();
+        let mut seeds = Vec::new();
+        let mut commitments = Vec::new();
+        for component in config.shape.components() {
+            let mut seed = Zeroizing::new([0; SEED_BYTES]);
+            randomness.bytes(&mut seed[..]);
+            expand(profile, round_ctx, client, &seed, |l, limb| {
+                subtract(&mut rest[l], limb, primes(profile)[l]);
+            });
+            commitments.push(seed_commitment(round_ctx, client, component, &seed));
+            seeds.push((component, seed));
+        }
+        Self { correction: pack_limbs(profile, &rest), commitments, seeds }
+    }
+
+    /// What the box for `holder` contains.
+    pub(crate) fn contents(&self, holder: HolderIndex) -> Zeroizing<Vec<u8>> {
+        let known = self.seeds.iter().filter(|(component, _)| component.known_to(holder));
+        Zeroizing::new(known.flat_map(|(_, seed)| seed.iter().copied()).collect())
+    }
+}
+
+fn subtract(rest: &mut [u64], limb: &[u64], prime: u64) {
+    for (rest, entry) in rest.iter_mut().zip(limb) {
+        *rest = sub_mod(*rest, *entry, prime);
+    }
+}
+
+/// Who a complaint accuses, after checking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The box does not hold what the client's header commits to.
+    ClientAtFault,
+    /// Either may be at fault: nobody but the holder can decapsulate.
+    Undecidable,
+    /// The box is good, or the complaint is not the holder's: the holder is at fault.
+    FalseComplaint,
+}
+
+/// Checks an envelope as far as public bytes go: round, client's signature, number of hashes,
+/// length and digest of the box. A fault here is the coordinator's, who should have refused it.
+///
+/// # Errors
+/// [`BadContribution`].
+pub fn check_envelope(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    holder: HolderIndex,
+    envelope: &Envelope,
+) -> Result<(), BadContribution> {
+    check_header(config, round_ctx, &envelope.header)?;
+    let (got, expected) = (envelope.sealed_box.len(), box_bytes(config));
+    if got != expected {
+        return Err(BadContribution::BoxLength { holder, got, expected });
+    }
+    let committed = envelope.header.header.boxes.get(usize::from(holder.0));
+    match committed {
+        Some(digest) if *digest == box_digest(&envelope.sealed_box) => Ok(()),
+        _ => Err(BadContribution::Box(holder)),
+    }
+}
+
+/// Opens the box of an envelope. Call [`check_envelope`] first: what it finds is the
+/// coordinator's fault and nothing to complain of.
+///
+/// # Errors
+/// What to complain of.
+pub fn open_envelope(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    holder: HolderIndex,
+    secret: &SealingSecret,
+    envelope: &Envelope,
+) -> Result<Seeds, ComplaintKind> {
+    let header = &envelope.header.header;
+    let place = Place { round_ctx, client: &header.client, holder };
+    let key = decapsulate(secret, place, &envelope.sealed_box).ok_or(ComplaintKind::Key)?;
+    let committed = header.box_keys.get(usize::from(holder.0));
+    if !committed.is_some_and(|committed| key.commitment(place).equals(committed)) {
+        return Err(ComplaintKind::Key);
+    }
+    let seeds = (key.open(&envelope.sealed_box))
+        .and_then(|contents| Seeds::check(config.shape, holder, header, &contents));
+    seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })
+}
+
+/// Judges a complaint about the contribution `header`, whose box for that holder is
+/// `sealed_box` (which matches the header: the coordinator checked it when it came). A complaint
+/// without the holder's valid signature over this round and contribution is a false one.
+#[must_use]
+pub fn check_complaint(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    header: &SignedHeader,
+    sealed_box: &[u8],
+    complaint: &Complaint,
+) -> Verdict {
+    let header = &header.header;
+    let (digest, holder) = (header.digest(), complaint.holder);
+    let Some(seat) = config.committee.get(usize::from(holder.0)) else {
+        return Verdict::FalseComplaint;
+    };
+    let body = Complaint::body(&digest, holder, &complaint.kind);
+    let signed = seat.holder.verify(Statement::Complaint, round_ctx, &body, &complaint.signature);
+    if signed.is_err() || complaint.round_ctx != *round_ctx || complaint.header != digest {
+        return Verdict::FalseComplaint;
+    }
+    let ComplaintKind::Contents { box_key } = &complaint.kind else {
+        return Verdict::Undecidable;
+    };
+    let key = BoxKey::published(box_key);
+    let place = Place { round_ctx, client: &header.client, holder };
+    if header.box_keys.get(usize::from(holder.0)) != Some(&key.commitment(place)) {
+        return Verdict::FalseComplaint;
+    }
+    let seeds = (key.open(sealed_box))
+        .and_then(|contents| Seeds::check(config.shape, holder, header, &contents));
+    if seeds.is_some() { Verdict::FalseComplaint } else { Verdict::ClientAtFault }
+}
+
+/// R_T for each component that `holder` knows, in canonical order, over the given clients.
+pub fn component_sums<'a>(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    holder: HolderIndex,
+    seeds: impl Iterator<Item = (PartyId, &'a Seeds)>,
+) -> Vec<Vec<u8>> {
+    let (profile, known) = (config.profile, config.shape.components_of(holder));
+    let zero = || Zeroizing::new(vec![0u64; profile.ring_dimension()]);
+    let mut sums: Vec<Vec<_>> =
+        known.iter().map(|_| primes(profile).iter().map(|_| zero()).collect()).collect();
+    let reduce = |sums: &mut Vec<Vec<Zeroizing<Vec<u64>>>>| {
+        for (limb, prime) in sums.iter_mut().flat_map(|limbs| limbs.iter_mut().zip(primes(profile)))
+        {
+            limb.iter_mut().for_each(|entry| *entry %= prime);
+        }
+    };
+    for (i, (client, seeds)) in seeds.enumerate() {
+        for (sums, seed) in sums.iter_mut().zip(&seeds.0) {
+            expand(profile, round_ctx, &client, seed, |l, limb| {
+                sums[l].iter_mut().zip(limb).for_each(|(sum, entry)| *sum += entry);
+            });
+        }
+        if (i + 1) % LAZY_ADDITIONS_MAX == 0 {
+            reduce(&mut sums);
+        }
+    }
+    reduce(&mut sums);
+    sums.iter().map(|limbs| pack_limbs(profile, limbs)).collect()
+}

@@ -1,0 +1,231 @@
+//! Links over real sockets: what members can do, and that strangers get a clear answer in time.
+
+mod federation;
+mod membership;
+mod raw;
+mod strangers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::message::{FromHolder, Header, Refusal, SignedHeader, ToHolder};
+use covey_aggregation::net::{
+    Arrival, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, Link, LinkError, Listener,
+    Membership,
+};
+use covey_aggregation::party::Role;
+use federation::Federation;
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+fn listen(membership: &Arc<Membership>) -> Listener {
+    Listener::bind(LOOPBACK.parse().expect("an address"), Arc::clone(membership)).expect("bound")
+}
+
+fn dialer(membership: Arc<Membership>, listener: &Listener) -> Dialer {
+    Dialer::new(membership, listener.address().to_string()).expect("a dialer")
+}
+
+async fn arrival(listener: &mut Listener) -> Arrival {
+    let wait = tokio::time::timeout(Duration::from_secs(30), listener.accept());
+    wait.await.expect("in time").expect("listening")
+}
+
+async fn arrived(listener: &mut Listener) -> Link {
+    match arrival(listener).await {
+        Arrival::Link(link) => *link,
+        Arrival::Refused { error, .. } => panic!("refused: {error}"),
+    }
+}
+
+async fn refused(listener: &mut Listener) -> LinkError {
+    match arrival(listener).await {
+        Arrival::Link(link) => panic!("{} was admitted", link.peer.name),
+        Arrival::Refused { error, .. } => error,
+    }
+}
+
+async fn both(dialer: &mut Dialer, listener: &mut Listener) -> (Link, Link) {
+    let (dialled, link) = tokio::join!(dialer.connect_once(), arrived(listener));
+    (dialled.expect("dialled"), link)
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_and_name_their_sender() {
+    let federation = Federation::new("test", 0x10);
+    let mut listener = listen(&federation.member("c"));
+    let mut dialer = dialer(federation.member("kh-2"), &listener);
+    let (mut holder, mut coordinator) = both(&mut dialer, &mut listener).await;
+    assert_eq!((coordinator.peer.name.as_str(), coordinator.peer.role), ("kh-2", Role::Holder));
+    assert_eq!(holder.peer.role, Role::Coordinator);
+
+    let round_ctx = hash(Domain::Body, &[b"round"]);
+    let lacking = FromHolder::Lacking { round_ctx };
+    holder.sender.send(&lacking).await.expect("sent");
+    assert_eq!(coordinator.receiver.receive().await.expect("received"), Some(lacking));
+
+    // Nearly as large as a message may be.
+    let set = vec![round_ctx; 32_000];
+    let set = ToHolder::Set { round_ctx, set };
+    let (sent, received) =
+        tokio::join!(coordinator.sender.send(&set), holder.receiver.receive::<ToHolder>());
+    sent.expect("sent");
+    assert_eq!(received.expect("received"), Some(set));
+
+    coordinator.links.close(CloseReason::Replaced);
+    let error = holder.receiver.receive::<ToHolder>().await.expect_err("closed");
+    assert!(matches!(error, LinkError::Closed(CloseReason::Replaced)), "{error}");
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_not_even_sent() {
+    let federation = Federation::new("test", 0x20);
+    let mut listener = listen(&federation.member("c"));
+    let mut dialer = dialer(federation.member("kh-1"), &listener);
+    let (mut holder, _coordinator) = both(&mut dialer, &mut listener).await;
+    let round_ctx = Digest::ZERO;
+    let set = ToHolder::Set { round_ctx, set: vec![round_ctx; 40_000] };
+    let error = holder.sender.send(&set).await.expect_err("too large");
+    assert!(matches!(error, LinkError::Malformed(_)), "{error}");
+}
+
+/// Serves plan and model requests and takes one contribution of `parts`, until the link ends.
+async fn serve_bulk(link: Link, plan: Vec<u8>, parts: Vec<usize>) -> Vec<Vec<u8>> {
+    let mut got = Vec::new();
+    while let Ok(stream) = link.links.accept_bulk().await {
+        match stream.request().await.expect("a request") {
+            BulkArrival::Plan(digest, fetch) if digest == hash(Domain::Plan, &[&plan]) => {
+                fetch.send(&plan).await.expect("sent");
+            }
+            BulkArrival::Plan(_, fetch) | BulkArrival::Model(_, fetch) => {
+                fetch.refuse(Refusal::UnknownRound).await.expect("refused");
+            }
+            BulkArrival::Contribution(header, upload) if header.verify().is_err() => {
+                upload.refuse(Refusal::BadSignature).await.expect("refused");
+            }
+            BulkArrival::Contribution(_, mut upload) => {
+                upload.accept().await.expect("accepted");
+                for length in &parts {
+                    let mut part = vec![0; *length];
+                    upload.read_exact(&mut part).await.expect("read");
+                    got.push(part);
+                }
+                upload.expect_end().await.expect("the end");
+                upload.stored().await.expect("answered");
+            }
+        }
+    }
+    got
+}
+
+fn header(membership: &Membership) -> SignedHeader {
+    let header = Header {
+        round_ctx: Digest::ZERO,
+        client: membership.member().id,
+        components: Vec::new(),
+        box_keys: Vec::new(),
+        boxes: Vec::new(),
+        correction: Digest::ZERO,
+        chunks_root: Digest::ZERO,
+    };
+    SignedHeader::sign(header, membership.identity())
+}
+
+#[tokio::test]
+async fn plans_and_contributions_travel_whole() {
+    let federation = Federation::new("test", 0x30);
+    let mut listener = listen(&federation.member("c"));
+    let ada = federation.member("ada");
+    let mut dialer = dialer(Arc::clone(&ada), &listener);
+    let (owner, coordinator) = both(&mut dialer, &mut listener).await;
+    let plan = vec![7; 100_000];
+    let parts = vec![51_200, 1232, 1232, 3_000_000, 17];
+    let server = tokio::spawn(serve_bulk(coordinator, plan.clone(), parts.clone()));
+    let bulk = owner.links.bulk();
+
+    let digest = hash(Domain::Plan, &[&plan]);
+    let fetched = bulk.fetch(&BulkRequest::Plan(digest), 1 << 20).await.expect("fetched");
+    assert_eq!(fetched, plan);
+    let error = bulk.fetch(&BulkRequest::Plan(digest), 99_999).await.expect_err("too large");
+    assert!(matches!(error, BulkError::TooLarge { bytes: 100_000, .. }), "{error}");
+    let error = bulk.fetch(&BulkRequest::Model(digest), 1 << 20).await.expect_err("unknown");
+    assert!(matches!(error, BulkError::Refused(Refusal::UnknownRound)), "{error}");
+
+    let content: Vec<u8> = (0..parts.iter().sum()).map(|i: usize| (i % 251) as u8).collect();
+    let mut progress = Vec::new();
+    let bytes = content.len() as u64;
+    let (signed, mut source) = (header(&ada), &content[..]);
+    let sent = bulk.contribute(&signed, bytes, &mut source, |sent| progress.push(sent)).await;
+    sent.expect("stored");
+    assert_eq!(progress.last(), Some(&bytes));
+
+    let mut forged = header(&ada);
+    forged.header.correction = digest;
+    let error = bulk.contribute(&forged, bytes, &mut &content[..], |_| {}).await;
+    assert!(matches!(error, Err(BulkError::Refused(Refusal::BadSignature))));
+
+    dialer.close().await;
+    assert_eq!(server.await.expect("served").concat(), content);
+}
+
+#[tokio::test]
+async fn a_contribution_refused_half_way_stops_at_once_with_the_reason() {
+    let federation = Federation::new("test", 0x40);
+    let mut listener = listen(&federation.member("c"));
+    let ada = federation.member("ada");
+    let mut dialer = dialer(Arc::clone(&ada), &listener);
+    let (owner, coordinator) = both(&mut dialer, &mut listener).await;
+    let server = tokio::spawn(async move {
+        let stream = coordinator.links.accept_bulk().await.expect("a stream");
+        let BulkArrival::Contribution(_, mut upload) = stream.request().await.expect("a request")
+        else {
+            panic!("not a contribution");
+        };
+        upload.accept().await.expect("accepted");
+        upload.read_exact(&mut [0; 1000]).await.expect("read");
+        upload.refuse(Refusal::Malformed("correction".to_owned())).await.expect("refused");
+    });
+    let content = vec![0; 50_000_000];
+    let mut sent_bytes = 0;
+    let bulk = owner.links.bulk();
+    let (signed, mut source) = (header(&ada), &content[..]);
+    let progress = |sent| sent_bytes = sent;
+    let sent = bulk.contribute(&signed, 50_000_000, &mut source, progress).await;
+    let error = sent.expect_err("refused");
+    assert!(matches!(error, BulkError::Refused(Refusal::Malformed(_))), "{error}");
+    assert!(sent_bytes < 50_000_000, "all bytes went out");
+    server.await.expect("served");
+}
+
+#[tokio::test]
+async fn a_dialer_finds_a_coordinator_that_restarts() {
+    let federation = Federation::new("test", 0x50);
+    let coordinator = federation.member("c");
+    let mut listener = listen(&coordinator);
+    let address = listener.address();
+    let mut dialer = dialer(federation.member("ada"), &listener);
+    let (mut owner, link) = both(&mut dialer, &mut listener).await;
+
+    listener.close().await;
+    let error = owner.receiver.receive::<ToHolder>().await.expect_err("closed");
+    assert!(matches!(error, LinkError::Closed(CloseReason::ShuttingDown)), "{error}");
+
+    drop(link);
+    let mut listener = bind_again(address, &coordinator).await;
+    let (again, link) = tokio::join!(dialer.connect(|_, _| {}), arrived(&mut listener));
+    assert_eq!(again.expect("linked").peer.name.as_str(), "c");
+    assert_eq!(link.peer.name.as_str(), "ada");
+}
+
+/// The socket is given back to the system some moments after the listener is closed.
+async fn bind_again(address: SocketAddr, coordinator: &Arc<Membership>) -> Listener {
+    loop {
+        match Listener::bind(address, Arc::clone(coordinator)) {
+            Ok(listener) => return listener,
+            Err(LinkError::PortInUse { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use covey_aggregation::party::Name;
+
+/// The untrusted middle of a federation: collects, adds and publishes sealed updates.
+#[derive(Debug, Parser)]
+#[command(name = "covey-coordinator", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  \
+    covey-coordinator init --dir federation --federation digits\n  \
+    covey-coordinator enrol --dir federation holder-1/request.json owner-1/request.json\n  \
+    covey-coordinator serve --config federation/coordinator.toml\n\n\
+    Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
+    130 Ctrl-C, 143 SIGTERM")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Answer in JSON on stdout; `serve` prints one event per line.
+    #[arg(long, global = true, env = "COVEY_JSON")]
+    pub json: bool,
+    /// Say less on stderr.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a federation: its authority, this coordinator, a commented coordinator.toml
+    Init(Init),
+    /// Check members' requests and issue their certificates
+    Enrol(Enrol),
+    /// Run the plan
+    Serve(Serve),
+    /// Tell how the run in a state folder is going
+    Status(Serve),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// A new folder for the federation.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The federation's name: lower-case letters, digits, '-' and '.'.
+    #[arg(long, value_name = "NAME")]
+    pub federation: Name,
+    /// The coordinator's name.
+    #[arg(long, value_name = "NAME", default_value = "coordinator")]
+    pub name: Name,
+}
+
+/// `enrol`.
+#[derive(Debug, Args)]
+pub struct Enrol {
+    /// The federation's folder.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Requests, as `covey-committee init` and `covey-client init` write them.
+    #[arg(required = true, value_name = "REQUEST.json")]
+    pub requests: Vec<PathBuf>,
+    /// Only show what is asked for and whether its proofs hold; change nothing.
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// `serve`, `status`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+}

@@ -1,0 +1,259 @@
+//! `coordinator.toml`: from what was typed to what is meant. Every field is checked where it is
+//! parsed, so a mistake is reported with file, line and column; paths are relative to the file.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Largest configuration file; a larger one is something else.
+const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// A coordinator's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// UDP address to listen on.
+    pub listen: SocketAddr,
+    /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
+    pub member_dir: PathBuf,
+    /// Folder of the journal, the stored contributions and what is published.
+    pub state_dir: PathBuf,
+    /// The plan to run.
+    pub plan: PathBuf,
+    /// Data to evaluate the model on after every round, if there are any.
+    pub test_data: Option<PathBuf>,
+    /// When a run may begin.
+    pub start: Start,
+    /// How much loss and failure is borne.
+    pub rounds: Rounds,
+    /// What a peer may use.
+    pub limits: Limits,
+}
+
+/// When a round may begin. It needs the committee's quorum and as many owners as the plan's
+/// minimum; the first round after a start also waits, for a while, for everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Start {
+    /// Longest wait for what a round cannot do without, in seconds. Then the run stops, and says
+    /// whom it waited for.
+    pub wait_s: Positive,
+    /// Once that is there, longest wait for the others before the first round, in seconds.
+    pub settle_s: Positive,
+    /// Owners that the first round cannot do without; by default the plan's minimum.
+    pub owners: Option<Positive>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { wait_s: Positive::of(600), settle_s: Positive::of(10), owners: None }
+    }
+}
+
+/// How much loss and failure is borne. (How long each phase may take is for the plan to say.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rounds {
+    /// What is unanswered is asked again after this time, in milliseconds.
+    pub resend_ms: Positive,
+    /// Rounds abandoned one after the other before the run stops.
+    pub abandons_in_a_row_max: Positive,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self { resend_ms: Positive::of(3000), abandons_in_a_row_max: Positive::of(3) }
+    }
+}
+
+/// What a peer may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Contributions received at once; each takes a thread and 256 KiB. Others are told to try
+    /// again.
+    pub uploads_max: Positive,
+    /// Longest time for one upload, in seconds: a slower client is cut off, and may come again.
+    pub upload_s: Positive,
+    /// Messages waiting for one peer; a peer that lets more pile up is disconnected.
+    pub queue_max: Positive,
+    /// Malformed messages from one peer before it is disconnected.
+    pub malformed_max: Positive,
+    /// Threads that add up contributions.
+    pub summing_threads: Positive,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            uploads_max: Positive::of(64),
+            upload_s: Positive::of(600),
+            queue_max: Positive::of(256),
+            malformed_max: Positive::of(3),
+            summing_threads: Positive::of(2),
+        }
+    }
+}
+
+/// A whole number of at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positive(NonZeroU32);
+
+impl Positive {
+    /// `value`, or one for zero.
+    #[must_use]
+    pub const fn of(value: u32) -> Self {
+        match NonZeroU32::new(value) {
+            Some(value) => Self(value),
+            None => Self(NonZeroU32::MIN),
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn value(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The number as a size.
+    #[must_use]
+    pub const fn size(self) -> usize {
+        self.0.get() as usize
+    }
+
+    /// As seconds, in milliseconds.
+    #[must_use]
+    pub fn seconds_in_ms(self) -> u64 {
+        u64::from(self.0.get()) * 1000
+    }
+}
+
+impl<'de> Deserialize<'de> for Positive {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom(format!("{value}: need a number from 1 to {}", u32::MAX));
+        u32::try_from(value).ok().and_then(NonZeroU32::new).map(Self).ok_or_else(wrong)
+    }
+}
+
+/// A configuration that cannot be used. Names the file and, where there is one, the line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {why}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The text is not a configuration.
+    #[error("{}:{line}:{column}: {what}", .path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// The file as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    #[serde(deserialize_with = "address")]
+    listen: SocketAddr,
+    #[serde(default)]
+    member_dir: PathBuf,
+    #[serde(default = "default_state_dir")]
+    state_dir: PathBuf,
+    plan: toml::Spanned<PathBuf>,
+    test_data: Option<toml::Spanned<PathBuf>>,
+    #[serde(default)]
+    start: Start,
+    #[serde(default)]
+    rounds: Rounds,
+    #[serde(default)]
+    limits: Limits,
+}
+
+fn default_state_dir() -> PathBuf {
+    PathBuf::from("state")
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let example = "need an address with a port, such as \"0.0.0.0:7443\"";
+        serde::de::Error::custom(format!("{text:?}: {example}"))
+    })
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable =
+            |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
+        let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        if bytes > CONFIG_BYTES_MAX {
+            return Err(unreadable(format!("{bytes} bytes, the limit is {CONFIG_BYTES_MAX}")));
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of the file at `path`, whose folder relative paths start from.
+    ///
+    /// # Errors
+    /// [`ConfigError::Text`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let wrong = |offset: usize, what: String| {
+            let (line, column) = place(text, offset);
+            ConfigError::Text { path: path.to_owned(), line, column, what }
+        };
+        let typed: Typed = toml::from_str(text).map_err(|error| {
+            wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
+        })?;
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let existing = |spanned: &toml::Spanned<PathBuf>, name: &str| {
+            let file = folder.join(spanned.get_ref());
+            if file.exists() {
+                Ok(file)
+            } else {
+                let what = format!("{name}: there is no {}", file.display());
+                Err(wrong(spanned.span().start, what))
+            }
+        };
+        Ok(Self {
+            listen: typed.listen,
+            member_dir: folder.join(&typed.member_dir),
+            state_dir: folder.join(&typed.state_dir),
+            plan: existing(&typed.plan, "plan")?,
+            test_data: typed
+                .test_data
+                .as_ref()
+                .map(|file| existing(file, "test_data"))
+                .transpose()?,
+            start: typed.start,
+            rounds: typed.rounds,
+            limits: typed.limits,
+        })
+    }
+}
+
+/// Line and column, from 1, of a byte offset.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    (line, column)
+}

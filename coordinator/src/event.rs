@@ -1,0 +1,355 @@
+//! What a coordinator says while it works: one line each, for people or for programs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
+use covey_aggregation::party::{Name, Role};
+use covey_aggregation::roster::Roster;
+use serde::{Deserialize, Serialize};
+
+/// Version of the events' JSON form.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Members can dial in.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The run begins, or goes on after a restart.
+    Run {
+        /// The run's digest.
+        run: String,
+        /// The plan's name.
+        plan: String,
+        /// The plan's rounds.
+        rounds: u32,
+        /// The round to begin or to go on with.
+        round: u32,
+        /// Parameters of the model.
+        parameters: u64,
+        /// Whether it goes on in the middle of a round.
+        resumed: bool,
+    },
+    /// A member connected.
+    Joined {
+        /// Who.
+        name: Name,
+        /// As what.
+        role: Role,
+    },
+    /// A member's connection ended.
+    Left {
+        /// Who.
+        name: Name,
+        /// As what.
+        role: Role,
+        /// Why.
+        why: String,
+    },
+    /// Somebody was turned away.
+    TurnedAway {
+        /// From where.
+        address: SocketAddr,
+        /// Why.
+        why: String,
+    },
+    /// A member was told no.
+    Refused {
+        /// Who.
+        name: Name,
+        /// Why.
+        why: String,
+    },
+    /// A round cannot begin yet.
+    Waiting {
+        /// The round.
+        round: u32,
+        /// What it cannot do without, and has not.
+        needed: String,
+        /// Members that are not connected.
+        missing: Vec<Name>,
+        /// How long it will wait, in milliseconds.
+        left_ms: u64,
+    },
+    /// A phase of a round begins.
+    Phase {
+        /// The round.
+        round: u32,
+        /// The phase.
+        phase: Phase,
+        /// Since the round began, in milliseconds.
+        at_ms: u64,
+    },
+    /// Who answered in the current phase, and whom it waits for.
+    Progress {
+        /// The round.
+        round: u32,
+        /// The phase.
+        phase: Phase,
+        /// Who answered.
+        answered: Vec<Name>,
+        /// Whom it waits for.
+        waiting: Vec<Name>,
+        /// Until the phase's deadline, in milliseconds.
+        left_ms: u64,
+    },
+    /// A round is over, and its result is durable.
+    Round(RoundSummary),
+    /// The run is over, or was stopped.
+    Finished(RunSummary),
+}
+
+/// How a round went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundSummary {
+    /// The round.
+    pub round: u32,
+    /// Done, or abandoned.
+    pub done: bool,
+    /// Why it was abandoned.
+    pub reason: Option<String>,
+    /// Owners in the sum.
+    pub counted: Vec<Name>,
+    /// Owners not in the sum, and why.
+    pub missing: Vec<Absence>,
+    /// Holders that failed, and how.
+    pub faults: Vec<Absence>,
+    /// Sum of the owners' weights, when done.
+    pub weight: Option<u64>,
+    /// Digest of the aggregate, when done.
+    pub aggregate: Option<String>,
+    /// Digest of the parameters after the round.
+    pub model: String,
+    /// The published bundle, when done.
+    pub publication: Option<PathBuf>,
+    /// Share of right answers on the test file, 0 to 1.
+    pub accuracy: Option<f64>,
+    /// Mean loss on the test file.
+    pub loss: Option<f64>,
+    /// Milliseconds in each phase that this program saw from its beginning.
+    pub phases_ms: Vec<(Phase, u64)>,
+    /// Adding and opening, in milliseconds (part of Release).
+    pub opening_ms: Option<u64>,
+}
+
+/// Somebody, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// Who.
+    pub name: Name,
+    /// Why.
+    pub why: String,
+}
+
+/// How a run went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run's digest.
+    pub run: String,
+    /// Rounds of the plan.
+    pub rounds: u32,
+    /// Rounds done.
+    pub rounds_done: u32,
+    /// Rounds abandoned.
+    pub rounds_abandoned: u32,
+    /// Digest of the last parameters.
+    pub model: String,
+    /// The file with the last parameters, `f32` little-endian.
+    pub model_path: PathBuf,
+    /// Share of right answers on the test file after the last round.
+    pub accuracy: Option<f64>,
+    /// The folder with what is published.
+    pub published: PathBuf,
+}
+
+/// The line that a program reads.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    terminal: bool,
+}
+
+impl Event {
+    /// One line of JSON, without its end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let terminal = matches!(self, Self::Finished(_));
+        let line = Line { schema_version: SCHEMA_VERSION, event: self, terminal };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+impl RoundSummary {
+    /// The part that the round's report tells.
+    #[must_use]
+    pub fn of(round: u32, outcome: &Outcome, roster: &Roster) -> Self {
+        let (reason, report) = match outcome {
+            Outcome::Done(report) => (None, report),
+            Outcome::Abandoned { reason, report } => (Some(reason.to_string()), report),
+        };
+        Self {
+            round,
+            done: reason.is_none(),
+            reason,
+            counted: report.counted.iter().filter_map(|id| name(roster, id)).collect(),
+            missing: missing(report, roster),
+            faults: faults(report, roster),
+            weight: None,
+            aggregate: None,
+            model: String::new(),
+            publication: None,
+            accuracy: None,
+            loss: None,
+            phases_ms: Vec::new(),
+            opening_ms: None,
+        }
+    }
+}
+
+fn name(roster: &Roster, id: &covey_aggregation::party::PartyId) -> Option<Name> {
+    roster.member(id).map(|member| member.name.clone())
+}
+
+fn missing(report: &Report, roster: &Roster) -> Vec<Absence> {
+    let of = |(id, reason): &(_, MissingReason)| {
+        Some(Absence { name: name(roster, id)?, why: reason.to_string() })
+    };
+    report.missing.iter().filter_map(of).collect()
+}
+
+fn faults(report: &Report, roster: &Roster) -> Vec<Absence> {
+    let committee = roster.committee();
+    let of = |(holder, fault): &(covey_aggregation::config::HolderIndex, HolderFault)| {
+        let seat = committee.get(usize::from(holder.0))?;
+        Some(Absence { name: name(roster, &seat.holder)?, why: fault.to_string() })
+    };
+    report.faults.iter().filter_map(of).collect()
+}
+
+/// Names, or how many there are when they are many.
+struct Names<'a>(&'a [Name]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("nobody"),
+            names if names.len() > 12 => write!(f, "{} members", names.len()),
+            names => {
+                let names: Vec<_> = names.iter().map(Name::as_str).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening { address } => write!(f, "listening at {address} (UDP)"),
+            Self::Run { run, plan, rounds, round, parameters, resumed } => {
+                let goes = if *resumed { "goes on with" } else { "begins at" };
+                write!(
+                    f,
+                    "run {} of plan {plan}, {parameters} parameters, {goes} round {round} of \
+                     {rounds}",
+                    &run[..8.min(run.len())]
+                )
+            }
+            Self::Joined { name, role } => write!(f, "{role} {name} connected"),
+            Self::Left { name, role, why } => write!(f, "{role} {name} disconnected: {why}"),
+            Self::TurnedAway { address, why } => write!(f, "turned away {address}: {why}"),
+            Self::Refused { name, why } => write!(f, "refused {name}: {why}"),
+            Self::Waiting { round, needed, missing, left_ms } => write!(
+                f,
+                "round {round} waits for {needed}, at most {} s more; not connected: {}",
+                left_ms.div_ceil(1000),
+                Names(missing)
+            ),
+            Self::Phase { round, phase, at_ms } => {
+                write!(f, "round {round}: {phase:?} ({:.1} s)", seconds(*at_ms))
+            }
+            Self::Progress { round, phase, answered, waiting, left_ms } => write!(
+                f,
+                "round {round}: {phase:?}, {} answered, waiting for {}, at most {} s more",
+                answered.len(),
+                Names(waiting),
+                left_ms.div_ceil(1000)
+            ),
+            Self::Round(summary) => summary.fmt(f),
+            Self::Finished(summary) => summary.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RoundSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {}: ", self.round)?;
+        match &self.reason {
+            None => write!(f, "done, {} counted", self.counted.len())?,
+            Some(reason) => write!(f, "abandoned, nothing was opened: {reason}")?,
+        }
+        if let Some(accuracy) = self.accuracy {
+            write!(f, ", accuracy {:.2} %", accuracy * 100.0)?;
+        }
+        for absence in &self.missing {
+            write!(f, "\n  {} is not in the sum: {}", absence.name, absence.why)?;
+        }
+        for absence in &self.faults {
+            write!(f, "\n  holder {}: {}", absence.name, absence.why)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RunSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, rounds_done, rounds_abandoned, .. } = self;
+        writeln!(f, "{rounds_done} of {rounds} rounds done, {rounds_abandoned} abandoned")?;
+        if let Some(accuracy) = self.accuracy {
+            writeln!(f, "accuracy on the test data: {:.2} %", accuracy * 100.0)?;
+        }
+        writeln!(f, "model: {}", self.model_path.display())?;
+        write!(f, "published: {}", self.published.display())
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_event_is_terminal() {
+        let phase = Event::Phase { round: 2, phase: Phase::Collect, at_ms: 1500 };
+        let line: serde_json::Value = serde_json::from_str(&phase.to_json()).expect("JSON");
+        assert_eq!(line["event"], "phase");
+        assert_eq!(line["phase"], "Collect");
+        assert_eq!(line["schema_version"], 1);
+        assert!(line.get("terminal").is_none());
+        let finished = Event::Finished(RunSummary {
+            run: "00".into(),
+            rounds: 3,
+            rounds_done: 2,
+            rounds_abandoned: 1,
+            model: "11".into(),
+            model_path: "m".into(),
+            accuracy: Some(0.5),
+            published: "p".into(),
+        });
+        let line: serde_json::Value = serde_json::from_str(&finished.to_json()).expect("JSON");
+        assert_eq!(line["terminal"], true);
+        assert_eq!(line["rounds_done"], 2);
+    }
+}

@@ -1,0 +1,359 @@
+//! One authenticated connection: frames <-> messages, and a task per bulk stream. Knows nothing
+//! of rounds; everything that is decided is decided by the driver.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, HANDSHAKE_MS};
+use covey_aggregation::message::{
+    Envelope, FromClient, FromHolder, Refusal, SignedHeader, ToClient, ToHolder,
+};
+use covey_aggregation::net::error::{CloseReason, LinkError};
+use covey_aggregation::net::link::{ControlReceiver, ControlSender, Link, Links};
+use covey_aggregation::party::Role;
+use covey_aggregation::roster::Member;
+use covey_aggregation::sum::contribution::box_bytes;
+use covey_aggregation::wire::Malformed;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::config::Limits;
+use crate::storage::StorageError;
+use crate::storage::blobs::Blobs;
+use crate::upload;
+
+/// Tells apart the connections of one member; grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// What sessions tell the driver.
+pub enum Input {
+    /// A member connected.
+    Joined(Peer),
+    /// A connection ended.
+    Left {
+        /// Which.
+        session: SessionId,
+        /// Whose.
+        member: Member,
+        /// Why.
+        why: String,
+    },
+    /// Somebody was turned away at the door.
+    TurnedAway {
+        /// From where.
+        address: std::net::SocketAddr,
+        /// Why.
+        why: String,
+    },
+    /// A holder says something.
+    FromHolder(Member, FromHolder),
+    /// A client says something.
+    FromClient(Member, FromClient),
+    /// A member sent what cannot be understood, or what its role may not send.
+    Misbehaved {
+        /// Who.
+        member: Member,
+        /// What.
+        why: String,
+    },
+    /// May this contribution be sent?
+    MayContribute {
+        /// Who asks.
+        member: Member,
+        /// What.
+        header: Box<SignedHeader>,
+        /// The answer.
+        reply: oneshot::Sender<Admission>,
+    },
+    /// A contribution is checked and durable.
+    Contributed {
+        /// Whose.
+        member: Member,
+        /// Which.
+        header: Box<SignedHeader>,
+        /// Answered when its record is durable.
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+}
+
+/// The driver's answer to [`Input::MayContribute`].
+pub enum Admission {
+    /// Send it.
+    Take {
+        /// The round's terms.
+        config: Arc<RoundConfig>,
+    },
+    /// It is stored already; the receipt is on its way.
+    Known,
+    /// No.
+    Refuse(Refusal),
+}
+
+/// What the driver has a session send.
+pub enum Outgoing {
+    /// To a holder.
+    ToHolder(Box<ToHolder>),
+    /// To a client.
+    ToClient(Box<ToClient>),
+    /// To a holder: boxes, read and sent batch by batch, so that a large round takes no memory
+    /// in the queue.
+    Envelopes(Envelopes),
+    /// Nothing more: close the connection when everything before has been sent.
+    Close(CloseReason),
+}
+
+/// Boxes of stored contributions for one holder.
+pub struct Envelopes {
+    /// The round.
+    pub context: Digest,
+    /// Its terms.
+    pub config: Arc<RoundConfig>,
+    /// Whose boxes.
+    pub holder: HolderIndex,
+    /// All contributions, in order.
+    pub headers: Arc<[SignedHeader]>,
+    /// Cleared when they have been sent.
+    pub pending: Arc<AtomicBool>,
+}
+
+/// The driver's end of a session.
+pub struct Peer {
+    /// Which connection.
+    pub session: SessionId,
+    /// Whose.
+    pub member: Member,
+    queue: mpsc::Sender<Outgoing>,
+    links: Links,
+    /// Whether envelopes are on their way.
+    envelopes_pending: Arc<AtomicBool>,
+}
+
+/// A peer that does not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
+
+impl Peer {
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    /// [`QueueFull`]: the peer does not keep up, and is to be disconnected.
+    pub fn send(&self, outgoing: Outgoing) -> Result<(), QueueFull> {
+        match self.queue.try_send(outgoing) {
+            // A closed queue means that the session is ending; the driver hears of it.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(QueueFull),
+        }
+    }
+
+    /// Queues envelopes unless the same are still on their way.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    pub fn send_envelopes(
+        &self,
+        context: Digest,
+        config: Arc<RoundConfig>,
+        holder: HolderIndex,
+        headers: Vec<SignedHeader>,
+    ) -> Result<(), QueueFull> {
+        if self.envelopes_pending.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let pending = Arc::clone(&self.envelopes_pending);
+        let headers = headers.into();
+        self.send(Outgoing::Envelopes(Envelopes { context, config, holder, headers, pending }))
+    }
+
+    /// Ends the connection at once.
+    pub fn close(&self, reason: CloseReason) {
+        self.links.close(reason);
+    }
+}
+
+/// What sessions share.
+pub struct Shared {
+    /// To the driver.
+    pub inputs: mpsc::Sender<Input>,
+    /// Plans, models and contributions.
+    pub blobs: Arc<Blobs>,
+    /// What a peer may use.
+    pub limits: Limits,
+    /// Uploads under way.
+    pub uploads: Arc<Semaphore>,
+}
+
+/// Serves one connection until it ends. The driver hears of its beginning and its end.
+pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
+    let Link { peer: member, sender, receiver, links } = link;
+    let (queue, outgoing) = mpsc::channel(shared.limits.queue_max.size());
+    let peer = Peer {
+        session,
+        member: member.clone(),
+        queue,
+        links: links.clone(),
+        envelopes_pending: Arc::default(),
+    };
+    if shared.inputs.send(Input::Joined(peer)).await.is_err() {
+        links.close(CloseReason::ShuttingDown);
+        return;
+    }
+    let writing = tokio::spawn(write(sender, outgoing, Arc::clone(&shared), links.clone()));
+    let accepting = tokio::spawn(accept(links.clone(), member.clone(), Arc::clone(&shared)));
+    let ended = match member.role {
+        Role::Holder => read(receiver, &member, &shared, Input::FromHolder).await,
+        Role::DataOwner => read(receiver, &member, &shared, Input::FromClient).await,
+        // The listener admits no other role.
+        Role::Coordinator => Err(LinkError::ClosedHere),
+    };
+    links.close(match &ended {
+        Err(LinkError::Malformed(_) | LinkError::Truncated) => CloseReason::Protocol,
+        Err(LinkError::Stalled) => CloseReason::Stalled,
+        _ => CloseReason::Finished,
+    });
+    let why = match ended {
+        Ok(()) => "it has finished".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    writing.abort();
+    accepting.abort();
+    // Nobody listens any more only when the program is stopping.
+    let _ = shared.inputs.send(Input::Left { session, member, why }).await;
+}
+
+/// Reads messages until the connection ends, or too many made no sense.
+async fn read<T: Serialize + DeserializeOwned>(
+    mut receiver: ControlReceiver,
+    member: &Member,
+    shared: &Shared,
+    wrap: fn(Member, T) -> Input,
+) -> Result<(), LinkError> {
+    let mut malformed = 0;
+    loop {
+        let input = match receiver.receive::<T>().await {
+            Ok(Some(message)) => wrap(member.clone(), message),
+            Ok(None) => return Ok(()),
+            // The frame was whole, so the next one can be found.
+            Err(LinkError::Malformed(why @ (Malformed::Shape { .. } | Malformed::Version { .. }))) => {
+                malformed += 1;
+                if malformed >= shared.limits.malformed_max.value() {
+                    return Err(LinkError::Malformed(why));
+                }
+                Input::Misbehaved { member: member.clone(), why: why.to_string() }
+            }
+            Err(error) => return Err(error),
+        };
+        // The driver's queue is bounded: when it is full this peer waits, and QUIC tells it so.
+        if shared.inputs.send(input).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends what the driver queued. Ends the link when the peer takes nothing any more.
+async fn write(
+    mut sender: ControlSender,
+    mut queue: mpsc::Receiver<Outgoing>,
+    shared: Arc<Shared>,
+    links: Links,
+) {
+    while let Some(outgoing) = queue.recv().await {
+        let sent = match outgoing {
+            Outgoing::ToHolder(message) => sender.send(&*message).await,
+            Outgoing::ToClient(message) => sender.send(&*message).await,
+            Outgoing::Envelopes(envelopes) => {
+                let sent = send_envelopes(&mut sender, &envelopes, &shared.blobs).await;
+                envelopes.pending.store(false, Ordering::Release);
+                sent
+            }
+            Outgoing::Close(reason) => {
+                links.close(reason);
+                return;
+            }
+        };
+        if let Err(error) = sent {
+            let reason = match error {
+                LinkError::Stalled => CloseReason::Stalled,
+                _ => CloseReason::Finished,
+            };
+            links.close(reason);
+            return;
+        }
+    }
+}
+
+async fn send_envelopes(
+    sender: &mut ControlSender,
+    envelopes: &Envelopes,
+    blobs: &Arc<Blobs>,
+) -> Result<(), LinkError> {
+    let total = u32::try_from(envelopes.headers.len()).unwrap_or(u32::MAX);
+    let round_ctx = envelopes.context;
+    for start in (0..envelopes.headers.len()).step_by(ENVELOPES_PER_MESSAGE_MAX) {
+        let end = envelopes.headers.len().min(start + ENVELOPES_PER_MESSAGE_MAX);
+        let headers: Vec<_> = envelopes.headers[start..end].to_vec();
+        let (blobs, config) = (Arc::clone(blobs), Arc::clone(&envelopes.config));
+        let holder = envelopes.holder;
+        let read = move || load(&blobs, &config, holder, headers);
+        let batch = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(batch)) => batch,
+            // The holder asks again, and the next try may go better.
+            Ok(Err(error)) => {
+                tracing::error!(%error, "envelopes cannot be read");
+                return Ok(());
+            }
+            Err(_) => return Ok(()),
+        };
+        sender.send(&ToHolder::Envelopes { round_ctx, total, batch }).await?;
+    }
+    Ok(())
+}
+
+fn load(
+    blobs: &Blobs,
+    config: &RoundConfig,
+    holder: HolderIndex,
+    headers: Vec<SignedHeader>,
+) -> Result<Vec<Envelope>, StorageError> {
+    let bytes = box_bytes(config);
+    let envelope = |header: SignedHeader| {
+        let stored = blobs.contribution(config.round, &header.header.digest());
+        let sealed_box = stored.sealed_box(usize::from(holder.0), bytes)?;
+        Ok(Envelope { header, sealed_box })
+    };
+    headers.into_iter().map(envelope).collect()
+}
+
+/// Takes bulk streams, each in a task of its own.
+async fn accept(links: Links, member: Member, shared: Arc<Shared>) {
+    // One contribution at a time from one connection.
+    let uploading = Arc::new(Semaphore::new(1));
+    while let Ok(stream) = links.accept_bulk().await {
+        let (member, shared) = (member.clone(), Arc::clone(&shared));
+        let uploading = Arc::clone(&uploading);
+        tokio::spawn(async move {
+            if let Err(error) = upload::serve(stream, member, shared, uploading).await {
+                tracing::debug!(%error, "a bulk stream ended early");
+            }
+        });
+    }
+}
+
+/// Longest wait for the driver's answer: it never waits itself, so this only guards against a
+/// program that is stopping.
+const DRIVER_WAIT: Duration = Duration::from_millis(HANDSHAKE_MS);
+
+/// Asks the driver; none when it is stopping.
+pub(crate) async fn ask<T>(
+    shared: &Shared,
+    make: impl FnOnce(oneshot::Sender<T>) -> Input,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    shared.inputs.send(make(reply)).await.ok()?;
+    timeout(DRIVER_WAIT, answer).await.ok()?.ok()
+}

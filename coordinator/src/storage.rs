@@ -1,0 +1,74 @@
+//! What survives a crash: a journal of machine records, and bulk bytes in files. The journal is
+//! the truth; everything else can be derived from it and from the blobs it names.
+//!
+//! - [`journal`]: records in SQLite, appended in one durable transaction
+//! - [`blobs`]: plans, models and contributions as files
+//! - [`durable`]: writing files so that a crash leaves the old or the new, never half
+//! - [`lock`]: one program at a time
+
+pub mod blobs;
+pub mod durable;
+pub mod journal;
+pub mod lock;
+
+use std::path::{Path, PathBuf};
+
+/// The disk or the database said no. Nobody else is at fault: these are local.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// An operation on a file or folder failed.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database failed.
+    #[error("the journal {}: {source}", .path.display())]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// What was stored is not what was written.
+    #[error("{} is damaged: {what}; restore it from a backup, or start with an empty state_dir", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which part, and how it shows.
+        what: String,
+    },
+    /// Written by a newer program.
+    #[error("{} has format {got}, this program knows formats up to {known}: use a newer covey-coordinator", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        got: i64,
+        /// The newest known here.
+        known: i64,
+    },
+    /// Somebody else works on this folder.
+    #[error("{} is in use by another covey-coordinator (process {process})", .path.display())]
+    Locked {
+        /// The state folder.
+        path: PathBuf,
+        /// Its process number, as it wrote it.
+        process: String,
+    },
+}
+
+impl StorageError {
+    /// Attaches what was tried to a system error; for `map_err`.
+    pub(crate) fn file(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+}

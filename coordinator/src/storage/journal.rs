@@ -1,0 +1,398 @@
+//! The journal: what the machines remember, record by record, and the run they belong to.
+//!
+//! SQLite in WAL mode with `synchronous = FULL`: when [`Journal::append`] returns, the batch is on
+//! the disk, whole (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Every record carries
+//! a digest over its place and its bytes, because SQLite itself does not notice a flipped byte.
+
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::time::Time;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use super::StorageError;
+
+/// Format of the database, in its `user_version`.
+const FORMAT: i64 = 1;
+
+/// The tables. `rounds` has one row per round that is over; a round with records and no row is
+/// the one to go on with.
+const TABLES: &str = "
+    CREATE TABLE run (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        run BLOB NOT NULL,
+        federation BLOB NOT NULL,
+        plan BLOB NOT NULL,
+        model BLOB NOT NULL,
+        started_ms INTEGER NOT NULL,
+        ending TEXT
+    ) STRICT;
+    CREATE TABLE records (
+        round INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (round, sequence)
+    ) STRICT;
+    CREATE TABLE rounds (
+        round INTEGER PRIMARY KEY,
+        context BLOB NOT NULL UNIQUE,
+        model BLOB NOT NULL,
+        aggregate BLOB,
+        outcome BLOB NOT NULL,
+        accuracy REAL,
+        loss REAL,
+        ended_ms INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// A run: a plan being carried out. One state folder holds one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// Random, chosen when the plan was launched.
+    pub run: Digest,
+    /// The roster it is run with.
+    pub federation: Digest,
+    /// The plan's bytes.
+    pub plan: Digest,
+    /// The initial parameters.
+    pub model: Digest,
+    /// When it began.
+    pub started: Time,
+    /// How it ended, in one word (`done`, `abandoned`); none while it goes on.
+    pub ending: Option<String>,
+}
+
+/// A round that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundRow {
+    /// From 1.
+    pub round: u32,
+    /// `round_ctx`.
+    pub context: Digest,
+    /// The parameters after it: the next round starts from them.
+    pub model: Digest,
+    /// Digest of the opened aggregate; none when the round was abandoned.
+    pub aggregate: Option<Digest>,
+    /// The encoded `Outcome`.
+    pub outcome: Vec<u8>,
+    /// Share of right answers on the test file, 0 to 1, where there is one.
+    pub accuracy: Option<f64>,
+    /// Mean loss on the test file, where there is one.
+    pub loss: Option<f64>,
+    /// When it ended.
+    pub ended: Time,
+}
+
+/// The open database. One per state folder; the state lock sees to that.
+pub struct Journal {
+    path: PathBuf,
+    connection: SqliteConnection,
+}
+
+impl Journal {
+    /// Opens the journal, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError::Database`], [`StorageError::Damaged`], [`StorageError::Newer`].
+    pub async fn open(path: &Path) -> Result<Self, StorageError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let mut journal = Self::connect(path, options).await?;
+        if journal.format().await? == 0 {
+            journal.create_tables().await?;
+        }
+        journal.check().await?;
+        Ok(journal)
+    }
+
+    /// Opens an existing journal to read from, beside the program that writes it.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; a journal that is not there is a [`StorageError::Database`].
+    pub async fn open_to_read(path: &Path) -> Result<Self, StorageError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut journal = Self::connect(path, options).await?;
+        journal.format().await?;
+        Ok(journal)
+    }
+
+    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, StorageError> {
+        let path = path.to_owned();
+        match options.disable_statement_logging().connect().await {
+            Ok(connection) => Ok(Self { path, connection }),
+            Err(source) => Err(classify(&path, source)),
+        }
+    }
+
+    /// The format, 0 for a database that was just created.
+    async fn format(&mut self) -> Result<i64, StorageError> {
+        let got: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))?;
+        if got > FORMAT {
+            return Err(StorageError::Newer { path: self.path.clone(), got, known: FORMAT });
+        }
+        Ok(got)
+    }
+
+    async fn create_tables(&mut self) -> Result<(), StorageError> {
+        let created = async {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+            // A pragma takes no parameters; this is FORMAT.
+            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        created.await.map_err(|source| classify(&self.path, source))
+    }
+
+    /// SQLite's own look at its pages, once at start.
+    async fn check(&mut self) -> Result<(), StorageError> {
+        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))?;
+        if found == "ok" { Ok(()) } else { Err(self.damaged(found)) }
+    }
+
+    fn damaged(&self, what: String) -> StorageError {
+        StorageError::Damaged { path: self.path.clone(), what }
+    }
+
+    /// The run of this state folder, if one was launched.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn run(&mut self) -> Result<Option<RunRow>, StorageError> {
+        let row = sqlx::query("SELECT run, federation, plan, model, started_ms, ending FROM run")
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))?;
+        row.map(|row| self.parse_run(&row)).transpose()
+    }
+
+    fn parse_run(&self, row: &SqliteRow) -> Result<RunRow, StorageError> {
+        Ok(RunRow {
+            run: self.digest(row, "run")?,
+            federation: self.digest(row, "federation")?,
+            plan: self.digest(row, "plan")?,
+            model: self.digest(row, "model")?,
+            started: self.time(row, "started_ms")?,
+            ending: self.column(row, "ending")?,
+        })
+    }
+
+    /// Records that a run was launched.
+    ///
+    /// # Errors
+    /// [`StorageError`], also when the folder has a run already.
+    pub async fn launch(&mut self, run: &RunRow) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO run (only, run, federation, plan, model, started_ms, ending)
+             VALUES (1, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(run.run.0.as_slice())
+        .bind(run.federation.0.as_slice())
+        .bind(run.plan.0.as_slice())
+        .bind(run.model.0.as_slice())
+        .bind(millis(run.started))
+        .bind(run.ending.as_deref())
+        .execute(&mut self.connection)
+        .await
+        .map(|_| ())
+        .map_err(|source| classify(&self.path, source))
+    }
+
+    /// Records how the run ended, in one word.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn end(&mut self, ending: &str) -> Result<(), StorageError> {
+        sqlx::query("UPDATE run SET ending = ?")
+            .bind(ending)
+            .execute(&mut self.connection)
+            .await
+            .map(|_| ())
+            .map_err(|source| classify(&self.path, source))
+    }
+
+    /// Appends records of a round in one transaction; they are durable when this returns. The
+    /// first has the number `first`, which must follow the last one stored.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing of the batch is stored.
+    pub async fn append(
+        &mut self,
+        round: u32,
+        first: u64,
+        records: &[Vec<u8>],
+    ) -> Result<(), StorageError> {
+        let appended = async {
+            let mut transaction = self.connection.begin().await?;
+            for (sequence, bytes) in (first..).zip(records) {
+                sqlx::query(
+                    "INSERT INTO records (round, sequence, bytes, digest) VALUES (?, ?, ?, ?)",
+                )
+                .bind(round)
+                .bind(sequence.cast_signed())
+                .bind(bytes.as_slice())
+                .bind(record_digest(round, sequence, bytes).0.to_vec())
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await
+        };
+        appended.await.map_err(|source| classify(&self.path, source))
+    }
+
+    /// The records of a round, in order, numbered from `first`.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when one is missing or not as it was written.
+    pub async fn replay(&mut self, round: u32, first: u64) -> Result<Vec<Vec<u8>>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT sequence, bytes, digest FROM records WHERE round = ? ORDER BY sequence",
+        )
+        .bind(round)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|source| classify(&self.path, source))?;
+        let mut records = Vec::with_capacity(rows.len());
+        for (expected, row) in (first..).zip(&rows) {
+            let sequence: i64 = self.column(row, "sequence")?;
+            let bytes: Vec<u8> = self.column(row, "bytes")?;
+            if sequence.cast_unsigned() != expected {
+                return Err(self.damaged(format!("record {expected} of round {round} is missing")));
+            }
+            if self.digest(row, "digest")? != record_digest(round, expected, &bytes) {
+                let what = format!("record {expected} of round {round} has changed bytes");
+                return Err(self.damaged(what));
+            }
+            records.push(bytes);
+        }
+        Ok(records)
+    }
+
+    /// Records that a round is over. Once this returns the next round may begin.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn close_round(&mut self, row: &RoundRow) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO rounds
+             (round, context, model, aggregate, outcome, accuracy, loss, ended_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(row.round)
+        .bind(row.context.0.as_slice())
+        .bind(row.model.0.as_slice())
+        .bind(row.aggregate.map(|digest| digest.0.to_vec()))
+        .bind(row.outcome.as_slice())
+        .bind(row.accuracy)
+        .bind(row.loss)
+        .bind(millis(row.ended))
+        .execute(&mut self.connection)
+        .await
+        .map(|_| ())
+        .map_err(|source| classify(&self.path, source))
+    }
+
+    /// The rounds that are over, in order.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn rounds(&mut self) -> Result<Vec<RoundRow>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT round, context, model, aggregate, outcome, accuracy, loss, ended_ms
+             FROM rounds ORDER BY round",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(|source| classify(&self.path, source))?;
+        rows.iter().map(|row| self.parse_round(row)).collect()
+    }
+
+    fn parse_round(&self, row: &SqliteRow) -> Result<RoundRow, StorageError> {
+        let aggregate: Option<Vec<u8>> = self.column(row, "aggregate")?;
+        Ok(RoundRow {
+            round: self.column(row, "round")?,
+            context: self.digest(row, "context")?,
+            model: self.digest(row, "model")?,
+            aggregate: aggregate.map(|bytes| self.to_digest(&bytes, "aggregate")).transpose()?,
+            outcome: self.column(row, "outcome")?,
+            accuracy: self.column(row, "accuracy")?,
+            loss: self.column(row, "loss")?,
+            ended: self.time(row, "ended_ms")?,
+        })
+    }
+
+    /// The encoded outcome of the round with this `round_ctx`, if it is over.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn outcome(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
+        sqlx::query_scalar("SELECT outcome FROM rounds WHERE context = ?")
+            .bind(context.0.as_slice())
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))
+    }
+
+    /// Closes the database: the WAL is folded back into the file.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn close(self) -> Result<(), StorageError> {
+        let Self { path, connection } = self;
+        connection.close().await.map_err(|source| classify(&path, source))
+    }
+
+    fn column<'r, T>(&self, row: &'r SqliteRow, name: &str) -> Result<T, StorageError>
+    where
+        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    {
+        row.try_get(name).map_err(|source| classify(&self.path, source))
+    }
+
+    fn digest(&self, row: &SqliteRow, name: &str) -> Result<Digest, StorageError> {
+        let bytes: Vec<u8> = self.column(row, name)?;
+        self.to_digest(&bytes, name)
+    }
+
+    fn to_digest(&self, bytes: &[u8], name: &str) -> Result<Digest, StorageError> {
+        let what = || self.damaged(format!("{name} is no digest ({} bytes)", bytes.len()));
+        bytes.try_into().map(Digest).map_err(|_| what())
+    }
+
+    fn time(&self, row: &SqliteRow, name: &str) -> Result<Time, StorageError> {
+        self.column::<i64>(row, name).map(|ms| Time(ms.cast_unsigned()))
+    }
+}
+
+/// SQLite has signed integers only; the bits are kept.
+const fn millis(time: Time) -> i64 {
+    time.0.cast_signed()
+}
+
+fn record_digest(round: u32, sequence: u64, bytes: &[u8]) -> Digest {
+    hash(Domain::JournalRecord, &[&round.to_le_bytes(), &sequence.to_le_bytes(), bytes])
+}
+
+/// Tells a damaged file from other trouble.
+fn classify(path: &Path, source: sqlx::Error) -> StorageError {
+    let code = source.as_database_error().and_then(|error| error.code());
+    let path = path.to_owned();
+    match code.as_deref() {
+        // SQLITE_CORRUPT and SQLITE_NOTADB with their extended codes.
+        Some("11" | "26" | "267" | "523" | "779") => {
+            StorageError::Damaged { path, what: source.to_string() }
+        }
+        _ => StorageError::Database { path, source },
+    }
+}

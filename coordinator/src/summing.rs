@@ -1,0 +1,160 @@
+//! Adds up the stored contributions of the agreed set and opens the sum, on threads of its own.
+//! Contributions stream from the disk chunk by chunk; memory is one accumulator per thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::SignedHeader;
+use covey_aggregation::round::{OpenFailure, Opened};
+use covey_aggregation::sum::accumulator::Accumulator;
+use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+
+use crate::storage::StorageError;
+use crate::storage::blobs::Blobs;
+
+/// Names of a round's results on disk.
+pub const KEY_SUM: &str = "key-sum";
+/// See [`KEY_SUM`].
+pub const AGGREGATE: &str = "aggregate";
+
+/// Fewest contributions for which another thread is worth its accumulator.
+const CONTRIBUTIONS_PER_THREAD_MIN: usize = 2;
+
+/// What is to be opened.
+pub struct Opening {
+    /// The round's terms.
+    pub config: Arc<RoundConfig>,
+    /// `round_ctx`.
+    pub context: Digest,
+    /// U, in order.
+    pub set: Vec<SignedHeader>,
+    /// R_T for every component, in canonical order.
+    pub components: Vec<Vec<u8>>,
+    /// Where the contributions are.
+    pub blobs: Arc<Blobs>,
+    /// Most threads.
+    pub threads: usize,
+    /// Set when nobody wants the result any more.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Opening {
+    /// Adds, recovers the sum of the keys, opens, and stores both results durably.
+    ///
+    /// # Errors
+    /// [`OpenFailure`], by who is at fault: some contribution, or this machine.
+    pub fn run(&self) -> Result<Opened, OpenFailure> {
+        let count = u32::try_from(self.set.len()).unwrap_or(u32::MAX);
+        let accumulator = self.add_all()?;
+        let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
+        let key_sum = KeySum::recover(&self.config, &accumulator, &self.components, count)
+            .map_err(|error| spoiled(&error))?;
+        let aggregate = open(&self.config, &self.context, &accumulator, &key_sum, count)
+            .map_err(|error| spoiled(&error))?;
+        let round = self.config.round;
+        let store = |name, bytes: &[u8]| {
+            self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
+        };
+        store(KEY_SUM, &key_sum.to_bytes())?;
+        store(AGGREGATE, &encode_aggregate(&aggregate))?;
+        Ok(Opened {
+            aggregate: aggregate.digest(),
+            key_sum: key_sum.digest(),
+            count: aggregate.count,
+            weight: aggregate.weight,
+        })
+    }
+
+    fn add_all(&self) -> Result<Accumulator, OpenFailure> {
+        let threads = self.threads.min(self.set.len() / CONTRIBUTIONS_PER_THREAD_MIN).max(1);
+        let share = self.set.len().div_ceil(threads).max(1);
+        let parts: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> =
+                self.set.chunks(share).map(|set| scope.spawn(move || self.add(set))).collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        let mut sum: Option<Accumulator> = None;
+        for part in parts {
+            let part = part.map_err(|_| OpenFailure::Unavailable("a worker died".to_owned()))??;
+            match &mut sum {
+                None => sum = Some(part),
+                Some(sum) => sum.merge(&part).map_err(|error| unavailable(&error))?,
+            }
+        }
+        sum.ok_or_else(|| OpenFailure::Unavailable("nothing to add".to_owned()))
+    }
+
+    fn add(&self, set: &[SignedHeader]) -> Result<Accumulator, OpenFailure> {
+        let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
+        let mut buffer = vec![0; self.config.chunk_bytes(0)];
+        for header in set {
+            self.add_one(&header.header.digest(), &mut sum, &mut buffer)?;
+        }
+        Ok(sum)
+    }
+
+    /// Contributions were checked when they came, so what does not fit now is the disk's fault.
+    fn add_one(
+        &self,
+        header: &Digest,
+        sum: &mut Accumulator,
+        buffer: &mut [u8],
+    ) -> Result<(), OpenFailure> {
+        let stored = self.blobs.contribution(self.config.round, header);
+        let correction = stored.correction().map_err(|error| unavailable(&error))?;
+        sum.add_correction(&correction).map_err(|error| unavailable(&error))?;
+        let mut chunks = stored.chunks().map_err(|error| unavailable(&error))?;
+        for index in 0..self.config.chunks() {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(OpenFailure::Unavailable("the program is stopping".to_owned()));
+            }
+            let chunk = &mut buffer[..self.config.chunk_bytes(index)];
+            chunks.next(chunk).map_err(|error| unavailable(&error))?;
+            sum.add_chunk(index, chunk).map_err(|error| unavailable(&error))?;
+        }
+        sum.finish_contribution().map_err(|error| unavailable(&error))
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> OpenFailure {
+    OpenFailure::Unavailable(error.to_string())
+}
+
+/// Count, weight and sums, little-endian: a plain layout, so that reading it back costs nothing.
+fn encode_aggregate(aggregate: &Aggregate) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(12 + aggregate.sums.len() * 8);
+    bytes.extend_from_slice(&aggregate.count.to_le_bytes());
+    bytes.extend_from_slice(&aggregate.weight.to_le_bytes());
+    for sum in &aggregate.sums {
+        bytes.extend_from_slice(&sum.to_le_bytes());
+    }
+    bytes
+}
+
+/// Reads the stored aggregate of a round, which must be the one named by `digest`.
+///
+/// # Errors
+/// [`StorageError`], also when it is not that one.
+pub fn stored_aggregate(
+    blobs: &Blobs,
+    round: u32,
+    digest: &Digest,
+) -> Result<Aggregate, StorageError> {
+    let bytes = blobs.result(round, AGGREGATE)?;
+    let damaged = || StorageError::Damaged {
+        path: blobs.result_path(round, AGGREGATE),
+        what: "not the aggregate that the journal names".to_owned(),
+    };
+    let (count, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
+    let (weight, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    let (sums, rest) = rest.as_chunks::<8>();
+    let aggregate = Aggregate {
+        count: u32::from_le_bytes(*count),
+        weight: u64::from_le_bytes(*weight),
+        sums: sums.iter().map(|sum| i64::from_le_bytes(*sum)).collect(),
+    };
+    if rest.is_empty() && aggregate.digest() == *digest { Ok(aggregate) } else { Err(damaged()) }
+}

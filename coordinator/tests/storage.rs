@@ -1,0 +1,228 @@
+//! What survives a crash, on a real disk and a real SQLite.
+
+use std::fs;
+use std::path::Path;
+
+use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::time::Time;
+use covey_coordinator::storage::StorageError;
+use covey_coordinator::storage::blobs::Blobs;
+use covey_coordinator::storage::journal::{Journal, RoundRow, RunRow};
+
+fn digest(text: &str) -> Digest {
+    hash(Domain::Body, &[text.as_bytes()])
+}
+
+fn run_row() -> RunRow {
+    RunRow {
+        run: digest("run"),
+        federation: digest("federation"),
+        plan: digest("plan"),
+        model: digest("model"),
+        started: Time(17),
+        ending: None,
+    }
+}
+
+fn records(count: u8) -> Vec<Vec<u8>> {
+    (0..count).map(|i| vec![i; 40 + usize::from(i)]).collect()
+}
+
+async fn open(folder: &Path) -> Journal {
+    Journal::open(&folder.join("journal.db")).await.expect("opens")
+}
+
+#[tokio::test]
+async fn a_journal_replays_what_was_appended_in_order_and_by_round() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    journal.launch(&run_row()).await.expect("launched");
+    journal.append(1, 0, &records(3)).await.expect("appended");
+    journal.append(1, 3, &records(2)).await.expect("appended");
+    journal.append(2, 0, &records(1)).await.expect("appended");
+    drop(journal); // as a crash would: no clean close
+
+    let mut journal = open(folder.path()).await;
+    assert_eq!(journal.run().await.expect("read"), Some(run_row()));
+    let first = journal.replay(1, 0).await.expect("replayed");
+    assert_eq!(first, [records(3), records(2)].concat());
+    assert_eq!(journal.replay(2, 0).await.expect("replayed"), records(1));
+    assert!(journal.replay(3, 0).await.expect("replayed").is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_stored_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    journal.append(1, 0, &records(2)).await.expect("appended");
+    // The second of this batch collides with record 1, so the first must not stay either.
+    let error = journal.append(1, 1, &records(3)).await.expect_err("a collision");
+    assert!(matches!(error, StorageError::Database { .. }), "{error}");
+    assert_eq!(journal.replay(1, 0).await.expect("replayed"), records(2));
+    journal.append(1, 2, &records(1)).await.expect("goes on after the failure");
+}
+
+#[tokio::test]
+async fn a_torn_write_ahead_log_loses_only_what_was_not_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    journal.append(1, 0, &records(3)).await.expect("appended");
+    journal.close().await.expect("closed: the log is folded into the file");
+    let mut journal = open(folder.path()).await;
+    journal.append(1, 3, &records(3)).await.expect("appended");
+
+    // The state that a power cut in the middle of the last write leaves: a log cut short.
+    let torn = tempfile::tempdir().expect("a folder");
+    fs::copy(folder.path().join("journal.db"), torn.path().join("journal.db")).expect("copied");
+    let wal = fs::read(folder.path().join("journal.db-wal")).expect("a log");
+    fs::write(torn.path().join("journal.db-wal"), &wal[..wal.len() - 100]).expect("written");
+    let mut journal = open(torn.path()).await;
+    assert_eq!(journal.replay(1, 0).await.expect("replayed"), records(3));
+    journal.append(1, 3, &records(1)).await.expect("goes on");
+}
+
+#[tokio::test]
+async fn a_changed_or_missing_record_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    journal.append(1, 0, &records(3)).await.expect("appended");
+    journal.close().await.expect("closed");
+
+    // A bit flips inside record 2 (its bytes are all 2, 42 of them).
+    let path = folder.path().join("journal.db");
+    let mut bytes = fs::read(&path).expect("read");
+    let at = bytes.windows(42).position(|window| window == [2; 42]).expect("record 2");
+    bytes[at + 5] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let mut journal = open(folder.path()).await;
+    let error = journal.replay(1, 0).await.expect_err("damaged");
+    assert!(matches!(&error, StorageError::Damaged { what, .. }
+        if what == "record 2 of round 1 has changed bytes"), "{error}");
+
+    journal.append(2, 1, &records(1)).await.expect("appended, without a record 0");
+    let error = journal.replay(2, 0).await.expect_err("damaged");
+    assert!(error.to_string().contains("record 0 of round 2 is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_journal_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("journal.db"), [7; 8192]).expect("written");
+    let error = Journal::open(&folder.path().join("journal.db")).await.err().expect("refused");
+    assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_state_folder_holds_one_run_and_its_rounds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    assert_eq!(journal.run().await.expect("read"), None);
+    journal.launch(&run_row()).await.expect("launched");
+    assert!(journal.launch(&run_row()).await.is_err(), "a second run is refused");
+    let done = RoundRow {
+        round: 1,
+        context: digest("context 1"),
+        model: digest("model 1"),
+        aggregate: Some(digest("aggregate")),
+        outcome: vec![1, 2, 3],
+        accuracy: Some(0.5),
+        loss: None,
+        ended: Time(99),
+    };
+    let abandoned = RoundRow {
+        round: 2,
+        context: digest("context 2"),
+        aggregate: None,
+        accuracy: None,
+        ..done.clone()
+    };
+    journal.close_round(&done).await.expect("closed");
+    journal.close_round(&abandoned).await.expect("closed");
+    assert!(journal.close_round(&done).await.is_err(), "a round ends once");
+    journal.end("done").await.expect("ended");
+    let mut reader =
+        Journal::open_to_read(&folder.path().join("journal.db")).await.expect("beside the writer");
+    assert_eq!(reader.rounds().await.expect("read"), [done, abandoned]);
+    let outcome = reader.outcome(&digest("context 2")).await.expect("read");
+    assert_eq!(outcome, Some(vec![1, 2, 3]));
+    assert_eq!(reader.outcome(&digest("context 3")).await.expect("read"), None);
+    let run = reader.run().await.expect("read").expect("there");
+    assert_eq!(run.ending.as_deref(), Some("done"));
+}
+
+fn store(blobs: &Blobs, round: u32, header: &Digest) {
+    let mut writer = blobs.begin(round, header).expect("begun");
+    writer.correction(b"corr").expect("written");
+    writer.correction(b"ection").expect("written");
+    writer.boxes(b"box0box1").expect("written");
+    writer.chunks(b"chunk0chunk1").expect("written");
+    writer.finish().expect("durable");
+}
+
+#[test]
+fn a_contribution_is_read_back_piece_by_piece() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = Blobs::open(folder.path()).expect("opened");
+    let header = digest("header");
+    store(&blobs, 1, &header);
+    store(&blobs, 1, &header); // the same client after a lost receipt
+    let stored = blobs.contribution(1, &header);
+    assert_eq!(stored.correction().expect("read"), b"correction");
+    assert_eq!(stored.sealed_box(1, 4).expect("read"), b"box1");
+    let mut chunks = stored.chunks().expect("opened");
+    let mut chunk = [0; 6];
+    chunks.next(&mut chunk).expect("read");
+    assert_eq!(&chunk, b"chunk0");
+    chunks.next(&mut chunk).expect("read");
+    assert_eq!(&chunk, b"chunk1");
+    assert!(chunks.next(&mut chunk).is_err(), "there is no third");
+}
+
+#[test]
+fn an_unfinished_upload_leaves_nothing_after_drop_or_crash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = Blobs::open(folder.path()).expect("opened");
+    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
+    writer.chunks(b"half").expect("written");
+    drop(writer);
+    let round = folder.path().join("rounds/round-0001");
+    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
+
+    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
+    writer.chunks(b"half").expect("written");
+    std::mem::forget(writer); // as a crash would
+    assert_eq!(fs::read_dir(&round).expect("listed").count(), 1);
+    Blobs::open(folder.path()).expect("opened again");
+    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
+}
+
+#[test]
+fn publishing_links_only_what_counted_and_survives_forgetting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = Blobs::open(folder.path()).expect("opened");
+    let (counted, dropped) = (digest("counted"), digest("dropped"));
+    store(&blobs, 3, &counted);
+    store(&blobs, 3, &dropped);
+    let bundle = blobs.publish(3, b"bundle", &[counted]).expect("published");
+    assert_eq!(blobs.publish(3, b"other", &[counted]).expect("again"), bundle);
+    blobs.forget(3).expect("forgotten");
+    blobs.forget(3).expect("forgotten twice");
+    assert_eq!(bundle, folder.path().join("published/round-0003/publication.covey"));
+    assert_eq!(fs::read(&bundle).expect("read"), b"bundle");
+    let shown = folder.path().join(format!("published/round-0003/contributions/{counted}"));
+    assert_eq!(fs::read(shown.join("chunks")).expect("read"), b"chunk0chunk1");
+    assert!(!shown.join("boxes").exists());
+    assert_eq!(fs::read_dir(shown.parent().expect("a parent")).expect("listed").count(), 1);
+    assert!(!folder.path().join("rounds/round-0003").exists());
+}
+
+#[test]
+fn an_object_is_stored_once_under_its_digest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = Blobs::open(folder.path()).expect("opened");
+    let name = digest("plan");
+    assert_eq!(blobs.object(&name).expect("looked"), None);
+    blobs.put(&name, b"bytes").expect("stored");
+    blobs.put(&name, b"bytes").expect("stored again");
+    assert_eq!(blobs.object(&name).expect("read").as_deref(), Some(b"bytes".as_slice()));
+}

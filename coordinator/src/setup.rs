@@ -18,7 +18,7 @@ use covey_aggregation::net::key::{IdentityKey, KEY_FILE};
 use covey_aggregation::net::membership::MEMBER_FILE;
 use covey_aggregation::net::request::Request;
 use covey_aggregation::net::roster_file::{ROSTER_FILE, add_member, read_roster, write_roster};
-use covey_aggregation::party::{Name, Role};
+use covey_aggregation::party::Role;
 use covey_aggregation::roster::{Member, Roster};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -61,7 +61,9 @@ pub(crate) fn secret_seed() -> Result<Zeroizing<[u8; 32]>, Failure> {
 /// [`Failure`]: the folder has one already, or cannot be written.
 pub fn init(options: &Init) -> Result<Answer, Failure> {
     let dir = &options.dir;
-    for name in [AUTHORITY_KEY_FILE, AUTHORITY_FILE, KEY_FILE, MEMBER_FILE, ROSTER_FILE, CONFIG_FILE] {
+    for name in
+        [AUTHORITY_KEY_FILE, AUTHORITY_FILE, KEY_FILE, MEMBER_FILE, ROSTER_FILE, CONFIG_FILE]
+    {
         if dir.join(name).exists() {
             return Err(file_failure(FileError::Exists { path: dir.join(name) }));
         }
@@ -171,9 +173,9 @@ fn answer(roster: &Roster, newcomers: &[(Member, bool)], issued: Option<&PathBuf
     if CommitteeShape::of_members(holders).is_none() {
         text += "\nbefore a run can start the roster needs 4 or 7 holders";
     }
-    let enrolled = newcomers.iter().map(|(member, is_new)| {
-        json!({ "name": member.name, "role": member.role, "new": is_new })
-    });
+    let enrolled = newcomers
+        .iter()
+        .map(|(member, is_new)| json!({ "name": member.name, "role": member.role, "new": is_new }));
     let data = json!({
         "enrolled": enrolled.collect::<Vec<_>>(),
         "changed": issued.is_some(),
@@ -207,6 +209,8 @@ fn certificate_failure(error: impl std::fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::party::Name;
+
     use super::*;
 
     fn options(dir: &Path) -> Init {

@@ -79,6 +79,52 @@ pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 /// A plan, in bytes. Larger ones are data in disguise.
 pub const PLAN_BYTES_MAX: u32 = 256 * 1024;
 
+/// Bytes of a plan's purpose, which every owner is shown word for word.
+pub const PURPOSE_BYTES_MAX: usize = 4096;
+
+/// Rounds of a plan. Beyond it a plan should be renewed by its owners anyway.
+pub const ROUNDS_MAX: u32 = 100_000;
+
+/// Passes over an owner's data in one round. More is memorising, not averaging.
+pub const LOCAL_EPOCHS_MAX: u32 = 1000;
+
+/// Examples in one training step; bounds the memory of a step.
+pub const BATCH_EXAMPLES_MAX: u32 = 65_536;
+
+/// Layers of a model, those inside residual layers included.
+pub const LAYERS_MAX: usize = 1024;
+
+/// Residual layers inside residual layers. Bounds recursion.
+pub const LAYER_DEPTH_MAX: usize = 16;
+
+/// Any size of a layer (outputs, channels, kernel side). Keeps products inside a `u64`.
+pub const LAYER_SIZE_MAX: u64 = 1 << 20;
+
+/// Numbers that one layer may produce for one example; bounds what a plan can make an owner
+/// allocate (256 MiB of `f32` per example at most).
+pub const ACTIVATIONS_MAX: u64 = 1 << 26;
+
+/// Height or width of an image in pixels.
+pub const IMAGE_SIDE_MAX: u32 = 16_384;
+
+/// Channels of an image.
+pub const IMAGE_CHANNELS_MAX: u32 = 1024;
+
+/// Columns that a plan reads of a table.
+pub const COLUMNS_MAX: usize = 10_000;
+
+/// Classes that a model tells apart, and values of a category column.
+pub const CLASSES_MAX: usize = 10_000;
+
+/// Bytes of a column's, category's or class's name.
+pub const LABEL_BYTES_MAX: usize = 256;
+
+/// Longest deadline of a phase, in milliseconds: 30 days.
+pub const DEADLINE_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// Errors told about one plan; a file with more of them is something else than a plan.
+pub const PLAN_ERRORS_MAX: usize = 100;
+
 /// Bytes of a member's name.
 pub const NAME_BYTES_MAX: usize = 64;
 

@@ -1,1 +1,249 @@
-//! To come.
+//! What a researcher asks for, as data: no code travels. A plan is a TOML file (`plan/1`); its
+//! bytes are hashed into every round's terms, and coordinator and clients read it with this same
+//! code. Reading tells all errors at once, each with its line, a stable code and what to do.
+//!
+//! ```toml
+//! schema = "plan/1"
+//! name = "digits"
+//! purpose = "Learn to read handwritten digits"
+//! seed = 42
+//! [data]
+//! kind = "image"
+//! height = 8
+//! width = 8
+//! pixel_max = 16
+//! classes = 10
+//! [model]
+//! layers = [{ kind = "flatten" }, { kind = "linear", out = 10 }]
+//! [training]
+//! rounds = 10
+//! batch_size = 32
+//! optimizer = { name = "sgd", lr = 0.05, momentum = 0.9 }
+//! weighting = "uniform"
+//! [cohort]
+//! minimum = 3
+//! maximum = 100
+//! deadlines = { collect = "60s" }
+//! [secure_aggregation]
+//! profile = "B"
+//! bits = 12
+//! range = 0.5
+//! clip_norm = 5.0
+//! audit = "off"
+//! ```
+
+mod cohort;
+mod data;
+mod error;
+mod layer;
+mod protection;
+mod section;
+mod training;
+
+pub use cohort::{Cohort, Deadlines};
+pub use data::{Column, ColumnKind, Data, Image, Outside, Tabular};
+pub use error::{Code, PlanError, PlanErrors};
+pub use layer::{Layer, LayerKind};
+pub use protection::SecureAggregation;
+pub use training::{Optimizer, Training};
+
+use toml::de::DeTable;
+
+use crate::config::{Audit, Packing, Quantiser};
+use crate::hash::{Digest, Domain, hash};
+use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
+use crate::party::Name;
+
+use error::Collector;
+use section::Section;
+
+/// The version of the plan format that this code reads.
+pub const SCHEMA: &str = "plan/1";
+
+/// A well-formed plan. Whether its layers fit each other is found where the model is built.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// A short name.
+    pub name: Name,
+    /// Why; shown word for word to every owner.
+    pub purpose: String,
+    /// Public seed of everything that training draws.
+    pub seed: u64,
+    /// What the data must look like.
+    pub data: Data,
+    /// The model.
+    pub layers: Vec<Layer>,
+    /// How owners train.
+    pub training: Training,
+    /// How many owners, and how long they have.
+    pub cohort: Cohort,
+    /// How updates are limited and encrypted.
+    pub secure_aggregation: SecureAggregation,
+    packing: Packing,
+}
+
+impl Plan {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// [`PlanErrors`]: everything that is wrong, in the order of the file.
+    pub fn parse(text: &str) -> Result<Self, PlanErrors> {
+        let mut errors = Collector::new(text);
+        match read(text, &mut errors) {
+            Some(plan) if errors.is_empty() => Ok(plan),
+            _ => Err(errors.finish()),
+        }
+    }
+
+    /// Reads a plan from the bytes of a file or a message.
+    ///
+    /// # Errors
+    /// [`PlanErrors`]; also when the bytes are not UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PlanErrors> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(error) => {
+                let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+                let mut errors = Collector::new(valid);
+                let end = valid.len();
+                let help = "save the file as UTF-8";
+                errors.push(&(end..end), Code::File, "a byte that is not UTF-8", help);
+                Err(errors.finish())
+            }
+        }
+    }
+
+    /// The digest by which rounds name a plan: over the bytes of the file, exactly.
+    #[must_use]
+    pub fn digest(bytes: &[u8]) -> Digest {
+        hash(Domain::Plan, &[bytes])
+    }
+
+    /// How an update becomes integers.
+    #[must_use]
+    pub const fn quantiser(&self) -> Quantiser {
+        protection::quantiser(&self.secure_aggregation, self.training.weighting)
+    }
+
+    /// How coordinates are packed for up to [`Cohort::maximum`] contributions.
+    #[must_use]
+    pub const fn packing(&self) -> Packing {
+        self.packing
+    }
+
+    /// What owners, researcher and page must be told about the audit.
+    #[must_use]
+    pub const fn audit_notice(&self) -> &'static str {
+        match self.secure_aggregation.audit {
+            Audit::Off => {
+                "audit off: updates are range-limited only, a false one is not detected, and no \
+                 credit is given"
+            }
+        }
+    }
+}
+
+fn read(text: &str, errors: &mut Collector<'_>) -> Option<Plan> {
+    if text.len() > PLAN_BYTES_MAX as usize {
+        let message = format!("{} bytes are too many for a plan", text.len());
+        let help = format!("keep it below {PLAN_BYTES_MAX} bytes; a plan carries no data");
+        errors.push(&(0..0), Code::File, message, help);
+        return None;
+    }
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        let at = error.span().unwrap_or_default();
+        errors.push(&at, Code::Syntax, error.message(), "see https://toml.io for the syntax");
+    }
+    if !syntax.is_empty() {
+        return None;
+    }
+    let mut root = Section::new("", 0..0, table.into_inner());
+    read_schema(&mut root, errors)?;
+    let plan = read_fields(&mut root, errors);
+    root.finish(errors);
+    plan
+}
+
+fn read_schema(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<()> {
+    let help = "begin the file with `schema = \"plan/1\"`";
+    let text = root.required(errors, "schema", help)?.text(errors)?;
+    if text.value == SCHEMA {
+        return Some(());
+    }
+    let message = format!("schema {:?} is not one that this program reads", text.value);
+    errors.push(&text.span, Code::Schema, message, help);
+    None
+}
+
+fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Plan> {
+    let name = read_name(root, errors);
+    let purpose = read_purpose(root, errors);
+    let seed = root.whole(errors, "seed", 0..=u64::MAX >> 1);
+    let data = root.section(errors, "data", "add a section [data]");
+    let data = data.and_then(|section| data::read(section, errors));
+    let layers = root.section(errors, "model", "add a section [model] with `layers = [...]`");
+    let layers = layers.and_then(|section| read_layers(section, errors));
+    let training = root.section(errors, "training", "add a section [training]");
+    let training = training.and_then(|section| training::read(section, errors));
+    let cohort = root.section(errors, "cohort", "add a section [cohort]");
+    let cohort = cohort.and_then(|section| cohort::read(section, errors));
+    let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
+    let secure = secure.and_then(|section| protection::read(section, errors));
+    if let (Some((secure, _)), Some((_, weighting))) = (&secure, &training) {
+        protection::check_cap(secure, weighting, errors);
+    }
+    let (secure_aggregation, bits) = secure?;
+    let cohort = cohort?;
+    let packing = protection::packing(&secure_aggregation, cohort.maximum, &bits, errors);
+    Some(Plan {
+        name: name?,
+        purpose: purpose?,
+        seed: seed?.value,
+        data: data?,
+        layers: layers?,
+        training: training?.0,
+        cohort,
+        secure_aggregation,
+        packing: packing?,
+    })
+}
+
+fn read_name(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Name> {
+    let help = format!(
+        "use 1 to {NAME_BYTES_MAX} lower-case letters, digits, '-' or '.', such as \
+         `name = \"digits\"`"
+    );
+    let text = root.required(errors, "name", &help)?.text(errors)?;
+    let name = Name::try_from(text.value);
+    if let Err(error) = &name {
+        errors.push(&text.span, Code::Text, format!("name {:?} is no name", error.text), help);
+    }
+    name.ok()
+}
+
+fn read_purpose(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<String> {
+    let help = "say in a sentence what the model is for; every owner reads it before consenting";
+    let text = root.required(errors, "purpose", help)?.text(errors)?;
+    let readable = text.value.chars().all(|c| c == '\n' || !c.is_control());
+    if readable && !text.value.trim().is_empty() && text.value.len() <= PURPOSE_BYTES_MAX {
+        return Some(text.value);
+    }
+    let message = format!(
+        "purpose must have 1 to {PURPOSE_BYTES_MAX} bytes of text without control characters"
+    );
+    errors.push(&text.span, Code::Text, message, help);
+    None
+}
+
+fn read_layers(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Vec<Layer>> {
+    let help = "write `layers = [{ kind = \"flatten\" }, { kind = \"linear\", out = 10 }]`";
+    let field = section.required(errors, "layers", help);
+    let layers = field.and_then(|field| layer::read_list(field, errors, 0, &mut 0));
+    section.finish(errors);
+    layers
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! How many owners a round needs, and how long its phases may take.
+
+use crate::limits::{CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, DEADLINE_MS_MAX};
+
+use super::error::{Code, Collector};
+use super::section::Section;
+
+/// The `[cohort]` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cohort {
+    /// Fewest contributions that are opened.
+    pub minimum: u32,
+    /// Most contributions that are summed.
+    pub maximum: u32,
+    /// How long each phase may take.
+    pub deadlines: Deadlines,
+}
+
+/// The longest each phase of a round may take, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Finding the cohort and agreeing on the terms.
+    pub select_ms: u64,
+    /// Training and sending.
+    pub collect_ms: u64,
+    /// Agreeing on the set of contributions.
+    pub vote_ms: u64,
+    /// Opening the sum.
+    pub release_ms: u64,
+}
+
+pub(super) fn read(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Cohort> {
+    let minimum = section.whole(errors, "minimum", 1..=CONTRIBUTIONS_MAX.into());
+    let maximum = section.whole(errors, "maximum", 1..=CONTRIBUTIONS_MAX.into());
+    let deadlines = match section.optional("deadlines") {
+        Some(field) => field.section(errors).and_then(|section| read_deadlines(section, errors)),
+        None => Some(DEFAULT_DEADLINES),
+    };
+    section.finish(errors);
+    if let Some(minimum) = &minimum
+        && minimum.value < u64::from(CONTRIBUTIONS_FLOOR)
+    {
+        let message = format!(
+            "cohort.minimum = {} lets one owner learn another's update from the sum",
+            minimum.value
+        );
+        let help = format!("use at least {CONTRIBUTIONS_FLOOR}; most owners will ask for 10");
+        errors.push(&minimum.span, Code::CohortTooSmall, message, help);
+    }
+    let (minimum, maximum) = (minimum?, maximum?);
+    if minimum.value > maximum.value {
+        let message = format!("cohort.minimum = {} is above the maximum", minimum.value);
+        let help = format!("raise cohort.maximum = {} or lower the minimum", maximum.value);
+        errors.push(&minimum.span, Code::CohortOrder, message, help);
+    }
+    let (least, most) = (minimum.value as u32, maximum.value as u32);
+    Some(Cohort { minimum: least, maximum: most, deadlines: deadlines? })
+}
+
+const DEFAULT_DEADLINES: Deadlines =
+    Deadlines { select_ms: 60_000, collect_ms: 600_000, vote_ms: 60_000, release_ms: 60_000 };
+
+fn read_deadlines(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Deadlines> {
+    let mut deadline = |name, default_ms| match section.optional(name) {
+        Some(field) => field.duration_ms(errors, DEADLINE_MS_MAX),
+        None => Some(default_ms),
+    };
+    let select = deadline("select", DEFAULT_DEADLINES.select_ms);
+    let collect = deadline("collect", DEFAULT_DEADLINES.collect_ms);
+    let vote = deadline("vote", DEFAULT_DEADLINES.vote_ms);
+    let release = deadline("release", DEFAULT_DEADLINES.release_ms);
+    section.finish(errors);
+    Some(Deadlines {
+        select_ms: select?,
+        collect_ms: collect?,
+        vote_ms: vote?,
+        release_ms: release?,
+    })
+}

@@ -1,0 +1,156 @@
+//! What is wrong with a plan: where, why, and what to write instead.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::limits::PLAN_ERRORS_MAX;
+
+/// Declares the closed list of codes with their stable text.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A stable code of a plan error, for programs and for looking up.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// The code as text, such as `P020`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not TOML.
+    Syntax = "P001";
+    /// A field that plans do not have.
+    UnknownField = "P002";
+    /// A field that plans must have.
+    MissingField = "P003";
+    /// A value of another type than the field's.
+    WrongType = "P004";
+    /// A number or length beyond its bounds.
+    OutOfRange = "P005";
+    /// Not one of the words that the field may hold.
+    UnknownChoice = "P006";
+    /// Another version of the plan format.
+    Schema = "P007";
+    /// The file is too large, or not UTF-8.
+    File = "P008";
+    /// The same name twice in one list.
+    Duplicate = "P009";
+    /// Text that cannot be shown or used as a name.
+    Text = "P010";
+    /// The encrypted sum could overflow.
+    NoPacking = "P012";
+    /// The example cap does not fit the weight that travels inside the encryption.
+    ExampleCap = "P013";
+    /// So few contributions that a sum would tell about one owner.
+    CohortTooSmall = "P020";
+    /// The minimum is above the maximum.
+    CohortOrder = "P021";
+    /// An audit that does not exist yet, or none stated.
+    Audit = "P030";
+    /// Too many layers, or too deep.
+    Layers = "P040";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One error of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error[{code}] line {line}, column {column}: {message}\n  help: {help}")]
+pub struct PlanError {
+    /// What kind of error.
+    pub code: Code,
+    /// Line in the file, from 1.
+    pub line: u32,
+    /// Character within the line, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// All errors found in a plan, in the order of the file; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanErrors(Vec<PlanError>);
+
+impl PlanErrors {
+    /// The errors, in the order of the file.
+    #[must_use]
+    pub fn errors(&self) -> &[PlanError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for PlanErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PlanErrors {}
+
+/// Collects errors while a plan is read.
+pub(super) struct Collector<'i> {
+    text: &'i str,
+    errors: Vec<(usize, PlanError)>,
+}
+
+impl<'i> Collector<'i> {
+    pub(super) const fn new(text: &'i str) -> Self {
+        Self { text, errors: Vec::new() }
+    }
+
+    /// Notes an error at a byte range of the text.
+    pub(super) fn push(
+        &mut self,
+        at: &Range<usize>,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.errors.len() < PLAN_ERRORS_MAX {
+            let (line, column) = self.position(at.start);
+            let (message, help) = (message.into(), help.into());
+            self.errors.push((at.start, PlanError { code, line, column, message, help }));
+        }
+    }
+
+    /// Line and column, from 1, of a byte offset.
+    pub(super) fn position(&self, offset: usize) -> (u32, u32) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let column = before[line_start..].chars().count() + 1;
+        (line as u32, column as u32)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Everything noted, in the order of the text.
+    pub(super) fn finish(mut self) -> PlanErrors {
+        if self.errors.is_empty() {
+            // No reader gives up without a reason; should one, it is said rather than a panic.
+            self.push(&(0..0), Code::Syntax, "this is no plan", "compare it with an example");
+        }
+        self.errors.sort_by_key(|(offset, _)| *offset);
+        PlanErrors(self.errors.into_iter().map(|(_, error)| error).collect())
+    }
+}

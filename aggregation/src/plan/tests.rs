@@ -1,0 +1,254 @@
+use super::*;
+use crate::config::{Profile, Weighting};
+use proptest::prelude::*;
+
+const GOOD: &str = r#"schema = "plan/1"
+name = "digits"
+purpose = "Learn to read digits"
+seed = 42
+[data]
+kind = "image"
+height = 8
+width = 8
+classes = 10
+[model]
+layers = [
+  { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
+  { kind = "groupnorm", groups = 2 },
+  { kind = "relu" },
+  { kind = "maxpool2d", kernel = 2 },
+  { kind = "residual", layers = [{ kind = "gelu" }] },
+  { kind = "flatten" },
+  { kind = "dropout", p = 0.1 },
+  { kind = "linear", out = 10 },
+]
+[training]
+rounds = 10
+batch_size = 32
+optimizer = { name = "sgd", lr = 0.05, momentum = 0.9 }
+weighting = { capped_examples = 500 }
+[cohort]
+minimum = 3
+maximum = 100
+deadlines = { collect = "90s" }
+[secure_aggregation]
+profile = "B"
+bits = 12
+range = 0.5
+clip_norm = 5
+audit = "off"
+"#;
+
+const TABULAR: &str = r#"kind = "tabular"
+columns = [
+  { name = "age", type = "float", min = 0, max = 120 },
+  { name = "sex", type = "category", values = ["f", "m", "other"] },
+]
+target = { column = "readmitted", classes = ["no", "yes"] }
+"#;
+
+/// The good plan with one piece of text replaced.
+fn with(from: &str, to: &str) -> String {
+    assert_eq!(GOOD.matches(from).count(), 1, "{from:?} must occur once");
+    GOOD.replace(from, to)
+}
+
+fn tabular(from: &str, to: &str) -> String {
+    let start = GOOD.find("kind = \"image\"").expect("an image section");
+    let end = GOOD.find("[model]").expect("a model section");
+    assert_eq!(TABULAR.matches(from).count(), 1, "{from:?} must occur once");
+    format!("{}{}{}", &GOOD[..start], TABULAR.replace(from, to), &GOOD[end..])
+}
+
+/// The only error of a text.
+fn error(text: &str) -> PlanError {
+    let errors = Plan::parse(text).expect_err("the plan is bad");
+    assert_eq!(errors.errors().len(), 1, "{errors}");
+    errors.errors()[0].clone()
+}
+
+#[test]
+fn a_good_plan_is_read_with_its_defaults() {
+    let plan = Plan::parse(GOOD).expect("a good plan");
+    assert_eq!(plan.name.as_str(), "digits");
+    assert_eq!(plan.seed, 42);
+    assert_eq!(plan.data.features(), 64);
+    assert_eq!(plan.data.classes().len(), 10);
+    assert_eq!(plan.data.label_column(), "label");
+    assert_eq!(plan.layers.len(), 8);
+    assert_eq!(plan.layers[1].line, 13);
+    assert_eq!(plan.layers[1].kind, LayerKind::GroupNorm { groups: 2 });
+    assert_eq!(plan.layers[3].kind, LayerKind::MaxPool2d { kernel: 2, stride: 2 });
+    assert_eq!(plan.training.local_epochs, 1);
+    assert_eq!(plan.training.optimizer, Optimizer::Sgd { lr: 0.05, momentum: 0.9 });
+    assert_eq!(plan.training.server_lr.to_bits(), 1.0f64.to_bits());
+    assert_eq!(plan.cohort.deadlines.collect_ms, 90_000);
+    assert_eq!(plan.cohort.deadlines.vote_ms, 60_000);
+    assert_eq!(plan.secure_aggregation.profile, Profile::B);
+    let quantiser = plan.quantiser();
+    assert_eq!((quantiser.bits, quantiser.weighting), (12, Weighting::CappedExamples(500)));
+    assert_eq!(Some(plan.packing()), Packing::derive(Profile::B, 12, 100));
+    assert!(plan.audit_notice().contains("no credit"));
+}
+
+#[test]
+fn a_tabular_plan_counts_its_inputs() {
+    let plan = Plan::parse(&tabular("120", "130")).expect("a good plan");
+    assert_eq!(plan.data.features(), 4);
+    assert_eq!(plan.data.label_column(), "readmitted");
+    assert_eq!(plan.data.classes(), ["no", "yes"]);
+}
+
+#[test]
+fn every_bad_plan_is_refused_with_its_code_and_line() {
+    let cases: &[(&str, &str, Code, u32, &str)] = &[
+        ("seed = 42", "seed = ", Code::Syntax, 4, "value"),
+        ("seed = 42", "seed = 42\nlearning = 1", Code::UnknownField, 5, "unknown field `learning`"),
+        ("rounds = 10", "rounds = 10\nmomentum = 1", Code::UnknownField, 23, "in training"),
+        ("batch_size = 32", "batch-size = 32", Code::MissingField, 21, "batch_size is missing"),
+        (
+            "rounds = 10",
+            "rounds = \"ten\"",
+            Code::WrongType,
+            22,
+            "is text, expected a whole number",
+        ),
+        ("rounds = 10", "rounds = 0", Code::OutOfRange, 22, "rounds = 0 is out of range"),
+        ("rounds = 10", "rounds = -3", Code::OutOfRange, 22, "-3"),
+        ("lr = 0.05", "lr = 0", Code::OutOfRange, 24, "must be above 0"),
+        ("lr = 0.05", "lr = nan", Code::OutOfRange, 24, "no finite number"),
+        ("momentum = 0.9", "momentum = 1.0", Code::OutOfRange, 24, "below 1"),
+        ("\"sgd\"", "\"sdg\"", Code::UnknownChoice, 24, "\"sdg\" is not known"),
+        ("\"plan/1\"", "\"plan/9\"", Code::Schema, 1, "plan/9"),
+        ("\"digits\"", "\"Digits!\"", Code::Text, 2, "no name"),
+        ("Learn to read digits", "  ", Code::Text, 3, "purpose"),
+        ("Learn to", "\\u001b[2J", Code::Text, 3, "control characters"),
+        ("height = 8", "height = 0", Code::OutOfRange, 7, "data.height"),
+        ("classes = 10", "classes = [\"a\", \"a\"]", Code::Duplicate, 9, "twice"),
+        ("classes = 10", "classes = 1", Code::OutOfRange, 9, "data.classes = 1"),
+        ("kind = \"relu\"", "kind = \"reul\"", Code::UnknownChoice, 14, "model.layers[2].kind"),
+        ("kind = \"relu\"", "kind = \"batchnorm\"", Code::UnknownChoice, 14, "no batchnorm"),
+        ("kernel = 2 }", "kernel = 2, size = 1 }", Code::UnknownField, 15, "model.layers[3]"),
+        ("p = 0.1", "p = 1", Code::OutOfRange, 18, "below 1"),
+        ("[{ kind = \"gelu\" }]", "[]", Code::Layers, 16, "0 layers"),
+        ("minimum = 3", "minimum = 2", Code::CohortTooSmall, 27, "another's update"),
+        ("maximum = 100", "maximum = 2", Code::CohortOrder, 27, "above the maximum"),
+        ("maximum = 100", "maximum = 100000", Code::OutOfRange, 28, "cohort.maximum"),
+        ("\"90s\"", "\"90\"", Code::OutOfRange, 29, "no usable duration"),
+        ("\"90s\"", "90", Code::WrongType, 29, "expected text"),
+        ("bits = 12", "bits = 17", Code::OutOfRange, 32, "bits = 17"),
+        ("bits = 12", "bits = 2", Code::ExampleCap, 25, "cap of 500"),
+        ("range = 0.5", "range = -1", Code::OutOfRange, 33, "above 0"),
+        ("clip_norm = 5", "clip_norm = 1e300", Code::OutOfRange, 34, "above 0"),
+        ("\"off\"", "\"norm\"", Code::Audit, 35, "does not exist"),
+        ("audit = \"off\"\n", "", Code::MissingField, 30, "audit is missing"),
+    ];
+    for (from, to, code, line, part) in cases {
+        let errors = Plan::parse(&with(from, to)).expect_err(to);
+        let found = errors.errors().iter().find(|error| error.code == *code);
+        let error = found.unwrap_or_else(|| panic!("{to}: no {code} in {errors}"));
+        assert_eq!(error.line, *line, "{to}: {error}");
+        assert!(error.message.contains(part), "{to}: {error}");
+        assert!(!error.help.is_empty() && error.column >= 1, "{to}: {error}");
+    }
+}
+
+#[test]
+fn every_bad_table_is_refused_with_its_code_and_line() {
+    let cases: &[(&str, &str, Code, u32, &str)] = &[
+        ("max = 120", "max = 0", Code::OutOfRange, 8, "not below"),
+        (", max = 120", "", Code::MissingField, 8, "data.columns[0].max"),
+        ("\"sex\"", "\"age\"", Code::Duplicate, 9, "listed twice"),
+        ("\"readmitted\"", "\"age\"", Code::Duplicate, 11, "both an input and the target"),
+        ("[\"f\", \"m\", \"other\"]", "[]", Code::OutOfRange, 9, "0 names"),
+        ("\"category\"", "\"words\"", Code::UnknownChoice, 9, "words"),
+        ("max = 120", "max = 120, outside = \"cut\"", Code::UnknownChoice, 8, "outside"),
+    ];
+    for (from, to, code, line, part) in cases {
+        let errors = Plan::parse(&tabular(from, to)).expect_err(to);
+        let error = &errors.errors()[0];
+        assert_eq!((error.code, error.line), (*code, *line), "{to}: {errors}");
+        assert!(error.message.contains(part), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_sum_that_can_overflow_is_refused_with_what_would_fit() {
+    let text = with("profile = \"B\"", "profile = \"A\"").replace("bits = 12", "bits = 16");
+    let text = text.replace("maximum = 100", "maximum = 10000");
+    let error = error(&text);
+    assert_eq!((error.code, error.line), (Code::NoPacking, 32));
+    let bits: u8 = 15;
+    assert!(Packing::derive(Profile::A, 16, 10_000).is_none());
+    assert!(Packing::derive(Profile::A, bits, 10_000).is_some());
+    assert!(error.help.contains("bits = 15") && error.help.contains("profile = \"B\""), "{error}");
+    let most: u32 = error
+        .help
+        .split("cohort.maximum = ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .expect("a maximum that fits");
+    assert!(Packing::derive(Profile::A, 16, most).is_some());
+    assert!(Packing::derive(Profile::A, 16, most + 1).is_none());
+}
+
+#[test]
+fn all_errors_are_told_at_once_in_the_order_of_the_file() {
+    let text = with("seed = 42", "seed = -1")
+        .replace("out = 8", "out = 0")
+        .replace("rounds = 10", "rouds = 10")
+        .replace("minimum = 3", "minimum = 1")
+        .replace("\"off\"", "\"on\"");
+    let errors = Plan::parse(&text).expect_err("five errors");
+    let codes: Vec<_> = errors.errors().iter().map(|error| error.code.as_str()).collect();
+    assert_eq!(codes, ["P005", "P005", "P003", "P002", "P020", "P030"], "{errors}");
+    let unknown = &errors.errors()[3];
+    assert_eq!(unknown.help, "did you mean `rounds`?");
+}
+
+#[test]
+fn columns_count_characters_from_one() {
+    let found = error(&with("\"Learn to read digits\"", "\"\""));
+    assert_eq!((found.line, found.column), (3, 11));
+    let found = error(&with("p = 0.1", "p = 2.0"));
+    assert_eq!((found.line, found.column), (18, 27));
+}
+
+#[test]
+fn a_file_that_is_no_text_or_too_long_is_refused() {
+    let mut bytes = GOOD.as_bytes().to_vec();
+    bytes[50] = 0xff;
+    let errors = Plan::from_bytes(&bytes).expect_err("not UTF-8");
+    assert_eq!((errors.errors()[0].code, errors.errors()[0].line), (Code::File, 3));
+    let long = format!("{GOOD}# {}", "x".repeat(PLAN_BYTES_MAX as usize));
+    assert_eq!(error(&long).code, Code::File);
+}
+
+#[test]
+fn a_deep_model_is_refused() {
+    let depth = crate::limits::LAYER_DEPTH_MAX + 2;
+    let open = "{ kind = \"residual\", layers = [".repeat(depth);
+    let deep = format!("{open}{{ kind = \"relu\" }}{}", "] }".repeat(depth));
+    assert_eq!(error(&with("{ kind = \"relu\" }", &deep)).code, Code::Layers);
+    let absurd = with("seed = 42", &format!("seed = {}", "[".repeat(100_000)));
+    assert!(Plan::parse(&absurd).is_err());
+}
+
+#[test]
+fn the_digest_is_of_the_exact_bytes() {
+    assert_eq!(Plan::digest(GOOD.as_bytes()), Plan::digest(GOOD.as_bytes()));
+    assert_ne!(Plan::digest(GOOD.as_bytes()), Plan::digest(format!("{GOOD}\n").as_bytes()));
+}
+
+proptest! {
+    /// Whatever a file holds, reading it ends in a plan or in errors.
+    #[test]
+    fn damaged_plans_never_panic(cut in 0..GOOD.len(), add in "\\PC{0,8}", keep in 0..40usize) {
+        let cut = (cut..).find(|&at| GOOD.is_char_boundary(at)).unwrap_or(GOOD.len());
+        let rest = (cut + keep).min(GOOD.len());
+        let text = format!("{}{add}{}", &GOOD[..cut], &GOOD[rest..]);
+        if let Err(errors) = Plan::parse(&text) {
+            prop_assert!(!errors.errors().is_empty());
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //! - [`round`], [`participant`], [`holder`]: the three machines of a round
 //! - [`publication`]: what is published of a round, and the check anybody can run
 //! - `net` (feature): QUIC connections, framing, identity
+//! - `program` (feature `net`): what else the programs have in common
 
 pub mod config;
 pub mod hash;
@@ -25,6 +26,8 @@ pub mod net;
 pub mod participant;
 pub mod party;
 pub mod plan;
+#[cfg(feature = "net")]
+pub mod program;
 pub mod publication;
 pub mod record;
 pub mod roster;

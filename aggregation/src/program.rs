@@ -1,0 +1,24 @@
+//! What the programs have in common beside the network: how they read their configuration, keep
+//! their records, stop, answer and fail. Part of feature `net`; the machines know nothing of it.
+//!
+//! - [`exit`], [`answer`]: exit codes, and answers for people and for other programs
+//! - [`config`]: configuration files
+//! - [`state`], [`journal`]: one running program per state folder, and its durable records
+//! - [`enrol`]: how a member's keys are born
+//! - [`stop`]: once drains, twice stops
+//! - [`clock`]: the only place that asks what time it is
+
+pub mod answer;
+pub mod clock;
+pub mod config;
+pub mod enrol;
+pub mod exit;
+pub mod journal;
+pub mod state;
+pub mod stop;
+
+pub use answer::{Failure, Format};
+pub use exit::Exit;
+pub use journal::Journal;
+pub use state::StateFolder;
+pub use stop::{Signal, Stop};

@@ -1,0 +1,211 @@
+//! A machine's records on disk, in order, durable when [`Journal::append`] returns.
+
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::limits::FRAME_BYTES_MAX;
+use crate::party::PartyId;
+use crate::program::answer::Failure;
+use crate::program::exit::Exit;
+use crate::record::Sequence;
+use crate::wire;
+
+/// By place, from 0: one encoded record each.
+const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+
+/// Whose records they are: one entry.
+const OWNER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("owner");
+
+/// Records of one kind, of one party.
+pub struct Journal<R> {
+    path: PathBuf,
+    database: Database,
+    next: u64,
+    record: PhantomData<fn() -> R>,
+}
+
+/// A journal that cannot be used. What is in it is left alone.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The database fails: the disk is full, say, or another program has the file open.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<redb::Error>,
+    },
+    /// Records of another party: another identity.key than when the state was made.
+    #[error("{} holds the records of another key than identity.key", path.display())]
+    OtherOwner {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A record does not decode, or one is missing before it.
+    #[error("{}: record {index} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Its place.
+        index: u64,
+    },
+    /// The machine's next record is not the journal's next: they have come apart.
+    #[error("{}: record {got} should be stored, the next is {next}", path.display())]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// The machine's.
+        got: u64,
+        /// The journal's.
+        next: u64,
+    },
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let help = match &error {
+            JournalError::Damaged { .. } | JournalError::OutOfOrder { .. } => {
+                "do not delete it: it is what keeps this member from signing twice. Restore it \
+                 from a backup of this very machine, or enrol again with a new key"
+            }
+            JournalError::OtherOwner { .. } => {
+                "give each identity a state folder of its own"
+            }
+            JournalError::Database { .. } => "check the disk, and that it is not full",
+        };
+        Self::new(Exit::Failed, "JOURNAL", &error).with_help(help)
+    }
+}
+
+impl<R: Serialize + DeserializeOwned> Journal<R> {
+    /// Opens the journal of `owner` at `path`, or begins it; returns it with all its records.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn open(path: &Path, owner: &PartyId) -> Result<(Self, Vec<R>), JournalError> {
+        let failed = |source: redb::Error| JournalError::Database {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
+        let open = || -> Result<_, redb::Error> {
+            let database = Database::create(path)?;
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            let is_owner = {
+                let mut owners = transaction.open_table(OWNER)?;
+                let known = owners.get("id")?.map(|id| id.value().to_vec());
+                if known.is_none() {
+                    owners.insert("id", owner.0.as_slice())?;
+                }
+                transaction.open_table(RECORDS)?;
+                known.is_none_or(|known| known == owner.0)
+            };
+            transaction.commit()?;
+            let records = database.begin_read()?.open_table(RECORDS)?;
+            let mut all = Vec::new();
+            for entry in records.iter()? {
+                let (place, bytes) = entry?;
+                all.push((place.value(), bytes.value().to_vec()));
+            }
+            Ok((database, is_owner, all))
+        };
+        let (database, is_owner, all) = open().map_err(failed)?;
+        if !is_owner {
+            return Err(JournalError::OtherOwner { path: path.to_owned() });
+        }
+        let mut records = Vec::with_capacity(all.len());
+        for (index, (place, bytes)) in (0..).zip(all) {
+            let record = wire::decode(&bytes, FRAME_BYTES_MAX as usize).ok();
+            let Some(record) = record.filter(|_| place == index) else {
+                return Err(JournalError::Damaged { path: path.to_owned(), index });
+            };
+            records.push(record);
+        }
+        let next = records.len() as u64;
+        Ok((Self { path: path.to_owned(), database, next, record: PhantomData }, records))
+    }
+
+    /// Stores records with one flush; when this returns they survive a power cut. Returns the
+    /// place of the last, for the machine's `handle_stored`; `None` when there are none.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then none of them is stored.
+    pub fn append(&mut self, records: &[(Sequence, R)]) -> Result<Option<Sequence>, JournalError> {
+        let Some((last, _)) = records.last() else { return Ok(None) };
+        for (next, (got, _)) in (self.next..).zip(records) {
+            if got.0 != next {
+                let path = self.path.clone();
+                return Err(JournalError::OutOfOrder { path, got: got.0, next });
+            }
+        }
+        let write = || -> Result<(), redb::Error> {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            {
+                let mut table = transaction.open_table(RECORDS)?;
+                for (place, record) in records {
+                    table.insert(place.0, wire::encode(record).as_slice())?;
+                }
+            }
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|source| JournalError::Database {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })?;
+        self.next = last.0 + 1;
+        Ok(Some(*last))
+    }
+
+    /// Records stored.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: PartyId = PartyId([1; 32]);
+
+    #[test]
+    fn records_are_there_again_in_order() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.redb");
+        let (mut journal, records) = Journal::<String>::open(&path, &OWNER).expect("opened");
+        assert!(records.is_empty() && journal.is_empty());
+        let two = [(Sequence(0), "a".to_owned()), (Sequence(1), "b".to_owned())];
+        assert_eq!(journal.append(&two).expect("stored"), Some(Sequence(1)));
+        assert_eq!(journal.append(&[]).expect("nothing"), None);
+        let gap = journal.append(&[(Sequence(3), "d".to_owned())]);
+        assert!(matches!(gap, Err(JournalError::OutOfOrder { got: 3, next: 2, .. })));
+        drop(journal);
+        let (journal, records) = Journal::<String>::open(&path, &OWNER).expect("opened");
+        assert_eq!((records, journal.len()), (vec!["a".to_owned(), "b".to_owned()], 2));
+    }
+
+    #[test]
+    fn records_of_another_key_or_kind_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.redb");
+        let (mut journal, _) = Journal::<String>::open(&path, &OWNER).expect("opened");
+        journal.append(&[(Sequence(0), "a".to_owned())]).expect("stored");
+        drop(journal);
+        let other = Journal::<String>::open(&path, &PartyId([2; 32])).err();
+        assert!(matches!(other, Some(JournalError::OtherOwner { .. })));
+        let other = Journal::<[u64; 3]>::open(&path, &OWNER).err();
+        assert!(matches!(other, Some(JournalError::Damaged { index: 0, .. })));
+    }
+}

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::net::files;
+use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
@@ -139,31 +141,6 @@ impl<'de> Deserialize<'de> for Positive {
     }
 }
 
-/// A configuration that cannot be used. Names the file and, where there is one, the line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {why}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The text is not a configuration.
-    #[error("{}:{line}:{column}: {what}", .path.display())]
-    Text {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-        /// What is wrong there.
-        what: String,
-    },
-}
-
 /// The file as typed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -202,30 +179,27 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
-        let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if bytes > CONFIG_BYTES_MAX {
-            return Err(unreadable(format!("{bytes} bytes, the limit is {CONFIG_BYTES_MAX}")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let error = |message| ConfigError { path: path.to_owned(), at: None, message };
+        let bytes =
+            files::read(path, CONFIG_BYTES_MAX).map_err(|fault| error(fault.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))?;
         Self::parse(&text, path)
     }
 
     /// Checks the text of the file at `path`, whose folder relative paths start from.
     ///
     /// # Errors
-    /// [`ConfigError::Text`].
+    /// [`ConfigError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |offset: usize, what: String| {
-            let (line, column) = place(text, offset);
-            ConfigError::Text { path: path.to_owned(), line, column, what }
+        let wrong = |offset: usize, message: String| {
+            let at = Some(place(text, offset));
+            ConfigError { path: path.to_owned(), at, message }
         };
         let typed: Typed = toml::from_str(text).map_err(|error| {
             wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
         })?;
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let existing = |file: &Path, name: &str, offset: usize| {
-            let file = folder.join(file);
+            let file = beside(path, file);
             if file.exists() {
                 Ok(file)
             } else {
@@ -246,8 +220,8 @@ impl Config {
         }
         Ok(Self {
             listen: typed.listen,
-            member_dir: folder.join(&typed.member_dir),
-            state_dir: folder.join(&typed.state_dir),
+            member_dir: beside(path, &typed.member_dir),
+            state_dir: beside(path, &typed.state_dir),
             plan,
             test_data,
             start: typed.start,

@@ -8,6 +8,7 @@ use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::listener::{Arrival, Listener};
 use covey_aggregation::net::membership::Membership;
 use covey_aggregation::party::Role;
+use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -15,15 +16,12 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
-use crate::failure::{Exit, Failure};
 use crate::learning::Learning;
 use crate::run::Run;
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
-use crate::shutdown::Signal;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
-use crate::storage::lock::StateLock;
 
 /// The journal's name in the state folder.
 pub const JOURNAL_FILE: &str = "journal.db";
@@ -41,27 +39,26 @@ pub struct Coordinator;
 pub struct Running {
     address: SocketAddr,
     events: broadcast::Receiver<Event>,
-    stop: watch::Sender<Option<Signal>>,
     work: JoinHandle<Result<RunSummary, Failure>>,
 }
 
 impl Coordinator {
-    /// Checks everything that can be checked before anybody is involved, and starts. Must be
-    /// called within a tokio runtime with timers, sockets and more than one thread.
+    /// Checks everything that can be checked before anybody is involved, and starts; `stop` tells
+    /// it when to stop. Must be called within a tokio runtime of more than one thread.
     ///
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
-    pub async fn start(config: Config) -> Result<Running, Failure> {
+    pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
         let membership = Arc::new(Membership::load(&config.member_dir).map_err(file_failure)?);
         membership
             .require(Role::Coordinator)
-            .map_err(|stranger| Failure::new(Exit::Unreachable, "BAD_IDENTITY", stranger))?;
+            .map_err(|stranger| Failure::new(Exit::NoAccess, "BAD_IDENTITY", stranger))?;
         let (plan, test_data) = (config.plan.clone(), config.test_data.clone());
         let load = move || Learning::load(&plan, test_data.as_ref());
         let learning = tokio::task::spawn_blocking(load).await;
         let learning = learning
             .map_err(|_| Failure::new(Exit::Failed, "BUG", "reading the plan failed"))??;
-        let lock = StateLock::acquire(&config.state_dir)?;
+        let lock = StateFolder::open(&config.state_dir)?;
         let blobs = Arc::new(Blobs::open(&config.state_dir)?);
         let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
         let listener =
@@ -73,7 +70,6 @@ impl Coordinator {
             let _ = sender.send(event.clone());
         });
         tell(&Event::Listening { address });
-        let (stop, stopped) = watch::channel(None);
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
         let shared = Shared {
             inputs,
@@ -87,13 +83,13 @@ impl Coordinator {
             roster: Arc::clone(membership.roster()),
             inputs: waiting,
             events: tell,
-            stop: stopped,
+            stop,
             summing_threads: config.limits.summing_threads.size(),
         });
         let identity = Arc::clone(membership.identity());
         let run = Run { driver, learning: Arc::new(learning), identity, config };
         let work = tokio::spawn(work(run, listener, shared, lock));
-        Ok(Running { address, events, stop, work })
+        Ok(Running { address, events, work })
     }
 }
 
@@ -102,7 +98,7 @@ async fn work(
     mut run: Run,
     listener: Listener,
     shared: Shared,
-    lock: StateLock,
+    lock: StateFolder,
 ) -> Result<RunSummary, Failure> {
     let (close, closed) = watch::channel(());
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
@@ -164,18 +160,6 @@ impl Running {
         self.events.recv().await
     }
 
-    /// What stops it.
-    #[must_use]
-    pub fn stopper(&self) -> watch::Sender<Option<Signal>> {
-        self.stop.clone()
-    }
-
-    /// Asks it to stop: it finishes the step at hand and tells its peers.
-    pub fn stop(&self, signal: Signal) {
-        // Nobody listens any more only when it has ended.
-        let _ = self.stop.send(Some(signal));
-    }
-
     /// Waits for the end.
     ///
     /// # Errors
@@ -192,7 +176,7 @@ fn link_failure(error: LinkError) -> Failure {
         LinkError::Credentials(_) => "BAD_IDENTITY",
         _ => "CANNOT_LISTEN",
     };
-    Failure::new(Exit::Unreachable, code, error)
+    Failure::new(Exit::NoAccess, code, error)
 }
 
 /// The journal of a state folder, to look at.
@@ -204,7 +188,7 @@ pub async fn journal_of(state_dir: &Path) -> Result<Journal, Failure> {
     if !path.exists() {
         let what = format!("no run has begun: there is no {}", path.display());
         return Err(Failure::new(Exit::Failed, "NO_RUN", what)
-            .hint("start one: covey-coordinator serve --config FILE"));
+            .with_help("start one: covey-coordinator serve --config FILE"));
     }
     Ok(Journal::open_to_read(&path).await?)
 }

@@ -22,17 +22,17 @@ use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Outcome, Phase, Refusal};
 use covey_aggregation::party::{Name, PartyId};
+use covey_aggregation::program::{Signal, Stop};
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::sum::contribution::box_bytes;
 use covey_aggregation::time::Time;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::session::{Input, Peer, SessionId};
-use crate::shutdown::Signal;
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
@@ -48,7 +48,7 @@ const INPUTS_AT_ONCE: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
     /// The operator said so.
-    #[error("stopped by {0}")]
+    #[error("stopped on request ({0:?})")]
     Stopped(Signal),
     /// Nothing can be promised any more.
     #[error(transparent)]
@@ -89,7 +89,6 @@ struct OpeningDone {
 
 /// What ended a wait.
 enum Woken {
-    Stop,
     Opened(OpeningDone),
     Input(Input),
     Time,
@@ -146,7 +145,7 @@ pub struct Parts {
     /// To the operator.
     pub events: Events,
     /// From the operator.
-    pub stop: watch::Receiver<Option<Signal>>,
+    pub stop: Stop,
     /// Threads that add up.
     pub summing_threads: usize,
 }
@@ -163,7 +162,7 @@ pub struct Driver {
     pub clock: Clock,
     events: Events,
     inputs: mpsc::Receiver<Input>,
-    stop: watch::Receiver<Option<Signal>>,
+    stop: Stop,
     peers: BTreeMap<PartyId, Peer>,
     live: Option<Live>,
     reporter: Reporter,
@@ -255,9 +254,6 @@ impl Driver {
 
     /// Waits for something to happen, at most until `until`. Cancel-safe: changes nothing.
     async fn wait(&mut self, until: Option<Instant>) -> Result<Woken, Halt> {
-        if let Some(signal) = *self.stop.borrow_and_update() {
-            return Err(Halt::Stopped(signal));
-        }
         let now = self.clock.now();
         let timeout = self.live.as_ref().and_then(|live| live.round.poll_timeout());
         let report = self.live.as_ref().and_then(|_| self.reporter.next_at(now));
@@ -272,8 +268,7 @@ impl Driver {
         };
         Ok(tokio::select! {
             biased;
-            // An error means that nobody can say stop any more; then nobody will.
-            Ok(()) = self.stop.changed() => Woken::Stop,
+            signal = self.stop.draining() => return Err(Halt::Stopped(signal)),
             Some(done) = self.opened.1.recv() => Woken::Opened(done),
             Some(input) = self.inputs.recv() => Woken::Input(input),
             () = sleep => Woken::Time,
@@ -283,7 +278,7 @@ impl Driver {
     /// Takes in what [`Self::wait`] saw, and everything else that waits.
     async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
         match woken {
-            Woken::Stop | Woken::Time => {}
+            Woken::Time => {}
             Woken::Opened(done) => self.take_opened(done),
             Woken::Input(input) => {
                 self.take(input).await?;

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use covey_aggregation::config::Quantiser;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::Plan;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::sum::open::Aggregate;
 use covey_model::data::{DataSource, Dataset};
 use covey_model::device::DeviceChoice;
 use covey_model::evaluate::Metrics;
 use covey_model::task::Task;
 use covey_model::train::Trainer;
-
-use crate::failure::{Exit, Failure};
 
 /// A plan made ready.
 pub struct Learning {
@@ -41,7 +40,7 @@ impl Learning {
     /// # Errors
     /// [`Failure`] naming the file and, where there is one, the line or the layer.
     pub fn load(plan: &Path, test_data: Option<&DataSource>) -> Result<Self, Failure> {
-        let input = |code, what: String| Failure::new(Exit::Input, code, what);
+        let input = |code, what: String| Failure::new(Exit::BadInput, code, what);
         let shown = plan.display();
         let plan_bytes = std::fs::read(plan)
             .map_err(|error| input("BAD_PLAN", format!("cannot read {shown}: {error}")))?;

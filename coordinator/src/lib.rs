@@ -9,7 +9,7 @@
 //! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
 //! - [`storage`]: journal, blobs, lock
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
-//! - [`cli`], [`config`], [`setup`], [`status`], [`failure`], [`shutdown`]: the program around it
+//! - [`cli`], [`config`], [`setup`], [`status`]: the program around it
 
 pub mod cli;
 pub mod clock;
@@ -17,13 +17,11 @@ pub mod config;
 pub mod coordinator;
 pub mod driver;
 pub mod event;
-pub mod failure;
 pub mod learning;
 mod program;
 pub mod run;
 pub mod session;
 pub mod setup;
-pub mod shutdown;
 pub mod status;
 pub mod storage;
 pub mod summing;

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
 use covey_aggregation::signing::Identity;
@@ -25,9 +27,7 @@ use covey_aggregation::wire;
 use crate::config::Config;
 use crate::driver::{Driver, Halt, Needs};
 use crate::event::{Event, RunSummary};
-use crate::failure::{Exit, Failure};
 use crate::learning::{Learning, from_bytes, to_bytes};
-use crate::setup::secret_seed;
 use crate::storage::StorageError;
 use crate::storage::journal::{RoundRow, RunRow};
 
@@ -129,8 +129,8 @@ impl Run {
         };
         let dir = self.config.state_dir.display();
         let what = format!("{dir} holds run {} of {other}", run.run.short());
-        Err(Failure::new(Exit::Input, "OTHER_RUN", what)
-            .hint("give this plan a state_dir of its own, or take back the change"))
+        Err(Failure::new(Exit::BadInput, "OTHER_RUN", what)
+            .with_help("give this plan a state_dir of its own, or take back the change"))
     }
 
     async fn launch(&mut self) -> Result<RunRow, Failure> {
@@ -139,7 +139,7 @@ impl Run {
         let model = task.parameters_digest(&parameters);
         self.driver.blobs.put(&model, &to_bytes(&parameters))?;
         let run = RunRow {
-            run: Digest(*secret_seed()?),
+            run: Digest(*secret()?),
             federation: self.driver.roster.digest(),
             plan: self.learning.plan_digest,
             model,
@@ -189,7 +189,7 @@ impl Run {
         let now = self.driver.clock.now();
         Round::open(terms, Arc::clone(&self.identity), now).map_err(|error| {
             let what = format!("round {number} cannot be opened: {error}");
-            Failure::new(Exit::Input, "BAD_TERMS", what)
+            Failure::new(Exit::BadInput, "BAD_TERMS", what)
         })
     }
 
@@ -234,19 +234,20 @@ impl Standing {
 fn too_many_abandoned(standing: &Standing, in_a_row: u32) -> Failure {
     let last = standing.rounds.last().map_or(0, |round| round.round);
     let what = format!("{in_a_row} rounds in a row were abandoned, the last was round {last}");
-    Failure::new(Exit::Failed, "RUN_ABANDONED", what)
-        .hint("the rounds' reports say who was missing; serving again goes on with the next round")
+    Failure::new(Exit::Failed, "RUN_ABANDONED", what).with_help(
+        "the rounds' reports say who was missing; serving again goes on with the next round",
+    )
 }
 
 impl From<Halt> for Failure {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Stopped(signal) => {
-                Self::new(signal.exit(), "STOPPED", &halt).hint("serving again goes on")
+                Self::new(signal.into(), "STOPPED", &halt).with_help("serving again goes on")
             }
             Halt::Storage(error) => error.into(),
             Halt::Missing { .. } => Self::new(Exit::TimedOut, "MEMBERS_MISSING", &halt)
-                .hint("start those members, or lower what the round needs; then serve again"),
+                .with_help("start those members, or lower what the round needs; then serve again"),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::Outcome;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::wire;
 use serde_json::json;
 
 use crate::config::Config;
 use crate::coordinator::journal_of;
-use crate::failure::{Exit, Failure};
 use crate::setup::Answer;
 use crate::storage::journal::RoundRow;
 

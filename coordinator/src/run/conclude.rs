@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Outcome;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
 use covey_aggregation::signing::Identity;
@@ -15,7 +16,6 @@ use covey_model::evaluate::Metrics;
 use super::{Run, Standing};
 use crate::driver::RoundEnd;
 use crate::event::{Event, RoundSummary};
-use crate::failure::{Exit, Failure};
 use crate::learning::{Learning, apply, to_bytes};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;

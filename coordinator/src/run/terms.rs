@@ -2,13 +2,14 @@
 
 use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, cohort_digest};
 use covey_aggregation::party::PartyId;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::round::{Terms, Timings};
-use rand::TryRng as _;
-use rand::rngs::SysRng;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
 use super::{Run, Standing};
-use crate::failure::{Exit, Failure};
 
 impl Run {
     /// The committee's shape.
@@ -19,8 +20,8 @@ impl Run {
     pub(super) fn no_committee(&self) -> Failure {
         let holders = self.driver.roster.committee().len();
         let what = format!("{holders} key holders in the roster: a committee has 4 or 7");
-        Failure::new(Exit::Input, "BAD_ROSTER", what)
-            .hint("enrol holders: covey-coordinator enrol --dir DIR REQUEST.json")
+        Failure::new(Exit::BadInput, "BAD_ROSTER", what)
+            .with_help("enrol holders: covey-coordinator enrol --dir DIR REQUEST.json")
     }
 
     /// The terms of round `number` with these owners.
@@ -69,12 +70,7 @@ impl Run {
 /// At most `maximum` of the owners, ascending.
 fn draw(mut owners: Vec<PartyId>, maximum: usize) -> Result<Vec<PartyId>, Failure> {
     if owners.len() > maximum {
-        let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(|error| {
-            let what = format!("the operating system gives no randomness: {error}");
-            Failure::new(Exit::Failed, "NO_RANDOMNESS", what)
-        })?;
-        let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::from_seed(seed);
+        let mut rng = StdRng::from_seed(*secret()?);
         owners.shuffle(&mut rng);
         owners.truncate(maximum);
     }

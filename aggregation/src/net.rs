@@ -30,7 +30,7 @@ pub mod listener;
 pub mod membership;
 pub mod request;
 pub mod roster_file;
-mod text;
+pub mod text;
 pub mod tls;
 
 pub use authority::{Authority, Validity};

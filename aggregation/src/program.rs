@@ -4,12 +4,14 @@
 //! - [`exit`], [`answer`]: exit codes, and answers for people and for other programs
 //! - [`config`]: configuration files
 //! - [`state`], [`journal`]: one running program per state folder, and its durable records
+//! - [`enrol`]: how a member's keys are born
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 
 pub mod answer;
 pub mod clock;
 pub mod config;
+pub mod enrol;
 pub mod exit;
 pub mod journal;
 pub mod state;

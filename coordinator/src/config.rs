@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::net::files;
+use covey_aggregation::program::config::{ConfigError, beside};
+use covey_model::data::DataSource;
 use serde::Deserialize;
 
 /// Largest configuration file; a larger one is something else.
@@ -22,7 +25,7 @@ pub struct Config {
     /// The plan to run.
     pub plan: PathBuf,
     /// Data to evaluate the model on after every round, if there are any.
-    pub test_data: Option<PathBuf>,
+    pub test_data: Option<DataSource>,
     /// When a run may begin.
     pub start: Start,
     /// How much loss and failure is borne.
@@ -132,34 +135,10 @@ impl Positive {
 impl<'de> Deserialize<'de> for Positive {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = i64::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom(format!("{value}: need a number from 1 to {}", u32::MAX));
+        let wrong =
+            || serde::de::Error::custom(format!("{value}: need a number from 1 to {}", u32::MAX));
         u32::try_from(value).ok().and_then(NonZeroU32::new).map(Self).ok_or_else(wrong)
     }
-}
-
-/// A configuration that cannot be used. Names the file and, where there is one, the line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {why}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The text is not a configuration.
-    #[error("{}:{line}:{column}: {what}", .path.display())]
-    Text {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-        /// What is wrong there.
-        what: String,
-    },
 }
 
 /// The file as typed.
@@ -173,7 +152,7 @@ struct Typed {
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
     plan: toml::Spanned<PathBuf>,
-    test_data: Option<toml::Spanned<PathBuf>>,
+    test_data: Option<toml::Spanned<DataSource>>,
     #[serde(default)]
     start: Start,
     #[serde(default)]
@@ -200,49 +179,51 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable =
-            |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
-        let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if bytes > CONFIG_BYTES_MAX {
-            return Err(unreadable(format!("{bytes} bytes, the limit is {CONFIG_BYTES_MAX}")));
-        }
-        let text =
-            std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let error = |message| ConfigError { path: path.to_owned(), at: None, message };
+        let bytes =
+            files::read(path, CONFIG_BYTES_MAX).map_err(|fault| error(fault.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))?;
         Self::parse(&text, path)
     }
 
     /// Checks the text of the file at `path`, whose folder relative paths start from.
     ///
     /// # Errors
-    /// [`ConfigError::Text`].
+    /// [`ConfigError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |offset: usize, what: String| {
-            let (line, column) = place(text, offset);
-            ConfigError::Text { path: path.to_owned(), line, column, what }
+        let wrong = |offset: usize, message: String| {
+            let at = Some(place(text, offset));
+            ConfigError { path: path.to_owned(), at, message }
         };
         let typed: Typed = toml::from_str(text).map_err(|error| {
             wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
         })?;
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let existing = |spanned: &toml::Spanned<PathBuf>, name: &str| {
-            let file = folder.join(spanned.get_ref());
+        let existing = |file: &Path, name: &str, offset: usize| {
+            let file = beside(path, file);
             if file.exists() {
                 Ok(file)
             } else {
-                let what = format!("{name}: there is no {}", file.display());
-                Err(wrong(spanned.span().start, what))
+                Err(wrong(offset, format!("{name}: there is no {}", file.display())))
             }
         };
+        let plan = existing(typed.plan.get_ref(), "plan", typed.plan.span().start)?;
+        let mut test_data = None;
+        if let Some(typed) = typed.test_data {
+            let offset = typed.span().start;
+            let at = |path: &Path| existing(path, "test_data", offset);
+            test_data = Some(match typed.into_inner() {
+                DataSource::Csv { path, header } => DataSource::Csv { path: at(&path)?, header },
+                DataSource::Idx { images, labels } => {
+                    DataSource::Idx { images: at(&images)?, labels: at(&labels)? }
+                }
+            });
+        }
         Ok(Self {
             listen: typed.listen,
-            member_dir: folder.join(&typed.member_dir),
-            state_dir: folder.join(&typed.state_dir),
-            plan: existing(&typed.plan, "plan")?,
-            test_data: typed
-                .test_data
-                .as_ref()
-                .map(|file| existing(file, "test_data"))
-                .transpose()?,
+            member_dir: beside(path, &typed.member_dir),
+            state_dir: beside(path, &typed.state_dir),
+            plan,
+            test_data,
             start: typed.start,
             rounds: typed.rounds,
             limits: typed.limits,

@@ -1,6 +1,31 @@
 //! Everything in the untrusted middle of Covey: it collects, adds and publishes ciphertexts, and
 //! whatever it claims can be recomputed or is signed by others.
+//!
+//! From the network inwards:
+//!
+//! - [`session`], [`upload`]: one connection, one bulk stream; no decisions
+//! - [`driver`]: the single writer; owns the round's machine, the journal, and who is connected
+//! - [`summing`]: adds up the agreed set and opens the sum, on threads of its own
+//! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
+//! - [`storage`]: journal, blobs, lock
+//! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
+//! - [`cli`], [`config`], [`setup`], [`status`]: the program around it
 
+pub mod cli;
+pub mod clock;
 pub mod config;
-pub mod failure;
+pub mod coordinator;
+pub mod driver;
+pub mod event;
+pub mod learning;
+mod program;
+pub mod run;
+pub mod session;
+pub mod setup;
+pub mod status;
 pub mod storage;
+pub mod summing;
+pub mod upload;
+
+pub use coordinator::{Coordinator, Running};
+pub use program::main;

@@ -239,7 +239,9 @@ async fn read<T: Serialize + DeserializeOwned>(
             Ok(Some(message)) => wrap(member.clone(), message),
             Ok(None) => return Ok(()),
             // The frame was whole, so the next one can be found.
-            Err(LinkError::Malformed(why @ (Malformed::Shape { .. } | Malformed::Version { .. }))) => {
+            Err(LinkError::Malformed(
+                why @ (Malformed::Shape { .. } | Malformed::Version { .. }),
+            )) => {
                 malformed += 1;
                 if malformed >= shared.limits.malformed_max.value() {
                     return Err(LinkError::Malformed(why));

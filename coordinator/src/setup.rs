@@ -18,15 +18,13 @@ use covey_aggregation::net::key::{IdentityKey, KEY_FILE};
 use covey_aggregation::net::membership::MEMBER_FILE;
 use covey_aggregation::net::request::Request;
 use covey_aggregation::net::roster_file::{ROSTER_FILE, add_member, read_roster, write_roster};
-use covey_aggregation::party::{Name, Role};
+use covey_aggregation::party::Role;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::roster::{Member, Roster};
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::cli::{Enrol, Init};
-use crate::failure::{Exit, Failure};
 
 /// How long a member's certificate is valid. Renewal is by enrolling again.
 const MEMBER_DAYS: u32 = 365;
@@ -45,32 +43,24 @@ pub struct Answer {
     pub data: Value,
 }
 
-/// 32 bytes from the operating system.
-pub(crate) fn secret_seed() -> Result<Zeroizing<[u8; 32]>, Failure> {
-    let mut seed = Zeroizing::new([0; 32]);
-    SysRng.try_fill_bytes(seed.as_mut_slice()).map_err(|error| {
-        let what = format!("the operating system gives no randomness: {error}");
-        Failure::new(Exit::Failed, "NO_RANDOMNESS", what)
-    })?;
-    Ok(seed)
-}
-
 /// Creates a federation.
 ///
 /// # Errors
 /// [`Failure`]: the folder has one already, or cannot be written.
 pub fn init(options: &Init) -> Result<Answer, Failure> {
     let dir = &options.dir;
-    for name in [AUTHORITY_KEY_FILE, AUTHORITY_FILE, KEY_FILE, MEMBER_FILE, ROSTER_FILE, CONFIG_FILE] {
+    for name in
+        [AUTHORITY_KEY_FILE, AUTHORITY_FILE, KEY_FILE, MEMBER_FILE, ROSTER_FILE, CONFIG_FILE]
+    {
         if dir.join(name).exists() {
             return Err(file_failure(FileError::Exists { path: dir.join(name) }));
         }
     }
     files::create_private_folder(dir).map_err(file_failure)?;
     let now = SystemTime::now();
-    let authority = Authority::create(options.federation.clone(), secret_seed()?, now)
+    let authority = Authority::create(options.federation.clone(), secret()?, now)
         .map_err(certificate_failure)?;
-    let key = IdentityKey::from_seed(secret_seed()?);
+    let key = IdentityKey::from_seed(secret()?);
     let member = Member {
         name: options.name.clone(),
         id: key.id(),
@@ -110,7 +100,7 @@ pub fn enrol(options: &Enrol) -> Result<Answer, Failure> {
     let dir = &options.dir;
     let roster_path = dir.join(ROSTER_FILE);
     let mut roster = read_roster(&roster_path).map_err(|error| {
-        file_failure(error).hint("create the federation first: covey-coordinator init")
+        file_failure(error).with_help("create the federation first: covey-coordinator init")
     })?;
     let mut newcomers = Vec::new();
     for path in &options.requests {
@@ -118,13 +108,13 @@ pub fn enrol(options: &Enrol) -> Result<Answer, Failure> {
         let member = request.member().clone();
         let is_new = add_member(&mut roster, &member).map_err(|error| {
             let what = format!("{}: {error}", path.display());
-            Failure::new(Exit::Input, "NOT_ENROLLED", what)
+            Failure::new(Exit::BadInput, "NOT_ENROLLED", what)
         })?;
         newcomers.push((member, is_new));
     }
     if roster.with_role(Role::Coordinator).count() != 1 {
         let what = "a request asks for the role of a coordinator; a federation has exactly one";
-        return Err(Failure::new(Exit::Input, "NOT_ENROLLED", what));
+        return Err(Failure::new(Exit::BadInput, "NOT_ENROLLED", what));
     }
     if options.print {
         return Ok(answer(&roster, &newcomers, None));
@@ -171,9 +161,9 @@ fn answer(roster: &Roster, newcomers: &[(Member, bool)], issued: Option<&PathBuf
     if CommitteeShape::of_members(holders).is_none() {
         text += "\nbefore a run can start the roster needs 4 or 7 holders";
     }
-    let enrolled = newcomers.iter().map(|(member, is_new)| {
-        json!({ "name": member.name, "role": member.role, "new": is_new })
-    });
+    let enrolled = newcomers
+        .iter()
+        .map(|(member, is_new)| json!({ "name": member.name, "role": member.role, "new": is_new }));
     let data = json!({
         "enrolled": enrolled.collect::<Vec<_>>(),
         "changed": issued.is_some(),
@@ -192,11 +182,11 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// Files of a member's folder: missing ones are input, others are about identity.
 pub(crate) fn file_failure(error: FileError) -> Failure {
     let (exit, code) = match &error {
-        FileError::Read { .. } => (Exit::Input, "FILE_UNREADABLE"),
+        FileError::Read { .. } => (Exit::BadInput, "FILE_UNREADABLE"),
         FileError::Write { .. } => (Exit::Failed, "FILE_UNWRITABLE"),
-        FileError::Content { .. } => (Exit::Unreachable, "BAD_IDENTITY"),
-        FileError::Exposed { .. } => (Exit::Unreachable, "SECRET_EXPOSED"),
-        FileError::Exists { .. } => (Exit::Input, "FILE_EXISTS"),
+        FileError::Content { .. } => (Exit::NoAccess, "BAD_IDENTITY"),
+        FileError::Exposed { .. } => (Exit::NoAccess, "SECRET_EXPOSED"),
+        FileError::Exists { .. } => (Exit::BadInput, "FILE_EXISTS"),
     };
     Failure::new(exit, code, error)
 }
@@ -207,6 +197,9 @@ fn certificate_failure(error: impl std::fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::party::Name;
+    use zeroize::Zeroizing;
+
     use super::*;
 
     fn options(dir: &Path) -> Init {
@@ -230,7 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         init(&options(folder.path())).expect("created");
         let failure = init(&options(folder.path())).err().expect("refused");
-        assert_eq!((failure.exit, failure.code), (Exit::Input, "FILE_EXISTS"));
+        assert_eq!((failure.exit, failure.code), (Exit::BadInput, "FILE_EXISTS"));
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! - [`journal`]: records in SQLite, appended in one durable transaction
 //! - [`blobs`]: plans, models and contributions as files
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
-//! - [`lock`]: one program at a time
 
 pub mod blobs;
 pub mod durable;
 pub mod journal;
-pub mod lock;
 
 use std::path::{Path, PathBuf};
+
+use covey_aggregation::program::{Exit, Failure};
 
 /// The disk or the database said no. Nobody else is at fault: these are local.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +52,6 @@ pub enum StorageError {
         /// The newest known here.
         known: i64,
     },
-    /// Somebody else works on this folder.
-    #[error("{} is in use by another covey-coordinator (process {process})", .path.display())]
-    Locked {
-        /// The state folder.
-        path: PathBuf,
-        /// Its process number, as it wrote it.
-        process: String,
-    },
 }
 
 impl StorageError {
@@ -70,5 +62,23 @@ impl StorageError {
     ) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        let code = match &error {
+            StorageError::Damaged { .. } => "STATE_DAMAGED",
+            StorageError::Newer { .. } => "STATE_NEWER",
+            StorageError::File { .. } | StorageError::Database { .. } => "STORAGE",
+        };
+        let failure = Self::new(Exit::Failed, code, &error);
+        match code {
+            "STORAGE" => failure.with_help(
+                "check the disk, and that it is not full; what was promised is safe, and serving \
+                 again goes on",
+            ),
+            _ => failure,
+        }
     }
 }

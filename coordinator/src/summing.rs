@@ -7,10 +7,12 @@ use std::thread;
 
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::round::{OpenFailure, Opened};
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+use covey_aggregation::wire;
 
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
@@ -59,7 +61,7 @@ impl Opening {
             self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
         };
         store(KEY_SUM, &key_sum.to_bytes())?;
-        store(AGGREGATE, &encode_aggregate(&aggregate))?;
+        store(AGGREGATE, &wire::encode(&aggregate))?;
         Ok(Opened {
             aggregate: aggregate.digest(),
             key_sum: key_sum.digest(),
@@ -81,7 +83,7 @@ impl Opening {
             let part = part.map_err(|_| OpenFailure::Unavailable("a worker died".to_owned()))??;
             match &mut sum {
                 None => sum = Some(part),
-                Some(sum) => sum.merge(&part).map_err(|error| unavailable(&error))?,
+                Some(sum) => sum.merge(part).map_err(|error| unavailable(&error))?,
             }
         }
         sum.ok_or_else(|| OpenFailure::Unavailable("nothing to add".to_owned()))
@@ -123,17 +125,6 @@ fn unavailable(error: &dyn std::fmt::Display) -> OpenFailure {
     OpenFailure::Unavailable(error.to_string())
 }
 
-/// Count, weight and sums, little-endian: a plain layout, so that reading it back costs nothing.
-fn encode_aggregate(aggregate: &Aggregate) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(12 + aggregate.sums.len() * 8);
-    bytes.extend_from_slice(&aggregate.count.to_le_bytes());
-    bytes.extend_from_slice(&aggregate.weight.to_le_bytes());
-    for sum in &aggregate.sums {
-        bytes.extend_from_slice(&sum.to_le_bytes());
-    }
-    bytes
-}
-
 /// Reads the stored aggregate of a round, which must be the one named by `digest`.
 ///
 /// # Errors
@@ -144,17 +135,11 @@ pub fn stored_aggregate(
     digest: &Digest,
 ) -> Result<Aggregate, StorageError> {
     let bytes = blobs.result(round, AGGREGATE)?;
-    let damaged = || StorageError::Damaged {
-        path: blobs.result_path(round, AGGREGATE),
-        what: "not the aggregate that the journal names".to_owned(),
-    };
-    let (count, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
-    let (weight, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let (sums, rest) = rest.as_chunks::<8>();
-    let aggregate = Aggregate {
-        count: u32::from_le_bytes(*count),
-        weight: u64::from_le_bytes(*weight),
-        sums: sums.iter().map(|sum| i64::from_le_bytes(*sum)).collect(),
-    };
-    if rest.is_empty() && aggregate.digest() == *digest { Ok(aggregate) } else { Err(damaged()) }
+    wire::decode(&bytes, PUBLICATION_BYTES_MAX)
+        .ok()
+        .filter(|aggregate: &Aggregate| aggregate.digest() == *digest)
+        .ok_or_else(|| StorageError::Damaged {
+            path: blobs.result_path(round, AGGREGATE),
+            what: "not the aggregate that the journal names".to_owned(),
+        })
 }

@@ -69,7 +69,7 @@ async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(
 }
 
 async fn take(
-    header: SignedHeader,
+    header: Box<SignedHeader>,
     mut upload: Upload,
     member: Member,
     shared: Arc<Shared>,
@@ -77,7 +77,7 @@ async fn take(
     let busy = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
     let asked = ask(&shared, |reply| Input::MayContribute {
         member: member.clone(),
-        header: Box::new(header.clone()),
+        header: header.clone(),
         reply,
     });
     let config = match asked.await {
@@ -103,11 +103,7 @@ async fn take(
         Err(_) => return upload.refuse(busy).await,
     };
     let digest = header.header.digest();
-    let recorded = ask(&shared, |reply| Input::Contributed {
-        member,
-        header: Box::new(header),
-        reply,
-    });
+    let recorded = ask(&shared, |reply| Input::Contributed { member, header, reply });
     match recorded.await {
         Some(Ok(())) => upload.stored().await,
         Some(Err(refusal)) => {
@@ -172,11 +168,8 @@ async fn receive(
     blobs: &Arc<Blobs>,
 ) -> Result<bool, Failed> {
     let (parts, waiting) = mpsc::channel(PARTS_WAITING_MAX);
-    let job = Store {
-        config: Arc::clone(config),
-        header: header.clone(),
-        blobs: Arc::clone(blobs),
-    };
+    let job =
+        Store { config: Arc::clone(config), header: header.clone(), blobs: Arc::clone(blobs) };
     let storing = tokio::task::spawn_blocking(move || job.run(waiting));
     let sent = send_parts(upload, config, &parts).await;
     if sent.is_ok() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use covey_coordinator::config::{Config, ConfigError, Positive};
+use covey_coordinator::config::{Config, Positive};
 
 fn error_of(text: &str) -> String {
     let folder = tempfile::tempdir().expect("a folder");
@@ -49,7 +49,6 @@ fn an_unknown_field_is_named_with_its_line_and_the_known_ones() {
 #[test]
 fn a_missing_file_is_named() {
     let error = Config::load(Path::new("/nowhere/coordinator.toml")).expect_err("refused");
-    assert!(matches!(error, ConfigError::Unreadable { .. }));
     assert!(error.to_string().starts_with("cannot read /nowhere/coordinator.toml: "), "{error}");
 }
 

@@ -96,8 +96,11 @@ async fn a_changed_or_missing_record_is_refused_by_name() {
     fs::write(&path, bytes).expect("written");
     let mut journal = open(folder.path()).await;
     let error = journal.replay(1, 0).await.expect_err("damaged");
-    assert!(matches!(&error, StorageError::Damaged { what, .. }
-        if what == "record 2 of round 1 has changed bytes"), "{error}");
+    assert!(
+        matches!(&error, StorageError::Damaged { what, .. }
+        if what == "record 2 of round 1 has changed bytes"),
+        "{error}"
+    );
 
     journal.append(2, 1, &records(1)).await.expect("appended, without a record 0");
     let error = journal.replay(2, 0).await.expect_err("damaged");

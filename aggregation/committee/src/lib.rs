@@ -1,1 +1,78 @@
-//! Placeholder
+//! The key holder of a federation, and the check that anybody can run on what was published.
+//! Needs no data, no model, no database server; the other programs run without it only in that
+//! nothing can be opened then.
+//!
+//! - [`init`]: a holder's keys are born
+//! - [`config`]: `holder.toml`
+//! - [`serve`]: the key holder at work
+//! - [`status`]: what is stored, and whether it is running
+//! - [`verify`]: everything published, computed again
+//!
+//! The program is [`main`]; the binary only calls it, and so may a wrapper.
+
+mod arguments;
+pub mod config;
+pub mod init;
+pub mod sealing;
+pub mod serve;
+pub mod status;
+pub mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use covey_aggregation::program::answer::{Failure, Format, note};
+use covey_aggregation::program::{Exit, Stop};
+
+use arguments::{Arguments, Command};
+
+/// Runs the program with these arguments (the first is its own name).
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Help and version come this way too, and go to stdout. Nowhere to print is no error.
+            let _ = message.print();
+            let exit = if message.use_stderr() { Exit::BadInput } else { Exit::Done };
+            return exit.into();
+        }
+    };
+    let format = Format::json(arguments.json);
+    run(arguments, format).unwrap_or_else(|failure| format.fail(&failure)).into()
+}
+
+fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
+    match arguments.command {
+        Command::Init { name, dir, coordinator } => {
+            let enrolment = init::init(&dir, name, &coordinator)?;
+            format.answer(&enrolment, &enrolment);
+            Ok(Exit::Done)
+        }
+        Command::Serve { config } => serve_until_stopped(&config::Config::read(&config)?),
+        Command::Status { config } => {
+            let status = status::Status::read(&config::Config::read(&config)?)?;
+            format.answer(&status, &status);
+            Ok(Exit::Done)
+        }
+        Command::Verify { dir, roster } => {
+            let report = verify::verify_folder(&dir, &roster, |progress| note(progress))?;
+            format.answer(&report, &report);
+            Ok(if report.is_verified { Exit::Done } else { Exit::Unverified })
+        }
+    }
+}
+
+fn serve_until_stopped(config: &config::Config) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let stop = Stop::on_signals().map_err(failed)?;
+        let signal = serve::serve(config, stop, &mut |event| note(event)).await?;
+        Ok(signal.into())
+    })
+}

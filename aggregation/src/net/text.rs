@@ -4,7 +4,8 @@ use crate::party::PartyId;
 use crate::signing::Signature;
 
 /// Lower-case hexadecimal digits.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -13,7 +14,8 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes of hexadecimal digits; `None` for anything else.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

@@ -1,5 +1,6 @@
 //! The discrete Gaussian of keys and noise: standard deviation parameter 6.4, cut at 64.
 
+use pulp::{Arch, Scalar, Simd, WithSimd};
 use zeroize::Zeroizing;
 
 use crate::sum::xof::Xof;
@@ -98,45 +99,63 @@ const BELOW: [i64; REACHABLE] = {
     below
 };
 
-/// Draws scanned together: fills the vector registers of AVX2 without spilling.
-const LANES: usize = 16;
+/// Registers of draws scanned together, so that comparisons of one do not wait for another's.
+const REGISTERS: usize = 4;
 
 /// Fills `out` with draws; each uses one word of `xof`: the low 63 bits pick the absolute value
 /// (the number of thresholds not above them), the top bit is the sign. The whole table is read
 /// for every draw, without a branch, so time tells nothing.
-///
-/// # Panics
-/// When `out` is no multiple of 16 long.
 pub(crate) fn sample(xof: &mut Xof, words: &mut Zeroizing<Vec<u64>>, out: &mut [i64]) {
-    assert!(out.len().is_multiple_of(LANES), "whole blocks only");
     words.resize(out.len(), 0);
     xof.words(words);
-    let words = words.as_chunks::<LANES>().0;
-    let out = out.as_chunks_mut::<LANES>().0;
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (words, out) in words.iter().zip(out) {
-                scan(words, out);
-            }
-        },
-    );
+    Arch::new().dispatch(Scan { words, out });
+}
+
+/// The scan, written for whatever vectors the processor has. (Left to itself, the compiler
+/// vectorises along the table: 13.5 instead of 7.9 ns per draw with AVX2, output included.)
+struct Scan<'a> {
+    words: &'a [u64],
+    out: &'a mut [i64],
+}
+
+impl WithSimd for Scan<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (words, words_rest) = S::as_simd_u64s(self.words);
+        let (out, out_rest) = S::as_mut_simd_i64s(self.out);
+        let (words, words_few) = words.as_chunks::<REGISTERS>();
+        let (out, out_few) = out.as_chunks_mut::<REGISTERS>();
+        for (words, out) in words.iter().zip(out) {
+            *out = scan(simd, *words);
+        }
+        for (word, out) in words_few.iter().zip(out_few) {
+            [*out] = scan(simd, [*word]);
+        }
+        for (word, out) in words_rest.iter().zip(out_rest) {
+            [*out] = scan(Scalar, [*word]);
+        }
+    }
 }
 
 #[inline(always)]
-fn scan(words: &[u64; LANES], out: &mut [i64; LANES]) {
-    let mut uniform = [0i64; LANES];
-    for (uniform, word) in uniform.iter_mut().zip(words) {
-        *uniform = (word & (u64::MAX >> 1)) as i64;
-    }
-    let mut count = [0i64; LANES];
-    for below in &BELOW {
-        for (count, uniform) in count.iter_mut().zip(&uniform) {
-            *count += i64::from(uniform > below);
+fn scan<S: Simd, const N: usize>(simd: S, words: [S::u64s; N]) -> [S::i64s; N] {
+    let (zero, one) = (simd.splat_i64s(0), simd.splat_i64s(1));
+    let low = simd.splat_u64s(u64::MAX >> 1);
+    let uniform = words.map(|word| simd.transmute_i64s_u64s(simd.and_u64s(word, low)));
+    let mut count = [zero; N];
+    for below in BELOW {
+        let below = simd.splat_i64s(below);
+        for (count, uniform) in count.iter_mut().zip(uniform) {
+            let above = simd.greater_than_i64s(uniform, below);
+            *count = simd.add_i64s(*count, simd.select_i64s(above, one, zero));
         }
     }
-    for ((out, count), word) in out.iter_mut().zip(&count).zip(words) {
-        let sign = (*word as i64) >> 63;
-        *out = (count ^ sign) - sign;
+    let mut draws = count;
+    for ((draw, count), word) in draws.iter_mut().zip(count).zip(words) {
+        let sign = simd.less_than_i64s(simd.transmute_i64s_u64s(word), zero);
+        *draw = simd.select_i64s(sign, simd.sub_i64s(zero, count), count);
     }
+    draws
 }

@@ -9,13 +9,15 @@
 //! room for it: it counts n + 4 halves where n + 1 roundings take place, and 3/2 > (n + 1) 2^-13
 //! for every n up to 10,000.
 
+use pulp::Arch;
+use tfhe_ntt::prime64::Plan;
 use zeroize::Zeroizing;
 
 use crate::config::{Profile, RoundConfig};
 use crate::hash::Digest;
 use crate::sum::gauss;
 use crate::sum::mask::Mask;
-use crate::sum::modulus::{PRIMES, Ring, add_mod, residue};
+use crate::sum::modulus::{PRIMES, add_mod, plans, residue};
 use crate::sum::xof::Xof;
 
 /// A key (or a sum of keys) in the transformed domain, one vector for each prime.
@@ -23,7 +25,7 @@ pub(crate) struct TransformedKey(Vec<Zeroizing<Vec<u64>>>);
 
 /// Makes pads of one round, reusing its buffers.
 pub(crate) struct Padder {
-    ring: Ring,
+    plans: &'static [Plan],
     mask: Mask,
     scale: Scale,
     limbs: Vec<Zeroizing<Vec<u64>>>,
@@ -38,7 +40,7 @@ impl Padder {
         let profile = config.profile;
         let n = profile.ring_dimension();
         Self {
-            ring: Ring::new(profile),
+            plans: plans(profile),
             mask: Mask::new(round_ctx),
             scale: Scale::new(profile, config.packing.pad_bits()),
             limbs: (0..profile.limbs()).map(|_| Zeroizing::new(vec![0; n])).collect(),
@@ -50,7 +52,7 @@ impl Padder {
 
     /// Transforms a key; its entries are below 2^49 in absolute value.
     pub(crate) fn transform(&self, key: impl Iterator<Item = i64> + Clone) -> TransformedKey {
-        let transformed = self.ring.plans().iter().map(|plan| {
+        let transformed = self.plans.iter().map(|plan| {
             let residues = key.clone().map(|entry| residue(entry, plan.modulus()));
             let mut limb = Zeroizing::new(Vec::with_capacity(plan.ntt_size()));
             limb.extend(residues);
@@ -67,7 +69,7 @@ impl Padder {
         key: &TransformedKey,
         noise: Option<&mut Xof>,
     ) -> &mut [u128] {
-        for ((limb, plan), key) in (0..).zip(self.ring.plans()).zip(&key.0) {
+        for ((limb, plan), key) in (0..).zip(self.plans).zip(&key.0) {
             let product = &mut self.limbs[limb];
             self.mask.expand(chunk, limb, plan.modulus(), product);
             plan.mul_assign_normalize(product, key);
@@ -78,20 +80,11 @@ impl Padder {
             None => self.noise.fill(0),
         }
         let (scale, noise, pad) = (&self.scale, &self.noise, &mut self.pad);
-        match self.limbs.as_slice() {
-            [one] => {
-                for ((pad, &x), &noise) in pad.iter_mut().zip(one.iter()).zip(noise.iter()) {
-                    *pad = scale.one(noisy(x, noise, PRIMES[0]));
-                }
-            }
-            [one, two] => {
-                let residues = one.iter().zip(two.iter());
-                for ((pad, (&x, &y)), &noise) in pad.iter_mut().zip(residues).zip(noise.iter()) {
-                    *pad = scale.two(noisy(x, noise, PRIMES[0]), noisy(y, noise, PRIMES[1]));
-                }
-            }
-            _ => unreachable!("a profile has one or two primes"),
-        }
+        let limbs = self.limbs.as_slice();
+        Arch::new().dispatch(
+            #[inline(always)]
+            || scale.apply(limbs, noise, pad),
+        );
         &mut self.pad
     }
 }
@@ -137,6 +130,25 @@ impl Scale {
                     inverse: (inverse, quotient),
                 }
             }
+        }
+    }
+
+    /// Scales residues plus noise.
+    #[inline(always)]
+    fn apply(&self, limbs: &[Zeroizing<Vec<u64>>], noise: &[i64], pad: &mut [u128]) {
+        match limbs {
+            [one] => {
+                for ((pad, &x), &noise) in pad.iter_mut().zip(one.iter()).zip(noise) {
+                    *pad = self.one(noisy(x, noise, PRIMES[0]));
+                }
+            }
+            [one, two] => {
+                let residues = one.iter().zip(two.iter());
+                for ((pad, (&x, &y)), &noise) in pad.iter_mut().zip(residues).zip(noise) {
+                    *pad = self.two(noisy(x, noise, PRIMES[0]), noisy(y, noise, PRIMES[1]));
+                }
+            }
+            _ => unreachable!("a profile has one or two primes"),
         }
     }
 

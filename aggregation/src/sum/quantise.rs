@@ -4,11 +4,12 @@
 //! `range`; it is multiplied by `weight / cap` when owners are weighted; it is divided by the step
 //! and rounded up or down at random so that its expectation is kept.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::{Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::sum::xof::Xof;
 
 /// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
 /// no `Clone`.
@@ -52,7 +53,8 @@ const BLOCK: usize = 1024;
 const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
 
 /// Clips, clamps, weighs and rounds an update. `examples` counts only where owners are weighted.
-/// Rounding is unbiased up to 2^-33 of a step; the same `rng` gives the same result everywhere.
+/// Takes 32 bytes of `rng` as a seed. Rounding is unbiased up to 2^-32 of a step; the same seed
+/// gives the same result everywhere.
 ///
 /// # Errors
 /// [`NotFinite`].
@@ -80,14 +82,16 @@ pub fn quantise(
         magnitude_max: f64::from(quantiser.magnitude_max()),
         offset: i64::from(quantiser.offset()),
     };
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut seed[..]);
+    let mut xof = Xof::new(&seed, 0);
     let mut raw = Zeroizing::new(vec![0u16; update.len()]);
-    let mut random = [0u8; 4 * BLOCK];
+    let mut random = Zeroizing::new([0u8; 4 * BLOCK]);
     for (values, raw) in update.chunks(BLOCK).zip(raw.chunks_mut(BLOCK)) {
         let random = &mut random[..4 * values.len()];
-        rng.fill_bytes(random);
+        xof.bytes(random);
         rule.apply(values, random, raw);
     }
-    random.zeroize();
     Ok(Quantised { raw, weight, quantiser: *quantiser })
 }
 

@@ -1,0 +1,222 @@
+//! Everything that was published, computed again, without the network and without trusting the
+//! coordinator: signatures, certificate, every ciphertext, the sum.
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
+use covey_aggregation::net::{files, read_roster};
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::publication::{Blame, Publication, verify};
+use covey_aggregation::roster::Roster;
+use serde::Serialize;
+
+use source::Folder;
+
+/// The signed result, in a round's folder.
+pub const PUBLICATION_FILE: &str = "publication.covey";
+
+/// What came of a check.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Whether every round found holds, and there is at least one.
+    pub is_verified: bool,
+    /// Rounds that hold.
+    pub verified: usize,
+    /// Rounds that do not, and other doubts.
+    pub doubts: usize,
+    /// Round by round.
+    pub rounds: Vec<RoundReport>,
+}
+
+/// What came of one round.
+#[derive(Debug, Serialize)]
+pub struct RoundReport {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its number, where that could be read.
+    pub round: Option<u32>,
+    /// What holds, if it does.
+    pub verified: Option<RoundVerified>,
+    /// What does not.
+    pub fault: Option<String>,
+    /// Whose fault that is.
+    pub blame: Option<String>,
+}
+
+/// What was computed again and found equal.
+#[derive(Debug, Serialize)]
+pub struct RoundVerified {
+    /// The run.
+    pub run: String,
+    /// The round's context.
+    pub round_ctx: String,
+    /// Contributions added again.
+    pub contributions: u32,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Parameters of the aggregate.
+    pub parameters: u64,
+    /// Digest of the opened aggregate.
+    pub aggregate: String,
+}
+
+/// Checks every round in `folder` (or the one round that it is), against the reader's own
+/// `roster`. `progress` hears of each round as it is checked.
+///
+/// # Errors
+/// [`Failure`] when the folder or the roster cannot be read at all. That a round does not hold is
+/// no failure of the check: see [`Report::is_verified`].
+pub fn verify_folder(
+    folder: &Path,
+    roster: &Path,
+    mut progress: impl FnMut(&RoundReport),
+) -> Result<Report, Failure> {
+    let roster =
+        read_roster(roster).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let folders = round_folders(folder)?;
+    let mut rounds = Vec::new();
+    let mut seen = BTreeMap::new();
+    for folder in folders {
+        let report = verify_round(folder, &roster, &mut seen);
+        progress(&report);
+        rounds.push(report);
+    }
+    let verified = rounds.iter().filter(|round| round.verified.is_some()).count();
+    let doubts = rounds.len() - verified;
+    Ok(Report { is_verified: doubts == 0 && verified > 0, verified, doubts, rounds })
+}
+
+/// The folders of rounds, in the order of their names.
+fn round_folders(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if folder.join(PUBLICATION_FILE).exists() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let failed = |error: std::io::Error| {
+        let message = format!("cannot read the folder {}: {error}", folder.display());
+        Failure::new(Exit::BadInput, "BAD_FOLDER", message)
+            .with_help("give the folder that holds round-0001, as the coordinator publishes it")
+    };
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with("round-") {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn verify_round(
+    folder: PathBuf,
+    roster: &Roster,
+    seen: &mut BTreeMap<(Digest, u32), PathBuf>,
+) -> RoundReport {
+    let mut report = RoundReport { folder, round: None, verified: None, fault: None, blame: None };
+    let path = report.folder.join(PUBLICATION_FILE);
+    let publication = files::read(&path, PUBLICATION_BYTES_MAX as u64)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| {
+            Publication::decode(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+        });
+    let publication = match publication {
+        Ok(publication) => publication,
+        Err(fault) => {
+            report.fault = Some(fault);
+            return report;
+        }
+    };
+    let config = &publication.result.config;
+    report.round = Some(config.round);
+    let mut source = Folder::new(&report.folder, config);
+    match verify(&publication, roster, &mut source) {
+        Ok(verified) => {
+            // Two results of one round would let the coordinator show each reader another.
+            let first = seen.insert((config.run, config.round), report.folder.clone());
+            if let Some(first) = first {
+                report.fault =
+                    Some(format!("round {} is published in {} too", config.round, first.display()));
+                return report;
+            }
+            report.verified = Some(RoundVerified {
+                run: config.run.to_string(),
+                round_ctx: verified.round_ctx.to_string(),
+                contributions: verified.count,
+                bytes: verified.bytes,
+                parameters: config.dimension,
+                aggregate: verified.aggregate.to_string(),
+            });
+        }
+        Err(fault) => {
+            report.blame = Some(blame(&fault.blame(), &publication, roster));
+            report.fault = Some(fault.to_string());
+        }
+    }
+    report
+}
+
+fn blame(blame: &Blame, publication: &Publication, roster: &Roster) -> String {
+    let holder = |index: &covey_aggregation::config::HolderIndex| {
+        let seat = publication.result.config.committee.get(usize::from(index.0));
+        seat.map_or_else(|| format!("holder {}", index.0), |seat| roster.name_of(&seat.holder))
+    };
+    match blame {
+        Blame::Nobody => "nobody of this federation".to_owned(),
+        Blame::Coordinator => "the coordinator".to_owned(),
+        Blame::Storage => "the coordinator, or whoever stored the files since".to_owned(),
+        Blame::Client(client) => {
+            format!("{} (and the coordinator, who should have refused it)", roster.name_of(client))
+        }
+        Blame::Holders(holders) => {
+            let names: Vec<_> = holders.iter().map(holder).collect();
+            format!("{} (and the coordinator, who asked for it)", names.join(", "))
+        }
+    }
+}
+
+impl fmt::Display for RoundReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy();
+        match (&self.verified, &self.fault) {
+            (Some(verified), _) => write!(
+                f,
+                "{name}  ok    {} contributions, {} bytes added again, {} parameters, aggregate {}",
+                verified.contributions,
+                verified.bytes,
+                verified.parameters,
+                &verified.aggregate[..8]
+            ),
+            (None, fault) => {
+                write!(f, "{name}  DOUBT {}", fault.as_deref().unwrap_or("nothing was checked"))?;
+                match &self.blame {
+                    Some(blame) => write!(f, "\n  at fault: {blame}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rounds.is_empty() {
+            return write!(f, "NOT VERIFIED: there is no published round in this folder");
+        }
+        if self.is_verified {
+            writeln!(f, "verified: {} round(s) added again and opened again", self.verified)?;
+            write!(
+                f,
+                "trusted, not checked: that owners' data is genuine, and that no more holders than \
+                 the committee may lose worked together"
+            )
+        } else {
+            write!(f, "NOT VERIFIED: {} of {} round(s) in doubt", self.doubts, self.rounds.len())
+        }
+    }
+}

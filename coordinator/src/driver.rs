@@ -1,0 +1,313 @@
+//! The single writer: it alone owns the round's machine, the journal and the list of who is
+//! connected. It takes all waiting inputs, hands them to the machine, stores all records in one
+//! transaction, tells the machine so, and carries out the effects. It never waits for a peer:
+//! queues are bounded, and a peer whose queue is full is disconnected.
+//!
+//! - [`inputs`](self): what a session says, and who is connected
+//! - [`effects`](self): what the machine wants done
+//! - [`gather`](self): waiting until a round can begin
+//! - [`report`](self): telling the operator who answered and whom it waits for
+
+mod effects;
+mod gather;
+mod inputs;
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::{Outcome, Phase, Refusal};
+use covey_aggregation::party::{Name, PartyId};
+use covey_aggregation::program::{Signal, Stop};
+use covey_aggregation::roster::Roster;
+use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
+use covey_aggregation::sum::contribution::box_bytes;
+use covey_aggregation::time::Time;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::session::{Input, Peer, SessionId};
+use crate::storage::StorageError;
+use crate::storage::blobs::Blobs;
+use crate::storage::journal::Journal;
+
+pub use gather::Needs;
+
+use report::Reporter;
+
+/// Inputs taken at once before records are stored: bounds the time that a reply waits.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// Why the driver stops before its work is done.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The operator said so.
+    #[error("stopped on request ({0:?})")]
+    Stopped(Signal),
+    /// Nothing can be promised any more.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Those that a round needs did not come.
+    #[error("waited {waited_s} s for {needed}; not connected: {missing:?}")]
+    Missing {
+        /// What is not there.
+        needed: String,
+        /// Who.
+        missing: Vec<Name>,
+        /// How long it waited.
+        waited_s: u64,
+    },
+}
+
+/// Where events go.
+pub type Events = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// A round that is over.
+pub struct RoundEnd {
+    /// How.
+    pub outcome: Outcome,
+    /// When each phase began, as far as this program saw it.
+    pub phases: Vec<(Phase, Time)>,
+    /// When it ended.
+    pub ended: Time,
+    /// Adding and opening, in milliseconds.
+    pub opening_ms: Option<u64>,
+}
+
+/// The worker's answer.
+struct OpeningDone {
+    context: Digest,
+    result: Result<Opened, OpenFailure>,
+    took_ms: u64,
+}
+
+/// What ended a wait.
+enum Woken {
+    Opened(OpeningDone),
+    Input(Input),
+    Time,
+}
+
+/// The round at hand; kept after its end, so that who asks is told how it ended.
+struct Live {
+    round: Round,
+    config: Arc<RoundConfig>,
+    phases: Vec<(Phase, Time)>,
+    ended: Option<(Outcome, Time)>,
+    opening_ms: Option<u64>,
+    /// Set when nobody wants the worker's result any more.
+    cancelled: Arc<AtomicBool>,
+    /// Answers that wait for the record before them.
+    replies: Vec<Reply>,
+}
+
+/// The answer to an upload, and who waits for it.
+struct Reply {
+    to: oneshot::Sender<Result<(), Refusal>>,
+    answer: Result<(), Refusal>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sealed boxes of the round at hand, on disk.
+struct StoredBoxes<'a> {
+    blobs: &'a Blobs,
+    config: &'a RoundConfig,
+}
+
+impl BoxSource for StoredBoxes<'_> {
+    fn sealed_box(&self, header: &Digest, holder: HolderIndex) -> Option<Vec<u8>> {
+        let stored = self.blobs.contribution(self.config.round, header);
+        stored.sealed_box(usize::from(holder.0), box_bytes(self.config)).ok()
+    }
+}
+
+/// What a driver is made of.
+pub struct Parts {
+    /// Records.
+    pub journal: Journal,
+    /// Bulk bytes.
+    pub blobs: Arc<Blobs>,
+    /// Everybody.
+    pub roster: Arc<Roster>,
+    /// From the sessions.
+    pub inputs: mpsc::Receiver<Input>,
+    /// To the operator.
+    pub events: Events,
+    /// From the operator.
+    pub stop: Stop,
+    /// Threads that add up.
+    pub summing_threads: usize,
+}
+
+/// The single writer.
+pub struct Driver {
+    /// Records. The run loop uses it between rounds.
+    pub journal: Journal,
+    /// Bulk bytes.
+    pub blobs: Arc<Blobs>,
+    /// Everybody.
+    pub roster: Arc<Roster>,
+    /// Time.
+    pub clock: Clock,
+    events: Events,
+    inputs: mpsc::Receiver<Input>,
+    stop: Stop,
+    peers: BTreeMap<PartyId, Peer>,
+    live: Option<Live>,
+    reporter: Reporter,
+    opened: (mpsc::Sender<OpeningDone>, mpsc::Receiver<OpeningDone>),
+    summing_threads: usize,
+}
+
+impl Driver {
+    /// A driver with nobody connected and no round.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { journal, blobs, roster, inputs, events, stop, summing_threads } = parts;
+        Self {
+            journal,
+            blobs,
+            roster,
+            clock: Clock::start(),
+            events,
+            inputs,
+            stop,
+            peers: BTreeMap::new(),
+            live: None,
+            reporter: Reporter::default(),
+            opened: mpsc::channel(1),
+            summing_threads,
+        }
+    }
+
+    /// Tells the operator.
+    pub fn tell(&self, event: &Event) {
+        (self.events)(event);
+    }
+
+    /// Drives a round to its end.
+    ///
+    /// # Errors
+    /// [`Halt`]; the round goes on from its records at the next start.
+    pub async fn run_round(&mut self, round: Round) -> Result<RoundEnd, Halt> {
+        let config = Arc::new(round.config().clone());
+        self.reporter = Reporter::default();
+        self.live = Some(Live {
+            round,
+            config,
+            phases: Vec::new(),
+            ended: None,
+            opening_ms: None,
+            cancelled: Arc::default(),
+            replies: Vec::new(),
+        });
+        loop {
+            self.settle().await?;
+            if let Some(end) = self.round_end() {
+                return Ok(end);
+            }
+            let woken = self.wait(None).await?;
+            self.absorb(woken).await?;
+        }
+    }
+
+    /// The round of the last [`Self::run_round`].
+    #[must_use]
+    pub fn round(&self) -> Option<&Round> {
+        self.live.as_ref().map(|live| &live.round)
+    }
+
+    fn round_end(&self) -> Option<RoundEnd> {
+        let live = self.live.as_ref()?;
+        let (outcome, ended) = live.ended.clone()?;
+        let (phases, opening_ms) = (live.phases.clone(), live.opening_ms);
+        Some(RoundEnd { outcome, phases, ended, opening_ms })
+    }
+
+    /// Serves the members while `work` is done elsewhere.
+    ///
+    /// # Errors
+    /// [`Halt`]; then `work` is dropped.
+    pub async fn serve_while<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            self.settle().await?;
+            let woken = tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                woken = self.wait(None) => woken?,
+            };
+            self.absorb(woken).await?;
+        }
+    }
+
+    /// Waits for something to happen, at most until `until`. Cancel-safe: changes nothing.
+    async fn wait(&mut self, until: Option<Instant>) -> Result<Woken, Halt> {
+        let now = self.clock.now();
+        let timeout = self.live.as_ref().and_then(|live| live.round.poll_timeout());
+        let report = self.live.as_ref().and_then(|_| self.reporter.next_at(now));
+        let wake = [timeout, report].into_iter().flatten().min();
+        let wake = wake.map(|time| self.clock.instant(time));
+        let wake = [wake, until].into_iter().flatten().min();
+        let sleep = async {
+            match wake {
+                Some(instant) => sleep_until(instant.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        Ok(tokio::select! {
+            biased;
+            signal = self.stop.draining() => return Err(Halt::Stopped(signal)),
+            Some(done) = self.opened.1.recv() => Woken::Opened(done),
+            Some(input) = self.inputs.recv() => Woken::Input(input),
+            () = sleep => Woken::Time,
+        })
+    }
+
+    /// Takes in what [`Self::wait`] saw, and everything else that waits.
+    async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
+        match woken {
+            Woken::Time => {}
+            Woken::Opened(done) => self.take_opened(done),
+            Woken::Input(input) => {
+                self.take(input).await?;
+                for _ in 1..INPUTS_AT_ONCE {
+                    let Ok(input) = self.inputs.try_recv() else { break };
+                    self.take(input).await?;
+                }
+            }
+        }
+        let now = self.clock.now();
+        if let Some(live) = &mut self.live {
+            live.round.handle_timeout(now);
+        }
+        Ok(())
+    }
+
+    fn take_opened(&mut self, done: OpeningDone) {
+        let now = self.clock.now();
+        if let Some(live) = &mut self.live
+            && *live.round.context() == done.context
+        {
+            live.opening_ms = Some(done.took_ms);
+            live.round.handle_opened(now, done.result);
+        }
+    }
+
+    /// Members connected, by session; for tests and status.
+    #[must_use]
+    pub fn connected(&self) -> Vec<(PartyId, SessionId)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.session)).collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! Waiting until a round can begin: it needs the committee's quorum and enough owners. It says
+//! whom it waits for, and it does not wait for ever.
+
+use std::time::Duration;
+
+use covey_aggregation::party::{Name, PartyId, Role};
+
+use super::{Driver, Halt};
+use crate::event::Event;
+
+/// How often it says whom it waits for.
+const SAY_EVERY_MS: u64 = 10_000;
+
+/// Whom a round needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The round.
+    pub round: u32,
+    /// Holders that it cannot do without.
+    pub holders: usize,
+    /// Owners that it cannot do without.
+    pub owners: usize,
+    /// Longest wait for those, in milliseconds.
+    pub wait_ms: u64,
+    /// Once they are there, longest wait for everybody else, in milliseconds.
+    pub settle_ms: u64,
+}
+
+impl Driver {
+    /// Waits for whom a round needs. Returns the owners that are connected, ascending.
+    ///
+    /// # Errors
+    /// [`Halt::Missing`] when they do not come in time.
+    pub async fn gather(&mut self, needs: Needs) -> Result<Vec<PartyId>, Halt> {
+        let began = self.clock.now();
+        let mut say_at = began;
+        let mut enough_since = None;
+        loop {
+            self.settle().await?;
+            let now = self.clock.now();
+            let missing = self.missing();
+            let shortfall = self.shortfall(&needs);
+            match &shortfall {
+                None => {
+                    let since = *enough_since.get_or_insert(now);
+                    if missing.is_empty() || now.since_ms(since) >= needs.settle_ms {
+                        return Ok(self.connected_with(Role::DataOwner));
+                    }
+                }
+                Some(needed) => {
+                    enough_since = None;
+                    if now.since_ms(began) >= needs.wait_ms {
+                        let (needed, waited_s) = (needed.clone(), needs.wait_ms / 1000);
+                        return Err(Halt::Missing { needed, missing, waited_s });
+                    }
+                }
+            }
+            let until = match enough_since {
+                Some(since) => since.after_ms(needs.settle_ms),
+                None => began.after_ms(needs.wait_ms),
+            };
+            if now >= say_at {
+                let needed = shortfall.unwrap_or_else(|| "the others".to_owned());
+                let left_ms = until.since_ms(now);
+                self.tell(&Event::Waiting { round: needs.round, needed, missing, left_ms });
+                say_at = now.after_ms(SAY_EVERY_MS);
+            }
+            let wake = self.clock.instant(until.min(say_at));
+            // A little late rather than early, so that the loop does not spin.
+            let woken = self.wait(Some(wake + Duration::from_millis(1))).await?;
+            self.absorb(woken).await?;
+        }
+    }
+
+    /// What a round cannot do without and has not; none when it can begin.
+    fn shortfall(&self, needs: &Needs) -> Option<String> {
+        let holders = self.connected_with(Role::Holder).len();
+        let owners = self.connected_with(Role::DataOwner).len();
+        let mut parts = Vec::new();
+        if holders < needs.holders {
+            parts.push(format!("{} holders ({holders} connected)", needs.holders));
+        }
+        if owners < needs.owners {
+            parts.push(format!("{} data owners ({owners} connected)", needs.owners));
+        }
+        (!parts.is_empty()).then(|| parts.join(" and "))
+    }
+
+    fn connected_with(&self, role: Role) -> Vec<PartyId> {
+        let with_role = self.peers.iter().filter(|(_, peer)| peer.member.role == role);
+        with_role.map(|(id, _)| *id).collect()
+    }
+
+    /// Holders and owners of the roster that are not connected.
+    fn missing(&self) -> Vec<Name> {
+        let others = self.roster.members.iter().filter(|member| member.role != Role::Coordinator);
+        others
+            .filter(|member| !self.peers.contains_key(&member.id))
+            .map(|member| member.name.clone())
+            .collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! What sessions say, and who is connected.
+
+use std::sync::Arc;
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::message::{
+    FromClient, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
+};
+use covey_aggregation::net::error::CloseReason;
+use covey_aggregation::party::{PartyId, Role};
+use covey_aggregation::roster::Member;
+use covey_aggregation::wire;
+
+use super::{Driver, Halt, Reply, StoredBoxes};
+use crate::event::Event;
+use crate::session::{Admission, Input, Outgoing, Peer};
+
+impl Driver {
+    /// Takes in one input.
+    pub(super) async fn take(&mut self, input: Input) -> Result<(), Halt> {
+        match input {
+            Input::Joined(peer) => self.join(peer),
+            Input::Left { session, member, why } => {
+                let current = self.peers.get(&member.id).map(|peer| peer.session);
+                if current == Some(session) {
+                    self.peers.remove(&member.id);
+                    self.tell(&Event::Left { name: member.name, role: member.role, why });
+                }
+            }
+            Input::TurnedAway { address, why } => self.tell(&Event::TurnedAway { address, why }),
+            Input::Misbehaved { member, why } => self.take_nonsense(&member, why),
+            Input::FromHolder(member, message) => self.take_holder(&member, message).await?,
+            Input::FromClient(member, message) => self.take_client(&member, message).await?,
+            Input::MayContribute { member, header, reply } => {
+                let admission = self.admit(&member, &header).await?;
+                // The stream may have been given up meanwhile.
+                let _ = reply.send(admission);
+            }
+            Input::Contributed { member, header, reply } => {
+                let now = self.clock.now();
+                let Some(live) = &mut self.live else {
+                    let _ = reply.send(Err(Refusal::UnknownRound));
+                    return Ok(());
+                };
+                let answer = live.round.handle_contribution(now, member.id, *header);
+                live.replies.push(Reply { to: reply, answer });
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest connection of a member counts: after a lost link the old one may linger.
+    fn join(&mut self, peer: Peer) {
+        let member = peer.member.clone();
+        match self.peers.insert(member.id, peer) {
+            Some(old) => old.close(CloseReason::Replaced),
+            None => self.tell(&Event::Joined { name: member.name, role: member.role }),
+        }
+    }
+
+    fn refused(&self, member: &Member, refusal: &Refusal) {
+        self.tell(&Event::Refused { name: member.name.clone(), why: refusal.to_string() });
+    }
+
+    fn take_nonsense(&mut self, member: &Member, why: String) {
+        let refusal = Refusal::Malformed(why);
+        self.refused(member, &refusal);
+        if member.role == Role::DataOwner {
+            let context = self.live.as_ref().map_or(Digest::ZERO, |live| *live.round.context());
+            let message = ToClient::Refused { round_ctx: context, refusal };
+            self.send(&member.id, Outgoing::ToClient(Box::new(message)));
+        }
+    }
+
+    async fn take_holder(&mut self, member: &Member, message: FromHolder) -> Result<(), Halt> {
+        let (now, context) = (self.clock.now(), *message.round_ctx());
+        if let FromHolder::Refused { refusal, .. } = &message {
+            let why = format!("it refuses: {refusal}");
+            self.tell(&Event::Refused { name: member.name.clone(), why });
+        }
+        if let Some(live) = &mut self.live
+            && *live.round.context() == context
+        {
+            let boxes = StoredBoxes { blobs: &self.blobs, config: &live.config };
+            if let Err(refusal) = live.round.handle_holder(now, member.id, message, &boxes) {
+                self.refused(member, &refusal);
+            }
+            return Ok(());
+        }
+        // A holder that was away: it may forget that round's secrets.
+        if let Some(outcome) = self.past(&context).await? {
+            let message = ToHolder::Ended { round_ctx: context, outcome };
+            self.send(&member.id, Outgoing::ToHolder(Box::new(message)));
+        }
+        Ok(())
+    }
+
+    async fn take_client(&mut self, member: &Member, message: FromClient) -> Result<(), Halt> {
+        let (now, context) = (self.clock.now(), *message.round_ctx());
+        let answer = match &mut self.live {
+            Some(live) if *live.round.context() == context => {
+                live.round.handle_client(now, member.id, message)
+            }
+            _ => match self.past(&context).await? {
+                Some(outcome) => {
+                    self.tell_past(&member.id, context, outcome);
+                    Ok(())
+                }
+                None => Err(Refusal::UnknownRound),
+            },
+        };
+        if let Err(refusal) = answer {
+            self.refused(member, &refusal);
+            let message = ToClient::Refused { round_ctx: context, refusal };
+            self.send(&member.id, Outgoing::ToClient(Box::new(message)));
+        }
+        Ok(())
+    }
+
+    fn tell_past(&mut self, to: &PartyId, round_ctx: Digest, outcome: Outcome) {
+        let message = ToClient::Ended { round_ctx, outcome };
+        self.send(to, Outgoing::ToClient(Box::new(message)));
+    }
+
+    /// How an earlier round of this run ended.
+    async fn past(&mut self, context: &Digest) -> Result<Option<Outcome>, Halt> {
+        let bytes = self.journal.outcome(context).await?;
+        Ok(bytes.and_then(|bytes| wire::decode(&bytes, FRAME_BYTES_MAX as usize).ok()))
+    }
+
+    /// Whether the bytes of a contribution may come.
+    async fn admit(&mut self, member: &Member, header: &SignedHeader) -> Result<Admission, Halt> {
+        let context = header.header.round_ctx;
+        let Some(live) = self.live.as_ref().filter(|live| *live.round.context() == context) else {
+            if let Some(outcome) = self.past(&context).await? {
+                self.tell_past(&member.id, context, outcome);
+            }
+            return Ok(Admission::Refuse(Refusal::UnknownRound));
+        };
+        if let Some(answer) = live.round.known_answer(&member.id, header) {
+            let is_stored = matches!(answer, ToClient::Receipt(_));
+            self.send(&member.id, Outgoing::ToClient(Box::new(answer)));
+            let over = Admission::Refuse(Refusal::UnknownRound);
+            return Ok(if is_stored { Admission::Known } else { over });
+        }
+        match live.round.may_contribute(&member.id, header) {
+            Ok(()) => Ok(Admission::Take { config: Arc::clone(&live.config) }),
+            Err(refusal) => {
+                self.refused(member, &refusal);
+                Ok(Admission::Refuse(refusal))
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Telling the operator where a round stands: every phase at once; who answered, and whom it
+//! waits for, not more often than a person can read.
+
+use covey_aggregation::message::Phase;
+use covey_aggregation::party::{Name, PartyId};
+use covey_aggregation::roster::Roster;
+use covey_aggregation::time::Time;
+
+use super::Driver;
+use crate::event::Event;
+
+/// Least time between two reports of progress.
+const CHANGED_AFTER_MS: u64 = 250;
+
+/// A report is due after this time even if nothing changed: a silent program looks dead.
+const UNCHANGED_AFTER_MS: u64 = 10_000;
+
+/// What was told last.
+#[derive(Default)]
+pub(super) struct Reporter {
+    phase: Option<Phase>,
+    answered: usize,
+    told_at: Option<Time>,
+}
+
+impl Reporter {
+    /// When to look again.
+    pub(super) fn next_at(&self, now: Time) -> Option<Time> {
+        match self.phase? {
+            Phase::Done | Phase::Abandon => None,
+            _ => self.told_at.map(|told| told.after_ms(UNCHANGED_AFTER_MS).max(now)),
+        }
+    }
+}
+
+impl Driver {
+    /// Tells what is new of the round at hand.
+    pub(super) fn report(&mut self) {
+        let now = self.clock.now();
+        let Some(live) = &mut self.live else { return };
+        let (round, phase) = (live.config.round, live.round.phase());
+        if self.reporter.phase != Some(phase) {
+            let began = live.phases.first().map_or(now, |(_, began)| *began);
+            live.phases.push((phase, now));
+            self.reporter = Reporter { phase: Some(phase), answered: 0, told_at: Some(now) };
+            self.tell(&Event::Phase { round, phase, at_ms: now.since_ms(began) });
+            return;
+        }
+        let since = self.reporter.told_at.map_or(u64::MAX, |told| now.since_ms(told));
+        if since < CHANGED_AFTER_MS || matches!(phase, Phase::Done | Phase::Abandon) {
+            return;
+        }
+        let progress = live.round.progress();
+        if progress.answered.len() == self.reporter.answered && since < UNCHANGED_AFTER_MS {
+            return;
+        }
+        self.reporter.answered = progress.answered.len();
+        self.reporter.told_at = Some(now);
+        let left_ms = progress.deadline.map_or(0, |deadline| deadline.since_ms(now));
+        let (answered, waiting) =
+            (names(&self.roster, &progress.answered), names(&self.roster, &progress.waiting));
+        self.tell(&Event::Progress { round, phase, answered, waiting, left_ms });
+    }
+}
+
+fn names(roster: &Roster, ids: &[PartyId]) -> Vec<Name> {
+    let known = ids.iter().filter_map(|id| roster.member(id));
+    known.map(|member| member.name.clone()).collect()
+}

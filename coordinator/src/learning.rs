@@ -1,0 +1,136 @@
+//! What the rounds are for: the plan's model, how an opened aggregate changes it, and how good it
+//! is. All of it runs on the public plan and on what was opened; no owner's data are here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use covey_aggregation::config::Quantiser;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::sum::open::Aggregate;
+use covey_model::data::{DataSource, Dataset};
+use covey_model::device::DeviceChoice;
+use covey_model::evaluate::Metrics;
+use covey_model::task::Task;
+use covey_model::train::Trainer;
+
+/// A plan made ready.
+pub struct Learning {
+    /// The plan.
+    pub plan: Plan,
+    /// Digest of its bytes.
+    pub plan_digest: Digest,
+    /// Its bytes.
+    pub plan_bytes: Vec<u8>,
+    /// Its model.
+    pub task: Task,
+    test: Option<Arc<Test>>,
+}
+
+/// Test data and what measures with them.
+struct Test {
+    trainer: Trainer,
+    data: Dataset,
+}
+
+impl Learning {
+    /// Reads a plan, infers its model, and loads the test data.
+    ///
+    /// # Errors
+    /// [`Failure`] naming the file and, where there is one, the line or the layer.
+    pub fn load(plan: &Path, test_data: Option<&DataSource>) -> Result<Self, Failure> {
+        let input = |code, what: String| Failure::new(Exit::BadInput, code, what);
+        let shown = plan.display();
+        let plan_bytes = std::fs::read(plan)
+            .map_err(|error| input("BAD_PLAN", format!("cannot read {shown}: {error}")))?;
+        let plan = Plan::from_bytes(&plan_bytes)
+            .map_err(|errors| input("BAD_PLAN", format!("the plan {shown}:\n{errors}")))?;
+        let task = Task::from_plan(&plan)
+            .map_err(|error| input("BAD_PLAN", format!("the plan {shown}: {error}")))?;
+        let test = test_data.map(|source| {
+            let data = Dataset::load(source, &plan.data)
+                .map_err(|error| input("BAD_TEST_DATA", error.to_string()))?;
+            // Evaluation is small work, and a coordinator seldom has a graphics card.
+            let trainer = Trainer::new(&task, DeviceChoice::Cpu)
+                .map_err(|error| Failure::new(Exit::Failed, "DEVICE", error))?;
+            Ok::<_, Failure>(Arc::new(Test { trainer, data }))
+        });
+        let test = test.transpose()?;
+        Ok(Self { plan_digest: Plan::digest(&plan_bytes), plan, plan_bytes, task, test })
+    }
+
+    /// What measures parameters on the test data, if there are any. Slow: for a thread of its
+    /// own.
+    #[must_use]
+    pub fn evaluation(&self) -> Option<impl FnOnce(&[f32]) -> Option<Metrics> + Send + use<>> {
+        let test = Arc::clone(self.test.as_ref()?);
+        Some(move |parameters: &[f32]| match test.trainer.evaluate(parameters, &test.data) {
+            Ok(metrics) => Some(metrics),
+            Err(error) => {
+                tracing::warn!(%error, "the model cannot be evaluated");
+                None
+            }
+        })
+    }
+}
+
+/// Federated averaging (McMahan et al., 2017): `model + server_lr * mean of the updates`, in
+/// double precision, rounded once.
+#[must_use]
+pub fn apply(
+    parameters: &[f32],
+    aggregate: &Aggregate,
+    quantiser: &Quantiser,
+    server_lr: f64,
+) -> Vec<f32> {
+    let mean = aggregate.mean(quantiser);
+    let step = |(old, mean): (&f32, f32)| {
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is what is meant")]
+        let new = (f64::from(*old) + server_lr * f64::from(mean)) as f32;
+        new
+    };
+    parameters.iter().zip(mean).map(step).collect()
+}
+
+/// Parameters as they are stored and sent: `f32`, little-endian.
+#[must_use]
+pub fn to_bytes(parameters: &[f32]) -> Vec<u8> {
+    parameters.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// Reads what [`to_bytes`] wrote; none when there are other than `expected` numbers.
+#[must_use]
+pub fn from_bytes(bytes: &[u8], expected: usize) -> Option<Vec<f32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let fits = rest.is_empty() && numbers.len() == expected;
+    fits.then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use covey_aggregation::config::Weighting;
+
+    use super::*;
+
+    #[test]
+    fn the_mean_of_the_updates_is_added_scaled() {
+        let quantiser =
+            Quantiser { bits: 8, range: 1.27, clip_norm: 9.0, weighting: Weighting::Uniform };
+        // Steps of 0.01; the mean of two owners is half of the sum.
+        let aggregate = Aggregate { count: 2, weight: 2, sums: vec![100, -50, 0] };
+        let moved = apply(&[1.0, 1.0, 1.0], &aggregate, &quantiser, 2.0);
+        for (got, expected) in moved.iter().zip([2.0, 0.5, 1.0]) {
+            assert!((got - expected).abs() < 1e-6, "{got} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn parameters_survive_their_bytes() {
+        let parameters = [0.5, -1.25, f32::MIN_POSITIVE];
+        let bytes = to_bytes(&parameters);
+        assert_eq!(from_bytes(&bytes, 3).as_deref(), Some(parameters.as_slice()));
+        assert_eq!(from_bytes(&bytes, 2), None);
+        assert_eq!(from_bytes(&bytes[..11], 3), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! The program: arguments in, exit code out.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use covey_aggregation::program::answer::{note, print_line};
+use covey_aggregation::program::{Exit, Failure, Format, Stop};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::coordinator::Coordinator;
+use crate::event::{Event, SCHEMA_VERSION};
+use crate::setup::{self, Answer};
+use crate::status;
+
+/// Runs `covey-coordinator` with these arguments, the first being the program's name.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and version come this way too, and go to stdout. Nowhere to print is no error.
+            let _ = message.print();
+            let exit = if message.use_stderr() { Exit::BadInput } else { Exit::Done };
+            return exit.into();
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COVEY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Fails only when the program is embedded and the other has set one up.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
+    let format = Format::json(cli.json);
+    let exit = match run(&cli) {
+        Ok(Some(answer)) => {
+            format.answer(&answer.text, &answer.data);
+            Exit::Done
+        }
+        Ok(None) => Exit::Done,
+        Err(failure) if cli.json && matches!(cli.command, Command::Serve(_)) => {
+            print_line(&last_line(&failure));
+            failure.exit
+        }
+        Err(failure) => format.fail(&failure),
+    };
+    exit.into()
+}
+
+/// The last line of a stream of events that ends with a failure.
+fn last_line(failure: &Failure) -> String {
+    let Failure { code, message, help, .. } = failure;
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "status": "error",
+        "terminal": true,
+        "error": { "code": code, "message": message, "hint": help },
+    })
+    .to_string()
+}
+
+fn run(cli: &Cli) -> Result<Option<Answer>, Failure> {
+    match &cli.command {
+        Command::Init(options) => setup::init(options).map(Some),
+        Command::Enrol(options) => setup::enrol(options).map(Some),
+        Command::Status(options) => {
+            let config = Config::load(&options.config)?;
+            runtime()?.block_on(status::status(&config)).map(Some)
+        }
+        Command::Serve(options) => {
+            let config = Config::load(&options.config)?;
+            let runtime = runtime()?;
+            let served = runtime.block_on(serve(cli, config));
+            // A worker that still adds up has been told that nobody wants the result.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            served.map(|()| None)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Failure::new(Exit::Failed, "NO_THREADS", error))
+}
+
+async fn serve(cli: &Cli, config: Config) -> Result<(), Failure> {
+    let no_signals = |error: std::io::Error| Failure::new(Exit::Failed, "NO_SIGNALS", error);
+    let stop = Stop::on_signals().map_err(no_signals)?;
+    let mut halt = stop.clone();
+    let mut drain = stop.clone();
+    tokio::spawn(async move {
+        drain.draining().await;
+        note("finishing the step at hand; asked once more, it stops at once");
+    });
+    tokio::select! {
+        signal = halt.halted() => {
+            Err(Failure::new(signal.into(), "STOPPED", "stopped at once; serving again goes on"))
+        }
+        served = carry_out(cli, config, stop) => served,
+    }
+}
+
+async fn carry_out(cli: &Cli, config: Config, stop: Stop) -> Result<(), Failure> {
+    let mut running = Coordinator::start(config, stop).await?;
+    loop {
+        match running.next_event().await {
+            Ok(event) => say(&event, cli),
+            Err(RecvError::Lagged(lost)) => tracing::warn!(lost, "events were not printed"),
+            Err(RecvError::Closed) => break,
+        }
+    }
+    let finished = Event::Finished(running.finished().await?);
+    // The answer: on stdout in either form.
+    print_line(&if cli.json { finished.to_json() } else { finished.to_string() });
+    Ok(())
+}
+
+/// One event: a line for programs on stdout, or one for people on stderr.
+fn say(event: &Event, cli: &Cli) {
+    if cli.json {
+        print_line(&event.to_json());
+    } else if !cli.quiet {
+        note(event);
+    }
+}

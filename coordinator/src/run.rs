@@ -1,0 +1,253 @@
+//! A run: the plan's rounds one after the other, each from the model that the last one left.
+//!
+//! # Decisions
+//! - A round's cohort is every data owner that is connected when it begins, ascending; of more
+//!   than the plan's maximum so many are drawn with the operating system's randomness. An owner
+//!   that comes back joins the next round.
+//! - The plan's `rounds` is the number of rounds that are *tried*: owners agree to that many, so
+//!   an abandoned round uses up its number (holders never sign a number twice, either).
+//! - The run stops when so many rounds in a row were abandoned that the operator should look;
+//!   serving again goes on with the next round.
+
+mod conclude;
+mod terms;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::record::RoundRecord;
+use covey_aggregation::round::Round;
+use covey_aggregation::signing::Identity;
+use covey_aggregation::wire;
+
+use crate::config::Config;
+use crate::driver::{Driver, Halt, Needs};
+use crate::event::{Event, RunSummary};
+use crate::learning::{Learning, from_bytes, to_bytes};
+use crate::storage::StorageError;
+use crate::storage::journal::{RoundRow, RunRow};
+
+/// How long members are served after the last round, so that all hear how it ended.
+const LINGER: Duration = Duration::from_millis(1500);
+
+/// How the journal names a run that went through all its rounds.
+const DONE: &str = "done";
+
+/// A run and what it needs.
+pub struct Run {
+    /// The single writer.
+    pub driver: Driver,
+    /// Plan, model and test data.
+    pub learning: Arc<Learning>,
+    /// This coordinator's key.
+    pub identity: Arc<Identity>,
+    /// Settings.
+    pub config: Config,
+}
+
+/// Where the run stands.
+struct Standing {
+    run: RunRow,
+    rounds: Vec<RoundRow>,
+    /// What the next round starts from.
+    model: Digest,
+    parameters: Arc<Vec<f32>>,
+}
+
+impl Run {
+    /// Carries the plan out, or goes on with it.
+    ///
+    /// # Errors
+    /// [`Failure`]; what was promised is in the journal, and serving again goes on.
+    pub async fn carry_out(&mut self) -> Result<RunSummary, Failure> {
+        let mut standing = self.prepare().await?;
+        let rounds = self.learning.plan.training.rounds;
+        let mut is_first = true;
+        let mut abandoned_in_a_row = 0;
+        while standing.next_round() <= rounds && standing.run.ending.is_none() {
+            let round = self.begin_round(&standing, is_first).await?;
+            let end = self.driver.run_round(round).await?;
+            let done = self.conclude(&mut standing, end).await?;
+            is_first = false;
+            abandoned_in_a_row = if done { 0 } else { abandoned_in_a_row + 1 };
+            if abandoned_in_a_row >= self.config.rounds.abandons_in_a_row_max.value() {
+                return Err(too_many_abandoned(&standing, abandoned_in_a_row));
+            }
+        }
+        let summary = self.summary(&standing);
+        if summary.rounds_done == 0 {
+            return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
+        }
+        if standing.run.ending.is_none() {
+            self.driver.journal.end(DONE).await?;
+            self.driver.serve_while(tokio::time::sleep(LINGER)).await?;
+        }
+        Ok(summary)
+    }
+
+    /// Finds the run of the state folder, or launches one.
+    async fn prepare(&mut self) -> Result<Standing, Failure> {
+        let learning = Arc::clone(&self.learning);
+        self.driver.blobs.put(&learning.plan_digest, &learning.plan_bytes)?;
+        let run = match self.driver.journal.run().await? {
+            Some(run) => self.check_same(run)?,
+            None => self.launch().await?,
+        };
+        let rounds = self.driver.journal.rounds().await?;
+        let model = rounds.last().map_or(run.model, |last| last.model);
+        let parameters = Arc::new(self.load_model(&model)?);
+        let standing = Standing { run, rounds, model, parameters };
+        for round in self.driver.blobs.open_rounds()? {
+            if round < standing.next_round() {
+                self.driver.blobs.forget(round)?;
+            }
+        }
+        let round = standing.next_round().min(learning.plan.training.rounds);
+        let resumed = !self.driver.journal.replay(round, 0).await?.is_empty();
+        self.driver.tell(&Event::Run {
+            run: standing.run.run.to_string(),
+            plan: learning.plan.name.to_string(),
+            rounds: learning.plan.training.rounds,
+            round,
+            parameters: learning.task.parameters() as u64,
+            resumed: resumed && standing.run.ending.is_none(),
+        });
+        Ok(standing)
+    }
+
+    fn check_same(&self, run: RunRow) -> Result<RunRow, Failure> {
+        let other = if run.plan != self.learning.plan_digest {
+            "another plan"
+        } else if run.federation != self.driver.roster.digest() {
+            "another roster (members were enrolled since it began)"
+        } else {
+            return Ok(run);
+        };
+        let dir = self.config.state_dir.display();
+        let what = format!("{dir} holds run {} of {other}", run.run.short());
+        Err(Failure::new(Exit::BadInput, "OTHER_RUN", what)
+            .with_help("give this plan a state_dir of its own, or take back the change"))
+    }
+
+    async fn launch(&mut self) -> Result<RunRow, Failure> {
+        let task = &self.learning.task;
+        let parameters = task.initial_parameters();
+        let model = task.parameters_digest(&parameters);
+        self.driver.blobs.put(&model, &to_bytes(&parameters))?;
+        let run = RunRow {
+            run: Digest(*secret()?),
+            federation: self.driver.roster.digest(),
+            plan: self.learning.plan_digest,
+            model,
+            started: self.driver.clock.now(),
+            ending: None,
+        };
+        self.driver.journal.launch(&run).await?;
+        Ok(run)
+    }
+
+    fn load_model(&self, model: &Digest) -> Result<Vec<f32>, Failure> {
+        let damaged = |what: &str| StorageError::Damaged {
+            path: self.driver.blobs.object_path(model),
+            what: what.to_owned(),
+        };
+        let bytes = self.driver.blobs.object(model)?;
+        let bytes = bytes.ok_or_else(|| damaged("the run's model is missing"))?;
+        let task = &self.learning.task;
+        let parameters = from_bytes(&bytes, task.parameters());
+        let parameters = parameters.filter(|numbers| task.parameters_digest(numbers) == *model);
+        Ok(parameters.ok_or_else(|| damaged("not the model that the journal names"))?)
+    }
+
+    /// The round that the records tell of, or a new one as soon as enough members are there.
+    async fn begin_round(&mut self, standing: &Standing, is_first: bool) -> Result<Round, Failure> {
+        let number = standing.next_round();
+        let records = self.driver.journal.replay(number, 0).await?;
+        if !records.is_empty() {
+            return self.resume_round(number, &records);
+        }
+        let plan = &self.learning.plan;
+        let Some(shape) = self.shape() else { return Err(self.no_committee()) };
+        let start = &self.config.start;
+        let minimum = plan.cohort.minimum as usize;
+        let needs = Needs {
+            round: number,
+            holders: shape.quorum(),
+            owners: match start.owners {
+                Some(owners) if number == 1 => owners.size().max(minimum),
+                _ => minimum,
+            },
+            wait_ms: start.wait_s.seconds_in_ms(),
+            settle_ms: if is_first { start.settle_s.seconds_in_ms() } else { 0 },
+        };
+        let owners = self.driver.gather(needs).await?;
+        let terms = self.terms(standing, number, owners)?;
+        let now = self.driver.clock.now();
+        Round::open(terms, Arc::clone(&self.identity), now).map_err(|error| {
+            let what = format!("round {number} cannot be opened: {error}");
+            Failure::new(Exit::BadInput, "BAD_TERMS", what)
+        })
+    }
+
+    fn resume_round(&self, number: u32, records: &[Vec<u8>]) -> Result<Round, Failure> {
+        let damaged = |what: String| StorageError::Damaged {
+            path: self.config.state_dir.join(crate::coordinator::JOURNAL_FILE),
+            what,
+        };
+        let decode = |bytes: &Vec<u8>| wire::decode::<RoundRecord>(bytes, RECORD_BYTES_MAX);
+        let records: Result<Vec<_>, _> = records.iter().map(decode).collect();
+        let records = records.map_err(|error| damaged(format!("round {number}: {error}")))?;
+        let now = self.driver.clock.now();
+        Round::replay(records, Arc::clone(&self.identity), now)
+            .map_err(|error| damaged(format!("round {number}: {error}")).into())
+    }
+
+    fn summary(&self, standing: &Standing) -> RunSummary {
+        let done = standing.rounds.iter().filter(|round| round.aggregate.is_some()).count();
+        let count = |rounds: usize| u32::try_from(rounds).unwrap_or(u32::MAX);
+        RunSummary {
+            run: standing.run.run.to_string(),
+            rounds: self.learning.plan.training.rounds,
+            rounds_done: count(done),
+            rounds_abandoned: count(standing.rounds.len() - done),
+            model: standing.model.to_string(),
+            model_path: self.driver.blobs.object_path(&standing.model),
+            accuracy: standing.rounds.last().and_then(|round| round.accuracy),
+            published: self.driver.blobs.published(),
+        }
+    }
+}
+
+/// A record: an opening holds the terms with a cohort of 10,000, which is below a message's size.
+const RECORD_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX as usize;
+
+impl Standing {
+    fn next_round(&self) -> u32 {
+        self.rounds.last().map_or(1, |last| last.round.saturating_add(1))
+    }
+}
+
+fn too_many_abandoned(standing: &Standing, in_a_row: u32) -> Failure {
+    let last = standing.rounds.last().map_or(0, |round| round.round);
+    let what = format!("{in_a_row} rounds in a row were abandoned, the last was round {last}");
+    Failure::new(Exit::Failed, "RUN_ABANDONED", what).with_help(
+        "the rounds' reports say who was missing; serving again goes on with the next round",
+    )
+}
+
+impl From<Halt> for Failure {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped(signal) => {
+                Self::new(signal.into(), "STOPPED", &halt).with_help("serving again goes on")
+            }
+            Halt::Storage(error) => error.into(),
+            Halt::Missing { .. } => Self::new(Exit::TimedOut, "MEMBERS_MISSING", &halt)
+                .with_help("start those members, or lower what the round needs; then serve again"),
+        }
+    }
+}

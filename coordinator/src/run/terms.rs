@@ -1,0 +1,95 @@
+//! A round's terms, from plan, roster and where the run stands.
+
+use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, cohort_digest};
+use covey_aggregation::party::PartyId;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::round::{Terms, Timings};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+
+use super::{Run, Standing};
+
+impl Run {
+    /// The committee's shape.
+    pub(super) fn shape(&self) -> Option<CommitteeShape> {
+        CommitteeShape::of_members(self.driver.roster.committee().len())
+    }
+
+    pub(super) fn no_committee(&self) -> Failure {
+        let holders = self.driver.roster.committee().len();
+        let what = format!("{holders} key holders in the roster: a committee has 4 or 7");
+        Failure::new(Exit::BadInput, "BAD_ROSTER", what)
+            .with_help("enrol holders: covey-coordinator enrol --dir DIR REQUEST.json")
+    }
+
+    /// The terms of round `number` with these owners.
+    pub(super) fn terms(
+        &self,
+        standing: &Standing,
+        number: u32,
+        owners: Vec<PartyId>,
+    ) -> Result<Terms, Failure> {
+        let Some(shape) = self.shape() else { return Err(self.no_committee()) };
+        let (plan, roster) = (&self.learning.plan, &self.driver.roster);
+        let cohort = draw(owners, plan.cohort.maximum as usize)?;
+        let deadlines = plan.cohort.deadlines;
+        let config = RoundConfig {
+            federation: roster.digest(),
+            run: standing.run.run,
+            round: number,
+            plan: self.learning.plan_digest,
+            manifest: self.learning.task.manifest_digest(),
+            model: standing.model,
+            dimension: self.learning.task.parameters() as u64,
+            profile: plan.secure_aggregation.profile,
+            key_layer: KeyLayer::ReplicatedSeeds,
+            quantiser: plan.quantiser(),
+            packing: plan.packing(),
+            contributions_min: plan.cohort.minimum,
+            contributions_max: plan.cohort.maximum,
+            shape,
+            committee: roster.committee(),
+            cohort: cohort_digest(&cohort),
+            beacon_commitments: Vec::new(),
+            audit: plan.secure_aggregation.audit,
+            collect_ms: deadlines.collect_ms,
+        };
+        let timings = Timings {
+            select_ms: deadlines.select_ms,
+            collect_ms: deadlines.collect_ms,
+            vote_ms: deadlines.vote_ms,
+            release_ms: deadlines.release_ms,
+            resend_ms: u64::from(self.config.rounds.resend_ms.value()),
+        };
+        Ok(Terms { config, cohort, timings })
+    }
+}
+
+/// At most `maximum` of the owners, ascending.
+fn draw(mut owners: Vec<PartyId>, maximum: usize) -> Result<Vec<PartyId>, Failure> {
+    if owners.len() > maximum {
+        let mut rng = StdRng::from_seed(*secret()?);
+        owners.shuffle(&mut rng);
+        owners.truncate(maximum);
+    }
+    owners.sort_unstable();
+    Ok(owners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cohort_is_ascending_and_never_above_the_maximum() {
+        let owners: Vec<_> = (0..20).rev().map(|i| PartyId([i; 32])).collect();
+        let all = draw(owners.clone(), 20).expect("drawn");
+        assert_eq!(all.len(), 20);
+        assert!(all.is_sorted());
+        let some = draw(owners, 7).expect("drawn");
+        assert_eq!(some.len(), 7);
+        assert!(some.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

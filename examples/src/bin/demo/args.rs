@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+/// Most rounds that the demo runs.
+pub(crate) const ROUNDS_MAX: u32 = 500;
+
 /// A whole federation on this machine: one coordinator, four key holders and some data owners
 /// as separate processes, over QUIC on loopback, with the real encryption.
 ///
@@ -25,7 +28,7 @@ pub(crate) struct Args {
 
     /// Rounds
     #[arg(long, default_value_t = 10, value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=500))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     pub(crate) rounds: u32,
 
     /// Keep the federation's folder (keys, states, published rounds, logs) in this new folder

@@ -9,6 +9,7 @@ use covey_aggregation::net::read_roster;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::roster::Roster;
 
+use crate::args::ROUNDS_MAX;
 use crate::process::run_to_end;
 use crate::source::Rows;
 
@@ -42,9 +43,12 @@ impl Federation {
             "coordinator",
             &["init", "--dir", &text(&coordinator), "--federation", "demo"],
         )?;
+        let address = free_address()?;
         let mut requests = Vec::new();
         for name in (1..=HOLDERS).map(holder_name) {
-            run_to_end("holder", &["init", "--name", &name, "--dir", &text(&root.join(&name))])?;
+            let dir = text(&root.join(&name));
+            let arguments = ["init", "--name", &name, "--dir", &dir, "--coordinator", &address];
+            run_to_end("holder", &arguments)?;
             requests.push(text(&root.join(&name).join("request.json")));
         }
         for name in (1..=parts.len()).map(owner_name) {
@@ -56,24 +60,23 @@ impl Federation {
         enrol.extend(requests.iter().map(String::as_str));
         run_to_end("coordinator", &enrol)?;
 
-        let address = free_address()?;
         let roster_path = coordinator.join("roster.json");
         let settings = |error: std::io::Error| format!("{}: {error}", root.display());
         fs::write(coordinator.join("plan.toml"), plan).map_err(settings)?;
-        let test_data = test.write(&coordinator.join("test")).map_err(settings)?;
+        test.write(&coordinator.join("test")).map_err(settings)?;
+        let test_data = test.declared("test");
         fs::write(coordinator.join("coordinator.toml"), coordinator_toml(&address, &test_data))
             .map_err(settings)?;
         for name in (1..=HOLDERS).map(holder_name) {
             receive(&coordinator, &roster_path, &root.join(&name), &name).map_err(settings)?;
-            fs::write(root.join(&name).join("holder.toml"), holder_toml(&address))
-                .map_err(settings)?;
         }
         for (i, part) in parts.iter().enumerate() {
             let name = owner_name(i + 1);
             let home = root.join(&name);
             receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
-            let data = part.write(&home.join("data")).map_err(settings)?;
-            fs::write(home.join("client.toml"), client_toml(&address, &data)).map_err(settings)?;
+            part.write(&home.join("data")).map_err(settings)?;
+            let text = client_toml(&address, &part.declared("data"));
+            fs::write(home.join("client.toml"), text).map_err(settings)?;
         }
         let roster = read_roster(&roster_path).map_err(|error| error.to_string())?;
         Ok(Self { root: root.to_owned(), roster, owners: parts.len() })
@@ -117,21 +120,16 @@ fn free_address() -> Result<String, String> {
     socket.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
 }
 
-fn coordinator_toml(address: &str, test_data: &Path) -> String {
+fn coordinator_toml(address: &str, test_data: &str) -> String {
     format!(
-        "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {:?}\n\n\
-         [rounds]\nresend_ms = 500\n",
-        test_data.display().to_string()
+        "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\n\
+         [rounds]\nresend_ms = 500\n"
     )
 }
 
-fn holder_toml(address: &str) -> String {
-    format!("coordinator = \"{address}\"\n")
-}
-
-fn client_toml(address: &str, data: &Path) -> String {
+fn client_toml(address: &str, data: &str) -> String {
     format!(
-        "coordinator = \"{address}\"\ndata = {:?}\ndevice = \"cpu\"\n",
-        data.display().to_string()
+        "schema = \"client/1\"\ncoordinator = \"{address}\"\ndevice = \"cpu\"\ndata = {data}\n\n\
+         [limits]\npurposes = [\"Learn to *\"]\nmax_rounds = {ROUNDS_MAX}\nmin_contributions = 3\n"
     )
 }

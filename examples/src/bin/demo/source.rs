@@ -158,25 +158,36 @@ impl Rows {
         }
     }
 
-    /// Writes the rows into `folder` as an owner would hold them; the path to point a program at.
-    pub(crate) fn write(&self, folder: &Path) -> std::io::Result<PathBuf> {
+    /// Writes the rows into `folder` as an owner would hold them.
+    pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         match self {
             Self::Images { height, width, pixels, labels } => {
                 let count = u32::try_from(labels.len()).unwrap_or(u32::MAX).to_be_bytes();
-                let path = folder.join("images.idx");
-                let mut file = fs::File::create(&path)?;
+                let sizes = [count, height.to_be_bytes(), width.to_be_bytes()].concat();
+                let mut file = fs::File::create(folder.join("images.idx"))?;
                 file.write_all(&[0, 0, 8, 3])?;
-                file.write_all(&[count, height.to_be_bytes(), width.to_be_bytes()].concat())?;
+                file.write_all(&sizes)?;
                 file.write_all(pixels)?;
                 let header = [[0, 0, 8, 1], count].concat();
-                fs::write(folder.join("labels.idx"), [header, labels.clone()].concat())?;
-                Ok(path)
+                fs::write(folder.join("labels.idx"), [header, labels.clone()].concat())
             }
             Self::Table { header, lines, .. } => {
-                let path = folder.join("rows.csv");
-                fs::write(&path, format!("{header}\n{}\n", lines.join("\n")))?;
-                Ok(path)
+                let text = format!("{header}\n{}\n", lines.join("\n"));
+                fs::write(folder.join("rows.csv"), text)
+            }
+        }
+    }
+
+    /// How settings declare such a folder, as a TOML value.
+    pub(crate) fn declared(&self, folder: &str) -> String {
+        match self {
+            Self::Images { .. } => format!(
+                "{{ format = \"idx\", images = \"{folder}/images.idx\", \
+                 labels = \"{folder}/labels.idx\" }}"
+            ),
+            Self::Table { .. } => {
+                format!("{{ format = \"csv\", path = \"{folder}/rows.csv\", header = \"present\" }}")
             }
         }
     }

@@ -14,6 +14,8 @@ use crate::network::Upload;
 pub(crate) enum Lie {
     /// Releases wrong component sums, properly signed.
     WrongRelease,
+    /// Releases one wrong component sum.
+    OneWrongSum,
     /// Releases wrong sums first and right ones afterwards.
     TwoReleases,
     /// Votes for another set as well, and for that one first.
@@ -33,8 +35,9 @@ pub(crate) enum Lie {
 }
 
 impl Lie {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::WrongRelease,
+        Self::OneWrongSum,
         Self::TwoReleases,
         Self::SecondVote,
         Self::FalseContents,
@@ -56,10 +59,14 @@ impl Lie {
         let round_ctx = *message.round_ctx();
         match (self, message) {
             (Self::WrongRelease, FromHolder::Released(release)) => {
-                vec![FromHolder::Released(Box::new(falsify(identity, *release)))]
+                let count = release.sums.len();
+                vec![FromHolder::Released(Box::new(falsify(identity, *release, count)))]
+            }
+            (Self::OneWrongSum, FromHolder::Released(release)) => {
+                vec![FromHolder::Released(Box::new(falsify(identity, *release, 1)))]
             }
             (Self::TwoReleases, FromHolder::Released(release)) => {
-                let wrong = falsify(identity, (*release).clone());
+                let wrong = falsify(identity, (*release).clone(), 1);
                 vec![FromHolder::Released(Box::new(wrong)), FromHolder::Released(release)]
             }
             (Self::SecondVote, FromHolder::Voted { set, vote, .. }) => {
@@ -119,8 +126,11 @@ impl Lie {
     }
 }
 
-fn falsify(identity: &Identity, mut release: Release) -> Release {
-    release.sums[0][0] ^= 1;
+/// Changes the first `count` sums, and signs.
+fn falsify(identity: &Identity, mut release: Release, count: usize) -> Release {
+    for sum in &mut release.sums[..count] {
+        sum[0] ^= 1;
+    }
     let body = Release::body(&release.set, &release.sums);
     release.signature = identity.sign(Statement::Release, &release.round_ctx, &body);
     release

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use covey_aggregation::config::RoundConfig;
-use covey_aggregation::hash::Digest;
+use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, Opened};
@@ -42,6 +42,28 @@ pub(crate) enum Event {
     Opened { life: u32, round_ctx: Digest, result: Result<Opened, OpenFailure> },
     Down(Node),
     Up(Node),
+}
+
+impl Event {
+    /// For the trace: what happens, with a digest in the place of long bytes.
+    pub(crate) fn describe(&self) -> String {
+        let digest = |bytes: &[u8]| hash(Domain::Body, &[bytes]).short();
+        match self {
+            Self::ToHolder { holder, bytes } => format!("to holder {holder}: {}", digest(bytes)),
+            Self::FromHolder { holder, bytes } => format!("holder {holder}: {}", digest(bytes)),
+            Self::ToOwner { owner, bytes } => format!("to owner {owner}: {}", digest(bytes)),
+            Self::FromOwner { owner, bytes } => format!("owner {owner}: {}", digest(bytes)),
+            Self::Upload { owner, upload } => {
+                format!("upload of {owner}: {}", upload.header.header.digest())
+            }
+            Self::Prepared { owner, life, config } => {
+                format!("owner {owner}, life {life}, prepared {}", config.context())
+            }
+            short @ (Self::Stored { .. } | Self::Opened { .. } | Self::Down(_) | Self::Up(_)) => {
+                format!("{short:?}")
+            }
+        }
+    }
 }
 
 /// How bad the network is.

@@ -152,7 +152,9 @@ fn one_lying_holder_is_outvoted_and_named() {
             let named: Vec<_> =
                 report.faults.iter().map(|(holder, fault)| (holder.0, *fault)).collect();
             let (dropped, expected) = match lie {
-                Lie::WrongRelease | Lie::TwoReleases => (0, Some(HolderFault::WrongRelease)),
+                Lie::WrongRelease | Lie::OneWrongSum | Lie::TwoReleases => {
+                    (0, Some(HolderFault::WrongRelease))
+                }
                 Lie::FalseContents | Lie::FalseKeys | Lie::BadSignature => {
                     (0, Some(HolderFault::FalseComplaint))
                 }
@@ -165,7 +167,7 @@ fn one_lying_holder_is_outvoted_and_named() {
             for (_, why) in &report.missing {
                 assert_eq!(*why, MissingReason::Disputed(HolderIndex(2)));
             }
-            for fault in expected {
+            if let Some(fault) = expected {
                 assert!(named.contains(&(2, fault)), "{lie:?}: {named:?}");
             }
             assert!(named.iter().all(|(holder, _)| *holder == 2), "{lie:?}: {named:?}");
@@ -175,16 +177,22 @@ fn one_lying_holder_is_outvoted_and_named() {
 
 #[test]
 fn one_holder_missing_and_another_lying_ends_in_abandon_with_both_named() {
-    let mut scenario = Scenario::calm(5);
-    scenario.lies.push((0, Lie::WrongRelease));
-    scenario.faults.push((When::AtMs(0), Fault::Kill(Node::Holder(3))));
-    let (world, _) = run(scenario);
-    assert_eq!(*reason(&world), AbandonReason::NotReleased { got: 3, needed: 2 });
-    let Outcome::Abandoned { report, .. } = outcome(&world) else { unreachable!() };
-    let silent = (HolderIndex(3), HolderFault::Silent(Phase::Select));
-    assert!(report.faults.contains(&silent), "{:?}", report.faults);
-    let liar = (HolderIndex(0), HolderFault::WrongRelease);
-    assert!(report.faults.contains(&liar), "{:?}", report.faults);
+    for (lie, named) in [
+        (Lie::WrongRelease, &[(0, HolderFault::WrongRelease)][..]),
+        // The component that only holders 0 and 2 gave: nobody can tell which of them lies.
+        (Lie::OneWrongSum, &[(0, HolderFault::Disagrees), (2, HolderFault::Disagrees)]),
+    ] {
+        let mut scenario = Scenario::calm(5);
+        scenario.lies.push((0, lie));
+        scenario.faults.push((When::AtMs(0), Fault::Kill(Node::Holder(3))));
+        let (world, _) = run(scenario);
+        assert_eq!(*reason(&world), AbandonReason::NotReleased { got: 3, needed: 2 });
+        let Outcome::Abandoned { report, .. } = outcome(&world) else { unreachable!() };
+        let silent = (3, HolderFault::Silent(Phase::Select));
+        for (holder, fault) in named.iter().chain([&silent]) {
+            assert!(report.faults.contains(&(HolderIndex(*holder), *fault)), "{lie:?} {report:?}");
+        }
+    }
 }
 
 #[test]

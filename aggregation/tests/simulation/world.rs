@@ -164,7 +164,7 @@ impl World {
             self.note(&format!("{} timers", self.now_ms));
             self.fire_timers();
         } else if let Some(event) = self.network.pop() {
-            self.note(&format!("{} {event:?}", self.now_ms));
+            self.note(&format!("{} {}", self.now_ms, event.describe()));
             self.handle(event);
         }
         self.pump();

@@ -11,7 +11,7 @@ pub(crate) const GAUSS_MAX: i64 = 64;
 /// `THRESHOLDS[k] = round(2^63 (rho(0)/2 + rho(1) + .. + rho(k)) / (rho(0)/2 + .. + rho(64)))`
 /// with `rho(x) = exp(-x^2 / (2 6.4^2))`: 63 exact bits. Zero has half its weight because both
 /// signs make it. From `k = 59` on the tail is below half a unit.
-const THRESHOLDS: [u64; GAUSS_MAX as usize] = [
+pub(crate) const THRESHOLDS: [u64; GAUSS_MAX as usize] = [
     0x07fa_95a0_3250_f92c,
     0x17be_3053_9feb_e8c4,
     0x26f0_ad9d_6ed2_ef4f,

@@ -40,7 +40,8 @@ impl Padder {
         Self::with_bits(config.profile, config.packing.pad_bits(), round_ctx)
     }
 
-    fn with_bits(profile: Profile, bits: u32, round_ctx: &Digest) -> Self {
+    /// For words of `bits` bits.
+    pub(crate) fn with_bits(profile: Profile, bits: u32, round_ctx: &Digest) -> Self {
         let n = profile.ring_dimension();
         Self {
             plans: plans(profile),

@@ -16,6 +16,8 @@
 //! - `net` (feature): QUIC connections, framing, identity
 
 pub mod config;
+#[cfg(test)]
+mod fixture;
 pub mod hash;
 pub mod holder;
 pub mod limits;

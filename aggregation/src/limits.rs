@@ -55,3 +55,7 @@ pub const PARTICIPANT_ROUNDS_MAX: usize = 16;
 /// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
 /// more boxes are bad, the holder votes for no set that holds one of the rest.
 pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;
+
+/// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
+/// 200 million parameters (at most five bytes each) stay below it.
+pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;

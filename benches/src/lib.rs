@@ -1,1 +1,11 @@
-//! Placeholder
+//! Measured speed. Every figure has a unit and stands beside a plain baseline of the same run,
+//! so that a slow or busy machine slows both.
+//!
+//! `cargo run --release -p covey-benches --bin secure_sum` prints a table; with `--json` one JSON
+//! object per line.
+
+mod clock;
+mod figure;
+
+pub use clock::{CLOCK, best_ns};
+pub use figure::{Figure, Report};

@@ -11,6 +11,8 @@
 //! the public masks are drawn in the transformed domain. The version is pinned exactly and
 //! `tests/vectors/pad.json` would tell a change.
 
+use std::sync::LazyLock;
+
 use tfhe_ntt::prime64::Plan;
 
 use crate::config::Profile;
@@ -45,27 +47,25 @@ pub(crate) const fn sub_mod(a: u64, b: u64, prime: u64) -> u64 {
     difference.wrapping_add(prime & (borrow as u64).wrapping_neg())
 }
 
-/// Transforms for each prime of a profile.
-pub(crate) struct Ring {
-    plans: Vec<Plan>,
+/// One plan for each prime of the profile. The tables of roots take 0.4 ms to compute, hence are
+/// kept.
+///
+/// # Panics
+/// Never: that both primes have transforms of both lengths is tested.
+pub(crate) fn plans(profile: Profile) -> &'static [Plan] {
+    static SMALL: LazyLock<Vec<Plan>> = LazyLock::new(|| compute_plans(Profile::A));
+    static LARGE: LazyLock<Vec<Plan>> = LazyLock::new(|| compute_plans(Profile::B));
+    match profile {
+        Profile::A => &SMALL,
+        Profile::B => &LARGE,
+    }
 }
 
-impl Ring {
-    /// Computes the tables of roots.
-    ///
-    /// # Panics
-    /// Never: that both primes have transforms of both lengths is tested.
-    pub(crate) fn new(profile: Profile) -> Self {
-        let plan = |&prime: &u64| {
-            Plan::try_new(profile.ring_dimension(), prime).expect("2N divides prime - 1")
-        };
-        Self { plans: primes(profile).iter().map(plan).collect() }
-    }
-
-    /// One plan per limb.
-    pub(crate) fn plans(&self) -> &[Plan] {
-        &self.plans
-    }
+fn compute_plans(profile: Profile) -> Vec<Plan> {
+    let plan = |&prime: &u64| {
+        Plan::try_new(profile.ring_dimension(), prime).expect("2N divides prime - 1")
+    };
+    primes(profile).iter().map(plan).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     fn transform_multiplies_modulo_x_to_the_n_plus_one() {
         for profile in [Profile::A, Profile::B] {
             let n = profile.ring_dimension();
-            for plan in Ring::new(profile).plans() {
+            for plan in plans(profile) {
                 let prime = plan.modulus();
                 // X^(n-1) * X^2 = X^(n+1) = -X.
                 let (mut a, mut b) = (vec![0; n], vec![0; n]);

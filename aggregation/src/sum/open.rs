@@ -1,5 +1,7 @@
 //! From the holders' component sums to the opened aggregate (design note, section 4, step 11).
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{HolderIndex, Quantiser, RoundConfig, Weighting};
 use crate::hash::{Digest, Domain, Hasher, hash};
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
@@ -222,7 +224,7 @@ pub enum Spoiled {
 }
 
 /// The opened sum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Contributions.
     pub count: u32,
@@ -351,10 +353,11 @@ impl Decoder {
                 noisy = Some(coefficient);
             }
             let mut lanes = value >> self.noise_bits;
-            for _ in 0..self.lanes {
-                raw.push(lanes as u64 & lane_mask);
+            raw.extend((0..self.lanes).map(|_| {
+                let lane = lanes as u64 & lane_mask;
                 lanes >>= self.lane_bits;
-            }
+                lane
+            }));
         }
         noisy
     }

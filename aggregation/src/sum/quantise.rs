@@ -4,11 +4,12 @@
 //! `range`; it is multiplied by `weight / cap` when owners are weighted; it is divided by the step
 //! and rounded up or down at random so that its expectation is kept.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::{Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::sum::xof::Xof;
 
 /// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
 /// no `Clone`.
@@ -52,7 +53,8 @@ const BLOCK: usize = 1024;
 const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
 
 /// Clips, clamps, weighs and rounds an update. `examples` counts only where owners are weighted.
-/// Rounding is unbiased up to 2^-33 of a step; the same `rng` gives the same result everywhere.
+/// Takes 32 bytes of `rng` as a seed. Rounding is unbiased up to 2^-32 of a step; the same seed
+/// gives the same result everywhere.
 ///
 /// # Errors
 /// [`NotFinite`].
@@ -62,7 +64,10 @@ pub fn quantise(
     examples: u32,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Quantised, NotFinite> {
-    if let Some(index) = update.iter().position(|x| !x.is_finite()) {
+    // Squares of finite `f32` cannot overflow a sum of 2^32 `f64`.
+    let norm = l2_norm(update);
+    if !norm.is_finite() {
+        let index = update.iter().position(|x| !x.is_finite()).unwrap_or_default();
         return Err(NotFinite { index });
     }
     let (weight, share) = match quantiser.weighting {
@@ -74,32 +79,39 @@ pub fn quantise(
     };
     let range = f64::from(quantiser.range);
     let rule = Rounding {
-        clip: (f64::from(quantiser.clip_norm) / l2_norm(update)).min(1.0),
+        clip: (f64::from(quantiser.clip_norm) / norm).min(1.0),
         range,
         units: share * f64::from(quantiser.magnitude_max()) / range,
         magnitude_max: f64::from(quantiser.magnitude_max()),
         offset: i64::from(quantiser.offset()),
     };
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut seed[..]);
+    let mut xof = Xof::new(&seed, 0);
     let mut raw = Zeroizing::new(vec![0u16; update.len()]);
-    let mut random = [0u8; 4 * BLOCK];
+    let mut random = Zeroizing::new([0u8; 4 * BLOCK]);
     for (values, raw) in update.chunks(BLOCK).zip(raw.chunks_mut(BLOCK)) {
         let random = &mut random[..4 * values.len()];
-        rng.fill_bytes(random);
+        xof.bytes(random);
         rule.apply(values, random, raw);
     }
-    random.zeroize();
     Ok(Quantised { raw, weight, quantiser: *quantiser })
 }
 
 /// The Euclidean norm, added up in an order that does not depend on the processor.
 fn l2_norm(update: &[f32]) -> f64 {
-    let mut sums = [0f64; 8];
-    let (eights, rest) = update.as_chunks::<8>();
-    for eight in eights {
-        for (sum, &x) in sums.iter_mut().zip(eight) {
-            *sum += f64::from(x) * f64::from(x);
-        }
-    }
+    let mut sums = [0f64; 16];
+    let (blocks, rest) = update.as_chunks::<16>();
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for block in blocks {
+                for (sum, &x) in sums.iter_mut().zip(block) {
+                    *sum += f64::from(x) * f64::from(x);
+                }
+            }
+        },
+    );
     let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (sums.iter().sum::<f64>() + rest).sqrt()
 }

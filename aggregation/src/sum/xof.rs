@@ -42,20 +42,22 @@ impl Xof {
         optimization_barrier(&block);
     }
 
-    /// Uniform residues: of each word the low bits that `modulus` has, words not below it
-    /// skipped. Which words are skipped depends only on words that are not used.
+    /// Uniform residues for a modulus below 2^63: of each word the low bits that `modulus` has,
+    /// words not below it skipped. Which words are skipped depends only on words that are not used.
     pub(crate) fn uniform(&mut self, modulus: u64, out: &mut [u64]) {
         let mask = u64::MAX >> modulus.leading_zeros();
         let mut filled = 0;
         while filled < out.len() {
             let fresh = &mut out[filled..];
             self.words(fresh);
-            let mut over = false;
+            // The top bit of `over` is set when some word is not below the modulus: a form that
+            // vectorises everywhere, as modulus and words have that bit clear.
+            let mut over = 0;
             for word in fresh.iter_mut() {
                 *word &= mask;
-                over |= *word >= modulus;
+                over |= (modulus - 1).wrapping_sub(*word);
             }
-            if !over {
+            if over >> 63 == 0 {
                 return;
             }
             let mut kept = 0;

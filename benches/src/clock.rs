@@ -1,0 +1,28 @@
+//! Time spent by this thread, which other jobs on the machine disturb less than wall time.
+
+/// What [`best_ns`] measures.
+pub const CLOCK: &str = if cfg!(unix) { "thread CPU time" } else { "wall time" };
+
+#[cfg(unix)]
+fn now_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(not(unix))]
+fn now_ns() -> u64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_nanos() as u64
+}
+
+/// The least time of `repeats` runs of `work`, in nanoseconds.
+pub fn best_ns(repeats: usize, mut work: impl FnMut()) -> f64 {
+    let once = |_| {
+        let start = now_ns();
+        work();
+        now_ns() - start
+    };
+    (0..repeats).map(once).min().unwrap_or(0) as f64
+}

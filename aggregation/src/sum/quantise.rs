@@ -64,7 +64,10 @@ pub fn quantise(
     examples: u32,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Quantised, NotFinite> {
-    if let Some(index) = update.iter().position(|x| !x.is_finite()) {
+    // Squares of finite `f32` cannot overflow a sum of 2^32 `f64`.
+    let norm = l2_norm(update);
+    if !norm.is_finite() {
+        let index = update.iter().position(|x| !x.is_finite()).unwrap_or_default();
         return Err(NotFinite { index });
     }
     let (weight, share) = match quantiser.weighting {
@@ -76,7 +79,7 @@ pub fn quantise(
     };
     let range = f64::from(quantiser.range);
     let rule = Rounding {
-        clip: (f64::from(quantiser.clip_norm) / l2_norm(update)).min(1.0),
+        clip: (f64::from(quantiser.clip_norm) / norm).min(1.0),
         range,
         units: share * f64::from(quantiser.magnitude_max()) / range,
         magnitude_max: f64::from(quantiser.magnitude_max()),
@@ -97,13 +100,18 @@ pub fn quantise(
 
 /// The Euclidean norm, added up in an order that does not depend on the processor.
 fn l2_norm(update: &[f32]) -> f64 {
-    let mut sums = [0f64; 8];
-    let (eights, rest) = update.as_chunks::<8>();
-    for eight in eights {
-        for (sum, &x) in sums.iter_mut().zip(eight) {
-            *sum += f64::from(x) * f64::from(x);
-        }
-    }
+    let mut sums = [0f64; 16];
+    let (blocks, rest) = update.as_chunks::<16>();
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for block in blocks {
+                for (sum, &x) in sums.iter_mut().zip(block) {
+                    *sum += f64::from(x) * f64::from(x);
+                }
+            }
+        },
+    );
     let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (sums.iter().sum::<f64>() + rest).sqrt()
 }

@@ -90,6 +90,7 @@ fn images_are_read_with_and_without_a_header() {
         (Header::Detect, "0,1,2,4,dog\n4,4,4,4,cat\n"),
         (Header::Present, "a,animal,b,c,d\n0,dog,1,2,4\n4,cat,4,4,4\n"),
         (Header::Detect, "a,animal,b,c,d\r\n0, dog ,1,2,4\r\n4,cat,4,4,4\r\n"),
+        (Header::Detect, "\u{feff}animal,b,c,d,e\ndog,0,1,2,4\n\ncat,4,4,4,4"),
     ] {
         for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes())] {
             let set = read_csv(bytes, PICTURES, header).unwrap_or_else(|error| panic!("{error}"));
@@ -309,7 +310,7 @@ fn every_bad_idx_file_is_refused() {
     let good = || idx(8, &[2, 1, 2, 2], &[0, 1, 2, 4, 4, 4, 4, 4]);
     let labels = || idx(8, &[2], &[1, 0]);
     let cut = |bytes: Vec<u8>, end: usize| bytes[..end].to_vec();
-    let cases: Vec<(Vec<u8>, Vec<u8>, &str, DataErrorKind, &str)> = vec![
+    let cases = [
         (cut(good(), 2), labels(), "images", Unreadable, "cannot be read"),
         (cut(good(), 10), labels(), "images", Unreadable, "cannot be read"),
         (cut(good(), 27), labels(), "images", Unreadable, "ends after 7 of 8 bytes"),

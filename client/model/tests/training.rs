@@ -76,6 +76,51 @@ fn the_same_seed_gives_the_same_bits_also_beside_other_threads() {
     assert_ne!(one_by_one[0], one_by_one[1]);
 }
 
+/// Set in a child process of the test below.
+const CHILD: &str = "COVEY_TEST_PRINT_UPDATE";
+
+#[test]
+fn the_same_seed_gives_the_same_bits_in_another_process_with_other_threads() {
+    let plan = digits_plan(EVERYTHING, SGD, 1);
+    let (train, _) = digits_parts(&plan);
+    let trainer = trainer(&plan);
+    let parameters = trainer.task().initial_parameters();
+    let report = fit(&trainer, &parameters, &train, 5).expect("it trains");
+    let digest = trainer.task().parameters_digest(&report.update).to_string();
+    if std::env::var_os(CHILD).is_some() {
+        println!("update {digest}");
+        return;
+    }
+    for threads in ["1", "3"] {
+        let child = std::process::Command::new(std::env::current_exe().expect("a test binary"))
+            .args(["--exact", "--nocapture"])
+            .arg("the_same_seed_gives_the_same_bits_in_another_process_with_other_threads")
+            .env(CHILD, "1")
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .expect("the test binary runs");
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(text.contains(&format!("update {digest}")), "{digest} with {threads}: {text}");
+    }
+}
+
+#[test]
+fn a_trainer_can_be_shared_and_sent() {
+    const fn both<T: Send + Sync>() {}
+    both::<covey_model::train::Trainer>();
+    both::<Dataset>();
+    both::<Cancel>();
+}
+
+#[test]
+fn outputs_beyond_numbers_are_an_error_not_a_bad_model() {
+    let plan = digits_plan(MLP, SGD, 1);
+    let (_, test) = digits_parts(&plan);
+    let trainer = trainer(&plan);
+    let parameters = vec![1e30; trainer.task().parameters()];
+    assert_eq!(trainer.evaluate(&parameters, &test), Err(FitError::BadOutputs));
+}
+
 #[test]
 fn another_seed_gives_another_update() {
     let plan = digits_plan(MLP, SGD, 1);

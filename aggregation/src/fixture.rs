@@ -63,8 +63,7 @@ impl Federation {
             role,
             sealing_key,
         };
-        let mut members =
-            vec![member("middle".into(), coordinator.id(), Role::Coordinator, None)];
+        let mut members = vec![member("middle".into(), coordinator.id(), Role::Coordinator, None)];
         for (index, (holder, secret)) in holders.iter().zip(&secrets).enumerate() {
             let key = Some(secret.public());
             members.push(member(format!("holder-{index}"), holder.id(), Role::Holder, key));

@@ -160,8 +160,7 @@ fn envelopes_that_the_coordinator_should_have_refused_are_refused_each_with_its_
 
     let stranger = identity(0x55, 0);
     let mut of_stranger = good.clone();
-    of_stranger.header =
-        resign(&good.header, &stranger, |header| header.client = stranger.id());
+    of_stranger.header = resign(&good.header, &stranger, |header| header.client = stranger.id());
     bench.assert_refused(one(of_stranger), Refusal::NotAdmitted);
 
     let mut other_box = good.clone();

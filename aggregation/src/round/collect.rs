@@ -6,9 +6,7 @@
 //! behind the contribution's record, so it cannot leave before that is durable.
 
 use crate::config::RoundConfig;
-use crate::message::{
-    AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient,
-};
+use crate::message::{AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::signing::Statement;
@@ -91,9 +89,7 @@ impl Round {
     #[must_use]
     pub fn receipt(&self, client: &PartyId) -> Option<Receipt> {
         match self.clients.get(client)? {
-            Standing::Contributed { digest, sequence, .. }
-                if self.outbox.is_durable(*sequence) =>
-            {
+            Standing::Contributed { digest, sequence, .. } if self.outbox.is_durable(*sequence) => {
                 Some(self.sign_receipt(digest))
             }
             _ => None,

@@ -1,8 +1,6 @@
 //! Done and Abandon: who was counted, who was not and why, who failed.
 
-use crate::message::{
-    AbandonReason, MissingReason, Outcome, Report, ToClient, ToHolder,
-};
+use crate::message::{AbandonReason, MissingReason, Outcome, Report, ToClient, ToHolder};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::time::Time;

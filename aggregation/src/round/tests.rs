@@ -259,9 +259,8 @@ fn contributions_are_refused_each_with_its_reason() {
     let mut changed = good.clone();
     changed.header.correction.0[0] ^= 1;
     assert_eq!(refused(owner, &changed), Refusal::BadSignature);
-    let resigned = |change: fn(&mut crate::message::Header)| {
-        resign(&good, &identity_of_owner, change)
-    };
+    let resigned =
+        |change: fn(&mut crate::message::Header)| resign(&good, &identity_of_owner, change);
     let elsewhere = resigned(|header| header.round_ctx = Digest::ZERO);
     assert_eq!(refused(owner, &elsewhere), Refusal::UnknownRound);
     let short = resigned(|header| header.boxes.truncate(3));
@@ -425,7 +424,8 @@ fn complaints_drop_the_client_or_name_the_holder() {
     };
     let envelope = Federation::envelope(&bench.sealed[0], 0);
     let secret = &bench.federation.secrets[0];
-    let kind = open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
+    let kind =
+        open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
     let Err(kind) = kind else { panic!("a bad box") };
     let proven = bench.complaint(0, 0, kind);
     bench.checked(0, vec![proven]).unwrap();

@@ -160,10 +160,8 @@ impl Round {
         complaints: &[Complaint],
         boxes: &dyn BoxSource,
     ) -> Ruling {
-        let headers: BTreeMap<Digest, SignedHeader> = self
-            .contributions()
-            .map(|signed| (signed.header.digest(), signed.clone()))
-            .collect();
+        let headers: BTreeMap<Digest, SignedHeader> =
+            self.contributions().map(|signed| (signed.header.digest(), signed.clone())).collect();
         let mut ruling = Ruling::default();
         for complaint in complaints {
             let Some(header) = headers.get(&complaint.header) else {

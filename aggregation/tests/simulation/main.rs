@@ -32,9 +32,7 @@ fn two_hundred_seeds_of_foul_weather_crashes_and_lies() {
         let (world, _) = run(Scenario::draw(seed));
         let ended = world.coordinator.ended.iter();
         done += ended
-            .filter(|(_, outcome)| {
-                matches!(outcome, covey_aggregation::message::Outcome::Done(_))
-            })
+            .filter(|(_, outcome)| matches!(outcome, covey_aggregation::message::Outcome::Done(_)))
             .count();
     }
     // Not a promise, but a seed set in which hardly anything completes would test little.

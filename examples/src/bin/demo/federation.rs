@@ -39,10 +39,7 @@ impl Federation {
     ) -> Result<Self, String> {
         let coordinator = root.join("coordinator");
         let text = |path: &Path| path.display().to_string();
-        run_to_end(
-            "coordinator",
-            &["init", "--dir", &text(&coordinator), "--federation", "demo"],
-        )?;
+        run_to_end("coordinator", &["init", "--dir", &text(&coordinator), "--federation", "demo"])?;
         let address = free_address()?;
         let mut requests = Vec::new();
         for name in (1..=HOLDERS).map(holder_name) {

@@ -17,10 +17,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// A process of the federation that is killed when this is dropped.
 pub(crate) struct Process {
-    /// For messages: `owner-3`, `holder-1`.
-    pub(crate) name: String,
     /// Where its progress and errors go.
-    pub(crate) log: PathBuf,
+    log: PathBuf,
     child: Child,
 }
 
@@ -28,7 +26,6 @@ impl Process {
     /// Starts this binary in `role` with `arguments`, its stderr appended to `log`. Its standard
     /// output is returned line by line when `lines` asks for it, else appended to `log` too.
     pub(crate) fn start(
-        name: &str,
         role: &str,
         arguments: &[&str],
         log: &Path,
@@ -39,6 +36,8 @@ impl Process {
             .arg("role")
             .arg(role)
             .args(arguments)
+            // Many small trainings at once on few cores: threads within each only get in the way.
+            .env("RAYON_NUM_THREADS", "1")
             .stdin(Stdio::null())
             .stdout(if lines { Stdio::piped() } else { file.try_clone()?.into() })
             .stderr(file)
@@ -54,7 +53,7 @@ impl Process {
             });
             receiver
         });
-        Ok((Self { name: name.to_owned(), log: log.to_owned(), child }, receiver))
+        Ok((Self { log: log.to_owned(), child }, receiver))
     }
 
     /// The process's number.

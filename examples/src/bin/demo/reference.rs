@@ -43,8 +43,7 @@ impl<'a> Laboratory<'a> {
         let text = std::fs::read(home.join("plan.toml")).map_err(|error| error.to_string())?;
         let plan = Plan::from_bytes(&text).map_err(|error| error.to_string())?;
         let task = Task::from_plan(&plan).map_err(|error| error.to_string())?;
-        let trainer =
-            Trainer::new(&task, DeviceChoice::Cpu).map_err(|error| error.to_string())?;
+        let trainer = Trainer::new(&task, DeviceChoice::Cpu).map_err(|error| error.to_string())?;
         let test = load(&home.join("test"), &plan)?;
         Ok(Self { federation, plan, trainer, test })
     }

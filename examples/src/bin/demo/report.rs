@@ -169,7 +169,7 @@ impl Report {
         if payload + fixed > plain {
             writeln!(
                 f,
-                "          That is {:.1} times plain f32: the keys cost the same for every model, \
+                "          That is {:.2} times plain f32: the keys cost the same for every model, \
                  and this one is small.",
                 (payload + fixed) as f64 / plain as f64
             )?;

@@ -60,7 +60,8 @@ impl Source {
             .map_err(|_| BadData::Shape { path: path.clone(), what: "is not text".to_owned() })?;
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for line in text.lines() {
-            let row: Result<Vec<u8>, _> = line.split(',').map(|field| field.trim().parse()).collect();
+            let row: Result<Vec<u8>, _> =
+                line.split(',').map(|field| field.trim().parse()).collect();
             match row.as_deref() {
                 Ok([image @ .., label]) if image.len() == (DIGITS_SIDE * DIGITS_SIDE) as usize => {
                     pixels.extend_from_slice(image);
@@ -187,7 +188,9 @@ impl Rows {
                  labels = \"{folder}/labels.idx\" }}"
             ),
             Self::Table { .. } => {
-                format!("{{ format = \"csv\", path = \"{folder}/rows.csv\", header = \"present\" }}")
+                format!(
+                    "{{ format = \"csv\", path = \"{folder}/rows.csv\", header = \"present\" }}"
+                )
             }
         }
     }

@@ -76,9 +76,8 @@ impl<'a> Story<'a> {
         let config = home.join("coordinator.toml").display().to_string();
         let arguments = ["serve", "--config", &config, "--json"];
         let log = home.join("log.txt");
-        let (coordinator, events) =
-            Process::start("coordinator", "coordinator", &arguments, &log, true)
-                .map_err(|error| format!("cannot start the coordinator: {error}"))?;
+        let (coordinator, events) = Process::start("coordinator", &arguments, &log, true)
+            .map_err(|error| format!("cannot start the coordinator: {error}"))?;
         memory.add(&coordinator);
         let events = events.ok_or("the coordinator has no output")?;
         if let Some((owner, round)) = accidents.owner {
@@ -213,14 +212,9 @@ impl<'a> Story<'a> {
         self.start_member(&name, "observed-client", &[&tap, &config])
     }
 
-    fn start_member(
-        &self,
-        name: &str,
-        role: &str,
-        arguments: &[&str],
-    ) -> Result<Process, String> {
+    fn start_member(&self, name: &str, role: &str, arguments: &[&str]) -> Result<Process, String> {
         let log = self.federation.root.join(name).join("log.txt");
-        let (process, _) = Process::start(name, role, arguments, &log, false)
+        let (process, _) = Process::start(role, arguments, &log, false)
             .map_err(|error| format!("cannot start {name}: {error}"))?;
         self.memory.add(&process);
         Ok(process)

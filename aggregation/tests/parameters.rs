@@ -5,7 +5,7 @@ mod support;
 use covey_aggregation::config::{CommitteeShape, Profile};
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use support::{Fixture, Terms};
-use tfhe::core_crypto::commons::noise_formulas::secure_noise::minimal_glwe_variance_for_132_bits_security_gaussian;
+use tfhe::core_crypto::commons::noise_formulas::secure_noise;
 use tfhe::core_crypto::prelude::{GlweDimension, PolynomialSize};
 
 /// Least standard deviation, in units of the integers modulo 2^`bits`, that the curve of `tfhe`
@@ -13,8 +13,11 @@ use tfhe::core_crypto::prelude::{GlweDimension, PolynomialSize};
 /// and a floor of four units. For binary keys; Gaussian keys of this width are no easier.
 fn least_deviation(profile: Profile, curve_modulus: f64) -> f64 {
     let size = PolynomialSize(profile.ring_dimension());
-    let variance =
-        minimal_glwe_variance_for_132_bits_security_gaussian(GlweDimension(1), size, curve_modulus);
+    let variance = secure_noise::minimal_glwe_variance_for_132_bits_security_gaussian(
+        GlweDimension(1),
+        size,
+        curve_modulus,
+    );
     variance.0.sqrt() * f64::from(profile.modulus_bits()).exp2()
 }
 

@@ -31,12 +31,15 @@ impl ContributionSource for Store {
     type Error = String;
 
     fn correction(&mut self, _: &PartyId, contribution: &Digest) -> Result<Vec<u8>, String> {
-        self.0.get(contribution).map(|(correction, _)| correction.clone()).ok_or("gone".into())
+        self.0
+            .get(contribution)
+            .map(|(correction, _)| correction.clone())
+            .ok_or_else(|| "gone".to_owned())
     }
 
     fn chunk(&mut self, _: &PartyId, contribution: &Digest, index: u32) -> Result<Vec<u8>, String> {
         let (_, chunks) = self.0.get(contribution).ok_or("gone")?;
-        chunks.get(index as usize).cloned().ok_or("no such chunk".into())
+        chunks.get(index as usize).cloned().ok_or_else(|| "no such chunk".to_owned())
     }
 }
 
@@ -216,7 +219,7 @@ fn lies_about_terms_and_cohort_are_the_coordinators() {
         result.config.quantiser.weighting = Weighting::CappedExamples(9);
     });
     assert_eq!(fault, Fault::NotCountersigned);
-    let fault = done.fault(|result| drop(result.countersignatures.pop()));
+    let fault = done.fault(|result| result.countersignatures.truncate(2));
     assert_eq!(fault, Fault::NotCountersigned);
     let fault = done.fault(|result| result.cohort.swap(0, 1));
     assert_eq!(fault, Fault::Cohort);
@@ -237,9 +240,9 @@ fn lies_about_the_set_are_found() {
     let fault = done.fault(|result| result.headers[1].header.correction.0[0] ^= 1);
     assert_eq!(fault, Fault::Header { client: second, fault: BadContribution::Signature });
     // A contribution left out after the vote.
-    let fault = done.fault(|result| drop(result.headers.remove(1)));
+    let fault = done.fault(|result| result.headers.retain(|signed| signed.header.client != second));
     assert_eq!(fault, Fault::OtherSet);
-    let fault = done.fault(|result| drop(result.certificate.votes.pop()));
+    let fault = done.fault(|result| result.certificate.votes.truncate(2));
     let few = BadCertificate::TooFewVotes { got: 2, needed: 3 };
     assert_eq!(fault, Fault::Certificate(few));
     let fault = done.fault(|result| {

@@ -41,29 +41,32 @@ fn upload_vector(upload: &Upload, index: u32) -> Value {
 
 /// Changed uploads and what they are refused with.
 fn invalid_vectors(fixture: &Fixture) -> Vec<Value> {
-    let cases: [(&str, fn(&mut Upload)); 9] = [
-        ("header of another round", |u| u.sealed.header.header.round_ctx = Digest::ZERO),
-        ("header not signed by its client", |u| u.sealed.header.header.client = client(1).id()),
-        ("one box commitment missing", |u| {
+    let refused = |name: &str, change: fn(&mut Upload)| {
+        let mut upload = fixture.seal(0, &units(0), 1);
+        change(&mut upload);
+        let refused = fixture.check(&upload).expect_err(name);
+        json!({ "name": name, "refused": refused.to_string() })
+    };
+    vec![
+        refused("header of another round", |u| u.sealed.header.header.round_ctx = Digest::ZERO),
+        refused("header not signed by its client", |u| {
+            u.sealed.header.header.client = client(1).id();
+        }),
+        refused("one box commitment missing", |u| {
             u.sealed.header.header.box_keys.truncate(3);
             u.sealed.header = SignedHeader::sign(u.sealed.header.header.clone(), &client(0));
         }),
-        ("correction one byte short", |u| u.sealed.correction.truncate(51_199)),
-        ("last entry of the correction not reduced", |u| u.sealed.correction[51_193..].fill(0xff)),
-        ("last bit of the correction changed", |u| u.sealed.correction[51_199] ^= 1),
-        ("last byte of the last box changed", |u| u.sealed.boxes[3][1231] ^= 1),
-        ("chunk one byte short", |u| drop(u.chunks[0].split_off(1))),
-        ("last byte of the chunk changed", |u| *u.chunks[0].last_mut().expect("some") ^= 1),
-    ];
-    cases
-        .into_iter()
-        .map(|(name, change)| {
-            let mut upload = fixture.seal(0, &units(0), 1);
-            change(&mut upload);
-            let refused = fixture.check(&upload).expect_err(name);
-            json!({ "name": name, "refused": refused.to_string() })
-        })
-        .collect()
+        refused("correction one byte short", |u| u.sealed.correction.truncate(51_199)),
+        refused("last entry of the correction not reduced", |u| {
+            u.sealed.correction[51_193..].fill(0xff);
+        }),
+        refused("last bit of the correction changed", |u| u.sealed.correction[51_199] ^= 1),
+        refused("last byte of the last box changed", |u| u.sealed.boxes[3][1231] ^= 1),
+        refused("chunk cut after 100 bytes", |u| u.chunks[0].truncate(100)),
+        refused("last byte of the chunk changed", |u| {
+            *u.chunks[0].last_mut().expect("some") ^= 1;
+        }),
+    ]
 }
 
 fn seal_vectors() -> Value {
@@ -77,14 +80,15 @@ fn seal_vectors() -> Value {
     uploads.iter().for_each(|upload| fixture.add(&mut accumulator, upload));
     let key_sum =
         KeySum::recover(&fixture.config, &accumulator, &components, 2).expect("short keys");
+    let sealed: Vec<_> = (0..).zip(&uploads).map(|(i, upload)| upload_vector(upload, i)).collect();
     json!({
         "config": hex(&wire::encode(&fixture.config)),
         "round_ctx": fixture.round_ctx.to_string(),
         "sealing_seeds": "96 bytes of 01, 02, 03, 04",
-        "valid": (0..).zip(&uploads).map(|(i, upload)| upload_vector(upload, i)).collect::<Vec<_>>(),
+        "valid": sealed,
         "component_digests": components.iter().map(|sum| digest(sum)).collect::<Vec<_>>(),
         "key_sum_digest": key_sum.digest().to_string(),
-        "aggregate": { "count": aggregate.count, "weight": aggregate.weight, "sums": aggregate.sums },
+        "count": aggregate.count, "weight": aggregate.weight, "sums": aggregate.sums,
         "aggregate_digest": aggregate.digest().to_string(),
         "invalid": invalid_vectors(&fixture),
     })

@@ -4,7 +4,8 @@ use crate::fixture::{
     Federation, MINIMUM, OWNERS, Spoil, TIMINGS, digests, drain_round, identity, resign,
 };
 use crate::message::{
-    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Receipt, Release,
+    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Phase, Receipt,
+    Release,
 };
 use crate::signing::Statement;
 use crate::sum::seal::Sealed;

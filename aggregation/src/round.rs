@@ -78,6 +78,9 @@ pub struct Round {
     context: Digest,
     identity: Arc<Identity>,
     clients: BTreeMap<PartyId, Standing>,
+    /// Of these, how many have not answered, and how many have contributed.
+    waiting: usize,
+    contributed: usize,
     committee: Committee,
     stage: Stage,
     /// The agreed set, once fixed: its headers in order.
@@ -113,6 +116,8 @@ impl Round {
         Self {
             context: terms.config.context(),
             clients: terms.cohort.iter().map(|&client| (client, Standing::Waiting)).collect(),
+            waiting: terms.cohort.len(),
+            contributed: 0,
             committee: Committee::new(&terms.config),
             terms,
             identity,

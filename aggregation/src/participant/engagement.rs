@@ -113,7 +113,7 @@ impl Participant {
     pub(super) fn finish(&mut self, round_ctx: &Digest, why: Option<Uncounted>) {
         let Some(engagement) = self.engagements.remove(round_ctx) else { return };
         let round_ctx = *round_ctx;
-        if !engagement.is_asking() {
+        if !engagement.is_waiting() {
             self.over.push_back(round_ctx);
             if self.over.len() > PARTICIPANT_ROUNDS_OVER_MAX {
                 self.over.pop_front();

@@ -18,7 +18,6 @@ use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use rand::RngExt;
 use zeroize::Zeroizing;
 
 use crate::disk::Journal;
@@ -238,7 +237,7 @@ impl World {
         let round_ctx = *message.round_ctx();
         let known = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
         if let Some((_, outcome)) = known {
-            let outcome = outcome.clone();
+            let outcome = outcome.for_client(&self.owners[owner].identity.id());
             self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
             return;
         }

@@ -7,7 +7,7 @@ use covey_aggregation::config::{
     Weighting,
 };
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::Envelope;
+use covey_aggregation::message::{Envelope, SignedHeader};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
@@ -57,6 +57,13 @@ pub(crate) struct Fixture {
 pub(crate) struct Upload {
     pub(crate) sealed: Sealed,
     pub(crate) chunks: Vec<Vec<u8>>,
+}
+
+impl Upload {
+    /// Whose it is.
+    pub(crate) fn client(&self) -> PartyId {
+        self.sealed.header.header.client
+    }
 }
 
 /// A deterministic identity.
@@ -117,7 +124,8 @@ impl Fixture {
         let quantised = Quantised::from_units(units, weight, &self.config.quantiser)
             .expect("units within the quantiser's range");
         let mut chunks = Vec::new();
-        let entropy = Zeroizing::new([index as u8; 32]);
+        let mut entropy = Zeroizing::new([0; 32]);
+        entropy[..4].copy_from_slice(&index.to_le_bytes());
         let sealed =
             seal(&self.config, &client(index), &quantised, &entropy, &mut chunks).expect("seals");
         Upload { sealed, chunks }
@@ -167,14 +175,14 @@ impl Fixture {
             .map(|holder| {
                 let seeds: Vec<_> = uploads
                     .iter()
-                    .map(|upload| (upload.sealed.header.header.client, self.seeds(upload, holder)))
+                    .map(|upload| (upload.client(), self.seeds(upload, holder)))
                     .collect();
                 self.sums(holder, &seeds)
             })
             .collect()
     }
 
-    /// Combines the releases of some holders.
+    /// Combines the releases of some holders; `releases` has all holders up to the last of them.
     pub(crate) fn combine(&self, releases: &[Vec<Vec<u8>>], holders: &[usize]) -> Combined {
         let given: Vec<_> =
             holders.iter().map(|&h| (HolderIndex(h as u8), releases[h].as_slice())).collect();
@@ -211,4 +219,12 @@ impl Fixture {
 /// The components, all of them agreed.
 pub(crate) fn agreed(combined: &Combined) -> Vec<Vec<u8>> {
     combined.components.iter().map(|one| one.clone().expect("agreed")).collect()
+}
+
+/// An upload of client 0 with its header changed and signed again by the client itself.
+pub(crate) fn resigned(fixture: &Fixture, change: impl FnOnce(&mut Upload)) -> Upload {
+    let mut upload = fixture.seal(0, &[5; 300], 1);
+    change(&mut upload);
+    upload.sealed.header = SignedHeader::sign(upload.sealed.header.header.clone(), &client(0));
+    upload
 }

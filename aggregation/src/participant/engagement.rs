@@ -82,8 +82,14 @@ impl Participant {
             (Refusal::Busy { retry_after_ms }, _) => {
                 engagement.ask_at = now.after_ms(retry_after_ms.max(resend_ms));
             }
-            // Too late to be counted; how the round ends is still to be heard.
-            (Refusal::WrongPhase, Stage::Sealed { is_closed, .. }) => *is_closed = true,
+            // Too late, or a receipt was lost on its way: how did it end? Asked at once.
+            (Refusal::WrongPhase | Refusal::UnknownRound, Stage::Sealed { is_closed, .. })
+                if !*is_closed =>
+            {
+                *is_closed = true;
+                engagement.ask_at = now;
+            }
+            (Refusal::WrongPhase, Stage::Sealed { .. }) => {}
             // Only that the round is gone says something to a client with a receipt.
             (refusal, Stage::Promised(_)) if refusal != Refusal::UnknownRound => {}
             (refusal, _) => self.finish(round_ctx, Some(Uncounted::Refused(refusal))),

@@ -254,13 +254,21 @@ fn refusals_of_an_upload_delay_it_or_end_it() {
     assert_eq!(bench.wait_until(599), []);
     assert_eq!(bench.wait_until(600), [bench.upload()]);
     let late = bench.refused(Refusal::WrongPhase);
-    assert_eq!(bench.tell(610, late), []);
-    assert_eq!(bench.wait_until(700), [bench.pending()], "too late: how does it end?");
+    assert_eq!(bench.tell(610, late.clone()), []);
+    assert_eq!(bench.wait_until(610), [bench.pending()], "too late: how does it end?");
+    assert_eq!(bench.tell(611, late), []);
+    assert_eq!(bench.wait_until(709), []);
     let refused = bench.refused(Refusal::Conflict);
     let round_ctx = bench.context;
     let why = Uncounted::Refused(Refusal::Conflict);
     let told = ParticipantEffect::NotCounted { round_ctx, why };
     assert_eq!(bench.tell(710, refused), [ParticipantEffect::Forget { round_ctx }, told]);
+
+    let mut bench = Bench::sealed();
+    let gone = bench.refused(Refusal::UnknownRound);
+    assert_eq!(bench.tell(100, gone.clone()), []);
+    assert_eq!(bench.wait_until(100), [bench.pending()], "was the receipt lost?");
+    assert_eq!(bench.tell(110, gone).len(), 2, "nobody knows");
 
     let mut bench = Bench::promised();
     let conflict = bench.refused(Refusal::Conflict);

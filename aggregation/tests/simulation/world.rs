@@ -233,22 +233,32 @@ impl World {
     }
 
     fn owner_says(&mut self, owner: usize, message: FromClient) {
-        let Some(round) = &mut self.coordinator.round else { return };
         let round_ctx = *message.round_ctx();
-        let known = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
-        if let Some((_, outcome)) = known {
-            let outcome = outcome.for_client(&self.owners[owner].identity.id());
-            self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
+        if self.tell_past(owner, round_ctx) {
             return;
         }
+        let Some(round) = &mut self.coordinator.round else { return };
         let from = self.owners[owner].identity.id();
         if let Err(refusal) = round.handle_client(Time(self.now_ms), from, message) {
             self.tell_owner(owner, &ToClient::Refused { round_ctx, refusal });
         }
     }
 
+    /// How a round that is over ended, if the coordinator is up.
+    fn tell_past(&mut self, owner: usize, round_ctx: Digest) -> bool {
+        let is_up = self.coordinator.round.is_some();
+        let past = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
+        let Some((_, outcome)) = past.filter(|_| is_up) else { return false };
+        let outcome = outcome.for_client(&self.owners[owner].identity.id());
+        self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
+        true
+    }
+
     /// A bulk stream has come to its end.
     fn upload(&mut self, owner: usize, upload: &Rc<Upload>) {
+        if self.tell_past(owner, upload.header.header.round_ctx) {
+            return;
+        }
         let now = self.now();
         let from = self.owners[owner].identity.id();
         let Some(mut round) = self.coordinator.round.take() else { return };

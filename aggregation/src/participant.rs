@@ -345,7 +345,8 @@ impl Participant {
         })
     }
 
-    /// Rounds under way.
+    /// Rounds under way. At start-up, stored sealed updates of any other round may be deleted: a
+    /// crash can swallow a [`ParticipantEffect::Forget`].
     pub fn rounds(&self) -> impl Iterator<Item = &Digest> {
         self.engagements.keys()
     }

@@ -154,6 +154,12 @@ impl Round {
     }
 
     /// Judges a holder's complaints: each names a client, or the holder.
+    ///
+    /// # Decision
+    /// A holder that says of more than a quarter of the clients (and of more than one) what nobody
+    /// can check is taken to be the faulty one. The price: as many lying clients can make an honest
+    /// holder look faulty. It then refuses its vote and counts among the f that may fail; nothing
+    /// unsafe follows.
     fn judge(
         &mut self,
         holder: HolderIndex,

@@ -33,6 +33,9 @@ pub(crate) const TIMINGS: Timings = Timings {
     resend_ms: 100,
 };
 
+/// A way to make good terms bad.
+pub(crate) type Spoil = fn(&mut Terms);
+
 /// A deterministic identity.
 pub(crate) fn identity(kind: u8, index: usize) -> Arc<Identity> {
     let mut seed = [kind; 32];

@@ -74,7 +74,7 @@ impl Round {
         let Stage::Release(releasing) = &self.stage else { return };
         let Some(certificate) = self.certificate.clone() else { return };
         let set = releasing.headers.clone();
-        self.to_holder(to, ToHolder::Certified { set, certificate });
+        self.tell_holder(to, ToHolder::Certified { set, certificate });
     }
 
     pub(super) fn handle_released(

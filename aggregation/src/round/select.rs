@@ -30,7 +30,7 @@ impl Round {
         let Some(to) = self.committee.id(holder) else { return };
         let config = Box::new(self.terms.config.clone());
         let cohort = self.terms.cohort.clone();
-        self.to_holder(to, ToHolder::Propose { config, cohort });
+        self.tell_holder(to, ToHolder::Propose { config, cohort });
     }
 
     pub(super) fn handle_countersigned(

@@ -141,7 +141,7 @@ impl Round {
             }
             _ => return Err(Refusal::WrongPhase),
         }
-        if total as usize != self.contributions().count() {
+        if total as usize != self.contributed {
             return Err(Refusal::Malformed("another number of contributions".into()));
         }
         let ruling = self.judge(holder, &complaints, boxes);
@@ -154,6 +154,12 @@ impl Round {
     }
 
     /// Judges a holder's complaints: each names a client, or the holder.
+    ///
+    /// # Decision
+    /// A holder that says of more than a quarter of the clients (and of more than one) what nobody
+    /// can check is taken to be the faulty one. The price: as many lying clients can make an honest
+    /// holder look faulty. It then refuses its vote and counts among the f that may fail; nothing
+    /// unsafe follows.
     fn judge(
         &mut self,
         holder: HolderIndex,
@@ -271,7 +277,7 @@ impl Round {
         match &self.stage {
             Stage::Vote(voting) if !voting.has_answered(holder) => {
                 let set = voting.headers.clone();
-                self.to_holder(to, ToHolder::Set { round_ctx, set });
+                self.tell_holder(to, ToHolder::Set { round_ctx, set });
             }
             Stage::Release(releasing) if !releasing.has_answered(holder) => {
                 self.ask_release_of(to);

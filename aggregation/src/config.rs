@@ -518,8 +518,95 @@ pub fn set_digest(context: &Digest, headers: &[Digest]) -> Digest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Terms with an empty committee, for tests of lengths and places.
+    pub(crate) fn config(profile: Profile, bits: u8, n: u32, dimension: u64) -> RoundConfig {
+        let weighting = Weighting::Uniform;
+        RoundConfig {
+            federation: Digest::ZERO,
+            run: Digest::ZERO,
+            round: 1,
+            plan: Digest::ZERO,
+            manifest: Digest::ZERO,
+            model: Digest::ZERO,
+            dimension,
+            profile,
+            key_layer: KeyLayer::ReplicatedSeeds,
+            quantiser: Quantiser { bits, range: 1.0, clip_norm: 1.0, weighting },
+            packing: Packing::derive(profile, bits, n).expect("a packing exists"),
+            contributions_min: 3,
+            contributions_max: n,
+            shape: CommitteeShape::Four,
+            committee: Vec::new(),
+            cohort: Digest::ZERO,
+            beacon_commitments: Vec::new(),
+            audit: Audit::Off,
+            collect_ms: 1,
+        }
+    }
+
+    /// Bytes per parameter, to two digits, of the design note's table (section 3): profile B,
+    /// zero failure.
+    #[test]
+    fn payload_is_the_design_notes_table() {
+        let table = [
+            (8, 10, 1.57),
+            (8, 100, 2.05),
+            (8, 1000, 2.56),
+            (8, 10_000, 3.33),
+            (12, 10, 2.10),
+            (12, 100, 2.59),
+            (12, 1000, 3.17),
+            (12, 10_000, 3.83),
+            (16, 10, 2.62),
+            (16, 100, 3.17),
+            (16, 1000, 3.71),
+            (16, 10_000, 4.62),
+        ];
+        for (bits, n, expected) in table {
+            for dimension in [1_000_000, 10_000_000] {
+                let config = config(Profile::B, bits, n, dimension);
+                let got = config.payload_bytes() as f64 / dimension as f64;
+                assert!((got - expected).abs() < 0.006, "w = {bits}, n = {n}: {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_cover_the_coordinates_and_end_on_a_byte() {
+        for (profile, lanes) in [(Profile::A, 2), (Profile::B, 5)] {
+            for dimension in [1, 100, 20_000, 20_411, 20_412, 20_413, 50_000] {
+                let config = config(profile, 8, 100, dimension);
+                assert_eq!(config.packing.lanes, lanes);
+                let last = config.chunks() - 1;
+                let held: u64 = (0..=last).map(|i| config.chunk_coefficients(i) as u64).sum();
+                let needed = config.coordinates().div_ceil(u64::from(lanes));
+                assert!((needed..needed + 8).contains(&held), "{held} for {needed}");
+                assert_eq!(config.place(config.coordinates() - 1).chunk, last);
+                let bytes: u64 = (0..=last).map(|i| config.chunk_bytes(i) as u64).sum();
+                assert_eq!(bytes, config.payload_bytes());
+                assert_eq!(bytes * 8, held * u64::from(config.packing.pad_bits()));
+            }
+        }
+    }
+
+    #[test]
+    fn place_is_the_index_formula() {
+        // k = 4: a chunk is 4096 * 4 = 16,384 coordinates.
+        let config = config(Profile::B, 8, 1000, 100_000);
+        let place = |i| {
+            let Place { chunk, coefficient, lane } = config.place(i);
+            (chunk, coefficient, lane)
+        };
+        assert_eq!(place(0), (0, 0, 0));
+        assert_eq!(place(3), (0, 0, 3));
+        assert_eq!(place(4), (0, 1, 0));
+        assert_eq!(place(16_383), (0, 4095, 3));
+        assert_eq!(place(16_384), (1, 0, 0));
+        assert_eq!(place(100_000), (6, 424, 0));
+    }
 
     fn packing(profile: Profile, bits: u8, n: u32) -> (u32, u32, u32) {
         let p = Packing::derive(profile, bits, n).expect("a packing exists");

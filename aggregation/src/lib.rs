@@ -17,6 +17,8 @@
 //! - `program` (feature `net`): what else the programs have in common
 
 pub mod config;
+#[cfg(test)]
+mod fixture;
 pub mod hash;
 pub mod holder;
 pub mod limits;

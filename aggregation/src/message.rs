@@ -535,6 +535,10 @@ pub enum HolderFault {
     /// A complaint that does not hold.
     #[error("made a false complaint")]
     FalseComplaint,
+    /// Its component sums differ from another's, and too few others released to tell which of
+    /// the two is wrong. Both are named.
+    #[error("released other component sums than another holder; one of them lies")]
+    Disagrees,
 }
 
 /// The phases of a round.

@@ -74,19 +74,19 @@ pub enum ParticipantEffect {
     },
     /// Check the owner's policy, train, quantise, seal, store all sealed bytes durably (in the
     /// place of any earlier attempt), then answer with [`Participant::handle_prepared`]. The
-    /// machine has one of these open at a time.
+    /// machine has one of these open at a time: another one, or a [`Self::Cancel`], ends it.
     Prepare {
         /// The terms.
         config: Box<RoundConfig>,
     },
-    /// Stop preparing: nobody needs it any more. Bytes stored already are to be deleted. An
-    /// answer that comes nevertheless changes nothing.
+    /// Stop preparing and store nothing more: nobody needs it. Bytes stored already are to be
+    /// deleted. An answer that comes nevertheless changes nothing.
     Cancel {
         /// The round.
         round_ctx: Digest,
     },
-    /// Send the stored bytes. Comes again until there is an answer: nothing to do where the same
-    /// upload is still on its way.
+    /// Send the stored bytes, if they are those of `header` and of no other attempt. Comes again
+    /// until there is an answer: nothing to do where the same upload is still on its way.
     Upload {
         /// The round.
         round_ctx: Digest,
@@ -228,8 +228,9 @@ impl Participant {
     ) {
         let preparing = |one: &&mut Engagement| matches!(one.stage, Stage::Preparing);
         let Some(engagement) = self.engagements.get_mut(round_ctx).filter(preparing) else {
-            // Cancelled meanwhile. Bytes of another attempt for a live round must stay.
-            if result.is_ok() && !self.engagements.contains_key(round_ctx) {
+            // Cancelled or declined meanwhile. Bytes that are recorded as sealed must stay.
+            let is_sealed = self.engagements.get(round_ctx).is_some_and(Engagement::is_asking);
+            if result.is_ok() && !is_sealed {
                 self.outbox.push(ParticipantEffect::Forget { round_ctx: *round_ctx });
             }
             return;

@@ -45,7 +45,7 @@ pub use data::{Column, ColumnKind, Data, Image, Outside, Tabular};
 pub use error::{Code, PlanError, PlanErrors};
 pub use layer::{Layer, LayerKind};
 pub use protection::SecureAggregation;
-pub use training::{Optimizer, Training};
+pub use training::{Optimizer, OtherLength, Training};
 
 use toml::de::DeTable;
 

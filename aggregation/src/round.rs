@@ -298,7 +298,7 @@ impl Round {
         if now >= self.deadline {
             self.expire(now);
         } else if self.half_time().is_some_and(|half| now >= half) {
-            self.conclude_check(now);
+            self.handle_half_time(now);
         }
         if now >= self.resend_at {
             self.ask(now);

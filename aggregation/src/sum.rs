@@ -24,3 +24,6 @@ pub mod seal;
 pub mod sealed_box;
 pub mod share;
 mod xof;
+
+#[cfg(test)]
+mod vectors;

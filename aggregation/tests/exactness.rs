@@ -3,7 +3,6 @@
 mod support;
 
 use covey_aggregation::config::{CommitteeShape, Profile, Weighting};
-use covey_aggregation::party::PartyId;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{KeySum, open};
 use rand::{RngExt, SeedableRng};
@@ -18,77 +17,105 @@ enum Input {
     AllMinimum,
 }
 
+impl Input {
+    fn units(self, rng: &mut ChaCha8Rng, magnitude: i32, dimension: u64) -> Vec<i32> {
+        let unit = |_| match self {
+            Self::Random => rng.random_range(-magnitude..=magnitude),
+            Self::AllMaximum => magnitude,
+            Self::AllMinimum => -magnitude,
+        };
+        (0..dimension).map(unit).collect()
+    }
+}
+
 /// Runs a round of `n` contributions one by one, as a large round would be: only the
-/// accumulators of coordinator and holders are kept.
+/// accumulators of coordinator and holders are kept. Q holders release, the fewest that may.
 fn assert_exact(terms: Terms, n: u32, input: Input) {
     let fixture = Fixture::new(terms);
-    let magnitude = fixture.config.quantiser.magnitude_max() as i32;
+    let config = &fixture.config;
+    let magnitude = config.quantiser.magnitude_max() as i32;
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(n));
-    let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");
+    let mut accumulator = Accumulator::new(config).expect("valid terms");
     let mut expected = vec![0i64; terms.dimension as usize];
-    let mut seeds: Vec<Vec<_>> = fixture.secrets.iter().map(|_| Vec::new()).collect();
+    let holders: Vec<usize> = (0..terms.shape.quorum()).collect();
+    let mut seeds: Vec<Vec<_>> = holders.iter().map(|_| Vec::new()).collect();
     for index in 0..n {
-        let units: Vec<i32> = (0..terms.dimension)
-            .map(|_| match input {
-                Input::Random => rng.random_range(-magnitude..=magnitude),
-                Input::AllMaximum => magnitude,
-                Input::AllMinimum => -magnitude,
-            })
-            .collect();
+        let units = input.units(&mut rng, magnitude, terms.dimension);
         for (sum, unit) in expected.iter_mut().zip(&units) {
             *sum += i64::from(*unit);
         }
         let upload = fixture.seal(index, &units, 1);
         fixture.add(&mut accumulator, &upload);
-        // Holders 0 .. f know every component together.
-        for (holder, seeds) in seeds.iter_mut().enumerate() {
-            let client: PartyId = upload.sealed.header.header.client;
-            seeds.push((client, fixture.seeds(&upload, holder)));
+        for (seeds, &holder) in seeds.iter_mut().zip(&holders) {
+            seeds.push((upload.client(), fixture.seeds(&upload, holder)));
         }
     }
     let releases: Vec<_> =
-        seeds.iter().enumerate().map(|(holder, seeds)| fixture.sums(holder, seeds)).collect();
-    let all: Vec<usize> = (0..releases.len()).collect();
-    let components = agreed(&fixture.combine(&releases, &all));
-    let key_sum =
-        KeySum::recover(&fixture.config, &accumulator, &components, n).expect("short keys");
-    let aggregate =
-        open(&fixture.config, &fixture.round_ctx, &accumulator, &key_sum, n).expect("opens");
+        holders.iter().map(|&holder| fixture.sums(holder, &seeds[holder])).collect();
+    let components = agreed(&fixture.combine(&releases, &holders));
+    let key_sum = KeySum::recover(config, &accumulator, &components, n).expect("short keys");
+    let aggregate = open(config, &fixture.round_ctx, &accumulator, &key_sum, n).expect("opens");
     assert_eq!(aggregate.sums, expected, "n = {n}, {input:?}");
     assert_eq!((aggregate.count, aggregate.weight), (n, u64::from(n)));
 }
 
-fn assert_exact_for_all_widths(profile: Profile, shape: CommitteeShape, n: u32) {
-    for bits in [8, 12, 16] {
-        for input in [Input::Random, Input::AllMaximum, Input::AllMinimum] {
-            let terms = Terms {
-                profile,
-                shape,
-                bits,
-                contributions_max: n,
-                dimension: 700,
-                ..Terms::default()
-            };
-            assert_exact(terms, n, input);
-        }
-    }
+fn terms(profile: Profile, bits: u8, contributions_max: u32) -> Terms {
+    Terms { profile, bits, contributions_max, dimension: 700, ..Terms::default() }
 }
 
 #[test]
-fn small_sums_are_exact_in_both_profiles_and_committees() {
-    for profile in [Profile::A, Profile::B] {
-        for shape in [CommitteeShape::Four, CommitteeShape::Seven] {
-            for n in [2, 3] {
-                assert_exact_for_all_widths(profile, shape, n);
+fn sums_of_two_and_three_are_exact_in_both_profiles_and_committees() {
+    for (profile, bits) in
+        [Profile::A, Profile::B].into_iter().flat_map(|p| [8, 12, 16].map(|w| (p, w)))
+    {
+        for n in [2, 3] {
+            for input in [Input::Random, Input::AllMaximum, Input::AllMinimum] {
+                assert_exact(terms(profile, bits, n), n, input);
             }
+            let shape = CommitteeShape::Seven;
+            assert_exact(Terms { shape, ..terms(profile, bits, n) }, n, Input::Random);
         }
     }
 }
 
 #[test]
 fn sums_of_ten_are_exact() {
+    for (profile, bits) in
+        [Profile::A, Profile::B].into_iter().flat_map(|p| [8, 12, 16].map(|w| (p, w)))
+    {
+        for input in [Input::Random, Input::AllMaximum] {
+            assert_exact(terms(profile, bits, 10), 10, input);
+        }
+    }
+}
+
+#[test]
+fn sums_of_a_hundred_are_exact() {
+    for bits in [8, 12, 16] {
+        assert_exact(terms(Profile::A, bits, 100), 100, Input::AllMaximum);
+        assert_exact(terms(Profile::B, bits, 100), 100, Input::Random);
+    }
+    let shape = CommitteeShape::Seven;
+    assert_exact(Terms { shape, ..terms(Profile::B, 8, 100) }, 100, Input::AllMaximum);
+}
+
+#[test]
+fn sums_of_a_thousand_are_exact() {
+    assert_exact(terms(Profile::B, 8, 1000), 1000, Input::AllMaximum);
+    assert_exact(terms(Profile::B, 12, 1000), 1000, Input::Random);
+}
+
+#[test]
+fn sums_of_a_thousand_are_exact_in_the_small_profile() {
+    assert_exact(terms(Profile::A, 16, 1000), 1000, Input::AllMaximum);
+}
+
+/// Fewer contributions than the packing leaves room for, many chunks, the last one cut.
+#[test]
+fn sums_over_many_chunks_are_exact() {
     for profile in [Profile::A, Profile::B] {
-        assert_exact_for_all_widths(profile, CommitteeShape::Four, 10);
+        let terms = Terms { dimension: 50_001, ..terms(profile, 8, 1000) };
+        assert_exact(terms, 3, Input::Random);
     }
 }
 
@@ -102,4 +129,16 @@ fn weights_are_summed_inside_the_encryption() {
     let aggregate = fixture.open(&uploads);
     assert_eq!(aggregate.weight, 1 + 255 + 256 + 500);
     assert_eq!(aggregate.sums, vec![6; 300]);
+    // sum step cap / weights
+    let mean = 6.0 / 127.0 * 500.0 / 1012.0;
+    assert!((f64::from(aggregate.mean(&fixture.config.quantiser)[0]) - mean).abs() < 1e-6);
+}
+
+#[test]
+fn mean_is_the_sum_of_units_times_the_step_over_the_count() {
+    let fixture = Fixture::new(Terms::default());
+    let uploads: Vec<_> = (0..4).map(|i| fixture.seal(i, &[i as i32 * 10; 300], 1)).collect();
+    let mean = fixture.open(&uploads).mean(&fixture.config.quantiser);
+    assert_eq!(mean.len(), 300);
+    assert!((f64::from(mean[299]) - 60.0 / 127.0 / 4.0).abs() < 1e-7);
 }

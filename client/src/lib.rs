@@ -1,1 +1,98 @@
-//! Placeholder
+//! What runs on the machine of a data owner: trains on its data, under its own limits, and sends
+//! sealed updates of which only the sum with others can be opened.
+//!
+//! - [`init`]: the owner's keys are born
+//! - [`config`], [`limits`]: `client.toml`, and what the owner allows
+//! - [`client`]: the program at work, with [`prepare`] (train and seal) and [`stored`] (what was
+//!   sealed, on disk)
+//! - [`event`], [`screen`]: what it tells, and how
+//! - [`observer`]: what a program that embeds a [`Client`] may see
+//! - [`check`], [`status`]: plans and data before anything runs; what is stored
+//!
+//! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
+
+mod arguments;
+pub mod check;
+pub mod client;
+pub mod config;
+pub mod event;
+pub mod init;
+pub mod limits;
+pub mod observer;
+pub mod prepare;
+pub mod screen;
+pub mod status;
+pub mod stored;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use covey_aggregation::program::{Exit, Failure, Format, Stop};
+
+use arguments::{Arguments, Command, DataCommand, PlanCommand};
+use screen::Screen;
+
+pub use client::Client;
+pub use config::Config;
+pub use event::Event;
+pub use observer::Observer;
+
+/// Runs the program with these arguments (the first is its own name).
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Help and version come this way too, and go to stdout. Nowhere to print is no error.
+            let _ = message.print();
+            let exit = if message.use_stderr() { Exit::BadInput } else { Exit::Done };
+            return exit.into();
+        }
+    };
+    let format = Format::json(arguments.json);
+    run(arguments.command, format).unwrap_or_else(|failure| format.fail(&failure)).into()
+}
+
+fn run(command: Command, format: Format) -> Result<Exit, Failure> {
+    match command {
+        Command::Init { name, dir, coordinator } => {
+            let enrolment = init::init(&dir, name, &coordinator)?;
+            format.answer(&enrolment, &enrolment);
+        }
+        Command::Start { config } => return start(&config, format),
+        Command::Plan(PlanCommand::Check { file }) => {
+            let summary = check::plan(&file)?;
+            format.answer(&summary, &summary);
+        }
+        Command::Data(DataCommand::Check { path, labels, plan }) => {
+            let summary = check::data(&path, labels.as_deref(), &plan)?;
+            format.answer(&summary, &summary);
+        }
+        Command::Status { config } => {
+            let status = status::Status::read(&Config::read(&config)?)?;
+            format.answer(&status, &status);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn start(config: &Path, format: Format) -> Result<Exit, Failure> {
+    let client = Client::new(Config::read(config)?);
+    let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let mut screen = Screen::new(format);
+    let ended = runtime.block_on(async {
+        let stop = Stop::on_signals().map_err(failed)?;
+        client.run(stop, &mut |event| screen.show(&event)).await
+    });
+    // A fit that does not stop between two steps must not hold up the end of the program.
+    runtime.shutdown_background();
+    let exit = ended?.into();
+    screen.end(exit);
+    Ok(exit)
+}

@@ -13,7 +13,8 @@ pub const CONFIG_FILE: &str = "holder.toml";
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Version of this file's format.
-    schema: Schema,
+    #[serde(rename = "schema")]
+    _schema: Schema,
     /// The coordinator's address, `host:port`.
     pub coordinator: String,
     /// The folder with identity.key, sealing.key, member.pem, authority.pem, roster.json.

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
 use covey_aggregation::message::{FromHolder, Outcome, ToHolder};
-use covey_aggregation::net::{ControlSender, Dialer, Link, LinkError, Membership};
+use covey_aggregation::net::{Dialer, LinkError, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::journal::JournalError;
+use covey_aggregation::program::line::{Line, LineEvent, Linked};
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::HolderRecord;
-use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::sealing;
@@ -25,9 +25,8 @@ use crate::status::JOURNAL_FILE;
 /// How long a draining holder waits for the rounds under way.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// Answers on their way out. One question has one answer, so a full queue only means that the
-/// coordinator reads slowly; then no more questions are taken.
-const ANSWERS_WAITING_MAX: usize = 64;
+/// How long what was decided last has to leave when the holder stops.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// What a holder tells whoever watches it.
 #[derive(Debug)]
@@ -123,114 +122,75 @@ pub async fn serve(
         seat: desk.holder.seat().0,
         records: desk.journal.len(),
     });
-    let mut dialer = Dialer::new(membership, config.coordinator.clone())
-        .map_err(|error| Failure::link(&error))?;
+    let dialer = Dialer::new(membership, config.coordinator.clone());
+    let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
+    let mut link: Option<Linked<FromHolder>> = None;
+    let mut draining: Option<Signal> = None;
+    let drained = tokio::time::sleep(Duration::MAX);
+    tokio::pin!(drained);
     loop {
-        let retry = |error: &LinkError, wait| {
-            watch(Event::Unlinked { error: error.to_string(), wait: Some(wait) });
-        };
-        let link = tokio::select! {
-            signal = stop.draining() => return Ok(signal),
-            link = dialer.connect(retry) => link.map_err(|error| Failure::link(&error))?,
-        };
-        watch(Event::Linked { address: link.links.remote_address().to_string() });
-        let (back, end) = answer(desk, link, &mut stop, watch).await?;
-        desk = back;
-        match end {
-            End::Stopped(signal) => {
-                dialer.close().await;
-                return Ok(signal);
-            }
-            End::Lost(error) => {
-                watch(Event::Unlinked { error: error.to_string(), wait: None });
-            }
-        }
-    }
-}
-
-/// How a link ended.
-enum End {
-    Stopped(Signal),
-    Lost(LinkError),
-}
-
-/// Answers the questions of one link.
-async fn answer(
-    mut desk: Desk,
-    link: Link,
-    stop: &mut Stop,
-    watch: &mut (dyn FnMut(Event) + Send),
-) -> Result<(Desk, End), Failure> {
-    let Link { mut receiver, sender, .. } = link;
-    let (answers, queue) = mpsc::channel(ANSWERS_WAITING_MAX);
-    let mut writer = tokio::spawn(write(sender, queue));
-    let mut draining = None;
-    loop {
-        if let Some((signal, _)) = draining
-            && desk.holder.rounds_held() == 0
-        {
-            drop(answers);
-            // What was decided shall leave; the writer gives up by itself when it makes no
-            // progress.
-            let _ = writer.await;
-            return Ok((desk, End::Stopped(signal)));
-        }
-        let deadline = async {
-            match draining {
-                Some((signal, until)) => {
-                    tokio::time::sleep_until(until).await;
-                    signal
-                }
-                None => std::future::pending().await,
-            }
-        };
         let mut halt = stop.clone();
-        tokio::select! {
-            signal = halt.halted() => return Ok((desk, End::Stopped(signal))),
-            signal = deadline => return Ok((desk, End::Stopped(signal))),
+        let signal = tokio::select! {
+            signal = halt.halted() => Some(signal),
+            () = &mut drained => draining,
             signal = stop.draining(), if draining.is_none() => {
-                draining = Some((signal, tokio::time::Instant::now() + DRAIN));
-                watch(Event::Draining { rounds: desk.holder.rounds_held() });
+                let rounds = desk.holder.rounds_held();
+                watch(Event::Draining { rounds });
+                draining = Some(signal);
+                drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
+                (rounds == 0).then_some(signal)
             }
-            ended = &mut writer => return Ok((desk, End::Lost(ended.unwrap_or(LinkError::ClosedHere)))),
-            message = receiver.receive::<ToHolder>() => {
-                let message = match message {
-                    Ok(Some(message)) => message,
-                    Ok(None) => return Ok((desk, End::Lost(LinkError::Truncated))),
-                    Err(error) => return Ok((desk, End::Lost(error))),
-                };
+            event = line.event() => {
+                let Some(message) = follow(event, &mut link, watch)? else { continue };
                 if draining.is_some() && matches!(message, ToHolder::Propose { .. }) {
                     continue;
                 }
-                if let ToHolder::Ended { outcome, .. } = &message {
-                    watch(Event::Ended(outcome.clone()));
-                }
-                let (back, done) = desk.work(message).await?;
-                desk = back;
-                done.records.into_iter().for_each(|record| watch(Event::Signed(record)));
-                for message in done.messages {
-                    if let FromHolder::Refused { refusal, .. } = &message {
-                        watch(Event::Refused(refusal.to_string()));
-                    }
-                    if answers.send(message).await.is_err() {
-                        break;
-                    }
-                }
+                desk = desk.work(message, link.as_ref(), watch).await?;
+                draining.filter(|_| desk.holder.rounds_held() == 0)
             }
+        };
+        if let Some(signal) = signal {
+            // Without a sender the line sends what is in its queue, and says that it has ended.
+            if link.take().is_some() {
+                let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
+                let rest = async { while !ended(line.event().await) {} };
+                // What does not leave in time is asked for again.
+                let _ = timeout(FLUSH, rest).await;
+            }
+            line.close().await;
+            return Ok(signal);
         }
     }
 }
 
-/// Sends answers until there are none or the link fails.
-async fn write(mut sender: ControlSender, mut queue: mpsc::Receiver<FromHolder>) -> LinkError {
-    while let Some(message) = queue.recv().await {
-        if let Err(error) = sender.send(&message).await {
-            return error;
+/// Follows the line; returns a message to answer.
+fn follow(
+    event: Option<LineEvent<ToHolder, FromHolder>>,
+    link: &mut Option<Linked<FromHolder>>,
+    watch: &mut (dyn FnMut(Event) + Send),
+) -> Result<Option<ToHolder>, Failure> {
+    match event {
+        Some(LineEvent::Message(message)) => {
+            if let ToHolder::Ended { outcome, .. } = &message {
+                watch(Event::Ended(outcome.clone()));
+            }
+            return Ok(Some(message));
         }
+        Some(LineEvent::Linked(linked)) => {
+            watch(Event::Linked { address: linked.address.clone() });
+            *link = Some(linked);
+        }
+        Some(LineEvent::Lost(error)) => {
+            *link = None;
+            watch(Event::Unlinked { error: error.to_string(), wait: None });
+        }
+        Some(LineEvent::Retry(error, wait)) => {
+            watch(Event::Unlinked { error: error.to_string(), wait: Some(wait) });
+        }
+        Some(LineEvent::Failed(error)) => return Err(Failure::link(&error)),
+        None => return Err(Failure::link(&LinkError::ClosedHere)),
     }
-    // What was sent last is still on its way; closing at once would drop it.
-    sleep(Duration::from_millis(200)).await;
-    LinkError::ClosedHere
+    Ok(None)
 }
 
 /// The machine and its records.
@@ -266,8 +226,13 @@ impl Desk {
         Ok(Self { holder, journal, _folder: folder })
     }
 
-    /// Answers one message on a thread that may compute and wait for the disk.
-    async fn work(mut self, message: ToHolder) -> Result<(Self, Done), Failure> {
+    /// Answers one message, on a thread that may compute and wait for the disk.
+    async fn work(
+        mut self,
+        message: ToHolder,
+        link: Option<&Linked<FromHolder>>,
+        watch: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Self, Failure> {
         let worked = tokio::task::spawn_blocking(move || {
             let done = self.answer(message);
             (self, done)
@@ -275,7 +240,18 @@ impl Desk {
         let (desk, done) = worked
             .await
             .map_err(|error| Failure::new(Exit::Failed, "BUG", format!("the holder: {error}")))?;
-        Ok((desk, done?))
+        let done = done?;
+        done.records.into_iter().for_each(|record| watch(Event::Signed(record)));
+        for message in done.messages {
+            if let FromHolder::Refused { refusal, .. } = &message {
+                watch(Event::Refused(refusal.to_string()));
+            }
+            if let Some(link) = link {
+                // Fails when the link is lost: the coordinator will ask again.
+                let _ = link.messages.send(message).await;
+            }
+        }
+        Ok(desk)
     }
 
     fn answer(&mut self, message: ToHolder) -> Result<Done, JournalError> {

@@ -81,7 +81,7 @@ pub enum BulkError {
 }
 
 /// The dialer's side. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Bulk {
     connection: Connection,
 }
@@ -246,7 +246,7 @@ impl Fetch {
     pub async fn send(mut self, content: &[u8]) -> Result<(), LinkError> {
         self.writer.send(&BulkAnswer::Follows { bytes: content.len() as u64 }).await?;
         write_all(&mut self.writer.stream, content).await?;
-        finish(self.writer).await
+        self.writer.finish().await
     }
 
     /// Says no.
@@ -255,7 +255,7 @@ impl Fetch {
     /// [`LinkError`].
     pub async fn refuse(mut self, refusal: Refusal) -> Result<(), LinkError> {
         self.writer.send(&BulkAnswer::Refused(refusal)).await?;
-        finish(self.writer).await
+        self.writer.finish().await
     }
 }
 
@@ -313,19 +313,7 @@ impl Upload {
         self.writer.send(&answer).await?;
         // Fails only when the stream has ended already.
         let _ = self.raw.stream.stop(STOPPED);
-        finish(self.writer).await
-    }
-}
-
-/// Ends a stream and waits until everything has arrived.
-async fn finish(mut writer: FrameWriter) -> Result<(), LinkError> {
-    // Fails only when the other side has closed the stream, which the wait below tells.
-    let _ = writer.stream.finish();
-    match timeout(STALL, writer.stream.stopped()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(quinn::StoppedError::ConnectionLost(lost))) => Err(lost.into()),
-        Ok(Err(other)) => Err(LinkError::Lost(other.to_string())),
-        Err(_) => Err(LinkError::Stalled),
+        self.writer.finish().await
     }
 }
 

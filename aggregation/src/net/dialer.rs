@@ -58,7 +58,7 @@ impl Dialer {
     /// one (an operator at work, somebody in the path), and giving up would be the greater harm.
     pub async fn connect(
         &mut self,
-        mut on_retry: impl FnMut(&LinkError, Duration),
+        mut on_retry: impl FnMut(LinkError, Duration),
     ) -> Result<Link, LinkError> {
         match self.linked_at.map(|at| at.elapsed()) {
             Some(lived) if lived >= GOOD_LINK => self.failures = 0,
@@ -80,7 +80,7 @@ impl Dialer {
                 Err(error) => {
                     self.failures = self.failures.saturating_add(1);
                     let wait = self.wait();
-                    on_retry(&error, wait);
+                    on_retry(error, wait);
                     sleep(wait).await;
                 }
             }

@@ -97,6 +97,18 @@ impl FrameWriter {
         write_all(&mut self.stream, &length.to_le_bytes()).await?;
         write_all(&mut self.stream, &body).await
     }
+
+    /// Ends the stream and waits until everything has arrived.
+    pub(super) async fn finish(mut self) -> Result<(), LinkError> {
+        // Fails only when the other side has closed the stream, which the wait below tells.
+        let _ = self.stream.finish();
+        match timeout(STALL, self.stream.stopped()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(quinn::StoppedError::ConnectionLost(lost))) => Err(lost.into()),
+            Ok(Err(other)) => Err(LinkError::Lost(other.to_string())),
+            Err(_) => Err(LinkError::Stalled),
+        }
+    }
 }
 
 /// Reads frames from a stream.

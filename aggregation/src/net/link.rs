@@ -112,6 +112,14 @@ impl ControlSender {
     pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), LinkError> {
         self.0.send(message).await
     }
+
+    /// Says that nothing more comes, and waits until everything has arrived.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn finish(self) -> Result<(), LinkError> {
+        self.0.finish().await
+    }
 }
 
 /// The receiving half of a control stream.

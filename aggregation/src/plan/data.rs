@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::limits::{
-    CLASSES_MAX, COLUMNS_MAX, IMAGE_CHANNELS_MAX, IMAGE_SIDE_MAX, LABEL_BYTES_MAX,
+    ACTIVATIONS_MAX, CLASSES_MAX, COLUMNS_MAX, IMAGE_CHANNELS_MAX, IMAGE_SIDE_MAX, LABEL_BYTES_MAX,
 };
 
 use super::error::{Code, Collector};
@@ -158,6 +158,13 @@ fn read_image(section: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<I
         None => Some("label".to_owned()),
     };
     let classes = read_classes(section, errors);
+    if let (Some(height), Some(width), Some(channels)) = (&height, &width, channels)
+        && height.value * width.value * channels > ACTIVATIONS_MAX
+    {
+        let message = format!("images of {} x {} x {channels}", height.value, width.value);
+        let help = format!("an image may have at most {ACTIVATIONS_MAX} numbers");
+        errors.push(&height.span, Code::OutOfRange, message, help);
+    }
     Some(Image {
         height: height?.value as u32,
         width: width?.value as u32,

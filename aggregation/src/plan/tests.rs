@@ -124,6 +124,13 @@ fn every_bad_plan_is_refused_with_its_code_and_line() {
         ("Learn to read digits", "  ", Code::Text, 3, "purpose"),
         ("Learn to", "\\u001b[2J", Code::Text, 3, "control characters"),
         ("height = 8", "height = 0", Code::OutOfRange, 7, "data.height"),
+        (
+            "height = 8\nwidth = 8",
+            "height = 16384\nwidth = 16384",
+            Code::OutOfRange,
+            7,
+            "16384 x 16384",
+        ),
         ("classes = 10", "classes = [\"a\", \"a\"]", Code::Duplicate, 9, "twice"),
         ("classes = 10", "classes = 1", Code::OutOfRange, 9, "data.classes = 1"),
         ("kind = \"relu\"", "kind = \"reul\"", Code::UnknownChoice, 14, "model.layers[2].kind"),
@@ -232,6 +239,15 @@ fn a_deep_model_is_refused() {
     assert_eq!(error(&with("{ kind = \"relu\" }", &deep)).code, Code::Layers);
     let absurd = with("seed = 42", &format!("seed = {}", "[".repeat(100_000)));
     assert!(Plan::parse(&absurd).is_err());
+}
+
+#[test]
+fn the_next_parameters_are_one_server_step_away() {
+    let text = with("batch_size = 32", "batch_size = 32\nserver_lr = 0.5");
+    let training = Plan::parse(&text).expect("a good plan").training;
+    assert_eq!(training.next_parameters(&[1.0, 2.0], &[4.0, -2.0]), Ok(vec![3.0, 1.0]));
+    let mismatch = OtherLength { mean: 1, parameters: 2 };
+    assert_eq!(training.next_parameters(&[1.0, 2.0], &[4.0]), Err(mismatch));
 }
 
 #[test]

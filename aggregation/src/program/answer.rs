@@ -51,6 +51,7 @@ impl Format {
                     "code": failure.code,
                     "message": failure.message,
                     "hint": failure.help,
+                    "details": failure.details,
                 });
                 let status = "error";
                 let answer =
@@ -83,18 +84,27 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// For programs: each of several errors by itself.
+    pub details: Option<serde_json::Value>,
 }
 
 impl Failure {
     /// A failure without a help text.
     pub fn new(exit: Exit, code: &'static str, message: impl fmt::Display) -> Self {
-        Self { exit, code, message: message.to_string(), help: None }
+        Self { exit, code, message: message.to_string(), help: None, details: None }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds each of several errors by itself.
+    #[must_use]
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(details);
         self
     }
 

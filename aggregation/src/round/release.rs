@@ -2,9 +2,9 @@
 //! was given equally by f + 1 holders a worker opens the sum. The phase ends when it has, or at
 //! its deadline, which starts anew when the worker begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::HolderIndex;
+use crate::config::{Component, HolderIndex, RoundConfig};
 use crate::hash::Digest;
 use crate::message::{
     AbandonReason, HolderFault, Outcome, Phase, Refusal, Release, ToHolder,
@@ -42,6 +42,25 @@ impl Releasing {
 
     pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
         self.releases.contains_key(&holder)
+    }
+
+    /// Holders that gave different values for a component of which no f + 1 gave the same.
+    fn at_odds(&self, config: &RoundConfig) -> BTreeSet<HolderIndex> {
+        let mut given: BTreeMap<Component, Vec<(HolderIndex, &Vec<u8>)>> = BTreeMap::new();
+        for (&holder, release) in &self.releases {
+            for (component, sum) in config.shape.components_of(holder).into_iter().zip(&release.sums)
+            {
+                given.entry(component).or_default().push((holder, sum));
+            }
+        }
+        let needed = config.shape.faults() + 1;
+        let is_open = |given: &&Vec<(HolderIndex, &Vec<u8>)>| {
+            let agree = |sum: &Vec<u8>| given.iter().filter(|(_, other)| *other == sum).count();
+            given.iter().all(|(_, sum)| agree(sum) < needed)
+                && given.iter().any(|(_, sum)| agree(sum) < given.len())
+        };
+        let open = given.values().filter(is_open);
+        open.flat_map(|given| given.iter().map(|(holder, _)| *holder)).collect()
     }
 }
 
@@ -151,6 +170,9 @@ impl Round {
             let why = format!("the coordinator did not open it within {waited_ms} ms");
             self.abandon(now, AbandonReason::Spoiled(why));
             return;
+        }
+        for holder in releasing.at_odds(&self.terms.config) {
+            self.committee.add_fault(holder, HolderFault::Disagrees);
         }
         self.note_unanswered();
         let needed = self.terms.config.shape.faults() as u32 + 1;

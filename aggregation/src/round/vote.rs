@@ -33,12 +33,14 @@ struct Ruling {
 /// The first step.
 pub(super) struct Checking {
     half_time: Time,
+    /// From then on Q answers are enough.
+    is_late: bool,
     rulings: BTreeMap<HolderIndex, Ruling>,
 }
 
 impl Checking {
     pub(super) const fn new(half_time: Time) -> Self {
-        Self { half_time, rulings: BTreeMap::new() }
+        Self { half_time, is_late: false, rulings: BTreeMap::new() }
     }
 
     pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
@@ -74,8 +76,16 @@ impl Round {
     /// Until when the first step waits for all.
     pub(super) const fn half_time(&self) -> Option<Time> {
         match &self.stage {
-            Stage::Check(checking) => Some(checking.half_time),
+            Stage::Check(checking) if !checking.is_late => Some(checking.half_time),
             _ => None,
+        }
+    }
+
+    /// Half of the phase is over: the first step no longer waits for all.
+    pub(super) fn handle_half_time(&mut self, now: Time) {
+        if let Stage::Check(checking) = &mut self.stage {
+            checking.is_late = true;
+            self.conclude_check(now);
         }
     }
 
@@ -209,9 +219,8 @@ impl Round {
     pub(super) fn conclude_check(&mut self, now: Time) {
         let Stage::Check(checking) = &self.stage else { return };
         let unanswered = self.unanswered();
-        let late = now >= checking.half_time;
         let enough = checking.rulings.len() >= self.terms.config.shape.quorum();
-        if !enough || !(late || unanswered.is_empty()) {
+        if !enough || !(checking.is_late || unanswered.is_empty()) {
             return;
         }
         let dropped = self.dropped_by(checking);

@@ -11,7 +11,7 @@ pub(crate) const GAUSS_MAX: i64 = 64;
 /// `THRESHOLDS[k] = round(2^63 (rho(0)/2 + rho(1) + .. + rho(k)) / (rho(0)/2 + .. + rho(64)))`
 /// with `rho(x) = exp(-x^2 / (2 6.4^2))`: 63 exact bits. Zero has half its weight because both
 /// signs make it. From `k = 59` on the tail is below half a unit.
-const THRESHOLDS: [u64; GAUSS_MAX as usize] = [
+pub(crate) const THRESHOLDS: [u64; GAUSS_MAX as usize] = [
     0x07fa_95a0_3250_f92c,
     0x17be_3053_9feb_e8c4,
     0x26f0_ad9d_6ed2_ef4f,
@@ -158,4 +158,175 @@ fn scan<S: Simd, const N: usize>(simd: S, words: [S::u64s; N]) -> [S::i64s; N] {
         *draw = simd.select_i64s(sign, simd.sub_i64s(zero, count), count);
     }
     draws
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A non-negative number in fixed point: little-endian limbs, the upper two the integer part.
+    #[derive(Clone, PartialEq, Eq)]
+    struct Fixed([u64; LIMBS]);
+
+    /// 384 fractional bits: terms grow to 2^70, so more than 300 exact bits remain.
+    const LIMBS: usize = 8;
+
+    impl Fixed {
+        fn one() -> Self {
+            let mut limbs = [0; LIMBS];
+            limbs[LIMBS - 2] = 1;
+            Self(limbs)
+        }
+
+        fn times(&self, factor: u64) -> Self {
+            let mut carry = 0u128;
+            Self(self.0.map(|limb| {
+                let product = u128::from(limb) * u128::from(factor) + carry;
+                carry = product >> 64;
+                product as u64
+            }))
+        }
+
+        fn over(&self, divisor: u64) -> Self {
+            let (mut limbs, mut rest) = ([0; LIMBS], 0u128);
+            for (quotient, limb) in limbs.iter_mut().zip(self.0).rev() {
+                let dividend = rest << 64 | u128::from(limb);
+                *quotient = (dividend / u128::from(divisor)) as u64;
+                rest = dividend % u128::from(divisor);
+            }
+            Self(limbs)
+        }
+
+        fn plus(&self, other: &Self) -> Self {
+            let mut carry = false;
+            Self(std::array::from_fn(|i| {
+                let (sum, first) = self.0[i].overflowing_add(other.0[i]);
+                let (sum, second) = sum.overflowing_add(u64::from(carry));
+                carry = first || second;
+                sum
+            }))
+        }
+
+        fn minus(&self, other: &Self) -> Self {
+            let mut borrow = false;
+            Self(std::array::from_fn(|i| {
+                let (difference, first) = self.0[i].overflowing_sub(other.0[i]);
+                let (difference, second) = difference.overflowing_sub(u64::from(borrow));
+                borrow = first || second;
+                difference
+            }))
+        }
+
+        fn is_at_most(&self, other: &Self) -> bool {
+            self.0.iter().rev().le(other.0.iter().rev())
+        }
+    }
+
+    /// `exp(-x^2 / (2 6.4^2)) = exp(-25 x^2 / 2048)` by its power series.
+    fn weight(x: u64) -> Fixed {
+        let (mut sums, mut term) = ([Fixed::one(), Fixed([0; LIMBS])], Fixed::one());
+        for k in 1.. {
+            term = term.times(25 * x * x).over(2048 * k);
+            if term == Fixed([0; LIMBS]) {
+                break;
+            }
+            sums[k as usize % 2] = sums[k as usize % 2].plus(&term);
+        }
+        sums[0].minus(&sums[1])
+    }
+
+    #[test]
+    fn table_is_the_cumulative_distribution_to_63_bits() {
+        let mut cumulative = vec![weight(0).over(2)];
+        for x in 1..=GAUSS_MAX as u64 {
+            cumulative.push(cumulative[x as usize - 1].plus(&weight(x)));
+        }
+        let total = cumulative.pop().expect("the last is the sum of all");
+        for (k, (sum, threshold)) in cumulative.iter().zip(THRESHOLDS).enumerate() {
+            // |2^63 sum - threshold total| <= total / 2
+            let twice = sum.times(1 << 63).times(2);
+            let nearest = total.times(threshold).times(2);
+            assert!(twice.is_at_most(&nearest.plus(&total)), "threshold {k} is too small");
+            assert!(nearest.is_at_most(&twice.plus(&total)), "threshold {k} is too large");
+        }
+        assert_eq!(REACHABLE, 59);
+    }
+
+    /// Draws from a fixed seed.
+    pub(crate) fn draws(seed: u8, number: usize) -> Vec<i64> {
+        let mut out = vec![0; number];
+        sample(&mut Xof::new(&[seed; 32], 0), &mut Zeroizing::new(Vec::new()), &mut out);
+        out
+    }
+
+    #[test]
+    fn draw_counts_thresholds_whatever_the_vector_width() {
+        let number = 1003;
+        let mut words = vec![0; number];
+        Xof::new(&[8; 32], 0).words(&mut words);
+        let expected: Vec<i64> = words
+            .iter()
+            .map(|word| {
+                let uniform = word & (u64::MAX >> 1);
+                let magnitude = THRESHOLDS.iter().filter(|&&t| uniform >= t).count() as i64;
+                if word >> 63 == 1 { -magnitude } else { magnitude }
+            })
+            .collect();
+        assert_eq!(draws(8, number), expected);
+        for (word, expected) in words.iter().zip(expected) {
+            assert_eq!(scan(Scalar, [*word]), [expected]);
+        }
+    }
+
+    #[test]
+    fn thresholds_are_met_exactly_at_their_edges() {
+        for (k, &threshold) in THRESHOLDS.iter().enumerate().take(REACHABLE) {
+            let sign = 1 << 63;
+            assert_eq!(scan(Scalar, [threshold]), [k as i64 + 1]);
+            assert_eq!(scan(Scalar, [threshold - 1]), [k as i64]);
+            assert_eq!(scan(Scalar, [threshold | sign]), [-(k as i64) - 1]);
+        }
+    }
+
+    #[test]
+    fn a_million_draws_have_the_gaussians_moments_and_shape() {
+        let number = 1_000_000;
+        let draws = draws(1, number);
+        let n = number as f64;
+        let mean = draws.iter().sum::<i64>() as f64 / n;
+        let variance = draws.iter().map(|x| (x * x) as f64).sum::<f64>() / n;
+        let fourth = draws.iter().map(|x| (x * x * x * x) as f64).sum::<f64>() / n;
+        let sigma2 = 6.4f64 * 6.4;
+        // Five standard errors: sigma / sqrt(n), sigma^2 sqrt(2 / n), sigma^4 sqrt(96 / n).
+        assert!(mean.abs() < 5.0 * 6.4 / n.sqrt(), "mean {mean}");
+        assert!((variance - sigma2).abs() < 5.0 * sigma2 * (2.0 / n).sqrt(), "variance {variance}");
+        let kurtosis = fourth / (sigma2 * sigma2);
+        assert!((kurtosis - 3.0).abs() < 5.0 * (96.0 / n).sqrt(), "kurtosis {kurtosis}");
+
+        // Chi-square over -25..=25 and the two tails, against exp() itself.
+        let rho = |x: i64| (-((x * x) as f64) / (2.0 * sigma2)).exp();
+        let total: f64 = (-64..=64).map(rho).sum();
+        let bins = 25;
+        let mut chi_square = 0.0;
+        for bin in -bins - 1..=bins + 1 {
+            let holds = |x: i64| x.clamp(-bins - 1, bins + 1) == bin;
+            let expected = n * (-64..=64).filter(|&x| holds(x)).map(rho).sum::<f64>() / total;
+            let observed = draws.iter().filter(|&&x| holds(x)).count() as f64;
+            chi_square += (observed - expected).powi(2) / expected;
+        }
+        let freedom = (2 * bins + 2) as f64;
+        let deviation = (chi_square - freedom) / (2.0 * freedom).sqrt();
+        assert!(deviation.abs() < 4.0, "chi-square {chi_square} at {freedom} degrees");
+    }
+
+    #[test]
+    fn signs_are_even_and_neighbours_unrelated() {
+        let draws = draws(2, 1_000_000);
+        let n = draws.len() as f64;
+        let positive = draws.iter().filter(|&&x| x > 0).count() as f64;
+        let negative = draws.iter().filter(|&&x| x < 0).count() as f64;
+        assert!((positive - negative).abs() < 5.0 * n.sqrt());
+        let product: i64 = draws.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        assert!((product as f64 / n).abs() < 5.0 * 6.4 * 6.4 / n.sqrt());
+    }
 }

@@ -71,6 +71,12 @@ impl ClientKey {
         Self { entries }
     }
 
+    /// A key that a test chose.
+    #[cfg(test)]
+    pub(crate) fn of_entries(entries: Vec<i64>) -> Self {
+        Self { entries: Zeroizing::new(entries) }
+    }
+
     /// The entries.
     pub(crate) fn entries(&self) -> &[i64] {
         &self.entries

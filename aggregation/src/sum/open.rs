@@ -353,10 +353,11 @@ impl Decoder {
                 noisy = Some(coefficient);
             }
             let mut lanes = value >> self.noise_bits;
-            for _ in 0..self.lanes {
-                raw.push(lanes as u64 & lane_mask);
+            raw.extend((0..self.lanes).map(|_| {
+                let lane = lanes as u64 & lane_mask;
                 lanes >>= self.lane_bits;
-            }
+                lane
+            }));
         }
         noisy
     }

@@ -37,12 +37,16 @@ pub(crate) struct Padder {
 impl Padder {
     /// For the round `round_ctx`.
     pub(crate) fn new(config: &RoundConfig, round_ctx: &Digest) -> Self {
-        let profile = config.profile;
+        Self::with_bits(config.profile, config.packing.pad_bits(), round_ctx)
+    }
+
+    /// For words of `bits` bits.
+    pub(crate) fn with_bits(profile: Profile, bits: u32, round_ctx: &Digest) -> Self {
         let n = profile.ring_dimension();
         Self {
             plans: plans(profile),
             mask: Mask::new(round_ctx),
-            scale: Scale::new(profile, config.packing.pad_bits()),
+            scale: Scale::new(profile, bits),
             limbs: (0..profile.limbs()).map(|_| Zeroizing::new(vec![0; n])).collect(),
             words: Zeroizing::new(Vec::with_capacity(n)),
             noise: Zeroizing::new(vec![0; n]),
@@ -199,4 +203,123 @@ fn inverse_of_first_prime() -> u64 {
         exponent >>= 1;
     }
     power as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Quotient and remainder of `x 2^bits / q`, bit by bit.
+    fn exact(x: u128, bits: u32, q: u128) -> (u128, u128) {
+        let (mut quotient, mut rest) = (0, x);
+        for _ in 0..bits {
+            rest <<= 1;
+            quotient <<= 1;
+            if rest >= q {
+                rest -= q;
+                quotient |= 1;
+            }
+        }
+        (quotient, rest)
+    }
+
+    /// The fixed-point result is the rounded one, or its neighbour when the fraction is within
+    /// 2^-13 of a half.
+    fn assert_rounds(got: u128, x: u128, bits: u32, q: u128) {
+        let (floor, rest) = exact(x, bits, q);
+        let mask = (1 << bits) - 1;
+        let nearest = (floor + u128::from(rest > q / 2)) & mask;
+        let from_half = rest.abs_diff(q / 2);
+        let is_close = from_half <= (q >> 13) + 1;
+        let other = (floor + u128::from(rest <= q / 2)) & mask;
+        assert!(got == nearest || (is_close && got == other), "{x} at {bits} bits");
+    }
+
+    proptest! {
+        #[test]
+        fn two_primes_scale_like_exact_division(
+            x in 0..u128::from(PRIMES[0]) * u128::from(PRIMES[1]),
+            bits in 4u32..=96,
+        ) {
+            let [q1, q2] = PRIMES.map(u128::from);
+            let got = Scale::new(Profile::B, bits).two((x % q1) as u64, (x % q2) as u64);
+            assert_rounds(got, x, bits, q1 * q2);
+        }
+
+        #[test]
+        fn one_prime_scales_like_exact_division(x in 0..PRIMES[0], bits in 4u32..=46) {
+            let got = Scale::new(Profile::A, bits).one(x);
+            assert_rounds(got, x.into(), bits, PRIMES[0].into());
+        }
+    }
+
+    #[test]
+    fn scaling_holds_at_the_ends() {
+        let [q1, q2] = PRIMES.map(u128::from);
+        for bits in [8, 82, 96] {
+            let scale = Scale::new(Profile::B, bits);
+            for x in [0, 1, q1 - 1, q1, q2, q1 * q2 / 2, q1 * q2 / 2 + 1, q1 * q2 - 1] {
+                assert_rounds(scale.two((x % q1) as u64, (x % q2) as u64), x, bits, q1 * q2);
+            }
+        }
+    }
+
+    #[test]
+    fn pad_is_the_rounded_negacyclic_product_plus_noise() {
+        for (profile, bits) in [(Profile::A, 40), (Profile::B, 82)] {
+            let n = profile.ring_dimension();
+            let round_ctx = Digest([7; 32]);
+            let mask = Mask::new(&round_ctx);
+            let key = crate::sum::gauss::tests::draws(3, n);
+            let mut padder = Padder::with_bits(profile, bits, &round_ctx);
+            let transformed = padder.transform(key.iter().copied());
+            let got = padder.pad(5, &transformed, Some(&mut Xof::new(&[4; 32], 0))).to_vec();
+            let noise = crate::sum::gauss::tests::draws(4, n);
+
+            // A in the ordinary domain, and some coefficients of A s + e by the definition.
+            let masks: Vec<Vec<u64>> = (0..)
+                .zip(plans(profile))
+                .map(|(limb, plan)| {
+                    let mut a = vec![0; n];
+                    mask.expand(5, limb, plan.modulus(), &mut a);
+                    plan.inv(&mut a);
+                    plan.normalize(&mut a);
+                    a
+                })
+                .collect();
+            for c in [0, 1, n / 2 + 3, n - 1] {
+                let limbs: Vec<u128> = masks
+                    .iter()
+                    .zip(PRIMES)
+                    .map(|(a, q)| {
+                        let product: i128 = (0..n)
+                            .map(|i| {
+                                let sign = if i <= c { 1 } else { -1 };
+                                i128::from(a[(c + n - i) % n]) * sign * i128::from(key[i])
+                            })
+                            .sum();
+                        (product + i128::from(noise[c])).rem_euclid(i128::from(q)) as u128
+                    })
+                    .collect();
+                let (x, q) = match limbs[..] {
+                    [x] => (x, u128::from(PRIMES[0])),
+                    [x1, x2] => {
+                        let [q1, q2] = PRIMES.map(u128::from);
+                        let t = (x2 + q2 * 2 - x1) % q2 * u128::from(inverse_of_first_prime()) % q2;
+                        (x1 + q1 * t, q1 * q2)
+                    }
+                    _ => unreachable!("one or two limbs"),
+                };
+                assert_rounds(got[c], x, bits, q);
+            }
+        }
+    }
+
+    #[test]
+    fn inverse_is_one() {
+        let [q1, q2] = PRIMES.map(u128::from);
+        assert_eq!(q1 * u128::from(inverse_of_first_prime()) % q2, 1);
+    }
 }

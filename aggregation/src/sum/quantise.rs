@@ -64,7 +64,10 @@ pub fn quantise(
     examples: u32,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Quantised, NotFinite> {
-    if let Some(index) = update.iter().position(|x| !x.is_finite()) {
+    // Squares of finite `f32` cannot overflow a sum of 2^32 `f64`.
+    let norm = l2_norm(update);
+    if !norm.is_finite() {
+        let index = update.iter().position(|x| !x.is_finite()).unwrap_or_default();
         return Err(NotFinite { index });
     }
     let (weight, share) = match quantiser.weighting {
@@ -76,7 +79,7 @@ pub fn quantise(
     };
     let range = f64::from(quantiser.range);
     let rule = Rounding {
-        clip: (f64::from(quantiser.clip_norm) / l2_norm(update)).min(1.0),
+        clip: (f64::from(quantiser.clip_norm) / norm).min(1.0),
         range,
         units: share * f64::from(quantiser.magnitude_max()) / range,
         magnitude_max: f64::from(quantiser.magnitude_max()),
@@ -97,13 +100,18 @@ pub fn quantise(
 
 /// The Euclidean norm, added up in an order that does not depend on the processor.
 fn l2_norm(update: &[f32]) -> f64 {
-    let mut sums = [0f64; 8];
-    let (eights, rest) = update.as_chunks::<8>();
-    for eight in eights {
-        for (sum, &x) in sums.iter_mut().zip(eight) {
-            *sum += f64::from(x) * f64::from(x);
-        }
-    }
+    let mut sums = [0f64; 16];
+    let (blocks, rest) = update.as_chunks::<16>();
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for block in blocks {
+                for (sum, &x) in sums.iter_mut().zip(block) {
+                    *sum += f64::from(x) * f64::from(x);
+                }
+            }
+        },
+    );
     let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (sums.iter().sum::<f64>() + rest).sqrt()
 }
@@ -222,6 +230,125 @@ impl Quantised {
                 }
                 Some(_) => 0,
             };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn quantiser(bits: u8, range: f32, clip_norm: f32, weighting: Weighting) -> Quantiser {
+        Quantiser { bits, range, clip_norm, weighting }
+    }
+
+    fn units(update: &[f32], quantiser: &Quantiser, examples: u32, seed: u8) -> Vec<i32> {
+        let mut rng = Xof::new(&[seed; 32], 0);
+        quantise(update, quantiser, examples, &mut rng).expect("finite").units().collect()
+    }
+
+    #[test]
+    fn ends_of_the_range_are_exact_and_nothing_lies_beyond() {
+        for bits in [2, 8, 12, 16] {
+            let quantiser = quantiser(bits, 0.75, 1e9, Weighting::Uniform);
+            let max = quantiser.magnitude_max() as i32;
+            let update = [0.75, -0.75, 0.0, 1e4, -1e4, 7e5, -0.0];
+            for seed in 0..20 {
+                assert_eq!(units(&update, &quantiser, 1, seed), [max, -max, 0, max, -max, max, 0]);
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_keeps_the_expectation() {
+        let quantiser = quantiser(8, 127.0, 1e9, Weighting::Uniform);
+        for value in [0.25f32, -0.25, 3.7, -100.01] {
+            let update = vec![value; 100_000];
+            let units = units(&update, &quantiser, 1, 3);
+            let floor = value.floor() as i32;
+            assert!(units.iter().all(|&unit| unit == floor || unit == floor + 1));
+            let mean = units.iter().map(|&unit| f64::from(unit)).sum::<f64>() / 1e5;
+            // Five standard errors of at most 1/2.
+            assert!((mean - f64::from(value)).abs() < 2.5 / 1e5f64.sqrt(), "{value}: {mean}");
+        }
+    }
+
+    #[test]
+    fn a_long_update_is_scaled_to_the_clip_norm_and_a_short_one_is_not() {
+        // Norm 5; values are whole units after scaling, so rounding has nothing to do.
+        let long = quantiser(8, 127.0, 2.5, Weighting::Uniform);
+        assert_eq!(units(&[6.0, -8.0], &long, 1, 1).iter().map(|u| u.abs()).max(), Some(2));
+        let exact = quantiser(8, 127.0, 5.0, Weighting::Uniform);
+        assert_eq!(units(&[3.0, -4.0], &exact, 1, 1), [3, -4]);
+        let mut many = vec![0.0; 1000];
+        (many[17], many[900]) = (30.0, -40.0);
+        assert_eq!(units(&many, &exact, 1, 1)[17], 3);
+        assert_eq!(units(&many, &exact, 1, 1)[900], -4);
+    }
+
+    #[test]
+    fn weight_scales_the_update_and_is_capped() {
+        let quantiser = quantiser(8, 127.0, 1e9, Weighting::CappedExamples(100));
+        for (examples, weight, unit) in
+            [(100, 100, 80), (1_000_000, 100, 80), (25, 25, 20), (0, 1, 1)]
+        {
+            let mut rng = Xof::new(&[1; 32], 0);
+            let quantised = quantise(&[80.0], &quantiser, examples, &mut rng).expect("finite");
+            assert_eq!(quantised.weight(), weight);
+            let got = quantised.units().next().expect("one");
+            assert!((got - unit).abs() <= i32::from(weight == 1), "{examples} examples: {got}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_by_its_place() {
+        let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut update = vec![0.5; 50];
+            update[41] = bad;
+            let mut rng = Xof::new(&[1; 32], 0);
+            let refused = quantise(&update, &quantiser, 1, &mut rng).err();
+            assert_eq!(refused, Some(NotFinite { index: 41 }));
+        }
+    }
+
+    #[test]
+    fn integers_out_of_range_are_refused() {
+        let uniform = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+        let capped = quantiser(8, 1.0, 1.0, Weighting::CappedExamples(9));
+        let of = |units: &[i32], weight, quantiser| Quantised::from_units(units, weight, quantiser);
+        assert_eq!(of(&[0, -127, 127], 1, &uniform).map(|q| q.len()), Ok(3));
+        assert_eq!(of(&[0, 128], 1, &uniform).err(), Some(BadUnits::Range { index: 1 }));
+        assert_eq!(of(&[-128], 1, &uniform).err(), Some(BadUnits::Range { index: 0 }));
+        assert_eq!(of(&[i32::MIN], 1, &uniform).err(), Some(BadUnits::Range { index: 0 }));
+        assert_eq!(of(&[0], 2, &uniform).err(), Some(BadUnits::Weight { weight: 2 }));
+        assert_eq!(of(&[0], 10, &capped).err(), Some(BadUnits::Weight { weight: 10 }));
+        assert_eq!(of(&[0], 0, &capped).err(), Some(BadUnits::Weight { weight: 0 }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_unit_is_the_value_rounded_up_or_down(
+            update in proptest::collection::vec(-2.0f32..2.0, 0..300),
+            bits in 2u8..=16,
+            seed in any::<u8>(),
+        ) {
+            let quantiser = quantiser(bits, 1.0, 1e9, Weighting::Uniform);
+            for (value, unit) in update.iter().zip(units(&update, &quantiser, 1, seed)) {
+                let exact = f64::from(value.clamp(-1.0, 1.0)) / quantiser.step();
+                prop_assert!((f64::from(unit) - exact).abs() <= 1.0, "{value}: {unit}");
+            }
+        }
+
+        #[test]
+        fn integers_round_trip(
+            units in proptest::collection::vec(-127i32..=127, 0..100),
+        ) {
+            let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+            let quantised = Quantised::from_units(&units, 1, &quantiser).expect("in range");
+            prop_assert_eq!(quantised.units().collect::<Vec<_>>(), units);
         }
     }
 }

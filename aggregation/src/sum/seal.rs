@@ -112,7 +112,13 @@ impl Round<'_> {
     ) -> Result<Sealed, SealError<S::Error>> {
         let (config, client) = (self.config, self.identity.id());
         let leaves = self.chunks(&key, randomness, quantised, sink).map_err(SealError::Sink)?;
-        let shares = Shares::new(config, self.round_ctx, &client, &key, &mut randomness.seeds());
+        let shares = Shares::new(
+            (config.profile, config.shape),
+            self.round_ctx,
+            &client,
+            &key,
+            &mut randomness.seeds(),
+        );
         drop(key);
 
         let mut box_randomness = randomness.boxes();
@@ -177,5 +183,46 @@ fn add_lanes(packing: &Packing, coordinates: &[u16], words: &mut [u128]) {
             .rev()
             .fold(0u128, |message, &raw| message << packing.lane_bits | u128::from(raw));
         *word = word.wrapping_add(message << packing.noise_bits) & mask;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The index formula, in its own words: coordinate i is lane `i mod k` of coefficient
+    /// `i / k`, counted over the whole vector.
+    #[test]
+    fn coordinates_lie_where_the_index_formula_says() {
+        let config = crate::config::tests::config(crate::config::Profile::B, 8, 100, 30_000);
+        let Packing { lanes, lane_bits, noise_bits } = config.packing;
+        assert_eq!((lanes, lane_bits, noise_bits), (5, 15, 7));
+        let units: Vec<i32> = (0..30_000).map(|i| i % 200 - 100).collect();
+        let quantised = Quantised::from_units(&units, 1, &config.quantiser).expect("in range");
+        for chunk in 0..config.chunks() {
+            let mut coordinates = vec![9; config.chunk_coordinates() as usize];
+            quantised.coordinates(&config, chunk, &mut coordinates);
+            let mut words = vec![0; config.chunk_coefficients(chunk)];
+            add_lanes(&config.packing, &coordinates, &mut words);
+            let start = u64::from(chunk) * config.chunk_coordinates();
+            let end = config.coordinates().min(start + config.chunk_coordinates());
+            for i in start..end {
+                let place = config.place(i);
+                assert_eq!(place.chunk, chunk);
+                assert_eq!(u64::from(place.lane), i % 5);
+                assert_eq!(place.coefficient as u64, i / 5 % 4096);
+                let shift = noise_bits + place.lane * lane_bits;
+                let raw = words[place.coefficient] >> shift & ((1 << lane_bits) - 1);
+                let expected = match i.checked_sub(30_000) {
+                    None => (units[i as usize] + 128) as u128,
+                    Some(0..64) => 1, // sentinels
+                    Some(64) => 1,    // the lowest digit of weight 1
+                    Some(_) => 0,
+                };
+                assert_eq!(raw, expected, "coordinate {i}");
+            }
+            // Noise bits and what lies beyond the coordinates stay zero.
+            assert!(words.iter().all(|word| word % (1 << noise_bits) == 0));
+        }
     }
 }

@@ -97,19 +97,18 @@ pub(crate) struct Shares {
 impl Shares {
     /// Shares `key` under fresh seeds.
     pub(crate) fn new(
-        config: &RoundConfig,
+        (profile, shape): (Profile, CommitteeShape),
         round_ctx: &Digest,
         client: &PartyId,
         key: &ClientKey,
         randomness: &mut Xof,
     ) -> Self {
-        let profile = config.profile;
         let residues = |q| key.entries().iter().map(move |&entry| residue(entry, q));
         let mut rest: Vec<Zeroizing<Vec<u64>>> =
             primes(profile).iter().map(|&q| Zeroizing::new(residues(q).collect())).collect();
         let mut seeds = Vec::new();
         let mut commitments = Vec::new();
-        for component in config.shape.components() {
+        for component in shape.components() {
             let mut seed = Zeroizing::new([0; SEED_BYTES]);
             randomness.bytes(&mut seed[..]);
             expand(profile, round_ctx, client, &seed, |l, limb| {
@@ -233,16 +232,19 @@ pub fn component_sums<'a>(
     holder: HolderIndex,
     seeds: impl Iterator<Item = (PartyId, &'a Seeds)>,
 ) -> Vec<Vec<u8>> {
-    let (profile, known) = (config.profile, config.shape.components_of(holder));
+    sum_components((config.profile, config.shape), round_ctx, holder, seeds)
+}
+
+fn sum_components<'a>(
+    (profile, shape): (Profile, CommitteeShape),
+    round_ctx: &Digest,
+    holder: HolderIndex,
+    seeds: impl Iterator<Item = (PartyId, &'a Seeds)>,
+) -> Vec<Vec<u8>> {
     let zero = || Zeroizing::new(vec![0u64; profile.ring_dimension()]);
-    let mut sums: Vec<Vec<_>> =
-        known.iter().map(|_| primes(profile).iter().map(|_| zero()).collect()).collect();
-    let reduce = |sums: &mut Vec<Vec<Zeroizing<Vec<u64>>>>| {
-        for (limb, prime) in sums.iter_mut().flat_map(|limbs| limbs.iter_mut().zip(primes(profile)))
-        {
-            limb.iter_mut().for_each(|entry| *entry %= prime);
-        }
-    };
+    let zeros = || primes(profile).iter().map(|_| zero()).collect();
+    let mut sums: Vec<Vec<Zeroizing<Vec<u64>>>> =
+        shape.components_of(holder).iter().map(|_| zeros()).collect();
     for (i, (client, seeds)) in seeds.enumerate() {
         for (sums, seed) in sums.iter_mut().zip(&seeds.0) {
             expand(profile, round_ctx, &client, seed, |l, limb| {
@@ -250,9 +252,98 @@ pub fn component_sums<'a>(
             });
         }
         if (i + 1) % LAZY_ADDITIONS_MAX == 0 {
-            reduce(&mut sums);
+            reduce(profile, &mut sums);
         }
     }
-    reduce(&mut sums);
+    reduce(profile, &mut sums);
     sums.iter().map(|limbs| pack_limbs(profile, limbs)).collect()
+}
+
+fn reduce(profile: Profile, sums: &mut [Vec<Zeroizing<Vec<u64>>>]) {
+    for limbs in sums {
+        for (limb, prime) in limbs.iter_mut().zip(primes(profile)) {
+            limb.iter_mut().for_each(|entry| *entry %= prime);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod vectors {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sum::gauss::tests::draws;
+    use crate::sum::vectors::digest;
+
+    /// A key shared under known seeds.
+    pub(crate) fn share_vector(profile: Profile, shape: CommitteeShape) -> Value {
+        let (round_ctx, client) = (Digest([3; 32]), PartyId([4; 32]));
+        let key = ClientKey::of_entries(draws(3, profile.ring_dimension()));
+        let mut randomness = Xof::new(&[6; 32], 1);
+        let shares = Shares::new((profile, shape), &round_ctx, &client, &key, &mut randomness);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let components: Vec<Value> = (shares.seeds.iter().zip(&shares.commitments))
+            .map(|((component, seed), commitment)| {
+                let mut first = Vec::new();
+                expand(profile, &round_ctx, &client, seed, |_, limb| first.push(limb[0]));
+                json!({
+                    "lacking": component.0, "seed": hex(&seed[..]),
+                    "commitment": commitment.to_string(), "first_entry": first,
+                })
+            })
+            .collect();
+        let sums = (0..shape.members() as u8).map(HolderIndex).map(|holder| {
+            let contents = shares.contents(holder);
+            let seeds = contents.as_chunks().0.iter().map(|seed| Zeroizing::new(*seed));
+            let seeds = Seeds(seeds.collect());
+            let clients = [(client, &seeds)].into_iter();
+            let sums = sum_components((profile, shape), &round_ctx, holder, clients);
+            digest(&sums.concat())
+        });
+        json!({
+            "profile": profile, "committee": shape.members(),
+            "round_ctx": round_ctx.to_string(), "client": hex(&client.0),
+            "key": "draws of gauss under key 03.., stream 0",
+            "components": components,
+            "correction_first": hex(&shares.correction[..50]),
+            "correction_digest": digest(&shares.correction),
+            "component_sums_digests": sums.collect::<Vec<_>>(),
+        })
+    }
+
+    #[test]
+    fn correction_and_all_components_add_up_to_the_key() {
+        for profile in [Profile::A, Profile::B] {
+            for shape in [CommitteeShape::Four, CommitteeShape::Seven] {
+                let (round_ctx, client) = (Digest([3; 32]), PartyId([4; 32]));
+                let entries = draws(9, profile.ring_dimension());
+                let key = ClientKey::of_entries(entries.clone());
+                let mut randomness = Xof::new(&[6; 32], 1);
+                let mut shares =
+                    Shares::new((profile, shape), &round_ctx, &client, &key, &mut randomness);
+                let sum = |shares: &Shares| {
+                    let mut total: Vec<u64> =
+                        crate::sum::pack::unpack_residues(&shares.correction).collect();
+                    let limbs = profile.limbs();
+                    for (_, seed) in &shares.seeds {
+                        expand(profile, &round_ctx, &client, seed, |l, limb| {
+                            for (i, entry) in limb.iter().enumerate() {
+                                let at = &mut total[i * limbs + l];
+                                *at = (*at + entry) % primes(profile)[l];
+                            }
+                        });
+                    }
+                    total
+                };
+                let expected: Vec<u64> = (entries.iter())
+                    .flat_map(|&entry| primes(profile).iter().map(move |&q| residue(entry, q)))
+                    .collect();
+                assert_eq!(sum(&shares), expected);
+                // Without any one component nothing is left but uniform residues.
+                shares.seeds.pop();
+                let short = sum(&shares).iter().filter(|&&x| x <= 64).count();
+                assert!(short < 3, "{short} short entries");
+            }
+        }
+    }
 }

@@ -59,6 +59,13 @@ pub(crate) struct Upload {
     pub(crate) chunks: Vec<Vec<u8>>,
 }
 
+impl Upload {
+    /// Whose it is.
+    pub(crate) fn client(&self) -> PartyId {
+        self.sealed.header.header.client
+    }
+}
+
 /// A deterministic identity.
 pub(crate) fn identity(kind: u8, index: u32) -> Identity {
     let mut seed = [kind; 32];
@@ -117,7 +124,8 @@ impl Fixture {
         let quantised = Quantised::from_units(units, weight, &self.config.quantiser)
             .expect("units within the quantiser's range");
         let mut chunks = Vec::new();
-        let entropy = Zeroizing::new([index as u8; 32]);
+        let mut entropy = Zeroizing::new([0; 32]);
+        entropy[..4].copy_from_slice(&index.to_le_bytes());
         let sealed =
             seal(&self.config, &client(index), &quantised, &entropy, &mut chunks).expect("seals");
         Upload { sealed, chunks }
@@ -167,14 +175,14 @@ impl Fixture {
             .map(|holder| {
                 let seeds: Vec<_> = uploads
                     .iter()
-                    .map(|upload| (upload.sealed.header.header.client, self.seeds(upload, holder)))
+                    .map(|upload| (upload.client(), self.seeds(upload, holder)))
                     .collect();
                 self.sums(holder, &seeds)
             })
             .collect()
     }
 
-    /// Combines the releases of some holders.
+    /// Combines the releases of some holders; `releases` has all holders up to the last of them.
     pub(crate) fn combine(&self, releases: &[Vec<Vec<u8>>], holders: &[usize]) -> Combined {
         let given: Vec<_> =
             holders.iter().map(|&h| (HolderIndex(h as u8), releases[h].as_slice())).collect();

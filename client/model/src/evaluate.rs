@@ -49,8 +49,7 @@ impl Trainer {
             let outputs = model.forward(examples, &mut Pass::Evaluation);
             let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
             if !loss.is_finite() {
-                let reason = "the model's outputs are not finite numbers".to_owned();
-                return Err(FitError::Fault { reason });
+                return Err(FitError::BadOutputs);
             }
             loss_sum += f64::from(loss) * numbers.len() as f64;
             let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();

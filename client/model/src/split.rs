@@ -52,8 +52,9 @@ pub fn dirichlet_by_label(
     seed: u64,
 ) -> Result<Vec<Vec<usize>>, CannotSplit> {
     let cannot = CannotSplit { examples: labels.len(), owners, fewest };
-    let possible = owners > 0 && fewest.saturating_mul(owners) <= labels.len();
-    if !possible || !(alpha.is_finite() && alpha > 0.0) {
+    let enough = owners > 0 && fewest.saturating_mul(owners) <= labels.len();
+    let possible = enough && alpha.is_finite() && alpha > 0.0;
+    if !possible {
         return Err(cannot);
     }
     let mut rng = stream("dirichlet-split", &[&seed.to_le_bytes()]);

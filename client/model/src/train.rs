@@ -144,6 +144,12 @@ pub enum FitError {
         /// What it was seen on.
         what: &'static str,
     },
+    /// The parameters and the data are finite, the model's outputs are not.
+    #[error(
+        "the model's outputs are not finite numbers: its parameters have grown beyond use, and \
+         the run should go back to an earlier model or a smaller lr"
+    )]
+    BadOutputs,
     /// [`Cancel`] was asked.
     #[error("training was cancelled after step {step}")]
     Cancelled {

@@ -1,0 +1,241 @@
+//! Which holders it takes, and what liars among them can do: nothing but be named.
+
+mod support;
+
+use covey_aggregation::config::{CommitteeShape, HolderIndex, Profile};
+use covey_aggregation::sum::accumulator::Accumulator;
+use covey_aggregation::sum::open::{Aggregate, Combined, KeySum, NotShort, Spoiled, combine, open};
+use support::{Fixture, Terms, Upload, agreed};
+
+const SHAPES: [CommitteeShape; 2] = [CommitteeShape::Four, CommitteeShape::Seven];
+
+/// A round of three over `shape`, with everything that the coordinator holds.
+struct Round {
+    fixture: Fixture,
+    uploads: Vec<Upload>,
+    accumulator: Accumulator,
+    releases: Vec<Vec<Vec<u8>>>,
+    sums: Vec<i64>,
+}
+
+impl Round {
+    fn new(profile: Profile, shape: CommitteeShape, round: u32) -> Self {
+        let fixture = Fixture::new(Terms { profile, shape, round, ..Terms::default() });
+        let units = |i: i32| (0..300).map(|c| (c * 7 + i * 31) % 255 - 127).collect::<Vec<_>>();
+        let uploads: Vec<_> = (0..3).map(|i| fixture.seal(i, &units(i as i32), 1)).collect();
+        let sums = (0..300).map(|c| (0..3).map(|i| i64::from(units(i)[c])).sum()).collect();
+        let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");
+        for upload in &uploads {
+            fixture.add(&mut accumulator, upload);
+        }
+        let releases = fixture.releases(&uploads);
+        Self { fixture, uploads, accumulator, releases, sums }
+    }
+
+    fn open(&self, components: &[Vec<u8>]) -> Result<Aggregate, NotShort> {
+        let config = &self.fixture.config;
+        let key_sum = KeySum::recover(config, &self.accumulator, components, 3)?;
+        let opened = open(config, &self.fixture.round_ctx, &self.accumulator, &key_sum, 3);
+        Ok(opened.expect("opens"))
+    }
+}
+
+fn subsets(members: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0u32..1 << members)
+        .filter(move |mask| mask.count_ones() as usize == size)
+        .map(move |mask| (0..members).filter(|h| mask >> h & 1 == 1).collect())
+}
+
+fn is_open(combined: &Combined) -> bool {
+    combined.components.iter().all(Option::is_some)
+}
+
+#[test]
+fn every_quorum_opens_the_same_sum() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::B, shape, 1);
+        for holders in subsets(shape.members(), shape.members() - shape.faults()) {
+            let combined = round.fixture.combine(&round.releases, &holders);
+            assert!(combined.liars.is_empty());
+            assert_eq!(round.open(&agreed(&combined)).expect("short").sums, round.sums);
+        }
+    }
+}
+
+/// What f + 1 holders know is everything: put together without asking for equal copies.
+#[test]
+fn every_f_plus_one_holders_know_the_whole_key() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::A, shape, 1);
+        for holders in subsets(shape.members(), shape.faults() + 1) {
+            let components: Vec<Vec<u8>> = shape
+                .components()
+                .iter()
+                .map(|component| {
+                    let knows = |&&h: &&usize| component.known_to(HolderIndex(h as u8));
+                    let holder = *holders.iter().find(knows).expect("f + 1 holders cover all");
+                    let known = shape.components_of(HolderIndex(holder as u8));
+                    let at = known.iter().position(|other| other == component).expect("known");
+                    round.releases[holder][at].clone()
+                })
+                .collect();
+            assert_eq!(round.open(&components).expect("short").sums, round.sums);
+        }
+    }
+}
+
+#[test]
+fn fewer_releases_than_a_quorum_open_nothing() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::A, shape, 1);
+        for holders in subsets(shape.members(), shape.members() - shape.faults() - 1) {
+            let combined = round.fixture.combine(&round.releases, &holders);
+            assert!(!is_open(&combined) && combined.liars.is_empty());
+        }
+    }
+}
+
+#[test]
+fn any_f_liars_are_outvoted_and_named() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::B, shape, 1);
+        let other = Round::new(Profile::B, shape, 2);
+        let all: Vec<usize> = (0..shape.members()).collect();
+        for liars in subsets(shape.members(), shape.faults()) {
+            let lies: [fn(&mut Vec<Vec<u8>>, &[Vec<u8>]); 5] = [
+                |sums, _| sums[0][0] ^= 1,
+                |sums, _| sums.last_mut().expect("some")[51_199] ^= 1,
+                |sums, other| sums.clone_from_slice(other), // another round's
+                |sums, _| drop(sums.pop()),
+                |sums, _| sums[1].truncate(100),
+            ];
+            for lie in lies {
+                let mut releases = round.releases.clone();
+                for &liar in &liars {
+                    lie(&mut releases[liar], &other.releases[liar]);
+                }
+                let combined = round.fixture.combine(&releases, &all);
+                let named: Vec<usize> =
+                    combined.liars.iter().map(|holder| holder.0.into()).collect();
+                assert_eq!(named, liars);
+                assert_eq!(round.open(&agreed(&combined)).expect("short").sums, round.sums);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_missing_and_one_lying_of_four_open_nothing() {
+    let mut round = Round::new(Profile::A, CommitteeShape::Four, 1);
+    round.releases[1][0][7] ^= 4;
+    let combined = round.fixture.combine(&round.releases, &[0, 1, 2]);
+    assert!(!is_open(&combined));
+}
+
+#[test]
+fn a_second_release_and_a_stranger_are_ignored() {
+    let round = Round::new(Profile::A, CommitteeShape::Four, 1);
+    let mut lie = round.releases[0].clone();
+    lie[0][0] ^= 1;
+    let mut given: Vec<_> =
+        (0..4).map(|h| (HolderIndex(h as u8), round.releases[h].as_slice())).collect();
+    given.push((HolderIndex(0), &lie));
+    given.push((HolderIndex(9), &lie));
+    let combined = combine(&round.fixture.config, &given);
+    assert!(combined.liars.is_empty());
+    assert_eq!(round.open(&agreed(&combined)).expect("short").sums, round.sums);
+}
+
+#[test]
+fn wrong_components_do_not_give_a_short_key() {
+    let round = Round::new(Profile::B, CommitteeShape::Four, 1);
+    let other = Round::new(Profile::B, CommitteeShape::Four, 2);
+    let good = agreed(&round.fixture.combine(&round.releases, &[0, 1, 2, 3]));
+    let replayed = agreed(&other.fixture.combine(&other.releases, &[0, 1, 2, 3]));
+    assert_eq!(round.open(&replayed).err(), Some(NotShort::Entry { entry: 0 }));
+
+    let mut moved = good.clone();
+    moved.swap(0, 1);
+    // The sum does not depend on the order; each component alone would.
+    assert_eq!(round.open(&moved).expect("short").sums, round.sums);
+    assert_eq!(round.open(&good[..3]).err(), Some(NotShort::Components { got: 3, expected: 4 }));
+    let mut changed = good.clone();
+    changed[2][51_193..].fill(0xff);
+    assert_eq!(round.open(&changed).err(), Some(NotShort::Component(2)));
+    let mut changed = good.clone();
+    changed[2].pop();
+    assert_eq!(round.open(&changed).err(), Some(NotShort::Component(2)));
+    // One limb of entry 5 off by one: the limbs disagree.
+    let mut changed = good;
+    changed[0][5 * 100 / 8 + 1] ^= 0x10;
+    assert_eq!(round.open(&changed).err(), Some(NotShort::Entry { entry: 5 }));
+}
+
+#[test]
+fn a_missing_or_foreign_contribution_is_found_when_opening() {
+    let round = Round::new(Profile::B, CommitteeShape::Four, 1);
+    let config = &round.fixture.config;
+    let components = agreed(&round.fixture.combine(&round.releases, &[0, 1, 2, 3]));
+    let key_sum = KeySum::recover(config, &round.accumulator, &components, 3).expect("short");
+
+    let mut fewer = Accumulator::new(config).expect("valid terms");
+    for upload in &round.uploads[..2] {
+        round.fixture.add(&mut fewer, upload);
+    }
+    assert_eq!(
+        KeySum::recover(config, &fewer, &components, 3).err(),
+        Some(NotShort::Count { added: 2, expected: 3 })
+    );
+    assert_eq!(
+        open(config, &round.fixture.round_ctx, &fewer, &key_sum, 3).err(),
+        Some(Spoiled::Count { added: 2, expected: 3 })
+    );
+    let opened = open(config, &round.fixture.round_ctx, &fewer, &key_sum, 2);
+    assert!(opened.is_err(), "the key of three does not open two");
+
+    let other = Fixture::new(Terms { round: 2, ..Terms::default() });
+    let foreign = Accumulator::new(&other.config).expect("valid terms");
+    assert_eq!(
+        open(config, &round.fixture.round_ctx, &foreign, &key_sum, 0).err(),
+        Some(Spoiled::Shape)
+    );
+}
+
+#[test]
+fn key_sums_round_trip_and_long_ones_are_refused() {
+    let round = Round::new(Profile::B, CommitteeShape::Four, 1);
+    let config = &round.fixture.config;
+    let components = agreed(&round.fixture.combine(&round.releases, &[0, 1, 2, 3]));
+    let key_sum = KeySum::recover(config, &round.accumulator, &components, 3).expect("short");
+    let bytes = key_sum.to_bytes();
+    let again = KeySum::from_bytes(config, &bytes).expect("short");
+    assert_eq!(again, key_sum);
+    assert_eq!(again.digest(), key_sum.digest());
+    assert_eq!(
+        KeySum::from_bytes(config, &bytes[4..]).err(),
+        Some(NotShort::Length { got: 16_380, expected: 16_384 })
+    );
+    // n_max is 10: entries up to 640.
+    let mut long = bytes;
+    long[40..44].copy_from_slice(&641i32.to_le_bytes());
+    assert_eq!(KeySum::from_bytes(config, &long).err(), Some(NotShort::Entry { entry: 10 }));
+    long[40..44].copy_from_slice(&i32::MIN.to_le_bytes());
+    assert_eq!(KeySum::from_bytes(config, &long).err(), Some(NotShort::Entry { entry: 10 }));
+}
+
+#[test]
+fn any_wrong_entry_of_the_key_sum_spoils_the_opening() {
+    let round = Round::new(Profile::B, CommitteeShape::Four, 1);
+    let config = &round.fixture.config;
+    let components = agreed(&round.fixture.combine(&round.releases, &[0, 1, 2, 3]));
+    let key_sum = KeySum::recover(config, &round.accumulator, &components, 3).expect("short");
+    for entry in [0, 1, 2048, 4095] {
+        let mut bytes = key_sum.to_bytes();
+        let value = i32::from_le_bytes(bytes[entry * 4..][..4].try_into().expect("four"));
+        let changed = if value > 0 { value - 1 } else { value + 1 };
+        bytes[entry * 4..][..4].copy_from_slice(&changed.to_le_bytes());
+        let wrong = KeySum::from_bytes(config, &bytes).expect("still short");
+        let opened = open(config, &round.fixture.round_ctx, &round.accumulator, &wrong, 3);
+        assert!(opened.is_err(), "entry {entry}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Virtual time: what will happen, when; and a network that loses, repeats, delays and reorders.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::message::SignedHeader;
+use covey_aggregation::record::Sequence;
+use covey_aggregation::round::{OpenFailure, Opened};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Who something happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Node {
+    Coordinator,
+    Holder(usize),
+    Owner(usize),
+}
+
+/// A sealed update as it travels and is stored.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) header: SignedHeader,
+    pub(crate) correction: Vec<u8>,
+    pub(crate) boxes: Vec<Vec<u8>>,
+    pub(crate) chunks: Vec<Vec<u8>>,
+}
+
+/// What happens. Messages travel encoded; `life` tells events of a process from those of its
+/// life after a crash.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    ToHolder { holder: usize, bytes: Vec<u8> },
+    FromHolder { holder: usize, bytes: Vec<u8> },
+    ToOwner { owner: usize, bytes: Vec<u8> },
+    FromOwner { owner: usize, bytes: Vec<u8> },
+    Upload { owner: usize, upload: Rc<Upload> },
+    Stored { node: Node, life: u32, upto: Sequence },
+    Prepared { owner: usize, life: u32, config: Box<RoundConfig> },
+    Opened { life: u32, round_ctx: Digest, result: Result<Opened, OpenFailure> },
+    Down(Node),
+    Up(Node),
+}
+
+impl Event {
+    /// For the trace: what happens, with a digest in the place of long bytes.
+    pub(crate) fn describe(&self) -> String {
+        let digest = |bytes: &[u8]| hash(Domain::Body, &[bytes]).short();
+        match self {
+            Self::ToHolder { holder, bytes } => format!("to holder {holder}: {}", digest(bytes)),
+            Self::FromHolder { holder, bytes } => format!("holder {holder}: {}", digest(bytes)),
+            Self::ToOwner { owner, bytes } => format!("to owner {owner}: {}", digest(bytes)),
+            Self::FromOwner { owner, bytes } => format!("owner {owner}: {}", digest(bytes)),
+            Self::Upload { owner, upload } => {
+                format!("upload of {owner}: {}", upload.header.header.digest())
+            }
+            Self::Prepared { owner, life, config } => {
+                format!("owner {owner}, life {life}, prepared {}", config.context())
+            }
+            short @ (Self::Stored { .. } | Self::Opened { .. } | Self::Down(_) | Self::Up(_)) => {
+                format!("{short:?}")
+            }
+        }
+    }
+}
+
+/// How bad the network is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weather {
+    pub(crate) loss_percent: u32,
+    pub(crate) duplicate_percent: u32,
+    pub(crate) delay_ms_max: u64,
+}
+
+impl Weather {
+    /// Nothing is lost, little is late.
+    pub(crate) const FAIR: Self = Self { loss_percent: 0, duplicate_percent: 0, delay_ms_max: 5 };
+}
+
+/// The agenda of the world.
+pub(crate) struct Network {
+    pub(crate) rng: ChaCha8Rng,
+    weather: Weather,
+    agenda: BTreeMap<(u64, u64), Event>,
+    scheduled: u64,
+}
+
+impl Network {
+    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { rng, weather, agenda: BTreeMap::new(), scheduled: 0 }
+    }
+
+    /// Something will surely happen.
+    pub(crate) fn schedule(&mut self, at_ms: u64, event: Event) {
+        self.scheduled += 1;
+        self.agenda.insert((at_ms, self.scheduled), event);
+    }
+
+    /// Something travels: it arrives late, never, or twice.
+    pub(crate) fn send(&mut self, now_ms: u64, event: Event) {
+        let copies = if self.chance(self.weather.loss_percent) {
+            0
+        } else {
+            1 + u32::from(self.chance(self.weather.duplicate_percent))
+        };
+        for _ in 0..copies {
+            let delay_ms = self.rng.random_range(1..=self.weather.delay_ms_max);
+            self.schedule(now_ms + delay_ms, event.clone());
+        }
+    }
+
+    /// When the next thing happens.
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        self.agenda.keys().next().map(|(at_ms, _)| *at_ms)
+    }
+
+    /// The next thing.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.agenda.pop_first().map(|(_, event)| event)
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_range(0..100) < percent
+    }
+}

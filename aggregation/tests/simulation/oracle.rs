@@ -1,0 +1,207 @@
+//! What must be true of a world, whatever happened in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::{
+    AbandonReason, FromHolder, HolderFault, MissingReason, Outcome, Report,
+};
+use covey_aggregation::party::PartyId;
+
+use crate::liars::OwnerLie;
+use crate::scenario::{Fault, Scenario};
+use crate::world::World;
+
+/// What was seen while it happened. Things that may never happen are asserted on the spot.
+#[derive(Default)]
+pub(crate) struct Witness {
+    begun_ms: BTreeMap<Digest, u64>,
+    ended_ms: BTreeMap<Digest, u64>,
+    openings: BTreeSet<Digest>,
+    receipts: BTreeSet<(Digest, PartyId)>,
+    promises: BTreeSet<(Digest, usize)>,
+    uploads: BTreeMap<(Digest, usize), Digest>,
+    votes: BTreeMap<(Digest, usize), Digest>,
+    releases: BTreeMap<(Digest, usize), Digest>,
+}
+
+impl Witness {
+    pub(crate) fn saw_begin(&mut self, round_ctx: Digest, now_ms: u64) {
+        self.begun_ms.entry(round_ctx).or_insert(now_ms);
+    }
+
+    pub(crate) fn saw_end(&mut self, round_ctx: Digest, now_ms: u64) {
+        self.ended_ms.insert(round_ctx, now_ms);
+    }
+
+    pub(crate) fn saw_opening(&mut self, round_ctx: Digest) {
+        self.openings.insert(round_ctx);
+    }
+
+    pub(crate) fn saw_receipt(&mut self, round_ctx: Digest, client: PartyId) {
+        self.receipts.insert((round_ctx, client));
+    }
+
+    pub(crate) fn saw_promise(&mut self, round_ctx: Digest, owner: usize) {
+        self.promises.insert((round_ctx, owner));
+    }
+
+    /// An owner uploads the same bytes for a round each time, in all of its lives.
+    pub(crate) fn saw_upload(&mut self, round_ctx: Digest, owner: usize, header: Digest) {
+        let first = *self.uploads.entry((round_ctx, owner)).or_insert(header);
+        assert_eq!(first, header, "owner {owner} seals once per round");
+    }
+
+    /// An honest holder votes for and releases one set per round, in all of its lives.
+    pub(crate) fn saw_holder(&mut self, holder: usize, message: &FromHolder) {
+        let key = (*message.round_ctx(), holder);
+        match message {
+            FromHolder::Voted { set, .. } => {
+                let first = *self.votes.entry(key).or_insert(*set);
+                assert_eq!(first, *set, "holder {holder} votes once per round");
+            }
+            FromHolder::Released(release) => {
+                let first = *self.releases.entry(key).or_insert(release.set);
+                assert_eq!(first, release.set, "holder {holder} releases once per round");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether any honest holder released anything.
+    pub(crate) fn saw_release(&self) -> bool {
+        !self.releases.is_empty()
+    }
+}
+
+impl World {
+    /// Judges a world that has come to rest.
+    pub(crate) fn judge(&self) {
+        let seed = self.scenario.seed;
+        let ended = &self.coordinator.ended;
+        assert_eq!(ended.len(), self.scenario.rounds as usize, "seed {seed}: every round ends");
+        for (round_ctx, outcome) in ended {
+            self.judge_time(round_ctx);
+            match outcome {
+                Outcome::Done(report) => self.judge_done(round_ctx, report),
+                Outcome::Abandoned { reason, report } => {
+                    self.judge_abandoned(round_ctx, reason, report);
+                }
+            }
+            self.judge_owners(round_ctx, outcome);
+        }
+    }
+
+    fn judge_time(&self, round_ctx: &Digest) {
+        let timings = self.scenario.timings;
+        let phases = timings.select_ms + timings.collect_ms + timings.vote_ms;
+        let phases = phases + 2 * timings.release_ms;
+        let longest = timings.collect_ms.max(timings.vote_ms);
+        // Down for at most 1.5 s, and a flush or two.
+        let bound_ms = phases + self.scenario.coordinator_restarts() * (longest + 1_500) + 500;
+        let begun_ms = self.witness.begun_ms[round_ctx];
+        let took_ms = self.witness.ended_ms[round_ctx] - begun_ms;
+        assert!(took_ms <= bound_ms, "seed {}: {took_ms} ms", self.scenario.seed);
+    }
+
+    fn judge_done(&self, round_ctx: &Digest, report: &Report) {
+        let seed = self.scenario.seed;
+        let opening = &self.coordinator.openings[round_ctx];
+        let count = report.counted.len() as u32;
+        assert!(count >= self.scenario.minimum, "seed {seed}: below the minimum");
+        let is_counted = |owner: &crate::nodes::OwnerNode| {
+            i64::from(report.counted.binary_search(&owner.identity.id()).is_ok())
+        };
+        let expected: Vec<i64> = self.owners.iter().map(is_counted).collect();
+        assert_eq!(opening.aggregate.sums, expected, "seed {seed}: the exact sum");
+        let (count_opened, weight) = (opening.aggregate.count, opening.aggregate.weight);
+        assert_eq!((count_opened, weight), (count, u64::from(count)), "seed {seed}");
+        assert_eq!(opening.opened.aggregate, opening.aggregate.digest(), "seed {seed}");
+        self.judge_report(round_ctx, report);
+    }
+
+    fn judge_abandoned(&self, round_ctx: &Digest, reason: &AbandonReason, report: &Report) {
+        let seed = self.scenario.seed;
+        assert!(report.counted.is_empty(), "seed {seed}: nobody is counted on Abandon");
+        self.judge_report(round_ctx, report);
+        let spoiled = matches!(reason, AbandonReason::Spoiled(_));
+        let crashed = self.scenario.coordinator_restarts() > 0;
+        if !spoiled && !crashed {
+            let opened = self.witness.openings.contains(round_ctx);
+            assert!(!opened, "seed {seed}: opened, then abandoned: {reason}");
+        }
+        if self.scenario.is_within_bounds() {
+            match reason {
+                AbandonReason::TooFewContributions { got, needed } => assert!(got < needed),
+                AbandonReason::Spoiled(_) => {
+                    let garbage = self.scenario.owner_lies.iter();
+                    let mut garbage = garbage.filter(|(_, lie)| *lie == OwnerLie::Garbage);
+                    let sent = |(owner, _): &(usize, OwnerLie)| {
+                        let id = self.owners[*owner].identity.id();
+                        self.witness.receipts.contains(&(*round_ctx, id))
+                    };
+                    assert!(garbage.any(sent), "seed {seed}: spoiled by nobody");
+                }
+                other => panic!("seed {seed}: no reason to abandon: {other}; {report:?}"),
+            }
+        }
+    }
+
+    /// Everybody is named once; whoever has a receipt is counted or named with a reason that a
+    /// receipt allows; honest holders are not accused of what they cannot have done.
+    fn judge_report(&self, round_ctx: &Digest, report: &Report) {
+        let seed = self.scenario.seed;
+        let missing: Vec<PartyId> = report.missing.iter().map(|(client, _)| *client).collect();
+        assert!(report.counted.is_sorted() && missing.is_sorted(), "seed {seed}: ascending");
+        let mut named = [report.counted.clone(), missing].concat();
+        named.sort_unstable();
+        assert_eq!(named, self.cohort, "seed {seed}: everybody is named exactly once");
+        for (client, reason) in &report.missing {
+            let has_receipt = self.witness.receipts.contains(&(*round_ctx, *client));
+            let allows = !matches!(reason, MissingReason::NoAnswer | MissingReason::Declined(_));
+            assert_eq!(has_receipt && !allows, false, "seed {seed}: {client} lost: {reason}");
+        }
+        for (holder, fault) in &report.faults {
+            let index = usize::from(holder.0);
+            let honest = !self.scenario.lies.iter().any(|(liar, _)| *liar == index);
+            let grave = matches!(fault, HolderFault::WrongRelease | HolderFault::FalseComplaint);
+            assert!(!(honest && grave), "seed {seed}: honest holder {index} {fault}");
+        }
+    }
+
+    /// Owners that are alive know how it ended, and what they were told is true.
+    fn judge_owners(&self, round_ctx: &Digest, outcome: &Outcome) {
+        let seed = self.scenario.seed;
+        for (index, owner) in self.owners.iter().enumerate() {
+            let Some(machine) = &owner.machine else { continue };
+            assert_eq!(machine.rounds().count(), 0, "seed {seed}: owner {index} still waits");
+            let counted = match outcome {
+                Outcome::Done(report) => report.counted.contains(&owner.identity.id()),
+                Outcome::Abandoned { .. } => false,
+            };
+            match owner.told.get(round_ctx) {
+                Some(None) => assert!(counted, "seed {seed}: owner {index} is told too much"),
+                Some(Some(why)) => {
+                    assert!(!counted, "seed {seed}: owner {index} is told {why}");
+                }
+                // A crash may swallow the news, never the contribution.
+                None => {
+                    let promised = self.witness.promises.contains(&(*round_ctx, index));
+                    assert!(!promised || self.scenario.breaks_owner(index), "seed {seed}");
+                }
+            }
+            if !self.scenario.breaks_owner(index) {
+                assert!(owner.stored.is_empty(), "seed {seed}: owner {index} keeps old bytes");
+            }
+        }
+    }
+}
+
+impl Scenario {
+    fn breaks_owner(&self, index: usize) -> bool {
+        self.faults.iter().any(|(_, fault)| {
+            let (Fault::Kill(node) | Fault::Restart(node, _)) = *fault;
+            node == crate::network::Node::Owner(index)
+        })
+    }
+}

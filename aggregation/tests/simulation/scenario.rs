@@ -1,0 +1,152 @@
+//! What a run of the world is made of, chosen by hand or drawn from a seed.
+
+use covey_aggregation::config::CommitteeShape;
+use covey_aggregation::round::Timings;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::liars::{Lie, OwnerLie};
+use crate::network::{Node, Weather};
+
+/// Something breaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Gone for ever.
+    Kill(Node),
+    /// Gone, and back after so many milliseconds with nothing but its disk.
+    Restart(Node, u64),
+}
+
+/// When it breaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// At this time.
+    AtMs(u64),
+    /// After this many events.
+    AfterEvents(u64),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    pub(crate) shape: CommitteeShape,
+    pub(crate) owners: usize,
+    /// n_min.
+    pub(crate) minimum: u32,
+    pub(crate) rounds: u32,
+    pub(crate) weather: Weather,
+    pub(crate) timings: Timings,
+    pub(crate) lies: Vec<(usize, Lie)>,
+    pub(crate) owner_lies: Vec<(usize, OwnerLie)>,
+    /// Owners whose policy forbids it.
+    pub(crate) unwilling: Vec<usize>,
+    pub(crate) faults: Vec<(When, Fault)>,
+}
+
+/// Times in which a lossy network has dozens of tries.
+const TIMINGS: Timings = Timings {
+    select_ms: 8_000,
+    collect_ms: 12_000,
+    vote_ms: 16_000,
+    release_ms: 8_000,
+    resend_ms: 250,
+};
+
+impl Scenario {
+    /// One round in fair weather in which everybody does as it should.
+    pub(crate) fn calm(seed: u64) -> Self {
+        Self {
+            seed,
+            shape: CommitteeShape::Four,
+            owners: 4,
+            minimum: 3,
+            rounds: 1,
+            weather: Weather::FAIR,
+            timings: TIMINGS,
+            lies: Vec::new(),
+            owner_lies: Vec::new(),
+            unwilling: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Foul weather, at most f holders that are gone or lie, owners that come and go, processes
+    /// that crash and come back.
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5ce7_a110);
+        let shape =
+            if rng.random_range(0..5) == 0 { CommitteeShape::Seven } else { CommitteeShape::Four };
+        let mut scenario = Self::calm(seed);
+        scenario.shape = shape;
+        scenario.owners = rng.random_range(3..=6);
+        scenario.rounds = rng.random_range(1..=2);
+        scenario.weather = Weather {
+            loss_percent: [0, 5, 30][rng.random_range(0..3)],
+            duplicate_percent: [0, 20, 50][rng.random_range(0..3)],
+            delay_ms_max: [5, 60, 400][rng.random_range(0..3)],
+        };
+        // Faulty holders come first, so that they are distinct.
+        for holder in 0..rng.random_range(0..=shape.faults()) {
+            if rng.random() {
+                let lie = Lie::ALL[rng.random_range(0..Lie::ALL.len())];
+                scenario.lies.push((holder, lie));
+            } else {
+                let when = When::AtMs(rng.random_range(0..6_000));
+                scenario.faults.push((when, Fault::Kill(Node::Holder(holder))));
+            }
+        }
+        for owner in 0..scenario.owners {
+            let node = Node::Owner(owner);
+            let when = When::AtMs(rng.random_range(0..6_000));
+            match rng.random_range(0..20) {
+                0 => scenario.unwilling.push(owner),
+                1 => scenario.owner_lies.push((owner, OwnerLie::WrongCommitment)),
+                // With few contributions, two such clients could frame the holder.
+                2 if !scenario.has_wrong_key() => {
+                    scenario.owner_lies.push((owner, OwnerLie::WrongBoxKey));
+                }
+                3 if rng.random_range(0..4) == 0 => {
+                    scenario.owner_lies.push((owner, OwnerLie::Garbage));
+                }
+                4 => scenario.faults.push((when, Fault::Kill(node))),
+                5 | 6 => scenario.faults.push((when, Fault::Restart(node, 700))),
+                _ => {}
+            }
+        }
+        for _ in 0..rng.random_range(0..4) {
+            let node = match rng.random_range(0..3) {
+                0 => Node::Coordinator,
+                _ => Node::Holder(rng.random_range(0..shape.members())),
+            };
+            let when = When::AtMs(rng.random_range(0..6_000));
+            let down_ms = rng.random_range(1..1_500);
+            scenario.faults.push((when, Fault::Restart(node, down_ms)));
+        }
+        scenario
+    }
+
+    fn has_wrong_key(&self) -> bool {
+        self.owner_lies.iter().any(|(_, lie)| *lie == OwnerLie::WrongBoxKey)
+    }
+
+    /// Whether at most f holders are ever dead or lying.
+    pub(crate) fn is_within_bounds(&self) -> bool {
+        let mut faulty: Vec<usize> = self.lies.iter().map(|(holder, _)| *holder).collect();
+        faulty.extend(self.faults.iter().filter_map(|(_, fault)| match fault {
+            Fault::Kill(Node::Holder(holder)) => Some(*holder),
+            _ => None,
+        }));
+        faulty.sort_unstable();
+        faulty.dedup();
+        let coordinator_lives =
+            !self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Kill(Node::Coordinator)));
+        coordinator_lives && faulty.len() <= self.shape.faults()
+    }
+
+    /// How many times the coordinator comes back.
+    pub(crate) fn coordinator_restarts(&self) -> u64 {
+        let is_restart =
+            |fault: &Fault| matches!(fault, Fault::Restart(Node::Coordinator, _));
+        self.faults.iter().filter(|(_, fault)| is_restart(fault)).count() as u64
+    }
+}

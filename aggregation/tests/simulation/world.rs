@@ -1,0 +1,618 @@
+//! The world: real machines with real crypto in virtual time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use covey_aggregation::config::{
+    Audit, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting, cohort_digest,
+};
+use covey_aggregation::hash::{Digest, Domain, Hasher};
+use covey_aggregation::holder::HolderEffect;
+use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::message::{
+    Decline, Envelope, FromClient, FromHolder, Outcome, Refusal, ToClient, ToHolder,
+};
+use covey_aggregation::participant::ParticipantEffect;
+use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::roster::{Member, Roster};
+use covey_aggregation::round::{Round, RoundEffect, Terms};
+use covey_aggregation::signing::Identity;
+use covey_aggregation::sum::sealed_box::SealingSecret;
+use covey_aggregation::time::Time;
+use covey_aggregation::wire;
+use rand::RngExt;
+use zeroize::Zeroizing;
+
+use crate::disk::Journal;
+use crate::network::{Event, Network, Node, Upload};
+use crate::nodes::{CoordinatorNode, HolderNode, OwnerNode};
+use crate::oracle::Witness;
+use crate::scenario::{Fault, Scenario, When};
+
+/// More events than any honest run needs; beyond it something answers itself for ever.
+const EVENTS_MAX: u64 = 200_000;
+
+/// Small batches, so that envelopes come in several.
+const BATCH: usize = 2;
+
+pub(crate) struct World {
+    pub(crate) scenario: Scenario,
+    pub(crate) roster: Roster,
+    pub(crate) cohort: Vec<PartyId>,
+    pub(crate) now_ms: u64,
+    pub(crate) events: u64,
+    pub(crate) coordinator: CoordinatorNode,
+    pub(crate) holders: Vec<HolderNode>,
+    pub(crate) owners: Vec<OwnerNode>,
+    pub(crate) witness: Witness,
+    network: Network,
+    trace: Hasher,
+    /// Faults that are still to come.
+    faults: Vec<(When, Fault)>,
+}
+
+fn identity(kind: u8, index: usize) -> Arc<Identity> {
+    let mut seed = [kind; 32];
+    seed[0] = index as u8;
+    Arc::new(Identity::from_seed(&Zeroizing::new(seed)))
+}
+
+impl World {
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        let holders: Vec<HolderNode> = (0..scenario.shape.members())
+            .map(|index| HolderNode {
+                identity: identity(0xa0, index),
+                secret: Arc::new(SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]))),
+                life: 0,
+                machine: None,
+                journal: Journal::default(),
+                lie: scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie),
+                shown: Vec::new(),
+            })
+            .collect();
+        let owners: Vec<OwnerNode> = (0..scenario.owners)
+            .map(|index| OwnerNode {
+                identity: identity(0xc1, index),
+                life: 0,
+                machine: None,
+                journal: Journal::default(),
+                lie: scenario.owner_lies.iter().find(|(o, _)| *o == index).map(|(_, lie)| *lie),
+                is_willing: !scenario.unwilling.contains(&index),
+                stored: BTreeMap::new(),
+                told: BTreeMap::new(),
+            })
+            .collect();
+        let coordinator = CoordinatorNode::new(identity(0xee, 0));
+        let roster = roster(&coordinator, &holders, &owners);
+        let mut cohort: Vec<_> = owners.iter().map(|owner| owner.identity.id()).collect();
+        cohort.sort_unstable();
+        let network = Network::new(scenario.seed, scenario.weather);
+        let mut world = Self {
+            roster,
+            cohort,
+            now_ms: 0,
+            events: 0,
+            coordinator,
+            holders,
+            owners,
+            witness: Witness::default(),
+            network,
+            trace: Hasher::new(Domain::Body),
+            faults: scenario.faults.clone(),
+            scenario,
+        };
+        for holder in 0..world.holders.len() {
+            world.start(Node::Holder(holder));
+        }
+        for owner in 0..world.owners.len() {
+            world.start(Node::Owner(owner));
+        }
+        world.start(Node::Coordinator);
+        world.schedule_timed_faults();
+        world
+    }
+
+    /// Runs until nothing more can happen; returns the digest of everything that did.
+    pub(crate) fn run(&mut self) -> Digest {
+        self.pump();
+        while self.step() {}
+        self.trace.finish()
+    }
+
+    /// The terms of round number `round`.
+    pub(crate) fn terms(&self, round: u32) -> Terms {
+        let owners = self.scenario.owners as u32;
+        let quantiser = Quantiser {
+            bits: 8,
+            range: 1.0,
+            clip_norm: 1.0,
+            weighting: Weighting::Uniform,
+        };
+        let packing = Packing::derive(Profile::A, quantiser.bits, owners.max(3));
+        let config = RoundConfig {
+            federation: self.roster.digest(),
+            run: Digest([2; 32]),
+            round,
+            plan: Digest([3; 32]),
+            manifest: Digest([4; 32]),
+            model: Digest([5; 32]),
+            dimension: u64::from(owners),
+            profile: Profile::A,
+            key_layer: KeyLayer::ReplicatedSeeds,
+            quantiser,
+            packing: packing.expect("a packing for few owners"),
+            contributions_min: self.scenario.minimum,
+            contributions_max: owners.max(3),
+            shape: self.scenario.shape,
+            committee: self.roster.committee(),
+            cohort: cohort_digest(&self.cohort),
+            beacon_commitments: Vec::new(),
+            audit: Audit::Off,
+            collect_ms: self.scenario.timings.collect_ms,
+        };
+        Terms { config, cohort: self.cohort.clone(), timings: self.scenario.timings }
+    }
+
+    /// One event or one timer, whichever is sooner.
+    fn step(&mut self) -> bool {
+        let Some((at_ms, is_timer)) = self.next() else { return false };
+        self.now_ms = self.now_ms.max(at_ms);
+        self.events += 1;
+        assert!(self.events < EVENTS_MAX, "seed {}: it never ends", self.scenario.seed);
+        if is_timer {
+            self.note(&format!("{} timers", self.now_ms));
+            self.fire_timers();
+        } else if let Some(event) = self.network.pop() {
+            self.note(&format!("{} {}", self.now_ms, event.describe()));
+            self.handle(event);
+        }
+        self.pump();
+        self.break_after_events();
+        true
+    }
+
+    fn next(&self) -> Option<(u64, bool)> {
+        let timers = [self.coordinator.round.as_ref().and_then(Round::poll_timeout)];
+        let owners = self.owners.iter().map(|one| one.machine.as_ref()?.poll_timeout());
+        let timer = timers.into_iter().chain(owners).flatten().min();
+        let timer = timer.map(|at| (at.0, true));
+        let event = self.network.next_ms().map(|at_ms| (at_ms, false));
+        // At the same time, events go first.
+        [event, timer].into_iter().flatten().min()
+    }
+
+    fn note(&mut self, line: &str) {
+        self.trace.part(line.as_bytes());
+    }
+
+    fn now(&self) -> Time {
+        Time(self.now_ms)
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now();
+        if let Some(round) = &mut self.coordinator.round {
+            round.handle_timeout(now);
+        }
+        for machine in self.owners.iter_mut().filter_map(|owner| owner.machine.as_mut()) {
+            machine.handle_timeout(now);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::ToHolder { holder, bytes } => {
+                let message: ToHolder = decode(&bytes);
+                if let ToHolder::Envelopes { batch, .. } = &message {
+                    let shown = batch.iter().map(|one| one.header.header.digest());
+                    self.holders[holder].shown.extend(shown);
+                }
+                if let Some(machine) = &mut self.holders[holder].machine {
+                    machine.handle(message);
+                }
+            }
+            Event::FromHolder { holder, bytes } => {
+                let message: FromHolder = decode(&bytes);
+                let from = self.holders[holder].identity.id();
+                if let Some(round) = &mut self.coordinator.round {
+                    let blobs = &self.coordinator.blobs;
+                    let result = round.handle_holder(now, from, message, blobs);
+                    self.note(&format!("{result:?}"));
+                }
+            }
+            Event::ToOwner { owner, bytes } => {
+                if let Some(machine) = &mut self.owners[owner].machine {
+                    machine.handle(now, decode(&bytes));
+                }
+            }
+            Event::FromOwner { owner, bytes } => self.from_owner(owner, decode(&bytes)),
+            Event::Upload { owner, upload } => self.upload(owner, &upload),
+            Event::Stored { node, life, upto } => self.stored(node, life, upto),
+            Event::Prepared { owner, life, config } => self.prepared(owner, life, &config),
+            Event::Opened { life, round_ctx, result } => {
+                let alive = self.coordinator.life == life;
+                let round = self.coordinator.round.as_mut().filter(|_| alive);
+                if let Some(round) = round.filter(|round| *round.context() == round_ctx) {
+                    round.handle_opened(now, result);
+                }
+            }
+            Event::Down(node) => self.crash(node),
+            Event::Up(node) => self.start(node),
+        }
+    }
+
+    fn from_owner(&mut self, owner: usize, message: FromClient) {
+        let Some(round) = &mut self.coordinator.round else { return };
+        let round_ctx = *message.round_ctx();
+        let known = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
+        if let Some((_, outcome)) = known {
+            let outcome = outcome.clone();
+            self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
+            return;
+        }
+        let from = self.owners[owner].identity.id();
+        if let Err(refusal) = round.handle_client(Time(self.now_ms), from, message) {
+            self.tell_owner(owner, &ToClient::Refused { round_ctx, refusal });
+        }
+    }
+
+    /// A bulk stream has come to its end.
+    fn upload(&mut self, owner: usize, upload: &Rc<Upload>) {
+        let now = self.now();
+        let from = self.owners[owner].identity.id();
+        let Some(mut round) = self.coordinator.round.take() else { return };
+        let answer = match round.known_answer(&from, &upload.header) {
+            Some(answer) => Some(answer),
+            None => {
+                let round_ctx = upload.header.header.round_ctx;
+                let config = round.config().clone();
+                let taken = round.may_contribute(&from, &upload.header).and_then(|()| {
+                    let taken = self.coordinator.take(&config, upload);
+                    taken.map_err(|bad| Refusal::Malformed(bad.to_string()))
+                });
+                let taken = taken
+                    .and_then(|()| round.handle_contribution(now, from, upload.header.clone()));
+                taken.err().map(|refusal| ToClient::Refused { round_ctx, refusal })
+            }
+        };
+        self.coordinator.round = Some(round);
+        if let Some(answer) = answer {
+            self.tell_owner(owner, &answer);
+        }
+    }
+
+    fn stored(&mut self, node: Node, life: u32, upto: covey_aggregation::record::Sequence) {
+        match node {
+            Node::Coordinator if self.coordinator.life == life => {
+                self.coordinator.journal.flush(upto);
+                if let Some(round) = &mut self.coordinator.round {
+                    round.handle_stored(upto);
+                }
+            }
+            Node::Holder(index) if self.holders[index].life == life => {
+                let holder = &mut self.holders[index];
+                holder.journal.flush(upto);
+                if let Some(machine) = &mut holder.machine {
+                    machine.handle_stored(upto);
+                }
+            }
+            Node::Owner(index) if self.owners[index].life == life => {
+                let owner = &mut self.owners[index];
+                owner.journal.flush(upto);
+                if let Some(machine) = &mut owner.machine {
+                    machine.handle_stored(upto);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Training is done.
+    fn prepared(&mut self, index: usize, life: u32, config: &RoundConfig) {
+        let now = self.now();
+        let owner = &mut self.owners[index];
+        if owner.life != life || owner.machine.is_none() {
+            return;
+        }
+        let result = if owner.is_willing {
+            Ok(owner.seal(index, config, &mut self.network.rng).header.clone())
+        } else {
+            Err(Decline::Policy)
+        };
+        if let Some(machine) = &mut owner.machine {
+            machine.handle_prepared(now, &config.context(), result);
+        }
+    }
+
+    /// Carries out everything that any machine wants done.
+    fn pump(&mut self) {
+        while let Some(effect) = self.coordinator.round.as_mut().and_then(Round::poll_effect) {
+            self.carry_out_round(effect);
+        }
+        for index in 0..self.holders.len() {
+            let poll = |world: &mut Self| world.holders[index].machine.as_mut()?.poll_effect();
+            while let Some(effect) = poll(self) {
+                self.carry_out_holder(index, effect);
+            }
+        }
+        for index in 0..self.owners.len() {
+            let poll = |world: &mut Self| world.owners[index].machine.as_mut()?.poll_effect();
+            while let Some(effect) = poll(self) {
+                self.carry_out_owner(index, effect);
+            }
+        }
+    }
+
+    fn carry_out_round(&mut self, effect: RoundEffect) {
+        match effect {
+            RoundEffect::Append { sequence, record } => {
+                self.coordinator.journal.append(sequence, &record);
+                self.store(Node::Coordinator, self.coordinator.life, sequence);
+            }
+            RoundEffect::ToHolder { to, message } => self.tell_holder(to, &message),
+            RoundEffect::SendEnvelopes { to, holder, headers } => {
+                let round_ctx = headers[0].header.round_ctx;
+                let total = headers.len() as u32;
+                let blobs = &self.coordinator.blobs.0;
+                let envelopes: Vec<Envelope> = headers
+                    .into_iter()
+                    .map(|header| Envelope {
+                        sealed_box: blobs[&header.header.digest()].boxes[usize::from(holder.0)]
+                            .clone(),
+                        header,
+                    })
+                    .collect();
+                for batch in envelopes.chunks(BATCH) {
+                    let batch = batch.to_vec();
+                    self.tell_holder(to, &ToHolder::Envelopes { round_ctx, total, batch });
+                }
+            }
+            RoundEffect::ToClient { to, message } => {
+                let owner = self.owners.iter().position(|owner| owner.identity.id() == to);
+                self.tell_owner(owner.expect("a member of the cohort"), &message);
+            }
+            RoundEffect::Open { set, components } => {
+                let Some(round) = &self.coordinator.round else { return };
+                let (config, round_ctx) = (round.config().clone(), *round.context());
+                let set: Vec<_> = set.iter().map(|signed| signed.header.digest()).collect();
+                let result = self.coordinator.open(&config, &set, &components);
+                self.witness.saw_opening(round_ctx);
+                let at_ms = self.now_ms + self.network.rng.random_range(1..50);
+                let life = self.coordinator.life;
+                self.network.schedule(at_ms, Event::Opened { life, round_ctx, result });
+            }
+            RoundEffect::Ended(outcome) => self.ended(outcome),
+        }
+    }
+
+    /// A round is over: the next one begins, as often as the scenario says.
+    fn ended(&mut self, outcome: Outcome) {
+        let Some(round) = &self.coordinator.round else { return };
+        let round_ctx = *round.context();
+        let again = self.coordinator.ended.last().is_some_and(|(ended, _)| *ended == round_ctx);
+        if !again {
+            self.witness.saw_end(round_ctx, self.now_ms);
+            self.coordinator.ended.push((round_ctx, outcome));
+        }
+        let done = self.coordinator.ended.len() as u32;
+        if done < self.scenario.rounds {
+            self.drain_farewells();
+            self.coordinator.journal = Journal::default();
+            self.coordinator.life += 1;
+            self.open_round(done + 1);
+        }
+    }
+
+    /// The messages behind the end of a round still leave.
+    fn drain_farewells(&mut self) {
+        while let Some(effect) = self.coordinator.round.as_mut().and_then(Round::poll_effect) {
+            if !matches!(effect, RoundEffect::Ended(_)) {
+                self.carry_out_round(effect);
+            }
+        }
+    }
+
+    fn open_round(&mut self, number: u32) {
+        let identity = Arc::clone(&self.coordinator.identity);
+        let round = Round::open(self.terms(number), identity, self.now());
+        let round = round.expect("the simulation's terms are good");
+        self.witness.saw_begin(*round.context(), self.now_ms);
+        self.coordinator.round = Some(round);
+    }
+
+    fn carry_out_holder(&mut self, index: usize, effect: HolderEffect) {
+        match effect {
+            HolderEffect::Append { sequence, record } => {
+                self.holders[index].journal.append(sequence, &record);
+                self.store(Node::Holder(index), self.holders[index].life, sequence);
+            }
+            HolderEffect::Send(message) => {
+                let holder = &self.holders[index];
+                let seat = covey_aggregation::config::HolderIndex(index as u8);
+                let messages = match holder.lie {
+                    Some(lie) => lie.distort(&holder.identity, seat, &holder.shown, message),
+                    None => {
+                        self.witness.saw_holder(index, &message);
+                        vec![message]
+                    }
+                };
+                for message in messages {
+                    let event = Event::FromHolder { holder: index, bytes: encode(&message) };
+                    self.network.send(self.now_ms, event);
+                }
+            }
+        }
+    }
+
+    fn carry_out_owner(&mut self, index: usize, effect: ParticipantEffect) {
+        match effect {
+            ParticipantEffect::Append { sequence, record } => {
+                self.owners[index].journal.append(sequence, &record);
+                self.store(Node::Owner(index), self.owners[index].life, sequence);
+            }
+            ParticipantEffect::Prepare { config } => {
+                let at_ms = self.now_ms + self.network.rng.random_range(50..1_500);
+                let life = self.owners[index].life;
+                self.network.schedule(at_ms, Event::Prepared { owner: index, life, config });
+            }
+            // Its answer comes nevertheless.
+            ParticipantEffect::Cancel { .. } => {}
+            ParticipantEffect::Upload { round_ctx, header } => {
+                let upload = Rc::clone(&self.owners[index].stored[&round_ctx]);
+                assert_eq!(upload.header.header.digest(), header, "the bytes that were recorded");
+                self.witness.saw_upload(round_ctx, index, header);
+                self.network.send(self.now_ms, Event::Upload { owner: index, upload });
+            }
+            ParticipantEffect::Send(message) => {
+                let event = Event::FromOwner { owner: index, bytes: encode(&message) };
+                self.network.send(self.now_ms, event);
+            }
+            ParticipantEffect::Forget { round_ctx } => {
+                self.owners[index].stored.remove(&round_ctx);
+            }
+            ParticipantEffect::Promised(receipt) => {
+                self.witness.saw_promise(receipt.round_ctx, index);
+            }
+            ParticipantEffect::Counted { round_ctx } => {
+                self.owners[index].told.insert(round_ctx, None);
+            }
+            ParticipantEffect::NotCounted { round_ctx, why } => {
+                self.owners[index].told.insert(round_ctx, Some(why));
+            }
+        }
+    }
+
+    fn store(&mut self, node: Node, life: u32, upto: covey_aggregation::record::Sequence) {
+        let at_ms = self.now_ms + self.network.rng.random_range(0..20);
+        self.network.schedule(at_ms, Event::Stored { node, life, upto });
+    }
+
+    fn tell_holder(&mut self, to: PartyId, message: &ToHolder) {
+        let holder = self.holders.iter().position(|holder| holder.identity.id() == to);
+        let holder = holder.expect("a seat of the committee");
+        let event = Event::ToHolder { holder, bytes: encode(message) };
+        self.network.send(self.now_ms, event);
+    }
+
+    fn tell_owner(&mut self, owner: usize, message: &ToClient) {
+        if let ToClient::Receipt(receipt) = message {
+            self.witness.saw_receipt(receipt.round_ctx, self.owners[owner].identity.id());
+        }
+        let event = Event::ToOwner { owner, bytes: encode(message) };
+        self.network.send(self.now_ms, event);
+    }
+
+    fn crash(&mut self, node: Node) {
+        let rng = &mut self.network.rng;
+        match node {
+            Node::Coordinator => {
+                self.coordinator.life += 1;
+                self.coordinator.round = None;
+                self.coordinator.journal.crash(rng);
+            }
+            Node::Holder(index) => {
+                let holder = &mut self.holders[index];
+                holder.life += 1;
+                holder.machine = None;
+                holder.journal.crash(rng);
+            }
+            Node::Owner(index) => {
+                let owner = &mut self.owners[index];
+                owner.life += 1;
+                owner.machine = None;
+                owner.journal.crash(rng);
+            }
+        }
+    }
+
+    fn start(&mut self, node: Node) {
+        let now = self.now();
+        let timings = self.scenario.timings;
+        match node {
+            Node::Coordinator if self.coordinator.round.is_none() => {
+                let records = self.coordinator.journal.replay();
+                if records.is_empty() {
+                    self.open_round(self.coordinator.ended.len() as u32 + 1);
+                } else {
+                    let identity = Arc::clone(&self.coordinator.identity);
+                    let round = Round::replay(records, identity, now);
+                    self.coordinator.round = Some(round.expect("its own records in order"));
+                }
+            }
+            Node::Holder(index) if self.holders[index].machine.is_none() => {
+                self.holders[index].start(&self.roster);
+            }
+            Node::Owner(index) if self.owners[index].machine.is_none() => {
+                self.owners[index].start(&self.roster, timings.resend_ms, 60_000);
+            }
+            _ => {}
+        }
+    }
+
+    fn schedule_timed_faults(&mut self) {
+        for (when, fault) in self.scenario.faults.clone() {
+            if let When::AtMs(at_ms) = when {
+                self.schedule_fault(at_ms, fault);
+            }
+        }
+        self.faults.retain(|(when, _)| matches!(when, When::AfterEvents(_)));
+    }
+
+    fn schedule_fault(&mut self, at_ms: u64, fault: Fault) {
+        let (Fault::Kill(node) | Fault::Restart(node, _)) = fault;
+        self.network.schedule(at_ms, Event::Down(node));
+        if let Fault::Restart(_, down_ms) = fault {
+            self.network.schedule(at_ms + down_ms, Event::Up(node));
+        }
+    }
+
+    fn break_after_events(&mut self) {
+        let events = self.events;
+        let due = |when: &When| matches!(when, When::AfterEvents(count) if *count <= events);
+        let now_due: Vec<Fault> =
+            self.faults.iter().filter(|(when, _)| due(when)).map(|(_, fault)| *fault).collect();
+        self.faults.retain(|(when, _)| !due(when));
+        for fault in now_due {
+            // At once: before anything else happens.
+            let (Fault::Kill(node) | Fault::Restart(node, _)) = fault;
+            self.crash(node);
+            if let Fault::Restart(_, down_ms) = fault {
+                self.network.schedule(self.now_ms + down_ms, Event::Up(node));
+            }
+        }
+    }
+}
+
+fn encode(message: &impl serde::Serialize) -> Vec<u8> {
+    wire::encode(message)
+}
+
+fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
+    wire::decode(bytes, FRAME_BYTES_MAX as usize).expect("within a frame, as encoded")
+}
+
+fn roster(
+    coordinator: &CoordinatorNode,
+    holders: &[HolderNode],
+    owners: &[OwnerNode],
+) -> Roster {
+    let name = |text: String| text.parse::<Name>().expect("a plain name");
+    let member = |text: String, id, role, sealing_key| Member {
+        name: name(text),
+        id,
+        role,
+        sealing_key,
+    };
+    let mut members =
+        vec![member("middle".into(), coordinator.identity.id(), Role::Coordinator, None)];
+    for (index, holder) in holders.iter().enumerate() {
+        let key = Some(holder.secret.public());
+        members.push(member(format!("holder-{index}"), holder.identity.id(), Role::Holder, key));
+    }
+    for (index, owner) in owners.iter().enumerate() {
+        members.push(member(format!("owner-{index}"), owner.identity.id(), Role::DataOwner, None));
+    }
+    Roster { federation: name("simulated".into()), authority: Digest([9; 32]), members }
+}

@@ -1,0 +1,121 @@
+//! Plans and data that several tests use.
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::plan::Plan;
+use covey_model::data::{DataSource, Dataset, Header};
+use covey_model::device::DeviceChoice;
+use covey_model::split::train_test;
+use covey_model::task::Task;
+use covey_model::train::{Cancel, FitContext, FitError, FitReport, FitSeed, Trainer};
+
+pub(crate) const MLP: &str = r#"
+  { kind = "flatten" },
+  { kind = "linear", out = 64 },
+  { kind = "relu" },
+  { kind = "linear", out = 10 },"#;
+
+pub(crate) const CNN: &str = r#"
+  { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
+  { kind = "relu" },
+  { kind = "maxpool2d", kernel = 2 },
+  { kind = "conv2d", out = 16, kernel = 3, pad = 1 },
+  { kind = "relu" },
+  { kind = "flatten" },
+  { kind = "linear", out = 10 },"#;
+
+pub(crate) const EVERYTHING: &str = r#"
+  { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
+  { kind = "groupnorm", groups = 4 },
+  { kind = "relu" },
+  { kind = "residual", layers = [
+    { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
+    { kind = "groupnorm", groups = 2 },
+    { kind = "gelu" },
+    { kind = "residual", layers = [{ kind = "tanh" }] },
+  ] },
+  { kind = "maxpool2d", kernel = 2 },
+  { kind = "dropout", p = 0.2 },
+  { kind = "flatten" },
+  { kind = "layernorm" },
+  { kind = "linear", out = 32 },
+  { kind = "gelu" },
+  { kind = "dropout", p = 0.1 },
+  { kind = "linear", out = 10 },"#;
+
+pub(crate) const ADAM: &str = r#"{ name = "adam", lr = 0.003 }"#;
+pub(crate) const SGD: &str = r#"{ name = "sgd", lr = 0.05, momentum = 0.9 }"#;
+
+/// A plan for the digits with these layers, optimiser and local epochs.
+pub(crate) fn digits_plan(layers: &str, optimizer: &str, epochs: u32) -> Plan {
+    let text = format!(
+        r#"schema = "plan/1"
+name = "test"
+purpose = "Test the trainer"
+seed = 7
+[data]
+kind = "image"
+height = 8
+width = 8
+pixel_max = 16
+classes = 10
+[model]
+layers = [{layers}
+]
+[training]
+rounds = 1
+local_epochs = {epochs}
+batch_size = 32
+optimizer = {optimizer}
+weighting = "uniform"
+[cohort]
+minimum = 3
+maximum = 10
+[secure_aggregation]
+profile = "A"
+bits = 8
+range = 1
+clip_norm = 10
+audit = "off"
+"#
+    );
+    Plan::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub(crate) fn digits_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/digits.csv.gz")
+}
+
+/// All 1,797 digits.
+pub(crate) fn digits(plan: &Plan) -> Dataset {
+    let source = DataSource::Csv { path: digits_path(), header: Header::Absent };
+    Dataset::load(&source, &plan.data).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Four fifths to train on, one fifth to test on.
+pub(crate) fn digits_parts(plan: &Plan) -> (Dataset, Dataset) {
+    let all = digits(plan);
+    let (train, test) = train_test(all.labels(), 0.2, 1);
+    (all.subset(&train), all.subset(&test))
+}
+
+pub(crate) fn trainer(plan: &Plan) -> Trainer {
+    let task = Task::from_plan(plan).unwrap_or_else(|error| panic!("{error}"));
+    Trainer::new(&task, DeviceChoice::Cpu).expect("the processor is always there")
+}
+
+pub(crate) fn fit(
+    trainer: &Trainer,
+    parameters: &[f32],
+    data: &Dataset,
+    seed: u8,
+) -> Result<FitReport, FitError> {
+    let cancel = Cancel::new();
+    let context = FitContext { seed: FitSeed([seed; 32]), cancel: &cancel, progress: &mut |_| () };
+    trainer.fit(parameters, data, context)
+}
+
+pub(crate) fn applied(parameters: &[f32], update: &[f32]) -> Vec<f32> {
+    parameters.iter().zip(update).map(|(parameter, change)| parameter + change).collect()
+}

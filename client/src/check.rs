@@ -1,0 +1,187 @@
+//! Plans and data, before anything runs: everything that is wrong, and what a plan would cost.
+
+use std::fmt;
+use std::path::Path;
+
+use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::PLAN_BYTES_MAX;
+use covey_aggregation::net::files;
+use covey_aggregation::plan::{Plan, PlanErrors};
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
+use covey_model::data::{DataSource, Dataset, Header};
+use covey_model::task::Task;
+use serde::Serialize;
+use serde_json::json;
+
+/// A plan that holds together.
+#[derive(Debug, Serialize)]
+pub struct PlanSummary {
+    /// Its name.
+    pub name: String,
+    /// Its purpose, word for word.
+    pub purpose: String,
+    /// Digest of its bytes.
+    pub digest: String,
+    /// Rounds.
+    pub rounds: u32,
+    /// Parameters of its model.
+    pub parameters: u64,
+    /// Bytes of one contribution's chunks.
+    pub bytes_payload: u64,
+    /// Bytes of one contribution beside its chunks, with a committee of four.
+    pub bytes_fixed: u64,
+    /// Fewest contributions that are opened.
+    pub contributions_min: u32,
+    /// Most contributions that are summed.
+    pub contributions_max: u32,
+    /// What everybody must be told about the audit.
+    pub audit: String,
+}
+
+/// Data that fit a plan. Shown on this machine only.
+#[derive(Debug, Serialize)]
+pub struct DataSummary {
+    /// Examples.
+    pub examples: usize,
+    /// Numbers of one example.
+    pub features: usize,
+    /// Examples of each class, in the plan's order.
+    pub class_counts: Vec<u32>,
+}
+
+/// Checks a plan as the coordinator and every client do.
+///
+/// # Errors
+/// [`Failure`] with every error, each with line, column, code and help.
+pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
+    let (plan, task, bytes) = read_plan(path)?;
+    let terms = terms(&plan, &task, &bytes);
+    let boxes = terms.shape.members() * box_bytes(&terms);
+    Ok(PlanSummary {
+        name: plan.name.to_string(),
+        purpose: plan.purpose.clone(),
+        digest: Plan::digest(&bytes).to_string(),
+        rounds: plan.training.rounds,
+        parameters: terms.dimension,
+        bytes_payload: terms.payload_bytes(),
+        bytes_fixed: (correction_bytes(&terms) + boxes) as u64,
+        contributions_min: terms.contributions_min,
+        contributions_max: terms.contributions_max,
+        audit: plan.audit_notice().to_owned(),
+    })
+}
+
+/// Checks data against a plan. `path` is a CSV file, or, with `labels`, the images of an IDX pair.
+///
+/// # Errors
+/// [`Failure`], naming file, line and column.
+pub fn data(path: &Path, labels: Option<&Path>, plan: &Path) -> Result<DataSummary, Failure> {
+    let (plan, ..) = read_plan(plan)?;
+    let source = match labels {
+        None => DataSource::Csv { path: path.to_owned(), header: Header::Detect },
+        Some(labels) => DataSource::Idx { images: path.to_owned(), labels: labels.to_owned() },
+    };
+    let data = Dataset::load(&source, &plan.data)
+        .map_err(|error| Failure::new(Exit::BadInput, "DATA", error))?;
+    Ok(DataSummary {
+        examples: data.len(),
+        features: data.features(),
+        class_counts: data.class_counts(),
+    })
+}
+
+fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
+    let bytes = files::read(path, PLAN_BYTES_MAX.into())
+        .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
+    let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &errors))?;
+    let task = Task::from_plan(&plan).map_err(|error| {
+        let (line, column) = (error.line, error.column);
+        let detail = json!({
+            "line": line, "column": column, "path": error.path, "kind": error.kind,
+            "message": format!("expected {}, got {}", error.expected, error.got),
+            "help": error.help,
+        });
+        Failure::new(
+            Exit::BadInput,
+            "BAD_PLAN",
+            format!("{}:{line}:{column}: {error}", path.display()),
+        )
+        .with_details(json!([detail]))
+    })?;
+    Ok((plan, task, bytes))
+}
+
+/// The terms of a round of this plan with a committee of four, as far as lengths depend on them.
+fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
+    RoundConfig {
+        federation: Digest::ZERO,
+        run: Digest::ZERO,
+        round: 1,
+        plan: Plan::digest(bytes),
+        manifest: task.manifest_digest(),
+        model: Digest::ZERO,
+        dimension: task.parameters() as u64,
+        profile: plan.secure_aggregation.profile,
+        key_layer: KeyLayer::ReplicatedSeeds,
+        quantiser: plan.quantiser(),
+        packing: plan.packing(),
+        contributions_min: plan.cohort.minimum,
+        contributions_max: plan.cohort.maximum,
+        shape: CommitteeShape::Four,
+        committee: Vec::new(),
+        cohort: Digest::ZERO,
+        beacon_commitments: Vec::new(),
+        audit: plan.secure_aggregation.audit,
+        collect_ms: plan.cohort.deadlines.collect_ms,
+    }
+}
+
+fn plan_failure(path: &Path, errors: &PlanErrors) -> Failure {
+    let errors = errors.errors();
+    let lines: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{}:{}:{}: {error}", path.display(), error.line, error.column))
+        .collect();
+    let details = errors.iter().map(|error| {
+        json!({
+            "code": error.code.as_str(), "line": error.line, "column": error.column,
+            "message": error.message, "help": error.help,
+        })
+    });
+    let message = format!("{} error(s)\n{}", errors.len(), lines.join("\n"));
+    Failure::new(Exit::BadInput, "BAD_PLAN", message).with_details(details.collect())
+}
+
+impl fmt::Display for PlanSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = |bytes: u64| bytes as f64 / self.parameters.max(1) as f64;
+        writeln!(f, "plan ok: {} ({})", self.name, self.purpose)?;
+        writeln!(f, "digest         {}", self.digest)?;
+        writeln!(f, "rounds         {}", self.rounds)?;
+        writeln!(f, "parameters     {}", self.parameters)?;
+        writeln!(
+            f,
+            "leaves         per round {} bytes of ciphertext and {} of keys and header: {:.2} \
+             bytes per parameter (plain f32: 4)",
+            self.bytes_payload,
+            self.bytes_fixed,
+            per(self.bytes_payload + self.bytes_fixed)
+        )?;
+        writeln!(
+            f,
+            "sums           of {} to {} contributions",
+            self.contributions_min, self.contributions_max
+        )?;
+        write!(f, "note           {}", self.audit)
+    }
+}
+
+impl fmt::Display for DataSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "data ok: {} examples of {} numbers", self.examples, self.features)?;
+        let counts: Vec<String> = self.class_counts.iter().map(u32::to_string).collect();
+        write!(f, "per class: {} (shown here only)", counts.join(" "))
+    }
+}

@@ -1,0 +1,193 @@
+//! What a client tells whoever watches it.
+
+use std::fmt;
+use std::time::Duration;
+
+use covey_aggregation::hash::Digest;
+use serde::{Serialize, Serializer};
+
+/// A round, as far as this program knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Round {
+    /// Its number; unknown for a round from before a restart.
+    pub number: Option<u32>,
+    /// Its context.
+    #[serde(serialize_with = "digest")]
+    pub context: Digest,
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "round {number}"),
+            None => write!(f, "round {}", self.context.short()),
+        }
+    }
+}
+
+fn digest<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
+}
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The client has its keys and records.
+    Ready {
+        /// Its name.
+        name: String,
+        /// Where it trains.
+        device: String,
+        /// Something the owner should know.
+        note: Option<String>,
+    },
+    /// It has a link.
+    Linked {
+        /// The coordinator's address.
+        address: String,
+    },
+    /// It has none.
+    Unlinked {
+        /// Why.
+        error: String,
+        /// Milliseconds to the next attempt, where one failed.
+        retry_ms: Option<u64>,
+    },
+    /// It takes part in a round.
+    Joined {
+        /// Which.
+        round: Round,
+        /// Rounds of the plan.
+        rounds: u32,
+        /// The plan's name.
+        plan: String,
+        /// The plan's purpose.
+        purpose: String,
+    },
+    /// It trains.
+    Training {
+        /// The round.
+        round: Round,
+        /// Steps done.
+        step: u64,
+        /// Steps in all.
+        steps: u64,
+        /// Mean loss of the step's examples.
+        loss: f32,
+    },
+    /// It has trained and sealed an update, which is stored.
+    Sealed {
+        /// The round.
+        round: Round,
+        /// Seconds of training.
+        training_seconds: f32,
+        /// Seconds of quantising, encrypting and storing.
+        sealing_seconds: f32,
+    },
+    /// It sends the sealed update.
+    Uploading {
+        /// The round.
+        round: Round,
+        /// Bytes that have gone.
+        sent: u64,
+        /// Bytes in all.
+        bytes: u64,
+    },
+    /// The coordinator has stored it.
+    Uploaded {
+        /// The round.
+        round: Round,
+        /// Bytes in all.
+        bytes: u64,
+        /// Seconds it took.
+        seconds: f32,
+    },
+    /// The coordinator has promised to count it, or to name why not.
+    Promised {
+        /// The round.
+        round: Round,
+    },
+    /// It is in the sum.
+    Counted {
+        /// The round.
+        round: Round,
+    },
+    /// It is not in the sum.
+    NotCounted {
+        /// The round.
+        round: Round,
+        /// Why.
+        why: String,
+    },
+    /// This client takes no part in a round.
+    Declined {
+        /// The round.
+        round: Round,
+        /// What the coordinator is told.
+        reason: String,
+        /// What only the owner is told.
+        why: String,
+    },
+    /// Something failed that does not end the program.
+    Fault {
+        /// What.
+        what: String,
+    },
+    /// It was asked to stop.
+    Draining,
+}
+
+impl Event {
+    /// Whether it only tells how far something is.
+    #[must_use]
+    pub const fn is_progress(&self) -> bool {
+        matches!(self, Self::Training { .. } | Self::Uploading { .. })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { name, device, note } => {
+                write!(f, "{name}, training on {device}")?;
+                note.as_ref().map_or(Ok(()), |note| write!(f, "\nnote: {note}"))
+            }
+            Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
+            Self::Unlinked { error, retry_ms: Some(ms) } => {
+                let wait = Duration::from_millis(*ms).as_secs_f32();
+                write!(f, "no link: {error}; again in {wait:.1} s")
+            }
+            Self::Unlinked { error, retry_ms: None } => write!(f, "the link ended: {error}"),
+            Self::Joined { round, rounds, plan, purpose } => {
+                write!(f, "{round} of {rounds} of plan {plan} ({purpose})")
+            }
+            Self::Training { round, step, steps, loss } => {
+                write!(f, "{round}: training, step {step} of {steps}, loss {loss:.3}")
+            }
+            Self::Sealed { round, training_seconds, sealing_seconds } => write!(
+                f,
+                "{round}: trained in {training_seconds:.1} s, sealed in {sealing_seconds:.2} s"
+            ),
+            Self::Uploading { round, sent, bytes } => {
+                write!(f, "{round}: sending, {sent} of {bytes} bytes")
+            }
+            Self::Uploaded { round, bytes, seconds } => {
+                write!(f, "{round}: sent {bytes} bytes in {seconds:.2} s")
+            }
+            Self::Promised { round } => {
+                write!(f, "{round}: receipt; it will be counted, or named with the reason")
+            }
+            Self::Counted { round } => write!(f, "{round}: counted in the sum"),
+            Self::NotCounted { round, why } => write!(f, "{round}: not counted: {why}"),
+            Self::Declined { round, reason, why } => {
+                write!(f, "{round}: declined ({reason}): {why}")
+            }
+            Self::Fault { what } => write!(f, "fault: {what}"),
+            Self::Draining => f.write_str(
+                "stopping: nothing new is begun, what is being sent is sent; ask again to stop \
+                 at once",
+            ),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! From the offer of a round to a sealed update on disk: fetch the plan and the model, check both
+//! against the terms and the owner's limits, train, quantise, seal, store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::PLAN_BYTES_MAX;
+use covey_aggregation::message::{Decline, Refusal, SignedHeader};
+use covey_aggregation::net::{Bulk, BulkError, BulkRequest};
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::signing::Identity;
+use covey_aggregation::sum::quantise::quantise;
+use covey_aggregation::sum::seal::seal;
+use covey_model::data::{DataSource, Dataset};
+use covey_model::device::DeviceChoice;
+use covey_model::task::Task;
+use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::event::{Event, Round};
+use crate::limits::Limits;
+use crate::observer::Observer;
+use crate::stored::Stored;
+
+/// The wait after a fetch that failed with its link, or was put off.
+const FETCH_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a client takes no part in a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// What the coordinator is told.
+    pub reason: Decline,
+    /// What only the owner is told.
+    pub why: String,
+}
+
+impl Declined {
+    fn new(reason: Decline, why: impl ToString) -> Self {
+        Self { reason, why: why.to_string() }
+    }
+
+    fn terms(why: impl ToString) -> Self {
+        Self::new(Decline::Terms, why)
+    }
+
+    fn training(why: impl ToString) -> Self {
+        Self::new(Decline::Training, why)
+    }
+}
+
+/// Stops one preparation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Halt {
+    fit: Cancel,
+    fetch: Arc<Notify>,
+}
+
+impl Halt {
+    pub(crate) fn stop(&self) {
+        self.fit.cancel();
+        self.fetch.notify_one();
+    }
+}
+
+/// Everything that preparing needs and that stays the same from round to round.
+pub(crate) struct Workshop {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) data: DataSource,
+    pub(crate) device: DeviceChoice,
+    pub(crate) limits: Limits,
+    pub(crate) stored: Stored,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// The link's bulk transfers, while there is a link.
+    pub(crate) bulk: watch::Receiver<Option<Bulk>>,
+    pub(crate) events: mpsc::Sender<Event>,
+    /// The plan worked on last, with its data.
+    pub(crate) bench: Mutex<Option<Arc<Bench>>>,
+}
+
+/// A plan made ready on this machine.
+pub(crate) struct Bench {
+    digest: Digest,
+    plan: Plan,
+    task: Task,
+    data: Dataset,
+    trainer: Trainer,
+}
+
+impl Workshop {
+    /// Prepares one round.
+    pub(crate) async fn prepare(
+        self: Arc<Self>,
+        terms: Box<RoundConfig>,
+        halt: Halt,
+    ) -> Result<SignedHeader, Declined> {
+        let fetched = async {
+            let bench = self.bench(&terms).await?;
+            check_terms(&terms, &bench.plan, &bench.task)?;
+            self.allow(&bench.plan, &terms)?;
+            let round = Round { number: Some(terms.round), context: terms.context() };
+            self.tell(Event::Joined {
+                round,
+                rounds: bench.plan.training.rounds,
+                plan: bench.plan.name.to_string(),
+                purpose: bench.plan.purpose.clone(),
+            });
+            let parameters = self.parameters(&terms, &bench.task).await?;
+            Ok((bench, round, parameters))
+        };
+        let (bench, round, parameters) = tokio::select! {
+            fetched = fetched => fetched?,
+            () = halt.fetch.notified() => return Err(Declined::training("cancelled")),
+        };
+        let this = Arc::clone(&self);
+        let worked = spawn_blocking(move || {
+            let begun = Instant::now();
+            let report = this.train(&bench, &terms, round, &parameters, &halt.fit)?;
+            let training_seconds = begun.elapsed().as_secs_f32();
+            let begun = Instant::now();
+            // Once more before anything can leave: the rules may be the owner's last word.
+            this.allow(&bench.plan, &terms)?;
+            let header = this.seal(&terms, &report)?;
+            let sealing_seconds = begun.elapsed().as_secs_f32();
+            this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
+            Ok(header)
+        });
+        worked.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))
+    }
+
+    /// The plan of the terms, its model and this owner's data: from the last round, or anew.
+    async fn bench(self: &Arc<Self>, terms: &RoundConfig) -> Result<Arc<Bench>, Declined> {
+        let digest = terms.plan;
+        if let Some(bench) = self.lock().as_ref().filter(|bench| bench.digest == digest) {
+            return Ok(Arc::clone(bench));
+        }
+        let bytes = self.fetch(&BulkRequest::Plan(digest), PLAN_BYTES_MAX.into()).await?;
+        if Plan::digest(&bytes) != digest {
+            return Err(Declined::terms("the coordinator sent another plan than the terms name"));
+        }
+        let plan = Plan::from_bytes(&bytes).map_err(Declined::terms)?;
+        // Before the data are even opened.
+        self.allow(&plan, terms)?;
+        let task = Task::from_plan(&plan).map_err(Declined::terms)?;
+        let this = Arc::clone(self);
+        let loaded = spawn_blocking(move || {
+            let data = Dataset::load(&this.data, &plan.data)
+                .map_err(|error| Declined::new(Decline::Data, error))?;
+            let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
+            Ok(Arc::new(Bench { digest, plan, task, data, trainer }))
+        });
+        let bench =
+            loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
+        *self.lock() = Some(Arc::clone(&bench));
+        Ok(bench)
+    }
+
+    /// The parameters that the round begins with.
+    async fn parameters(&self, terms: &RoundConfig, task: &Task) -> Result<Vec<f32>, Declined> {
+        let initial = task.initial_parameters();
+        if task.parameters_digest(&initial) == terms.model {
+            return Ok(initial);
+        }
+        let bytes_max = 4 * terms.dimension;
+        let bytes = self.fetch(&BulkRequest::Model(terms.model), bytes_max).await?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let parameters: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if !rest.is_empty() || task.parameters_digest(&parameters) != terms.model {
+            return Err(Declined::terms("the coordinator sent another model than the terms name"));
+        }
+        Ok(parameters)
+    }
+
+    /// Fetches, over as many links as it takes: the round's end, not this, ends the waiting.
+    async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, Declined> {
+        let mut links = self.bulk.clone();
+        loop {
+            let link = links.wait_for(Option::is_some).await.map(|link| link.clone());
+            let Ok(Some(bulk)) = link else {
+                return Err(Declined::new(Decline::Leaving, "the program is stopping"));
+            };
+            match bulk.fetch(request, bytes_max).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(BulkError::Refused(Refusal::Busy { retry_after_ms })) => {
+                    sleep(Duration::from_millis(retry_after_ms).max(FETCH_AGAIN)).await;
+                }
+                Err(BulkError::Link(_)) => sleep(FETCH_AGAIN).await,
+                Err(error) => return Err(Declined::terms(format!("{request:?}: {error}"))),
+            }
+        }
+    }
+
+    fn train(
+        &self,
+        bench: &Bench,
+        terms: &RoundConfig,
+        round: Round,
+        parameters: &[f32],
+        cancel: &Cancel,
+    ) -> Result<FitReport, Declined> {
+        let seed = FitSeed::derive(bench.plan.seed, terms.round, &self.identity.id());
+        let mut progress = |progress: Progress| {
+            let Progress { step, steps, loss, .. } = progress;
+            self.tell(Event::Training { round, step, steps, loss });
+        };
+        let context = FitContext { seed, cancel, progress: &mut progress };
+        let report = bench.trainer.fit(parameters, &bench.data, context);
+        let report = report.map_err(Declined::training)?;
+        if let Some(observer) = &self.observer {
+            observer.trained(terms, &report);
+        }
+        Ok(report)
+    }
+
+    fn seal(&self, terms: &RoundConfig, report: &FitReport) -> Result<SignedHeader, Declined> {
+        let seed = secret::<32>().map_err(Declined::training)?;
+        let mut rng = StdRng::from_seed(*seed);
+        let quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
+            .map_err(Declined::training)?;
+        if let Some(observer) = &self.observer {
+            observer.quantised(terms, &quantised);
+        }
+        let mut writing = self.stored.create(&terms.context()).map_err(Declined::training)?;
+        let entropy = secret::<32>().map_err(Declined::training)?;
+        let sealed = seal(terms, &self.identity, &quantised, &entropy, &mut writing)
+            .map_err(Declined::training)?;
+        writing.commit(sealed).map_err(Declined::training)
+    }
+
+    fn allow(&self, plan: &Plan, terms: &RoundConfig) -> Result<(), Declined> {
+        self.limits.allow(plan, terms).map_err(|not| Declined::new(Decline::Policy, not))
+    }
+
+    /// Tells an event, unless nobody has taken the last hundreds of them.
+    fn tell(&self, event: Event) {
+        let _ = self.events.try_send(event);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Bench>>> {
+        self.bench.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the terms are those that the plan asks for. (That they hold together, and that the
+/// holders countersigned them, the machine has checked.)
+pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Result<(), Declined> {
+    let secure = &plan.secure_aggregation;
+    let rules = [
+        (terms.manifest == task.manifest_digest(), "the manifest of the model"),
+        (terms.dimension == task.parameters() as u64, "the number of parameters"),
+        (terms.quantiser == plan.quantiser(), "the quantiser"),
+        (terms.packing == plan.packing(), "the packing"),
+        (terms.profile == secure.profile, "the profile"),
+        (terms.audit == secure.audit, "the audit"),
+        (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),
+        (terms.contributions_max <= plan.cohort.maximum, "the most contributions"),
+        (terms.round <= plan.training.rounds, "the round's number"),
+    ];
+    match rules.iter().find(|(holds, _)| !holds) {
+        None => Ok(()),
+        Some((_, what)) => {
+            Err(Declined::terms(format!("the terms are not the plan's: {what} differs")))
+        }
+    }
+}

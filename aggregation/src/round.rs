@@ -461,11 +461,11 @@ impl Round {
         }
     }
 
-    fn to_holder(&mut self, to: PartyId, message: ToHolder) {
+    fn tell_holder(&mut self, to: PartyId, message: ToHolder) {
         self.outbox.push(RoundEffect::ToHolder { to, message });
     }
 
-    fn to_client(&mut self, to: PartyId, message: ToClient) {
+    fn tell_client(&mut self, to: PartyId, message: ToClient) {
         self.outbox.push(RoundEffect::ToClient { to, message });
     }
 

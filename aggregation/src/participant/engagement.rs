@@ -131,9 +131,7 @@ impl Participant {
                 self.sealed.get(run).is_none_or(|sealed| sealed < round)
             }
             ParticipantRecord::Receipted { receipt } => {
-                let sealed = |one: &Engagement| {
-                    matches!(one.stage, Stage::Sealed { header, .. } if header == receipt.header)
-                };
+                let sealed = |one: &Engagement| matches!(one.stage, Stage::Sealed { header, .. } if header == receipt.header);
                 self.engagements.get(&receipt.round_ctx).is_some_and(sealed)
             }
             ParticipantRecord::Ended { round_ctx, .. } => self.engagements.contains_key(round_ctx),

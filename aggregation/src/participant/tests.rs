@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Federation, drain_participant, resign};
+use crate::fixture::{Federation, Spoil, drain_participant, resign};
 use crate::message::Report;
 use crate::round::Terms;
 
@@ -107,7 +107,7 @@ impl Bench {
 
 #[test]
 fn terms_that_do_not_fit_the_roster_are_declined_each_with_its_reason() {
-    let cases: [(BadOffer, fn(&mut Terms)); 3] = [
+    let cases: [(BadOffer, Spoil); 3] = [
         (BadOffer::Config(crate::config::BadConfig::Round), |terms| terms.config.round = 0),
         (BadOffer::OtherRoster, |terms| terms.config.federation = Digest::ZERO),
         (BadOffer::OtherCommittee, |terms| terms.config.committee.swap(0, 1)),

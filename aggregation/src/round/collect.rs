@@ -6,9 +6,7 @@
 //! behind the contribution's record, so it cannot leave before that is durable.
 
 use crate::config::RoundConfig;
-use crate::message::{
-    AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient,
-};
+use crate::message::{AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::signing::Statement;
@@ -32,12 +30,12 @@ impl Round {
         self.may_contribute(&from, &header)?;
         if self.is_known(&from, &header) {
             let receipt = self.sign_receipt(&header.header.digest());
-            self.to_client(from, ToClient::Receipt(receipt));
+            self.tell_client(from, ToClient::Receipt(receipt));
             return Ok(());
         }
         let receipt = self.sign_receipt(&header.header.digest());
         self.commit(RoundRecord::Contributed { header: Box::new(header), at: now });
-        self.to_client(from, ToClient::Receipt(receipt));
+        self.tell_client(from, ToClient::Receipt(receipt));
         self.conclude_collect(now);
         Ok(())
     }
@@ -91,9 +89,7 @@ impl Round {
     #[must_use]
     pub fn receipt(&self, client: &PartyId) -> Option<Receipt> {
         match self.clients.get(client)? {
-            Standing::Contributed { digest, sequence, .. }
-                if self.outbox.is_durable(*sequence) =>
-            {
+            Standing::Contributed { digest, sequence, .. } if self.outbox.is_durable(*sequence) => {
                 Some(self.sign_receipt(digest))
             }
             _ => None,
@@ -138,7 +134,7 @@ impl Round {
         for client in waiting {
             let config = Box::new(self.terms.config.clone());
             let countersignatures = self.countersignatures.clone();
-            self.to_client(client, ToClient::Open { config, countersignatures });
+            self.tell_client(client, ToClient::Open { config, countersignatures });
         }
     }
 

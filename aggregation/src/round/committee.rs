@@ -133,7 +133,9 @@ impl Committee {
         };
         self.holders
             .iter()
-            .flat_map(|(&holder, conduct)| of(conduct).into_iter().map(move |fault| (holder, fault)))
+            .flat_map(|(&holder, conduct)| {
+                of(conduct).into_iter().map(move |fault| (holder, fault))
+            })
             .collect()
     }
 }

@@ -160,10 +160,8 @@ impl Round {
         complaints: &[Complaint],
         boxes: &dyn BoxSource,
     ) -> Ruling {
-        let headers: BTreeMap<Digest, SignedHeader> = self
-            .contributions()
-            .map(|signed| (signed.header.digest(), signed.clone()))
-            .collect();
+        let headers: BTreeMap<Digest, SignedHeader> =
+            self.contributions().map(|signed| (signed.header.digest(), signed.clone())).collect();
         let mut ruling = Ruling::default();
         for complaint in complaints {
             let Some(header) = headers.get(&complaint.header) else {
@@ -273,7 +271,7 @@ impl Round {
         match &self.stage {
             Stage::Vote(voting) if !voting.has_answered(holder) => {
                 let set = voting.headers.clone();
-                self.to_holder(to, ToHolder::Set { round_ctx, set });
+                self.tell_holder(to, ToHolder::Set { round_ctx, set });
             }
             Stage::Release(releasing) if !releasing.has_answered(holder) => {
                 self.ask_release_of(to);

@@ -123,12 +123,8 @@ impl World {
     /// The terms of round number `round`.
     pub(crate) fn terms(&self, round: u32) -> Terms {
         let owners = self.scenario.owners as u32;
-        let quantiser = Quantiser {
-            bits: 8,
-            range: 1.0,
-            clip_norm: 1.0,
-            weighting: Weighting::Uniform,
-        };
+        let quantiser =
+            Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform };
         let packing = Packing::derive(Profile::A, quantiser.bits, owners.max(3));
         let config = RoundConfig {
             federation: self.roster.digest(),
@@ -227,7 +223,7 @@ impl World {
                     machine.handle(now, decode(&bytes));
                 }
             }
-            Event::FromOwner { owner, bytes } => self.from_owner(owner, decode(&bytes)),
+            Event::FromOwner { owner, bytes } => self.owner_says(owner, decode(&bytes)),
             Event::Upload { owner, upload } => self.upload(owner, &upload),
             Event::Stored { node, life, upto } => self.stored(node, life, upto),
             Event::Prepared { owner, life, config } => self.prepared(owner, life, &config),
@@ -243,7 +239,7 @@ impl World {
         }
     }
 
-    fn from_owner(&mut self, owner: usize, message: FromClient) {
+    fn owner_says(&mut self, owner: usize, message: FromClient) {
         let Some(round) = &mut self.coordinator.round else { return };
         let round_ctx = *message.round_ctx();
         let known = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
@@ -593,18 +589,10 @@ fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> T 
     wire::decode(bytes, FRAME_BYTES_MAX as usize).expect("within a frame, as encoded")
 }
 
-fn roster(
-    coordinator: &CoordinatorNode,
-    holders: &[HolderNode],
-    owners: &[OwnerNode],
-) -> Roster {
+fn roster(coordinator: &CoordinatorNode, holders: &[HolderNode], owners: &[OwnerNode]) -> Roster {
     let name = |text: String| text.parse::<Name>().expect("a plain name");
-    let member = |text: String, id, role, sealing_key| Member {
-        name: name(text),
-        id,
-        role,
-        sealing_key,
-    };
+    let member =
+        |text: String, id, role, sealing_key| Member { name: name(text), id, role, sealing_key };
     let mut members =
         vec![member("middle".into(), coordinator.identity.id(), Role::Coordinator, None)];
     for (index, holder) in holders.iter().enumerate() {

@@ -104,9 +104,8 @@ async fn misuse(federation: &Federation, link: &mut Link, config: &RoundConfig) 
     }
     let long = [bytes.as_slice(), &[0]].concat();
     for wrong in [&bytes[..bytes.len() - 1], &long] {
-        let length = wrong.len() as u64;
-        let sent = link.links.bulk().contribute(&header, length, &mut &wrong[..], |_| {}).await;
-        assert!(sent.is_err(), "{} bytes were taken", wrong.len());
+        let refused = refusal(link, &header, wrong).await;
+        assert!(matches!(refused, Refusal::Malformed(_)), "{} bytes: {refused:?}", wrong.len());
     }
 
     // The contribution itself, again, and another one in its place.
@@ -123,7 +122,8 @@ async fn misuse(federation: &Federation, link: &mut Link, config: &RoundConfig) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_abuse_has_its_answer_and_the_round_is_done_beside_it() {
-    let federation = Federation::new(4, &PlanOptions::default());
+    let plan = PlanOptions { collect: "100s", ..PlanOptions::default() };
+    let federation = Federation::new(4, &plan);
     let mut operator = Operator::start(federation.config(4));
     let holders: Vec<_> = (0..4).map(|index| federation.start_holder(index)).collect();
     let (gate, open) = watch::channel(false);

@@ -10,7 +10,7 @@ use covey_aggregation::message::Phase;
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Signal};
 use covey_coordinator::event::{Event, RoundSummary};
-use covey_coordinator::learning::{apply, from_bytes};
+use covey_coordinator::learning::from_bytes;
 use federation::owner::{self, Owner, units, weight};
 use federation::{Federation, Operator, PlanOptions};
 use tokio::sync::watch;
@@ -113,8 +113,8 @@ fn assert_models_follow(federation: &Federation, rounds: u32, last: &std::path::
     for round in 1..=rounds {
         let result = federation.publication(round).result;
         assert_eq!(result.config.model, task.parameters_digest(&parameters), "round {round}");
-        let quantiser = result.config.quantiser;
-        parameters = apply(&parameters, &result.aggregate, &quantiser, plan.training.server_lr);
+        let mean = result.aggregate.mean(&result.config.quantiser);
+        parameters = plan.training.next_parameters(&parameters, &mean).expect("as long");
     }
     let bytes = fs::read(last).expect("the last model");
     assert_eq!(from_bytes(&bytes, task.parameters()), Some(parameters));

@@ -1,5 +1,6 @@
 //! What a client keeps of one round, and how it ends.
 
+use crate::limits::PARTICIPANT_ROUNDS_OVER_MAX;
 use crate::message::{MissingReason, Report};
 
 use super::{
@@ -42,6 +43,11 @@ impl Engagement {
     /// Whether something is repeated until it is answered.
     pub(super) const fn is_asking(&self) -> bool {
         matches!(self.stage, Stage::Sealed { .. } | Stage::Promised(_))
+    }
+
+    /// Whether it is the coordinator's turn.
+    pub(super) const fn is_waiting(&self) -> bool {
+        !matches!(self.stage, Stage::Queued(_) | Stage::Preparing)
     }
 }
 
@@ -107,6 +113,12 @@ impl Participant {
     pub(super) fn finish(&mut self, round_ctx: &Digest, why: Option<Uncounted>) {
         let Some(engagement) = self.engagements.remove(round_ctx) else { return };
         let round_ctx = *round_ctx;
+        if !engagement.is_waiting() {
+            self.over.push_back(round_ctx);
+            if self.over.len() > PARTICIPANT_ROUNDS_OVER_MAX {
+                self.over.pop_front();
+            }
+        }
         match engagement.stage {
             Stage::Sealed { .. } | Stage::Promised(_) => {
                 let counted = why.is_none();

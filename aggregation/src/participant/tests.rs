@@ -305,6 +305,8 @@ fn rounds_are_prepared_one_at_a_time_and_a_later_round_ends_the_preparation() {
     );
     let forget = ParticipantEffect::Forget { round_ctx };
     assert_eq!(bench.prepared(3), [forget], "an answer that nobody waits for");
+    let late = bench.open();
+    assert_eq!(bench.tell(3, late), [], "a late offer of a round that is over");
     let (context, reason) = (other.config.context(), Decline::Data);
     bench.participant.handle_prepared(Time(4), &context, Err(reason));
     let effects = bench.effects();

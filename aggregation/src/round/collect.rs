@@ -77,7 +77,7 @@ impl Round {
             return None;
         }
         if let Stage::Ended(outcome) = &self.stage {
-            let (round_ctx, outcome) = (self.context, outcome.clone());
+            let (round_ctx, outcome) = (self.context, outcome.for_client(from));
             return Some(ToClient::Ended { round_ctx, outcome });
         }
         let digest = header.header.digest();
@@ -139,19 +139,15 @@ impl Round {
     }
 
     fn conclude_collect(&mut self, now: Time) {
-        let count = |wanted: fn(&Standing) -> bool| {
-            self.clients.values().filter(|standing| wanted(standing)).count()
-        };
-        let waiting = count(|standing| *standing == Standing::Waiting);
-        let contributed = count(|standing| matches!(standing, Standing::Contributed { .. }));
-        let reachable = contributed + waiting >= self.terms.config.contributions_min as usize;
-        if waiting == 0 || !reachable {
+        let possible = self.contributed + self.waiting;
+        let reachable = possible >= self.terms.config.contributions_min as usize;
+        if self.waiting == 0 || !reachable {
             self.close_collect(now);
         }
     }
 
     pub(super) fn close_collect(&mut self, now: Time) {
-        let got = self.contributions().count() as u32;
+        let got = self.contributed as u32;
         let needed = self.terms.config.contributions_min;
         if got < needed {
             self.abandon(now, AbandonReason::TooFewContributions { got, needed });

@@ -57,7 +57,7 @@ impl Round {
     /// Tells one client how it ended, if it has.
     pub(super) fn tell_end(&mut self, client: PartyId) {
         if let Stage::Ended(outcome) = &self.stage {
-            let (round_ctx, outcome) = (self.context, outcome.clone());
+            let (round_ctx, outcome) = (self.context, outcome.for_client(&client));
             self.tell_client(client, ToClient::Ended { round_ctx, outcome });
         }
     }

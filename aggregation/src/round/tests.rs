@@ -4,7 +4,8 @@ use crate::fixture::{
     Federation, MINIMUM, OWNERS, Spoil, TIMINGS, digests, drain_round, identity, resign,
 };
 use crate::message::{
-    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Receipt, Release,
+    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Phase, Receipt,
+    Release,
 };
 use crate::signing::Statement;
 use crate::sum::seal::Sealed;
@@ -579,6 +580,13 @@ fn a_stopped_round_says_so_to_everybody() {
     let effects = drain_round(&mut bench.round);
     assert!(matches!(effects[0], RoundEffect::Ended(Outcome::Abandoned { .. })));
     assert_eq!(effects.len(), 1 + OWNERS + 4);
+    for effect in effects {
+        let RoundEffect::ToClient { to, message: ToClient::Ended { outcome, .. } } = effect else {
+            continue;
+        };
+        let Outcome::Abandoned { report, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(report.missing, [(to, MissingReason::NoAnswer)], "its own line only");
+    }
     bench.round.stop(bench.now);
     assert_eq!(drain_round(&mut bench.round), Vec::new());
 }

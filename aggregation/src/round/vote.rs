@@ -141,7 +141,7 @@ impl Round {
             }
             _ => return Err(Refusal::WrongPhase),
         }
-        if total as usize != self.contributions().count() {
+        if total as usize != self.contributed {
             return Err(Refusal::Malformed("another number of contributions".into()));
         }
         let ruling = self.judge(holder, &complaints, boxes);

@@ -5,6 +5,7 @@
 
 mod cheat;
 mod disk;
+mod driving;
 mod liars;
 mod network;
 mod nodes;
@@ -30,7 +31,11 @@ fn run(scenario: Scenario) -> (World, Digest) {
 /// Runs these seeds; returns how many rounds were done.
 fn run_seeds(seeds: std::ops::Range<u64>) -> usize {
     let is_done = |(_, outcome): &&(Digest, Outcome)| matches!(outcome, Outcome::Done(_));
-    let done = |seed| run(Scenario::draw(seed)).0.coordinator.ended.iter().filter(is_done).count();
+    let done = |seed| {
+        let scenario = Scenario::draw(seed);
+        eprintln!("{scenario:?}");
+        run(scenario).0.coordinator.ended.iter().filter(is_done).count()
+    };
     seeds.map(done).sum()
 }
 

@@ -11,9 +11,11 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{FromClient, Phase, Refusal, SignedHeader, ToClient};
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::{BulkError, BulkRequest, Dialer, IdentityKey, Link};
+use covey_aggregation::program::{Exit, Signal};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::Quantised;
 use covey_aggregation::sum::seal::seal;
+use covey_coordinator::config::Positive;
 use covey_coordinator::event::Event;
 use federation::owner::{self, units, weight};
 use federation::{Federation, Operator, PlanOptions};
@@ -122,7 +124,7 @@ async fn misuse(federation: &Federation, link: &mut Link, config: &RoundConfig) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_abuse_has_its_answer_and_the_round_is_done_beside_it() {
-    let plan = PlanOptions { collect: "100s", ..PlanOptions::default() };
+    let plan = PlanOptions { collect: "100s", vote: "4s", ..PlanOptions::default() };
     let federation = Federation::new(4, &plan);
     let mut operator = Operator::start(federation.config(4));
     let holders: Vec<_> = (0..4).map(|index| federation.start_holder(index)).collect();
@@ -211,8 +213,52 @@ async fn a_member_of_another_federation_is_turned_away() {
         })
         .await;
     assert!(!why.is_empty());
-    let in_round = operator.events.try_recv().is_ok_and(|event| {
-        matches!(event, Event::Phase { phase: Phase::Select, .. })
-    });
+    let in_round = operator
+        .events
+        .try_recv()
+        .is_ok_and(|event| matches!(event, Event::Phase { phase: Phase::Select, .. }));
     assert!(!in_round);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_nothing_is_cut_off_and_holds_nobody_up() {
+    let plan = PlanOptions { collect: "100s", ..PlanOptions::default() };
+    let federation = Federation::new(4, &plan);
+    let mut config = federation.config(4);
+    // Offers fill the connection's window (2 MiB) and then the queue, in seconds.
+    config.rounds.resend_ms = Positive::of(5);
+    config.limits.queue_max = Positive::of(8);
+    let mut operator = Operator::start(config);
+    let holders: Vec<_> = (0..4).map(|index| federation.start_holder(index)).collect();
+    let (gate, open) = watch::channel(false);
+    let owners: Vec<_> = (0..ROGUE)
+        .map(|index| {
+            let membership = federation.membership(&federation.owner(index));
+            owner::start(index, membership, federation.address.to_string(), open.clone())
+        })
+        .collect();
+    // It connects and never reads.
+    let (_dialer, mute) = dial(&federation, &federation.owner(ROGUE)).await;
+    operator
+        .wait_for(|event| match event {
+            Event::Left { name, why, .. } if name.as_str() == "owner-3" => {
+                assert!(why.contains("does not take its messages"), "{why}");
+                Some(())
+            }
+            _ => None,
+        })
+        .await;
+    gate.send_replace(true);
+    operator
+        .wait_for(|event| match event {
+            Event::Progress { phase: Phase::Collect, answered, .. } => {
+                (answered.len() == 3).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    operator.stopper.ask(Signal::Interrupt);
+    let failure = operator.finished().await.expect_err("stopped");
+    assert_eq!(failure.exit, Exit::Interrupted);
+    drop((owners, holders, mute));
 }

@@ -213,7 +213,7 @@ async fn a_coordinator_killed_in_mid_round_goes_on_and_keeps_its_receipts() {
     assert_eq!(resumed, (1, true));
     for round in 1..=2 {
         let summary = operator.wait_for(round_of).await;
-        assert!(summary.done, "{summary}");
+        assert_eq!((summary.round, summary.done), (round, true), "{summary}");
         assert_eq!(summary.counted.len(), 4, "{summary}");
     }
     operator.finished().await.expect("done");

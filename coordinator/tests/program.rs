@@ -176,8 +176,7 @@ fn members_that_do_not_come_are_named_and_another_plan_needs_another_state() {
 #[test]
 fn the_last_line_of_a_json_stream_is_terminal_also_when_it_fails() {
     let federation = Federation::new("test");
-    federation
-        .settings("listen = \"127.0.0.1:0\"\nplan = \"plan.toml\"\n[start]\nwait_s = 1\n");
+    federation.settings("listen = \"127.0.0.1:0\"\nplan = \"plan.toml\"\n[start]\nwait_s = 1\n");
     let config = federation.path("operator/coordinator.toml");
     let served = program(&["serve", "--json", "--config", &config]);
     assert_eq!(served.status.code(), Some(3));
@@ -188,7 +187,10 @@ fn the_last_line_of_a_json_stream_is_terminal_also_when_it_fails() {
     assert_eq!(lines[0]["event"], "listening");
     assert!(lines.iter().any(|line| line["event"] == "waiting"));
     let (last, before) = lines.split_last().expect("lines");
-    assert_eq!((&last["terminal"], &last["error"]["code"]), (&true.into(), &"MEMBERS_MISSING".into()));
+    assert_eq!(
+        (&last["terminal"], &last["error"]["code"]),
+        (&true.into(), &"MEMBERS_MISSING".into())
+    );
     assert!(before.iter().all(|line| line.get("terminal").is_none()));
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::net::files;
+use covey_aggregation::net::files::{self, FileError};
 use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
@@ -180,8 +180,11 @@ impl Config {
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let error = |message| ConfigError { path: path.to_owned(), at: None, message };
-        let bytes =
-            files::read(path, CONFIG_BYTES_MAX).map_err(|fault| error(fault.to_string()))?;
+        let bytes = files::read(path, CONFIG_BYTES_MAX).map_err(|fault| match fault {
+            // The path is named already.
+            FileError::Read { source, .. } => error(format!("cannot be read: {source}")),
+            other => error(other.to_string()),
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))?;
         Self::parse(&text, path)
     }

@@ -32,7 +32,7 @@ use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::event::Event;
-use crate::session::{Input, Peer, SessionId};
+use crate::session::{Input, Peer};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
@@ -303,11 +303,5 @@ impl Driver {
             live.opening_ms = Some(done.took_ms);
             live.round.handle_opened(now, done.result);
         }
-    }
-
-    /// Members connected, by session; for tests and status.
-    #[must_use]
-    pub fn connected(&self) -> Vec<(PartyId, SessionId)> {
-        self.peers.iter().map(|(id, peer)| (*id, peer.session)).collect()
     }
 }

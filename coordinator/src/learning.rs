@@ -1,14 +1,11 @@
-//! What the rounds are for: the plan's model, how an opened aggregate changes it, and how good it
-//! is. All of it runs on the public plan and on what was opened; no owner's data are here.
+//! What the rounds are for: the plan's model, and how good it is. All of it runs on the public plan and on what was opened; no owner's data are here.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use covey_aggregation::config::Quantiser;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::sum::open::Aggregate;
 use covey_model::data::{DataSource, Dataset};
 use covey_model::device::DeviceChoice;
 use covey_model::evaluate::Metrics;
@@ -75,24 +72,6 @@ impl Learning {
     }
 }
 
-/// Federated averaging (McMahan et al., 2017): `model + server_lr * mean of the updates`, in
-/// double precision, rounded once.
-#[must_use]
-pub fn apply(
-    parameters: &[f32],
-    aggregate: &Aggregate,
-    quantiser: &Quantiser,
-    server_lr: f64,
-) -> Vec<f32> {
-    let mean = aggregate.mean(quantiser);
-    let step = |(old, mean): (&f32, f32)| {
-        #[expect(clippy::cast_possible_truncation, reason = "rounding is what is meant")]
-        let new = (f64::from(*old) + server_lr * f64::from(mean)) as f32;
-        new
-    };
-    parameters.iter().zip(mean).map(step).collect()
-}
-
 /// Parameters as they are stored and sent: `f32`, little-endian.
 #[must_use]
 pub fn to_bytes(parameters: &[f32]) -> Vec<u8> {
@@ -109,21 +88,7 @@ pub fn from_bytes(bytes: &[u8], expected: usize) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    use covey_aggregation::config::Weighting;
-
     use super::*;
-
-    #[test]
-    fn the_mean_of_the_updates_is_added_scaled() {
-        let quantiser =
-            Quantiser { bits: 8, range: 1.27, clip_norm: 9.0, weighting: Weighting::Uniform };
-        // Steps of 0.01; the mean of two owners is half of the sum.
-        let aggregate = Aggregate { count: 2, weight: 2, sums: vec![100, -50, 0] };
-        let moved = apply(&[1.0, 1.0, 1.0], &aggregate, &quantiser, 2.0);
-        for (got, expected) in moved.iter().zip([2.0, 0.5, 1.0]) {
-            assert!((got - expected).abs() < 1e-6, "{got} instead of {expected}");
-        }
-    }
 
     #[test]
     fn parameters_survive_their_bytes() {

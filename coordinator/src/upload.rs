@@ -42,17 +42,26 @@ pub async fn serve(
         BulkArrival::Plan(digest, fetch) | BulkArrival::Model(digest, fetch) => {
             serve_object(digest, fetch, &shared).await
         }
-        BulkArrival::Contribution(header, upload) => {
-            if member.role != Role::DataOwner {
-                return upload.refuse(Refusal::NotAdmitted).await;
+        BulkArrival::Contribution(header, mut upload) => {
+            // Places are given back before the answer leaves, so that whoever has it finds one.
+            let verdict = take(header, &mut upload, member, &shared, &uploading).await;
+            match verdict {
+                Verdict::Stored => upload.stored().await,
+                Verdict::Refused(refusal) => upload.refuse(refusal).await,
+                Verdict::Lost(error) => Err(error),
             }
-            let Ok(_place) = uploading.try_acquire_owned() else {
-                return upload.refuse(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS }).await;
-            };
-            take(header, upload, member, shared).await
         }
     }
 }
+
+/// What came of a contribution.
+enum Verdict {
+    Stored,
+    Refused(Refusal),
+    Lost(LinkError),
+}
+
+const BUSY: Verdict = Verdict::Refused(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
 
 async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(), LinkError> {
     let blobs = Arc::clone(&shared.blobs);
@@ -70,49 +79,48 @@ async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(
 
 async fn take(
     header: Box<SignedHeader>,
-    mut upload: Upload,
+    upload: &mut Upload,
     member: Member,
-    shared: Arc<Shared>,
-) -> Result<(), LinkError> {
-    let busy = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
-    let asked = ask(&shared, |reply| Input::MayContribute {
+    shared: &Shared,
+    uploading: &Semaphore,
+) -> Verdict {
+    if member.role != Role::DataOwner {
+        return Verdict::Refused(Refusal::NotAdmitted);
+    }
+    // One contribution at a time from one connection.
+    let Ok(_place) = uploading.try_acquire() else { return BUSY };
+    let asked = ask(shared, |reply| Input::MayContribute {
         member: member.clone(),
         header: header.clone(),
         reply,
     });
     let config = match asked.await {
         Some(Admission::Take { config }) => config,
-        Some(Admission::Known) => return upload.stored().await,
-        Some(Admission::Refuse(refusal)) => return upload.refuse(refusal).await,
-        None => return upload.refuse(busy).await,
+        Some(Admission::Known) => return Verdict::Stored,
+        Some(Admission::Refuse(refusal)) => return Verdict::Refused(refusal),
+        None => return BUSY,
     };
-    let Ok(_place) = Arc::clone(&shared.uploads).try_acquire_owned() else {
-        return upload.refuse(busy).await;
-    };
-    upload.accept().await?;
+    let Ok(_place) = shared.uploads.try_acquire() else { return BUSY };
+    if let Err(error) = upload.accept().await {
+        return Verdict::Lost(error);
+    }
     let limit = Duration::from_secs(u64::from(shared.limits.upload_s.value()));
-    let received = timeout(limit, receive(&mut upload, &config, &header, &shared.blobs)).await;
+    let received = timeout(limit, receive(upload, &config, &header, &shared.blobs)).await;
     let is_new = match received {
         Ok(Ok(is_new)) => is_new,
-        Ok(Err(Failed::Link(error))) => return Err(error),
-        Ok(Err(Failed::Bad(bad))) => return upload.refuse(refusal_of(&bad)).await,
-        Ok(Err(Failed::Storage(error))) => {
-            tracing::error!(%error, "a contribution cannot be stored");
-            return upload.refuse(busy).await;
-        }
-        Err(_) => return upload.refuse(busy).await,
+        Ok(Err(failed)) => return failed.verdict(),
+        Err(_) => return BUSY,
     };
     let digest = header.header.digest();
-    let recorded = ask(&shared, |reply| Input::Contributed { member, header, reply });
-    match recorded.await {
-        Some(Ok(())) => upload.stored().await,
+    match ask(shared, |reply| Input::Contributed { member, header, reply }).await {
+        Some(Ok(())) => Verdict::Stored,
         Some(Err(refusal)) => {
             if is_new {
                 discard(&shared.blobs, config.round, digest).await;
             }
-            upload.refuse(refusal).await
+            Verdict::Refused(refusal)
         }
-        None => upload.refuse(busy).await,
+        None => BUSY,
     }
 }
 
@@ -148,6 +156,23 @@ impl From<BadContribution> for Failed {
 impl From<StorageError> for Failed {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl Failed {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Link(LinkError::Malformed(_) | LinkError::Truncated) => {
+                let why = "not as many bytes as the round's terms say".to_owned();
+                Verdict::Refused(Refusal::Malformed(why))
+            }
+            Self::Link(error) => Verdict::Lost(error),
+            Self::Bad(bad) => Verdict::Refused(refusal_of(&bad)),
+            Self::Storage(error) => {
+                tracing::error!(%error, "a contribution cannot be stored");
+                BUSY
+            }
+        }
     }
 }
 

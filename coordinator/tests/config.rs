@@ -49,7 +49,10 @@ fn an_unknown_field_is_named_with_its_line_and_the_known_ones() {
 #[test]
 fn a_missing_file_is_named() {
     let error = Config::load(Path::new("/nowhere/coordinator.toml")).expect_err("refused");
-    assert!(error.to_string().starts_with("cannot read /nowhere/coordinator.toml: "), "{error}");
+    assert!(
+        error.to_string().starts_with("/nowhere/coordinator.toml: cannot be read: "),
+        "{error}"
+    );
 }
 
 #[test]

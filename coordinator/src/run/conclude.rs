@@ -16,8 +16,7 @@ use covey_model::evaluate::Metrics;
 use super::{Run, Standing};
 use crate::driver::RoundEnd;
 use crate::event::{Event, RoundSummary};
-use crate::learning::{Learning, apply, to_bytes};
-use crate::storage::StorageError;
+use crate::learning::{Learning, to_bytes};
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
 use crate::summing::{KEY_SUM, stored_aggregate};
@@ -127,11 +126,11 @@ fn set_of(round: &Round) -> Vec<covey_aggregation::message::SignedHeader> {
 }
 
 impl Closing {
-    fn carry_out(self) -> Result<Closed, StorageError> {
+    fn carry_out(self) -> Result<Closed, Failure> {
         let Self { result, blobs, learning, identity, parameters, .. } = self;
-        let quantiser = &result.config.quantiser;
-        let server_lr = learning.plan.training.server_lr;
-        let parameters = apply(&parameters, &result.aggregate, quantiser, server_lr);
+        let mean = result.aggregate.mean(&result.config.quantiser);
+        let next = learning.plan.training.next_parameters(&parameters, &mean);
+        let parameters = next.map_err(|error| broken(&error.to_string()))?;
         let model = learning.task.parameters_digest(&parameters);
         blobs.put(&model, &to_bytes(&parameters))?;
         let metrics = learning.evaluation().and_then(|evaluate| evaluate(&parameters));

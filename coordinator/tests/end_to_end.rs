@@ -1,0 +1,276 @@
+//! Whole runs over real QUIC, real disks and the real machines of all three programs, with the
+//! faults that a federation must bear. Every opened sum is compared with the plain one.
+
+mod federation;
+
+use std::fs;
+use std::sync::Arc;
+
+use covey_aggregation::message::Phase;
+use covey_aggregation::party::Role;
+use covey_aggregation::program::{Exit, Signal};
+use covey_coordinator::event::{Event, RoundSummary};
+use covey_coordinator::learning::from_bytes;
+use federation::owner::{self, Owner, units, weight};
+use federation::{Federation, Operator, PlanOptions};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A federation at work.
+struct Members {
+    holders: Vec<JoinHandle<()>>,
+    owners: Vec<Owner>,
+    /// One for each owner: whether it may prepare.
+    gates: Vec<watch::Sender<bool>>,
+}
+
+impl Members {
+    fn start(federation: &Federation, owners: usize) -> Self {
+        let holders = (0..4).map(|index| federation.start_holder(index)).collect();
+        let (gates, owners) = (0..owners)
+            .map(|index| {
+                let (gate, open) = watch::channel(true);
+                let membership = federation.membership(&federation.owner(index));
+                let address = federation.address.to_string();
+                (gate, owner::start(index, membership, address, open))
+            })
+            .unzip();
+        Self { holders, owners, gates }
+    }
+
+    /// Waits until an owner has heard how its round ended.
+    async fn wait_until_counted(&self, index: usize, rounds: usize) {
+        let diary = Arc::clone(&self.owners[index].diary);
+        let counted = async {
+            while diary.lock().expect("a diary").counted.len() < rounds {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(federation::PATIENCE, counted).await.expect("in time");
+    }
+}
+
+fn round_of(event: &Event) -> Option<RoundSummary> {
+    match event {
+        Event::Round(summary) => Some(summary.clone()),
+        _ => None,
+    }
+}
+
+/// The opened sum of a round is the plain sum of these owners' updates, and everything that was
+/// published holds.
+fn assert_exact(federation: &Federation, round: u32, owners: &[usize]) {
+    let published = federation.publication(round);
+    let aggregate = &published.result.aggregate;
+    let dimension = published.result.config.dimension;
+    let mut sums = vec![0; dimension as usize];
+    for &owner in owners {
+        for (sum, unit) in sums.iter_mut().zip(units(owner, round, dimension)) {
+            *sum += i64::from(unit);
+        }
+    }
+    assert_eq!(aggregate.sums, sums, "round {round}");
+    assert_eq!(aggregate.count as usize, owners.len());
+    let weights: u32 = owners.iter().map(|&owner| weight(owner)).sum();
+    assert_eq!(aggregate.weight, u64::from(weights));
+    assert!(federation.is_verified(), "the outside check of round {round}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_done_with_the_exact_sum_in_every_round() {
+    let federation = Federation::new(6, &PlanOptions { rounds: 2, ..PlanOptions::default() });
+    let mut operator = Operator::start(federation.config(6));
+    let members = Members::start(&federation, 6);
+    for round in 1..=2 {
+        let summary = operator.wait_for(round_of).await;
+        assert_eq!((summary.round, summary.done), (round, true), "{summary}");
+        assert_eq!(summary.counted.len(), 6);
+        assert!(summary.missing.is_empty() && summary.faults.is_empty(), "{summary}");
+        assert!(summary.accuracy.is_some());
+        assert_eq!(summary.phases_ms.len(), 4, "{:?}", summary.phases_ms);
+    }
+    for owner in 0..6 {
+        members.wait_until_counted(owner, 2).await;
+        assert_eq!(members.owners[owner].diary.lock().expect("a diary").promised.len(), 2);
+    }
+    let summary = operator.finished().await.expect("done");
+    assert_eq!((summary.rounds_done, summary.rounds_abandoned), (2, 0));
+    for round in 1..=2 {
+        assert_exact(&federation, round, &[0, 1, 2, 3, 4, 5]);
+    }
+    assert_models_follow(&federation, 2, &summary.model_path);
+    // Working copies are gone; only what is published stays.
+    let rounds = fs::read_dir(federation.dir().join("state/rounds")).expect("listed");
+    assert_eq!(rounds.count(), 0);
+}
+
+/// Each round started from the model that the last one left, and the last one is on the disk.
+fn assert_models_follow(federation: &Federation, rounds: u32, last: &std::path::Path) {
+    let plan_text = fs::read_to_string(federation.dir().join("plan.toml")).expect("read");
+    let plan = covey_aggregation::plan::Plan::parse(&plan_text).expect("a plan");
+    let task = covey_model::task::Task::from_plan(&plan).expect("a model");
+    let mut parameters = task.initial_parameters();
+    for round in 1..=rounds {
+        let result = federation.publication(round).result;
+        assert_eq!(result.config.model, task.parameters_digest(&parameters), "round {round}");
+        let mean = result.aggregate.mean(&result.config.quantiser);
+        parameters = plan.training.next_parameters(&parameters, &mean).expect("as long");
+    }
+    let bytes = fs::read(last).expect("the last model");
+    assert_eq!(from_bytes(&bytes, task.parameters()), Some(parameters));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_one_holder_killed_is_done_and_names_it() {
+    let federation = Federation::new(4, &PlanOptions { vote: "4s", ..PlanOptions::default() });
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    let in_collect =
+        |event: &Event| matches!(event, Event::Phase { phase: Phase::Collect, .. }).then_some(());
+    members.gates[0].send_replace(false);
+    operator.wait_for(in_collect).await;
+    members.holders[2].abort();
+    members.gates[0].send_replace(true);
+    let summary = operator.wait_for(round_of).await;
+    assert!(summary.done, "{summary}");
+    assert_eq!(summary.counted.len(), 4);
+    let faulty: Vec<_> = summary.faults.iter().map(|fault| fault.name.as_str()).collect();
+    assert!(faulty.iter().all(|name| *name == "holder-2") && !faulty.is_empty(), "{summary}");
+    operator.finished().await.expect("done");
+    assert_exact(&federation, 1, &[0, 1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_two_holders_killed_opens_nothing_and_says_why() {
+    let federation = Federation::new(4, &PlanOptions { vote: "2s", ..PlanOptions::default() });
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    let in_collect =
+        |event: &Event| matches!(event, Event::Phase { phase: Phase::Collect, .. }).then_some(());
+    operator.wait_for(in_collect).await;
+    members.holders[1].abort();
+    members.holders[3].abort();
+    members.gates[0].send_replace(true);
+    let summary = operator.wait_for(round_of).await;
+    assert!(!summary.done, "{summary}");
+    let reason = summary.reason.expect("a reason");
+    assert!(reason.contains("holders voted by the deadline"), "{reason}");
+    let failure = operator.finished().await.expect_err("the run stops");
+    assert_eq!((failure.exit, failure.code), (Exit::Failed, "RUN_ABANDONED"));
+    assert_eq!(fs::read_dir(federation.published()).expect("listed").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_that_vanish_are_named_and_the_rest_is_summed() {
+    let federation = Federation::new(5, &PlanOptions { collect: "3s", ..PlanOptions::default() });
+    let mut operator = Operator::start(federation.config(5));
+    let members = Members::start(&federation, 5);
+    members.gates[1].send_replace(false);
+    operator
+        .wait_for(|event| match event {
+            Event::Phase { phase: Phase::Collect, .. } => Some(()),
+            _ => None,
+        })
+        .await;
+    members.owners[1].task.abort();
+    let summary = operator.wait_for(round_of).await;
+    assert!(summary.done, "{summary}");
+    let missing: Vec<_> = summary.missing.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(missing, ["owner-1"]);
+    assert_eq!(summary.missing[0].why, "no answer by the deadline");
+    operator.finished().await.expect("done");
+    assert_exact(&federation, 1, &[0, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_killed_in_mid_round_goes_on_and_keeps_its_receipts() {
+    let federation = Federation::new(4, &PlanOptions { rounds: 2, ..PlanOptions::default() });
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    // Three of four have contributed and been promised.
+    operator
+        .wait_for(|event| match event {
+            Event::Progress { phase: Phase::Collect, answered, .. } => {
+                (answered.len() == 3).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    operator.kill().await;
+    let before = fs::read(federation.dir().join("state/journal.db")).expect("a journal");
+    assert!(!before.is_empty());
+    members.gates[0].send_replace(true);
+
+    let mut operator = Operator::start(federation.config(4));
+    let resumed = operator
+        .wait_for(|event| match event {
+            Event::Run { resumed, round, .. } => Some((*round, *resumed)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(resumed, (1, true));
+    for round in 1..=2 {
+        let summary = operator.wait_for(round_of).await;
+        assert_eq!((summary.round, summary.done), (round, true), "{summary}");
+        assert_eq!(summary.counted.len(), 4, "{summary}");
+    }
+    operator.finished().await.expect("done");
+    for round in 1..=2 {
+        assert_exact(&federation, round, &[0, 1, 2, 3]);
+    }
+    for owner in &members.owners {
+        // Each round once, however often the receipt was sent.
+        assert_eq!(owner.diary.lock().expect("a diary").counted.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_asked_to_stop_drains_and_goes_on_when_served_again() {
+    let federation = Federation::new(4, &PlanOptions::default());
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    operator
+        .wait_for(|event| match event {
+            Event::Progress { phase: Phase::Collect, answered, .. } => {
+                (!answered.is_empty()).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    operator.stopper.ask(Signal::Terminate);
+    let failure = operator.finished().await.expect_err("stopped");
+    assert_eq!((failure.exit, failure.code), (Exit::Terminated, "STOPPED"));
+    members.gates[0].send_replace(true);
+    let mut operator = Operator::start(federation.config(4));
+    operator.finished().await.expect("done");
+    assert_exact(&federation, 1, &[0, 1, 2, 3]);
+
+    // A third time there is nothing left to do, and it says so at once.
+    let mut operator = Operator::start(federation.config(4));
+    let summary = operator.finished().await.expect("done already");
+    assert_eq!(summary.rounds_done, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_without_enough_members_is_not_begun_and_names_them() {
+    let federation = Federation::new(4, &PlanOptions::default());
+    let mut config = federation.config(4);
+    config.start.wait_s = covey_coordinator::config::Positive::of(1);
+    let mut operator = Operator::start(config);
+    let waiting = operator
+        .wait_for(|event| match event {
+            Event::Waiting { needed, missing, .. } => Some((needed.clone(), missing.len())),
+            _ => None,
+        })
+        .await;
+    let needed = "3 holders (0 connected) and 4 data owners (0 connected)";
+    assert_eq!(waiting, (needed.to_owned(), 8));
+    let failure = operator.finished().await.expect_err("nobody came");
+    assert_eq!((failure.exit, failure.code), (Exit::TimedOut, "MEMBERS_MISSING"));
+    assert!(failure.message.contains(needed) && failure.message.contains("owner-2"), "{failure}");
+    let owners = federation.roster().with_role(Role::DataOwner).count();
+    assert_eq!(owners, 4);
+}

@@ -1,0 +1,263 @@
+//! A whole federation in one process over real QUIC: this coordinator, the real key holders, and
+//! owners that drive the real `Participant` with small made-up updates.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub(crate) mod owner;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use covey_aggregation::net::membership::MEMBER_FILE;
+use covey_aggregation::net::request::{REQUEST_FILE, Request};
+use covey_aggregation::net::roster_file::ROSTER_FILE;
+use covey_aggregation::net::{IdentityKey, Membership, authority::AUTHORITY_FILE, read_roster};
+use covey_aggregation::party::{Name, Role};
+use covey_aggregation::program::stop::Stopper;
+use covey_aggregation::program::{Failure, Stop};
+use covey_aggregation::publication::Publication;
+use covey_committee::config::{CONFIG_FILE as HOLDER_CONFIG, Config as HolderConfig};
+use covey_coordinator::cli::{Enrol, Init};
+use covey_coordinator::config::Config;
+use covey_coordinator::event::{Event, RunSummary};
+use covey_coordinator::{Coordinator, setup};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+/// Longest wait in a test; far beyond what a busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// Folders of all members, enrolled.
+pub(crate) struct Federation {
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+    holders: usize,
+    owners: usize,
+}
+
+/// What a test chooses of its plan.
+pub(crate) struct PlanOptions {
+    pub(crate) rounds: u32,
+    pub(crate) minimum: u32,
+    pub(crate) collect: &'static str,
+    pub(crate) vote: &'static str,
+    pub(crate) weighting: &'static str,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            rounds: 1,
+            minimum: 3,
+            collect: "60s",
+            vote: "60s",
+            weighting: "{ capped_examples = 500 }",
+        }
+    }
+}
+
+impl Federation {
+    /// Enrols a coordinator, 4 holders and `owners` owners, and writes plan and test data.
+    pub(crate) fn new(owners: usize, plan: &PlanOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        let federation = Self { folder, address, holders: 4, owners };
+        let dir = federation.dir();
+        setup::init(&Init {
+            dir: dir.clone(),
+            federation: name("test"),
+            name: name("coordinator"),
+        })
+        .expect("created");
+        let mut requests = Vec::new();
+        for index in 0..federation.holders {
+            let folder = federation.holder(index);
+            let address = federation.address.to_string();
+            covey_committee::init::init(&folder, name(&format!("holder-{index}")), &address)
+                .expect("a holder's keys");
+            requests.push(folder.join(REQUEST_FILE));
+        }
+        for index in 0..federation.owners {
+            requests.push(federation.create_owner(index));
+        }
+        setup::enrol(&Enrol { dir, requests, print: false }).expect("enrolled");
+        federation.hand_out();
+        federation.write_plan(plan);
+        federation
+    }
+
+    /// The operator's folder.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.folder.path().join("operator")
+    }
+
+    pub(crate) fn holder(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("holder-{index}"))
+    }
+
+    pub(crate) fn owner(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("owner-{index}"))
+    }
+
+    fn create_owner(&self, index: usize) -> PathBuf {
+        let folder = self.owner(index);
+        fs::create_dir(&folder).expect("created");
+        let seed = u8::try_from(index).expect("few owners") + 1;
+        let key = IdentityKey::from_seed(Zeroizing::new([seed; 32]));
+        key.create(&folder).expect("written");
+        let request = Request::create(&key, name(&format!("owner-{index}")), Role::DataOwner, None);
+        let path = folder.join(REQUEST_FILE);
+        fs::write(&path, request.expect("a request").to_json()).expect("written");
+        path
+    }
+
+    /// Gives every member its certificate, and everybody the roster.
+    fn hand_out(&self) {
+        let holders = (0..self.holders).map(|i| (self.holder(i), format!("holder-{i}")));
+        let owners = (0..self.owners).map(|i| (self.owner(i), format!("owner-{i}")));
+        for (folder, name) in holders.chain(owners) {
+            let issued = self.dir().join("issued").join(name);
+            for file in [MEMBER_FILE, AUTHORITY_FILE] {
+                fs::copy(issued.join(file), folder.join(file)).expect("handed out");
+            }
+            fs::copy(self.dir().join(ROSTER_FILE), folder.join(ROSTER_FILE)).expect("handed out");
+        }
+    }
+
+    fn write_plan(&self, options: &PlanOptions) {
+        let PlanOptions { rounds, minimum, collect, vote, weighting } = options;
+        let plan = format!(
+            "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
+             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\n\
+             [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
+             [training]\nrounds = {rounds}\nbatch_size = 4\n\
+             optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
+             [cohort]\nminimum = {minimum}\nmaximum = 10\n\
+             deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
+             release = \"60s\" }}\n\
+             [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
+             audit = \"off\"\n"
+        );
+        fs::write(self.dir().join("plan.toml"), plan).expect("written");
+        fs::write(self.dir().join("test.csv"), "1,2,3,4,0\n16,15,14,13,1\n").expect("written");
+    }
+
+    /// The operator's settings; the first round needs `owners` owners.
+    pub(crate) fn config(&self, owners: usize) -> Config {
+        let text = format!(
+            "listen = \"{}\"\nplan = \"plan.toml\"\n\
+             test_data = {{ format = \"csv\", path = \"test.csv\", header = \"absent\" }}\n\
+             [start]\nwait_s = 100\nsettle_s = 60\nowners = {owners}\n\
+             [rounds]\nresend_ms = 300\nabandons_in_a_row_max = 1\n",
+            self.address
+        );
+        let path = self.dir().join("coordinator.toml");
+        fs::write(&path, text).expect("written");
+        Config::load(&path).expect("valid")
+    }
+
+    pub(crate) fn membership(&self, folder: &Path) -> Arc<Membership> {
+        Arc::new(Membership::load(folder).expect("enrolled"))
+    }
+
+    /// The bundle of a round.
+    pub(crate) fn publication(&self, round: u32) -> Publication {
+        let path = self.published().join(format!("round-{round:04}/publication.covey"));
+        Publication::decode(&fs::read(path).expect("published")).expect("well-formed")
+    }
+
+    pub(crate) fn published(&self) -> PathBuf {
+        self.dir().join("state/published")
+    }
+
+    /// The outside check of everything published.
+    pub(crate) fn is_verified(&self) -> bool {
+        let roster = self.dir().join(ROSTER_FILE);
+        let report = covey_committee::verify::verify_folder(&self.published(), &roster, |_| {});
+        report.expect("readable").is_verified
+    }
+
+    pub(crate) fn roster(&self) -> covey_aggregation::roster::Roster {
+        read_roster(&self.dir().join(ROSTER_FILE)).expect("readable")
+    }
+
+    /// Starts a holder in the current runtime. Aborting the task kills it.
+    pub(crate) fn start_holder(&self, index: usize) -> JoinHandle<()> {
+        let config = HolderConfig::read(&self.holder(index).join(HOLDER_CONFIG)).expect("valid");
+        tokio::spawn(async move {
+            let (_stopper, stop) = Stop::manual();
+            let served = covey_committee::serve::serve(&config, stop, &mut |_| {}).await;
+            served.expect("a holder serves until it is stopped");
+        })
+    }
+}
+
+/// A coordinator in a runtime of its own, so that it can be killed like a process.
+pub(crate) struct Operator {
+    runtime: Option<Runtime>,
+    pub(crate) events: mpsc::UnboundedReceiver<Event>,
+    work: JoinHandle<Result<RunSummary, Failure>>,
+    pub(crate) stopper: Stopper,
+}
+
+impl Operator {
+    pub(crate) fn start(config: Config) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (stopper, stop) = Stop::manual();
+        let (sender, events) = mpsc::unbounded_channel();
+        let work = runtime.spawn(async move {
+            let mut running = Coordinator::start(config, stop).await?;
+            while let Ok(event) = running.next_event().await {
+                eprintln!("{event}");
+                // The test may be satisfied already.
+                let _ = sender.send(event);
+            }
+            running.finished().await
+        });
+        Self { runtime: Some(runtime), events, work, stopper }
+    }
+
+    /// Waits for an event that `wanted` picks.
+    pub(crate) async fn wait_for<T>(&mut self, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("it goes on");
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("in time")
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn finished(&mut self) -> Result<RunSummary, Failure> {
+        let ended = tokio::time::timeout(PATIENCE, &mut self.work).await.expect("in time");
+        ended.expect("no panic")
+    }
+
+    /// Ends it as a crash would: nothing is finished, nobody is told.
+    pub(crate) async fn kill(mut self) {
+        let runtime = self.runtime.take().expect("running");
+        let killed = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE));
+        killed.await.expect("gone");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! An owner without a trainer: the real machine, the real sealing, the real network, and an
+//! update that anybody can compute, so that the opened sum can be compared with the plain one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::PLAN_BYTES_MAX;
+use covey_aggregation::message::SignedHeader;
+use covey_aggregation::net::{BulkRequest, Dialer, Link, Membership};
+use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::clock;
+use covey_aggregation::sum::quantise::Quantised;
+use covey_aggregation::sum::seal::seal;
+use covey_coordinator::learning::from_bytes;
+use covey_model::task::Task;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+/// The update of owner `index` in `round`: integers within 12 bits, all different.
+pub(crate) fn units(index: usize, round: u32, dimension: u64) -> Vec<i32> {
+    let (index, round) = (i32::try_from(index).expect("few"), round.cast_signed());
+    let unit = |i: i32| (i * 37 + index * 101 + round * 13) % 2047 - 1023;
+    (0..i32::try_from(dimension).expect("small")).map(unit).collect()
+}
+
+/// How much owner `index` counts.
+pub(crate) fn weight(index: usize) -> u32 {
+    u32::try_from(index).expect("few") * 10 + 5
+}
+
+/// What became of an owner's rounds.
+#[derive(Default)]
+pub(crate) struct Diary {
+    pub(crate) promised: Vec<Digest>,
+    pub(crate) counted: Vec<Digest>,
+    pub(crate) not_counted: Vec<(Digest, String)>,
+}
+
+/// An owner at work.
+pub(crate) struct Owner {
+    pub(crate) diary: Arc<Mutex<Diary>>,
+    pub(crate) task: JoinHandle<()>,
+}
+
+/// Starts an owner in the current runtime. It prepares nothing while `gate` is false.
+pub(crate) fn start(
+    index: usize,
+    membership: Arc<Membership>,
+    address: String,
+    gate: watch::Receiver<bool>,
+) -> Owner {
+    let diary = Arc::new(Mutex::new(Diary::default()));
+    let work = Work {
+        index,
+        participant: Participant::new(
+            ParticipantSetup {
+                identity: Arc::clone(membership.identity()),
+                roster: membership.roster().as_ref().clone(),
+                resend_ms: 300,
+                patience_ms: 600_000,
+            },
+            [],
+        )
+        .expect("an owner"),
+        membership,
+        address,
+        gate,
+        diary: Arc::clone(&diary),
+        stored: BTreeMap::new(),
+    };
+    Owner { diary, task: tokio::spawn(work.run()) }
+}
+
+/// A sealed update.
+struct Stored {
+    header: SignedHeader,
+    bytes: Arc<Vec<u8>>,
+    is_uploading: bool,
+}
+
+struct Work {
+    index: usize,
+    membership: Arc<Membership>,
+    address: String,
+    gate: watch::Receiver<bool>,
+    participant: Participant,
+    diary: Arc<Mutex<Diary>>,
+    stored: BTreeMap<Digest, Stored>,
+}
+
+impl Work {
+    async fn run(mut self) {
+        let mut dialer =
+            Dialer::new(Arc::clone(&self.membership), self.address.clone()).expect("a dialer");
+        loop {
+            let link = dialer.connect(|_, _| {}).await.expect("a link in the end");
+            self.serve(link).await;
+        }
+    }
+
+    /// Until the link is lost.
+    async fn serve(&mut self, mut link: Link) {
+        let (uploaded, mut done) = mpsc::channel(8);
+        for stored in self.stored.values_mut() {
+            stored.is_uploading = false;
+        }
+        loop {
+            while let Some(effect) = self.participant.poll_effect() {
+                if self.carry_out(effect, &mut link, &uploaded).await.is_none() {
+                    return;
+                }
+            }
+            let wait = clock::until(self.participant.poll_timeout());
+            tokio::select! {
+                message = link.receiver.receive() => match message {
+                    Ok(Some(message)) => self.participant.handle(clock::now(), message),
+                    _ => return,
+                },
+                Some(context) = done.recv() => {
+                    if let Some(stored) = self.stored.get_mut(&context) {
+                        stored.is_uploading = false;
+                    }
+                }
+                () = tokio::time::sleep(wait) => self.participant.handle_timeout(clock::now()),
+            }
+        }
+    }
+
+    /// None when the link is lost.
+    async fn carry_out(
+        &mut self,
+        effect: ParticipantEffect,
+        link: &mut Link,
+        uploaded: &mpsc::Sender<Digest>,
+    ) -> Option<()> {
+        match effect {
+            ParticipantEffect::Append { sequence, .. } => self.participant.handle_stored(sequence),
+            ParticipantEffect::Prepare { config } => {
+                self.gate.wait_for(|open| *open).await.expect("the test goes on");
+                let context = config.context();
+                self.check_downloads(&config, link).await;
+                let header = self.seal(&config);
+                self.participant.handle_prepared(clock::now(), &context, Ok(header));
+            }
+            ParticipantEffect::Upload { round_ctx, .. } => {
+                let stored = self.stored.get_mut(&round_ctx).expect("sealed before");
+                if !std::mem::replace(&mut stored.is_uploading, true) {
+                    let (bulk, uploaded) = (link.links.bulk(), uploaded.clone());
+                    let (header, bytes) = (stored.header.clone(), Arc::clone(&stored.bytes));
+                    tokio::spawn(async move {
+                        let length = bytes.len() as u64;
+                        // A refusal or a lost link: the machine asks again if it still wants it.
+                        let _ = bulk.contribute(&header, length, &mut &bytes[..], |_| {}).await;
+                        let _ = uploaded.send(round_ctx).await;
+                    });
+                }
+            }
+            ParticipantEffect::Send(message) => link.sender.send(&message).await.ok()?,
+            ParticipantEffect::Forget { round_ctx } => {
+                self.stored.remove(&round_ctx);
+            }
+            ParticipantEffect::Cancel { .. } => {}
+            ParticipantEffect::Promised(receipt) => {
+                self.diary.lock().expect("a diary").promised.push(receipt.round_ctx);
+            }
+            ParticipantEffect::Counted { round_ctx } => {
+                self.diary.lock().expect("a diary").counted.push(round_ctx);
+            }
+            ParticipantEffect::NotCounted { round_ctx, why } => {
+                let mut diary = self.diary.lock().expect("a diary");
+                diary.not_counted.push((round_ctx, why.to_string()));
+            }
+        }
+        Some(())
+    }
+
+    /// As a client does before training: plan and model must be those of the terms.
+    async fn check_downloads(&self, config: &RoundConfig, link: &Link) {
+        let bulk = link.links.bulk();
+        let plan_max = u64::from(PLAN_BYTES_MAX);
+        let Ok(bytes) = bulk.fetch(&BulkRequest::Plan(config.plan), plan_max).await else { return };
+        assert_eq!(Plan::digest(&bytes), config.plan);
+        let plan = Plan::from_bytes(&bytes).expect("a plan");
+        let task = Task::from_plan(&plan).expect("a model");
+        let model_max = 4 * config.dimension;
+        let Ok(bytes) = bulk.fetch(&BulkRequest::Model(config.model), model_max).await else {
+            return;
+        };
+        let parameters = from_bytes(&bytes, task.parameters()).expect("whole");
+        assert_eq!(task.parameters_digest(&parameters), config.model);
+    }
+
+    fn seal(&mut self, config: &RoundConfig) -> SignedHeader {
+        let units = units(self.index, config.round, config.dimension);
+        let quantised = Quantised::from_units(&units, weight(self.index), &config.quantiser);
+        let mut entropy = [self.index as u8; 32];
+        entropy[..4].copy_from_slice(&config.round.to_le_bytes());
+        let mut chunks = Vec::new();
+        let sealed = seal(
+            config,
+            self.membership.identity(),
+            &quantised.expect("in range"),
+            &Zeroizing::new(entropy),
+            &mut chunks,
+        )
+        .expect("sealed");
+        let mut bytes = sealed.correction;
+        bytes.extend(sealed.boxes.into_iter().flatten());
+        bytes.extend(chunks.into_iter().flatten());
+        let (header, bytes) = (sealed.header, Arc::new(bytes));
+        let stored = Stored { header: header.clone(), bytes, is_uploading: false };
+        self.stored.insert(config.context(), stored);
+        header
+    }
+}

@@ -141,7 +141,10 @@ impl Component {
     /// Whether `holder` knows this component.
     #[must_use]
     pub const fn known_to(self, holder: HolderIndex) -> bool {
-        self.0 >> holder.0 & 1 == 0
+        match self.0.checked_shr(holder.0 as u32) {
+            Some(rest) => rest & 1 == 0,
+            None => false,
+        }
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) const TIMINGS: Timings = Timings {
     resend_ms: 100,
 };
 
+/// A way to make good terms bad.
+pub(crate) type Spoil = fn(&mut Terms);
+
 /// A deterministic identity.
 pub(crate) fn identity(kind: u8, index: usize) -> Arc<Identity> {
     let mut seed = [kind; 32];
@@ -63,8 +66,7 @@ impl Federation {
             role,
             sealing_key,
         };
-        let mut members =
-            vec![member("middle".into(), coordinator.id(), Role::Coordinator, None)];
+        let mut members = vec![member("middle".into(), coordinator.id(), Role::Coordinator, None)];
         for (index, (holder, secret)) in holders.iter().zip(&secrets).enumerate() {
             let key = Some(secret.public());
             members.push(member(format!("holder-{index}"), holder.id(), Role::Holder, key));

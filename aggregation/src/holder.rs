@@ -132,7 +132,7 @@ impl Holder {
             .iter()
             .zip(0..)
             .find(|(seat, _)| seat.holder == identity.id())
-            .ok_or(HolderError::NotAHolder(identity.id()))?;
+            .ok_or_else(|| HolderError::NotAHolder(identity.id()))?;
         if seat.0.sealing_key != secret.public() {
             return Err(HolderError::SealingKey);
         }

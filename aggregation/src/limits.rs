@@ -150,6 +150,10 @@ pub const HOLDER_ROUNDS_MAX: usize = 16;
 /// this is left unanswered, so that it is made again later.
 pub const PARTICIPANT_ROUNDS_MAX: usize = 16;
 
+/// Rounds of which a client remembers, until it restarts, that they ended before it had sealed: a
+/// late offer of one of them is not taken up again.
+pub const PARTICIPANT_ROUNDS_OVER_MAX: usize = 64;
+
 /// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
 /// more boxes are bad, the holder votes for no set that holds one of the rest.
 pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;

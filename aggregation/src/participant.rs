@@ -8,12 +8,13 @@
 //! takes. A client that crashed earlier starts again with a fresh key, and nothing of the first
 //! attempt has left. Rounds are prepared one at a time.
 //!
-//! Nothing is waited for longer than `patience_ms` without a word from the coordinator.
+//! Nothing is waited for longer than `patience_ms` without a word from the coordinator; what is
+//! being prepared needs none.
 
 mod engagement;
 mod offer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::config::{RoundConfig, Seat};
@@ -154,6 +155,8 @@ pub struct Participant {
     engagements: BTreeMap<Digest, Engagement>,
     /// Offers ever accepted; tells which is the oldest.
     arrivals: u64,
+    /// Rounds that ended before anything was sealed, the latest last.
+    over: VecDeque<Digest>,
     outbox: Outbox<ParticipantRecord, ParticipantEffect>,
 }
 
@@ -189,6 +192,7 @@ impl Participant {
             sealed: BTreeMap::new(),
             engagements: BTreeMap::new(),
             arrivals: 0,
+            over: VecDeque::new(),
             outbox: Outbox::new(0),
         };
         let mut count = 0;
@@ -270,7 +274,8 @@ impl Participant {
             .iter_mut()
             .filter_map(|(&round_ctx, engagement)| {
                 let heard_at = *engagement.heard_at.get_or_insert(now);
-                (now >= heard_at.after_ms(self.patience_ms)).then_some(round_ctx)
+                let is_over = now >= heard_at.after_ms(self.patience_ms);
+                (is_over && engagement.is_waiting()).then_some(round_ctx)
             })
             .collect();
         for round_ctx in silent {
@@ -304,7 +309,7 @@ impl Participant {
             let end = engagement.heard_at.map_or(Time(0), |at| at.after_ms(self.patience_ms));
             if engagement.is_asking() { end.min(engagement.ask_at) } else { end }
         };
-        self.engagements.values().map(of).min()
+        self.engagements.values().filter(|engagement| engagement.is_waiting()).map(of).min()
     }
 
     /// What to do next.
@@ -340,7 +345,8 @@ impl Participant {
         })
     }
 
-    /// Rounds under way.
+    /// Rounds under way. At start-up, stored sealed updates of any other round may be deleted: a
+    /// crash can swallow a [`ParticipantEffect::Forget`].
     pub fn rounds(&self) -> impl Iterator<Item = &Digest> {
         self.engagements.keys()
     }

@@ -22,22 +22,22 @@
 
 mod collect;
 mod committee;
+mod effect;
 mod end;
 mod release;
 mod replay;
 mod select;
 mod terms;
+mod view;
 mod vote;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::config::{HolderIndex, RoundConfig};
+use crate::config::HolderIndex;
 use crate::hash::Digest;
 use crate::message::{
-    Certificate, Countersignature, Decline, FromClient, FromHolder, MissingReason, Outcome, Phase,
+    Certificate, Countersignature, Decline, FromClient, FromHolder, MissingReason, Outcome,
     Refusal, SignedHeader, ToClient, ToHolder,
 };
 use crate::party::PartyId;
@@ -45,102 +45,14 @@ use crate::record::{Outbox, RoundRecord, Sequence, Step};
 use crate::signing::Identity;
 use crate::time::Time;
 
+pub use effect::{BoxSource, OpenFailure, Opened, RoundEffect};
 pub use replay::Corrupt;
 pub use terms::{BadTerms, Terms, Timings};
+pub use view::Progress;
 
 use committee::Committee;
 use release::Releasing;
 use vote::{Checking, Voting};
-
-/// Sealed boxes of stored contributions, for checking complaints.
-pub trait BoxSource {
-    /// The box for `holder` in the contribution `header`, if it is stored.
-    fn sealed_box(&self, header: &Digest, holder: HolderIndex) -> Option<Vec<u8>>;
-}
-
-/// What the round wants done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RoundEffect {
-    /// Store this durably, then say so with [`Round::handle_stored`].
-    Append {
-        /// Its place.
-        sequence: Sequence,
-        /// What.
-        record: RoundRecord,
-    },
-    /// Send this to a holder.
-    ToHolder {
-        /// Who.
-        to: PartyId,
-        /// What.
-        message: ToHolder,
-    },
-    /// Send these contributions' boxes to a holder, in batches of
-    /// [`crate::limits::ENVELOPES_PER_MESSAGE_MAX`] as [`ToHolder::Envelopes`] with `total`
-    /// the length of `headers`. Where the same is still on its way, nothing need be sent.
-    SendEnvelopes {
-        /// Who.
-        to: PartyId,
-        /// Whose boxes.
-        holder: HolderIndex,
-        /// All contributions of the round, in the order of their clients.
-        headers: Vec<SignedHeader>,
-    },
-    /// Send this to a client.
-    ToClient {
-        /// Who.
-        to: PartyId,
-        /// What.
-        message: ToClient,
-    },
-    /// Sum the stored contributions of `set` in order, recover the key sum, open, store both
-    /// results durably, and answer with [`Round::handle_opened`].
-    Open {
-        /// U, in order.
-        set: Vec<SignedHeader>,
-        /// R_T for every component, in canonical order.
-        components: Vec<Vec<u8>>,
-    },
-    /// The round is over, and its record is durable. Comes again after a replay.
-    Ended(Outcome),
-}
-
-/// What was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
-    /// Digest of the aggregate.
-    pub aggregate: Digest,
-    /// Digest of the key sum.
-    pub key_sum: Digest,
-    /// Contributions in it.
-    pub count: u32,
-    /// Sum of their weights.
-    pub weight: u64,
-}
-
-/// Why the worker did not open the sum.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenFailure {
-    /// The key does not recover, or the sum opens to nonsense.
-    #[error("{0}")]
-    Spoiled(String),
-    /// The coordinator could not read or store what it needs.
-    #[error("the coordinator's storage failed: {0}")]
-    Unavailable(String),
-}
-
-/// Who has answered in the current phase, and whom it waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// The phase.
-    pub phase: Phase,
-    /// Clients (in Collect) or holders (elsewhere) that answered.
-    pub answered: Vec<PartyId>,
-    /// Those it waits for.
-    pub waiting: Vec<PartyId>,
-    /// When it ends at the latest; `None` when it is over.
-    pub deadline: Option<Time>,
-}
 
 /// What is known of an admitted client.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,6 +78,9 @@ pub struct Round {
     context: Digest,
     identity: Arc<Identity>,
     clients: BTreeMap<PartyId, Standing>,
+    /// Of these, how many have not answered, and how many have contributed.
+    waiting: usize,
+    contributed: usize,
     committee: Committee,
     stage: Stage,
     /// The agreed set, once fixed: its headers in order.
@@ -201,6 +116,8 @@ impl Round {
         Self {
             context: terms.config.context(),
             clients: terms.cohort.iter().map(|&client| (client, Standing::Waiting)).collect(),
+            waiting: terms.cohort.len(),
+            contributed: 0,
             committee: Committee::new(&terms.config),
             terms,
             identity,
@@ -323,105 +240,6 @@ impl Round {
         })
     }
 
-    /// The phase.
-    #[must_use]
-    pub const fn phase(&self) -> Phase {
-        match &self.stage {
-            Stage::Select => Phase::Select,
-            Stage::Collect => Phase::Collect,
-            Stage::Check(_) | Stage::Vote(_) => Phase::Vote,
-            Stage::Release(_) => Phase::Release,
-            Stage::Ended(Outcome::Done(_)) => Phase::Done,
-            Stage::Ended(Outcome::Abandoned { .. }) => Phase::Abandon,
-        }
-    }
-
-    /// How it ended, once it has. Its record may not be durable yet: act on
-    /// [`RoundEffect::Ended`].
-    #[must_use]
-    pub const fn outcome(&self) -> Option<&Outcome> {
-        match &self.stage {
-            Stage::Ended(outcome) => Some(outcome),
-            _ => None,
-        }
-    }
-
-    /// Who has answered, and whom the round waits for.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        let all: Vec<(PartyId, bool)> = match &self.stage {
-            Stage::Collect => self
-                .clients
-                .iter()
-                .map(|(&client, standing)| (client, *standing != Standing::Waiting))
-                .collect(),
-            Stage::Ended(_) => Vec::new(),
-            _ => {
-                let answered = |holder| self.has_answered(holder);
-                self.committee.seats().map(|(holder, id)| (id, answered(holder))).collect()
-            }
-        };
-        let pick = |wanted| {
-            all.iter().filter(move |(_, done)| *done == wanted).map(|(id, _)| *id).collect()
-        };
-        Progress {
-            phase: self.phase(),
-            answered: pick(true),
-            waiting: pick(false),
-            deadline: self.poll_timeout().map(|_| self.deadline),
-        }
-    }
-
-    /// The round's terms.
-    #[must_use]
-    pub const fn config(&self) -> &RoundConfig {
-        &self.terms.config
-    }
-
-    /// The terms with cohort and timings.
-    #[must_use]
-    pub const fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
-    /// `round_ctx`.
-    #[must_use]
-    pub const fn context(&self) -> &Digest {
-        &self.context
-    }
-
-    /// Headers of all contributions so far, in the order of their clients.
-    pub fn contributions(&self) -> impl Iterator<Item = &SignedHeader> {
-        self.clients.values().filter_map(|standing| match standing {
-            Standing::Contributed { header, .. } => Some(&**header),
-            _ => None,
-        })
-    }
-
-    /// U: headers of the agreed set in order; empty until it is fixed.
-    #[must_use]
-    pub fn set(&self) -> &[SignedHeader] {
-        &self.set
-    }
-
-    /// Q countersignatures of the terms, by ascending holder; empty in Select.
-    #[must_use]
-    pub fn countersignatures(&self) -> &[Countersignature] {
-        &self.countersignatures
-    }
-
-    /// The certificate of U.
-    #[must_use]
-    pub const fn certificate(&self) -> Option<&Certificate> {
-        self.certificate.as_ref()
-    }
-
-    /// What was opened, when Done.
-    #[must_use]
-    pub const fn opened(&self) -> Option<&Opened> {
-        self.opened.as_ref()
-    }
-
     /// The deadline of the current phase is over.
     fn expire(&mut self, now: Time) {
         match &self.stage {
@@ -461,11 +279,11 @@ impl Round {
         }
     }
 
-    fn to_holder(&mut self, to: PartyId, message: ToHolder) {
+    fn tell_holder(&mut self, to: PartyId, message: ToHolder) {
         self.outbox.push(RoundEffect::ToHolder { to, message });
     }
 
-    fn to_client(&mut self, to: PartyId, message: ToClient) {
+    fn tell_client(&mut self, to: PartyId, message: ToClient) {
         self.outbox.push(RoundEffect::ToClient { to, message });
     }
 

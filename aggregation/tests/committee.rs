@@ -95,6 +95,28 @@ fn fewer_releases_than_a_quorum_open_nothing() {
     }
 }
 
+/// What a lying holder releases.
+#[derive(Clone, Copy)]
+enum Lie {
+    FirstBit,
+    LastBit,
+    OtherRound,
+    OneLess,
+    Short,
+}
+
+impl Lie {
+    fn tell(self, sums: &mut Vec<Vec<u8>>, other_round: &[Vec<u8>]) {
+        match self {
+            Self::FirstBit => sums[0][0] ^= 1,
+            Self::LastBit => sums.last_mut().expect("some")[51_199] ^= 1,
+            Self::OtherRound => sums.clone_from_slice(other_round),
+            Self::OneLess => sums.truncate(sums.len() - 1),
+            Self::Short => sums[1].truncate(100),
+        }
+    }
+}
+
 #[test]
 fn any_f_liars_are_outvoted_and_named() {
     for shape in SHAPES {
@@ -102,17 +124,10 @@ fn any_f_liars_are_outvoted_and_named() {
         let other = Round::new(Profile::B, shape, 2);
         let all: Vec<usize> = (0..shape.members()).collect();
         for liars in subsets(shape.members(), shape.faults()) {
-            let lies: [fn(&mut Vec<Vec<u8>>, &[Vec<u8>]); 5] = [
-                |sums, _| sums[0][0] ^= 1,
-                |sums, _| sums.last_mut().expect("some")[51_199] ^= 1,
-                |sums, other| sums.clone_from_slice(other), // another round's
-                |sums, _| drop(sums.pop()),
-                |sums, _| sums[1].truncate(100),
-            ];
-            for lie in lies {
+            for lie in [Lie::FirstBit, Lie::LastBit, Lie::OtherRound, Lie::OneLess, Lie::Short] {
                 let mut releases = round.releases.clone();
                 for &liar in &liars {
-                    lie(&mut releases[liar], &other.releases[liar]);
+                    lie.tell(&mut releases[liar], &other.releases[liar]);
                 }
                 let combined = round.fixture.combine(&releases, &all);
                 let named: Vec<usize> =

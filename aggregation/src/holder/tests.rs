@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Federation, MINIMUM, OWNERS, digests, drain_holder, identity, resign};
+use crate::fixture::{Federation, MINIMUM, OWNERS, Spoil, digests, drain_holder, identity, resign};
 use crate::message::{ComplaintKind, Outcome, Report};
 use crate::round::Terms;
 use crate::sum::seal::Sealed;
@@ -91,7 +91,7 @@ fn a_signature_leaves_only_after_its_record_is_durable() {
 
 #[test]
 fn terms_that_do_not_fit_the_roster_are_refused_each_with_its_reason() {
-    let cases: [(&str, fn(&mut Terms)); 7] = [
+    let cases: [(&str, Spoil); 7] = [
         ("rounds count from 1", |terms| terms.config.round = 0),
         ("another roster", |terms| terms.config.federation = Digest::ZERO),
         ("another committee", |terms| terms.config.committee.swap(0, 1)),
@@ -160,8 +160,7 @@ fn envelopes_that_the_coordinator_should_have_refused_are_refused_each_with_its_
 
     let stranger = identity(0x55, 0);
     let mut of_stranger = good.clone();
-    of_stranger.header =
-        resign(&good.header, &stranger, |header| header.client = stranger.id());
+    of_stranger.header = resign(&good.header, &stranger, |header| header.client = stranger.id());
     bench.assert_refused(one(of_stranger), Refusal::NotAdmitted);
 
     let mut other_box = good.clone();

@@ -95,20 +95,21 @@ impl Work {
         if self.total.is_some_and(|total| self.contributions.len() >= total as usize) {
             return Err(Refusal::Malformed("more contributions than announced".into()));
         }
-        check_envelope(&self.config, &self.context, self.seat, envelope).map_err(|bad| {
-            match bad {
+        check_envelope(&self.config, &self.context, self.seat, envelope).map_err(
+            |bad| match bad {
                 BadContribution::Signature => Refusal::BadSignature,
                 BadContribution::OtherRound => Refusal::UnknownRound,
                 other => Refusal::Malformed(other.to_string()),
-            }
-        })?;
-        let box_ = open_envelope(&self.config, &self.context, self.seat, secret, envelope)
-            .map_err(|kind| {
+            },
+        )?;
+        let box_ = open_envelope(&self.config, &self.context, self.seat, secret, envelope).map_err(
+            |kind| {
                 let body = Complaint::body(&header, self.seat, &kind);
                 let signature = identity.sign(Statement::Complaint, &self.context, &body);
                 let (round_ctx, holder) = (self.context, self.seat);
                 Complaint { round_ctx, header, holder, kind, signature }
-            });
+            },
+        );
         self.contributions.insert(client, Checked { header, box_ });
         self.clients.insert(header, client);
         Ok(())

@@ -1,5 +1,6 @@
 //! What a client keeps of one round, and how it ends.
 
+use crate::limits::PARTICIPANT_ROUNDS_OVER_MAX;
 use crate::message::{MissingReason, Report};
 
 use super::{
@@ -43,6 +44,11 @@ impl Engagement {
     pub(super) const fn is_asking(&self) -> bool {
         matches!(self.stage, Stage::Sealed { .. } | Stage::Promised(_))
     }
+
+    /// Whether it is the coordinator's turn.
+    pub(super) const fn is_waiting(&self) -> bool {
+        !matches!(self.stage, Stage::Queued(_) | Stage::Preparing)
+    }
 }
 
 impl Participant {
@@ -76,8 +82,14 @@ impl Participant {
             (Refusal::Busy { retry_after_ms }, _) => {
                 engagement.ask_at = now.after_ms(retry_after_ms.max(resend_ms));
             }
-            // Too late to be counted; how the round ends is still to be heard.
-            (Refusal::WrongPhase, Stage::Sealed { is_closed, .. }) => *is_closed = true,
+            // Too late, or a receipt was lost on its way: how did it end? Asked at once.
+            (Refusal::WrongPhase | Refusal::UnknownRound, Stage::Sealed { is_closed, .. })
+                if !*is_closed =>
+            {
+                *is_closed = true;
+                engagement.ask_at = now;
+            }
+            (Refusal::WrongPhase, Stage::Sealed { .. }) => {}
             // Only that the round is gone says something to a client with a receipt.
             (refusal, Stage::Promised(_)) if refusal != Refusal::UnknownRound => {}
             (refusal, _) => self.finish(round_ctx, Some(Uncounted::Refused(refusal))),
@@ -107,6 +119,12 @@ impl Participant {
     pub(super) fn finish(&mut self, round_ctx: &Digest, why: Option<Uncounted>) {
         let Some(engagement) = self.engagements.remove(round_ctx) else { return };
         let round_ctx = *round_ctx;
+        if !engagement.is_waiting() {
+            self.over.push_back(round_ctx);
+            if self.over.len() > PARTICIPANT_ROUNDS_OVER_MAX {
+                self.over.pop_front();
+            }
+        }
         match engagement.stage {
             Stage::Sealed { .. } | Stage::Promised(_) => {
                 let counted = why.is_none();
@@ -131,9 +149,7 @@ impl Participant {
                 self.sealed.get(run).is_none_or(|sealed| sealed < round)
             }
             ParticipantRecord::Receipted { receipt } => {
-                let sealed = |one: &Engagement| {
-                    matches!(one.stage, Stage::Sealed { header, .. } if header == receipt.header)
-                };
+                let sealed = |one: &Engagement| matches!(one.stage, Stage::Sealed { header, .. } if header == receipt.header);
                 self.engagements.get(&receipt.round_ctx).is_some_and(sealed)
             }
             ParticipantRecord::Ended { round_ctx, .. } => self.engagements.contains_key(round_ctx),

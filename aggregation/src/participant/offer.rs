@@ -70,6 +70,9 @@ impl Participant {
             }
             return;
         }
+        if self.over.contains(&round_ctx) {
+            return;
+        }
         match self.check_offer(&config, countersignatures) {
             Ok(()) => {}
             // An offer of a round that is over for this client, come late: nothing to say.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Federation, drain_participant, resign};
+use crate::fixture::{Federation, Spoil, drain_participant, resign};
 use crate::message::Report;
 use crate::round::Terms;
 
@@ -107,7 +107,7 @@ impl Bench {
 
 #[test]
 fn terms_that_do_not_fit_the_roster_are_declined_each_with_its_reason() {
-    let cases: [(BadOffer, fn(&mut Terms)); 3] = [
+    let cases: [(BadOffer, Spoil); 3] = [
         (BadOffer::Config(crate::config::BadConfig::Round), |terms| terms.config.round = 0),
         (BadOffer::OtherRoster, |terms| terms.config.federation = Digest::ZERO),
         (BadOffer::OtherCommittee, |terms| terms.config.committee.swap(0, 1)),
@@ -254,13 +254,21 @@ fn refusals_of_an_upload_delay_it_or_end_it() {
     assert_eq!(bench.wait_until(599), []);
     assert_eq!(bench.wait_until(600), [bench.upload()]);
     let late = bench.refused(Refusal::WrongPhase);
-    assert_eq!(bench.tell(610, late), []);
-    assert_eq!(bench.wait_until(700), [bench.pending()], "too late: how does it end?");
+    assert_eq!(bench.tell(610, late.clone()), []);
+    assert_eq!(bench.wait_until(610), [bench.pending()], "too late: how does it end?");
+    assert_eq!(bench.tell(611, late), []);
+    assert_eq!(bench.wait_until(709), []);
     let refused = bench.refused(Refusal::Conflict);
     let round_ctx = bench.context;
     let why = Uncounted::Refused(Refusal::Conflict);
     let told = ParticipantEffect::NotCounted { round_ctx, why };
     assert_eq!(bench.tell(710, refused), [ParticipantEffect::Forget { round_ctx }, told]);
+
+    let mut bench = Bench::sealed();
+    let gone = bench.refused(Refusal::UnknownRound);
+    assert_eq!(bench.tell(100, gone.clone()), []);
+    assert_eq!(bench.wait_until(100), [bench.pending()], "was the receipt lost?");
+    assert_eq!(bench.tell(110, gone).len(), 2, "nobody knows");
 
     let mut bench = Bench::promised();
     let conflict = bench.refused(Refusal::Conflict);
@@ -305,6 +313,8 @@ fn rounds_are_prepared_one_at_a_time_and_a_later_round_ends_the_preparation() {
     );
     let forget = ParticipantEffect::Forget { round_ctx };
     assert_eq!(bench.prepared(3), [forget], "an answer that nobody waits for");
+    let late = bench.open();
+    assert_eq!(bench.tell(3, late), [], "a late offer of a round that is over");
     let (context, reason) = (other.config.context(), Decline::Data);
     bench.participant.handle_prepared(Time(4), &context, Err(reason));
     let effects = bench.effects();

@@ -6,9 +6,7 @@
 //! behind the contribution's record, so it cannot leave before that is durable.
 
 use crate::config::RoundConfig;
-use crate::message::{
-    AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient,
-};
+use crate::message::{AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::signing::Statement;
@@ -32,12 +30,12 @@ impl Round {
         self.may_contribute(&from, &header)?;
         if self.is_known(&from, &header) {
             let receipt = self.sign_receipt(&header.header.digest());
-            self.to_client(from, ToClient::Receipt(receipt));
+            self.tell_client(from, ToClient::Receipt(receipt));
             return Ok(());
         }
         let receipt = self.sign_receipt(&header.header.digest());
         self.commit(RoundRecord::Contributed { header: Box::new(header), at: now });
-        self.to_client(from, ToClient::Receipt(receipt));
+        self.tell_client(from, ToClient::Receipt(receipt));
         self.conclude_collect(now);
         Ok(())
     }
@@ -79,7 +77,7 @@ impl Round {
             return None;
         }
         if let Stage::Ended(outcome) = &self.stage {
-            let (round_ctx, outcome) = (self.context, outcome.clone());
+            let (round_ctx, outcome) = (self.context, outcome.for_client(from));
             return Some(ToClient::Ended { round_ctx, outcome });
         }
         let digest = header.header.digest();
@@ -91,9 +89,7 @@ impl Round {
     #[must_use]
     pub fn receipt(&self, client: &PartyId) -> Option<Receipt> {
         match self.clients.get(client)? {
-            Standing::Contributed { digest, sequence, .. }
-                if self.outbox.is_durable(*sequence) =>
-            {
+            Standing::Contributed { digest, sequence, .. } if self.outbox.is_durable(*sequence) => {
                 Some(self.sign_receipt(digest))
             }
             _ => None,
@@ -138,24 +134,20 @@ impl Round {
         for client in waiting {
             let config = Box::new(self.terms.config.clone());
             let countersignatures = self.countersignatures.clone();
-            self.to_client(client, ToClient::Open { config, countersignatures });
+            self.tell_client(client, ToClient::Open { config, countersignatures });
         }
     }
 
     fn conclude_collect(&mut self, now: Time) {
-        let count = |wanted: fn(&Standing) -> bool| {
-            self.clients.values().filter(|standing| wanted(standing)).count()
-        };
-        let waiting = count(|standing| *standing == Standing::Waiting);
-        let contributed = count(|standing| matches!(standing, Standing::Contributed { .. }));
-        let reachable = contributed + waiting >= self.terms.config.contributions_min as usize;
-        if waiting == 0 || !reachable {
+        let possible = self.contributed + self.waiting;
+        let reachable = possible >= self.terms.config.contributions_min as usize;
+        if self.waiting == 0 || !reachable {
             self.close_collect(now);
         }
     }
 
     pub(super) fn close_collect(&mut self, now: Time) {
-        let got = self.contributions().count() as u32;
+        let got = self.contributed as u32;
         let needed = self.terms.config.contributions_min;
         if got < needed {
             self.abandon(now, AbandonReason::TooFewContributions { got, needed });

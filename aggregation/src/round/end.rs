@@ -1,8 +1,6 @@
 //! Done and Abandon: who was counted, who was not and why, who failed.
 
-use crate::message::{
-    AbandonReason, MissingReason, Outcome, Report, ToClient, ToHolder,
-};
+use crate::message::{AbandonReason, MissingReason, Outcome, Report, ToClient, ToHolder};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::time::Time;
@@ -59,15 +57,15 @@ impl Round {
     /// Tells one client how it ended, if it has.
     pub(super) fn tell_end(&mut self, client: PartyId) {
         if let Stage::Ended(outcome) = &self.stage {
-            let (round_ctx, outcome) = (self.context, outcome.clone());
-            self.to_client(client, ToClient::Ended { round_ctx, outcome });
+            let (round_ctx, outcome) = (self.context, outcome.for_client(&client));
+            self.tell_client(client, ToClient::Ended { round_ctx, outcome });
         }
     }
 
     pub(super) fn tell_end_to_holder(&mut self, holder: PartyId) {
         if let Stage::Ended(outcome) = &self.stage {
             let (round_ctx, outcome) = (self.context, outcome.clone());
-            self.to_holder(holder, ToHolder::Ended { round_ctx, outcome });
+            self.tell_holder(holder, ToHolder::Ended { round_ctx, outcome });
         }
     }
 }

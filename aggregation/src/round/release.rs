@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Component, HolderIndex, RoundConfig};
 use crate::hash::Digest;
-use crate::message::{
-    AbandonReason, HolderFault, Outcome, Phase, Refusal, Release, ToHolder,
-};
+use crate::message::{AbandonReason, HolderFault, Outcome, Phase, Refusal, Release, ToHolder};
 use crate::party::PartyId;
 use crate::signing::Statement;
 use crate::sum::open::combine;
@@ -48,7 +46,8 @@ impl Releasing {
     fn at_odds(&self, config: &RoundConfig) -> BTreeSet<HolderIndex> {
         let mut given: BTreeMap<Component, Vec<(HolderIndex, &Vec<u8>)>> = BTreeMap::new();
         for (&holder, release) in &self.releases {
-            for (component, sum) in config.shape.components_of(holder).into_iter().zip(&release.sums)
+            for (component, sum) in
+                config.shape.components_of(holder).into_iter().zip(&release.sums)
             {
                 given.entry(component).or_default().push((holder, sum));
             }
@@ -75,7 +74,7 @@ impl Round {
         let Stage::Release(releasing) = &self.stage else { return };
         let Some(certificate) = self.certificate.clone() else { return };
         let set = releasing.headers.clone();
-        self.to_holder(to, ToHolder::Certified { set, certificate });
+        self.tell_holder(to, ToHolder::Certified { set, certificate });
     }
 
     pub(super) fn handle_released(
@@ -100,12 +99,8 @@ impl Round {
         }
         let body = Release::body(&release.set, &release.sums);
         let seat = &config.committee[usize::from(holder.0)];
-        let signed = seat.holder.verify(
-            Statement::Release,
-            &self.context,
-            &body,
-            &release.signature,
-        );
+        let signed =
+            seat.holder.verify(Statement::Release, &self.context, &body, &release.signature);
         signed.map_err(|_| Refusal::BadSignature)?;
         if let Some(first) = releasing.releases.get(&holder) {
             if first.sums == release.sums {

@@ -128,9 +128,12 @@ impl Round {
                 let (client, digest) = (header.header.client, header.header.digest());
                 let standing = Standing::Contributed { header, digest, sequence };
                 self.clients.insert(client, standing);
+                self.waiting -= 1;
+                self.contributed += 1;
             }
             RoundRecord::Declined { client, reason } => {
                 self.clients.insert(client, Standing::Declined(reason));
+                self.waiting -= 1;
             }
             RoundRecord::Checking { at } => {
                 self.stage = Stage::Check(Checking::new(at.after_ms(timings.vote_ms / 2)));

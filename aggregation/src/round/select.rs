@@ -2,9 +2,7 @@
 //! later are still asked, so that they can check and vote.
 
 use crate::config::HolderIndex;
-use crate::message::{
-    AbandonReason, Countersignature, Phase, Refusal, ToHolder,
-};
+use crate::message::{AbandonReason, Countersignature, Phase, Refusal, ToHolder};
 use crate::record::RoundRecord;
 use crate::signing::Statement;
 use crate::time::Time;
@@ -32,7 +30,7 @@ impl Round {
         let Some(to) = self.committee.id(holder) else { return };
         let config = Box::new(self.terms.config.clone());
         let cohort = self.terms.cohort.clone();
-        self.to_holder(to, ToHolder::Propose { config, cohort });
+        self.tell_holder(to, ToHolder::Propose { config, cohort });
     }
 
     pub(super) fn handle_countersigned(
@@ -89,8 +87,7 @@ impl Round {
             return;
         }
         // A holder without the terms can only refuse those, whatever the phase.
-        let phase =
-            if self.committee.is_present(holder) { self.phase() } else { Phase::Select };
+        let phase = if self.committee.is_present(holder) { self.phase() } else { Phase::Select };
         if self.has_answered(holder) && phase != Phase::Select {
             return;
         }

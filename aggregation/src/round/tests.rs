@@ -1,10 +1,11 @@
 use super::*;
 use crate::config::{CommitteeShape, set_digest};
 use crate::fixture::{
-    Federation, MINIMUM, OWNERS, TIMINGS, digests, drain_round, identity, resign,
+    Federation, MINIMUM, OWNERS, Spoil, TIMINGS, digests, drain_round, identity, resign,
 };
 use crate::message::{
-    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Receipt, Release,
+    AbandonReason, Complaint, ComplaintKind, Envelope, HolderFault, MissingReason, Phase, Receipt,
+    Release,
 };
 use crate::signing::Statement;
 use crate::sum::seal::Sealed;
@@ -77,7 +78,7 @@ impl Bench {
         bench
     }
 
-    fn from_holder(&mut self, holder: usize, message: FromHolder) -> Result<(), Refusal> {
+    fn holder_says(&mut self, holder: usize, message: FromHolder) -> Result<(), Refusal> {
         let from = self.federation.holders[holder].id();
         self.round.handle_holder(self.now, from, message, &Boxes(&self.sealed))
     }
@@ -85,7 +86,7 @@ impl Bench {
     fn countersign(&mut self, holder: usize) -> Result<(), Refusal> {
         let signature = self.federation.countersignature(holder, &self.context);
         let round_ctx = self.context;
-        self.from_holder(holder, FromHolder::Countersigned { round_ctx, signature })
+        self.holder_says(holder, FromHolder::Countersigned { round_ctx, signature })
     }
 
     fn contribute(&mut self, owner: usize) -> Result<(), Refusal> {
@@ -99,7 +100,7 @@ impl Bench {
 
     fn checked(&mut self, holder: usize, complaints: Vec<Complaint>) -> Result<(), Refusal> {
         let (round_ctx, total) = (self.context, OWNERS as u32);
-        self.from_holder(holder, FromHolder::Checked { round_ctx, total, complaints })
+        self.holder_says(holder, FromHolder::Checked { round_ctx, total, complaints })
     }
 
     fn complaint(&self, holder: usize, owner: usize, kind: ComplaintKind) -> Complaint {
@@ -114,7 +115,7 @@ impl Bench {
     fn vote(&mut self, holder: usize) -> Result<(), Refusal> {
         let (round_ctx, set) = (self.context, set_digest(&self.context, &self.set()));
         let vote = self.federation.vote(holder, &round_ctx, &set);
-        self.from_holder(holder, FromHolder::Voted { round_ctx, set, vote })
+        self.holder_says(holder, FromHolder::Voted { round_ctx, set, vote })
     }
 
     fn set(&self) -> Vec<Digest> {
@@ -149,7 +150,7 @@ impl Bench {
     }
 
     fn send_release(&mut self, holder: usize, release: Release) -> Result<(), Refusal> {
-        self.from_holder(holder, FromHolder::Released(Box::new(release)))
+        self.holder_says(holder, FromHolder::Released(Box::new(release)))
     }
 
     fn abandoned(&self) -> &AbandonReason {
@@ -183,7 +184,7 @@ const OPENED: Opened =
 fn terms_that_cannot_be_kept_are_not_opened() {
     let federation = Federation::new();
     let (min, max) = (MINIMUM, OWNERS as u32);
-    let cases: [(BadTerms, fn(&mut Terms)); 6] = [
+    let cases: [(BadTerms, Spoil); 6] = [
         (BadTerms::Cohort, |terms| terms.cohort.swap(0, 1)),
         (BadTerms::Cohort, |terms| terms.config.cohort = Digest::ZERO),
         (BadTerms::CohortSize { got: 2, min, max }, |terms| {
@@ -259,9 +260,8 @@ fn contributions_are_refused_each_with_its_reason() {
     let mut changed = good.clone();
     changed.header.correction.0[0] ^= 1;
     assert_eq!(refused(owner, &changed), Refusal::BadSignature);
-    let resigned = |change: fn(&mut crate::message::Header)| {
-        resign(&good, &identity_of_owner, change)
-    };
+    let resigned =
+        |change: fn(&mut crate::message::Header)| resign(&good, &identity_of_owner, change);
     let elsewhere = resigned(|header| header.round_ctx = Digest::ZERO);
     assert_eq!(refused(owner, &elsewhere), Refusal::UnknownRound);
     let short = resigned(|header| header.boxes.truncate(3));
@@ -336,17 +336,17 @@ fn countersignatures_are_refused_each_with_its_reason() {
     let round_ctx = bench.context;
     let own = bench.federation.countersignature(0, &round_ctx);
     let of_another = FromHolder::Countersigned { round_ctx, signature: own.clone() };
-    let refused = bench.from_holder(1, of_another.clone());
+    let refused = bench.holder_says(1, of_another.clone());
     assert_eq!(refused, Err(malformed("countersignature of another holder")));
     let mut forged = own.clone();
     forged.holder = HolderIndex(1);
     let wrong_key = FromHolder::Countersigned { round_ctx, signature: forged };
-    assert_eq!(bench.from_holder(1, wrong_key), Err(Refusal::BadSignature));
+    assert_eq!(bench.holder_says(1, wrong_key), Err(Refusal::BadSignature));
     let replayed = bench.federation.countersignature(0, &Digest::ZERO);
     let of_another_round = FromHolder::Countersigned { round_ctx, signature: replayed };
-    assert_eq!(bench.from_holder(0, of_another_round), Err(Refusal::BadSignature));
+    assert_eq!(bench.holder_says(0, of_another_round), Err(Refusal::BadSignature));
     let elsewhere = FromHolder::Countersigned { round_ctx: Digest::ZERO, signature: own };
-    assert_eq!(bench.from_holder(0, elsewhere), Err(Refusal::UnknownRound));
+    assert_eq!(bench.holder_says(0, elsewhere), Err(Refusal::UnknownRound));
     let owner = bench.owner(0);
     let refused = bench.round.handle_holder(bench.now, owner, of_another, &Boxes(&[]));
     assert_eq!(refused, Err(Refusal::NotAdmitted));
@@ -375,12 +375,12 @@ fn a_refusal_is_final_unless_the_holder_is_only_busy() {
     let round_ctx = bench.context;
     for holder in 0..2 {
         let refusal = Refusal::Busy { retry_after_ms: 1 };
-        bench.from_holder(holder, FromHolder::Refused { round_ctx, refusal }).unwrap();
+        bench.holder_says(holder, FromHolder::Refused { round_ctx, refusal }).unwrap();
     }
     assert_eq!(bench.round.phase(), Phase::Select);
     for holder in 0..2 {
         let refusal = Refusal::Terms("no".into());
-        bench.from_holder(holder, FromHolder::Refused { round_ctx, refusal }).unwrap();
+        bench.holder_says(holder, FromHolder::Refused { round_ctx, refusal }).unwrap();
     }
     let reason = AbandonReason::NotCountersigned { got: 0, needed: 3 };
     assert_eq!(*bench.abandoned(), reason, "three can no longer be had");
@@ -425,7 +425,8 @@ fn complaints_drop_the_client_or_name_the_holder() {
     };
     let envelope = Federation::envelope(&bench.sealed[0], 0);
     let secret = &bench.federation.secrets[0];
-    let kind = open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
+    let kind =
+        open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
     let Err(kind) = kind else { panic!("a bad box") };
     let proven = bench.complaint(0, 0, kind);
     bench.checked(0, vec![proven]).unwrap();
@@ -459,19 +460,19 @@ fn votes_are_refused_each_with_its_reason() {
     let set = set_digest(&round_ctx, &bench.set());
     let own = bench.federation.vote(0, &round_ctx, &set);
     let of_another = FromHolder::Voted { round_ctx, set, vote: own.clone() };
-    assert_eq!(bench.from_holder(1, of_another), Err(malformed("the vote of another holder")));
+    assert_eq!(bench.holder_says(1, of_another), Err(malformed("the vote of another holder")));
     let mut forged = own;
     forged.holder = HolderIndex(1);
     let wrong_key = FromHolder::Voted { round_ctx, set, vote: forged };
-    assert_eq!(bench.from_holder(1, wrong_key), Err(Refusal::BadSignature));
+    assert_eq!(bench.holder_says(1, wrong_key), Err(Refusal::BadSignature));
     let replayed = bench.federation.vote(0, &Digest::ZERO, &set);
     let of_another_round = FromHolder::Voted { round_ctx, set, vote: replayed };
-    assert_eq!(bench.from_holder(0, of_another_round), Err(Refusal::BadSignature));
+    assert_eq!(bench.holder_says(0, of_another_round), Err(Refusal::BadSignature));
     let other = Digest([8; 32]);
     let vote = bench.federation.vote(0, &round_ctx, &other);
     let second = FromHolder::Voted { round_ctx, set: other, vote };
     let why = "a vote for a set that was not proposed";
-    assert_eq!(bench.from_holder(0, second), Err(Refusal::BadSet(why.into())));
+    assert_eq!(bench.holder_says(0, second), Err(Refusal::BadSet(why.into())));
     for _ in 0..3 {
         bench.vote(0).unwrap();
     }
@@ -579,6 +580,13 @@ fn a_stopped_round_says_so_to_everybody() {
     let effects = drain_round(&mut bench.round);
     assert!(matches!(effects[0], RoundEffect::Ended(Outcome::Abandoned { .. })));
     assert_eq!(effects.len(), 1 + OWNERS + 4);
+    for effect in effects {
+        let RoundEffect::ToClient { to, message: ToClient::Ended { outcome, .. } } = effect else {
+            continue;
+        };
+        let Outcome::Abandoned { report, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(report.missing, [(to, MissingReason::NoAnswer)], "its own line only");
+    }
     bench.round.stop(bench.now);
     assert_eq!(drain_round(&mut bench.round), Vec::new());
 }
@@ -589,7 +597,7 @@ fn a_holder_that_lacks_the_round_is_told_again_but_not_without_end() {
     drain_round(&mut bench.round);
     let lacking = FromHolder::Lacking { round_ctx: bench.context };
     for _ in 0..5 {
-        bench.from_holder(0, lacking.clone()).unwrap();
+        bench.holder_says(0, lacking.clone()).unwrap();
     }
     let effects = drain_round(&mut bench.round);
     let [RoundEffect::ToHolder { message, .. }, RoundEffect::SendEnvelopes { headers, .. }] =

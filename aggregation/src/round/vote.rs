@@ -111,10 +111,11 @@ impl Round {
         self.outbox.push(RoundEffect::SendEnvelopes { to, holder, headers });
     }
 
-    /// A holder lost the round's terms or envelopes: it is sent all of it, at most once every
-    /// `resend_ms`. The question it could not answer is repeated when it has checked.
+    /// A holder lost the round's terms or envelopes: it is sent all of it, at most twice every
+    /// `resend_ms` (so that an early answer to the next question is not passed over). The question
+    /// it could not answer is repeated when it has checked.
     pub(super) fn handle_lacking(&mut self, now: Time, holder: HolderIndex) {
-        if !self.committee.may_refill(holder, now, self.terms.timings.resend_ms) {
+        if !self.committee.may_refill(holder, now, self.terms.timings.resend_ms / 2) {
             return;
         }
         self.propose_to(holder);
@@ -141,7 +142,7 @@ impl Round {
             }
             _ => return Err(Refusal::WrongPhase),
         }
-        if total as usize != self.contributions().count() {
+        if total as usize != self.contributed {
             return Err(Refusal::Malformed("another number of contributions".into()));
         }
         let ruling = self.judge(holder, &complaints, boxes);
@@ -154,16 +155,20 @@ impl Round {
     }
 
     /// Judges a holder's complaints: each names a client, or the holder.
+    ///
+    /// # Decision
+    /// A holder that says of more than a quarter of the clients (and of more than one) what nobody
+    /// can check is taken to be the faulty one. The price: as many lying clients can make an honest
+    /// holder look faulty. It then refuses its vote and counts among the f that may fail; nothing
+    /// unsafe follows.
     fn judge(
         &mut self,
         holder: HolderIndex,
         complaints: &[Complaint],
         boxes: &dyn BoxSource,
     ) -> Ruling {
-        let headers: BTreeMap<Digest, SignedHeader> = self
-            .contributions()
-            .map(|signed| (signed.header.digest(), signed.clone()))
-            .collect();
+        let headers: BTreeMap<Digest, SignedHeader> =
+            self.contributions().map(|signed| (signed.header.digest(), signed.clone())).collect();
         let mut ruling = Ruling::default();
         for complaint in complaints {
             let Some(header) = headers.get(&complaint.header) else {
@@ -273,7 +278,7 @@ impl Round {
         match &self.stage {
             Stage::Vote(voting) if !voting.has_answered(holder) => {
                 let set = voting.headers.clone();
-                self.to_holder(to, ToHolder::Set { round_ctx, set });
+                self.tell_holder(to, ToHolder::Set { round_ctx, set });
             }
             Stage::Release(releasing) if !releasing.has_answered(holder) => {
                 self.ask_release_of(to);

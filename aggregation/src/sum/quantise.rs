@@ -52,7 +52,8 @@ const BLOCK: usize = 1024;
 /// bits of the sum (IEEE 754 binary64): a conversion that vectorises.
 const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
 
-/// Clips, clamps, weighs and rounds an update. `examples` counts only where owners are weighted.
+/// Clips, clamps, weighs and rounds an update by the quantiser of validated terms
+/// ([`RoundConfig::validate_layout`]). `examples` counts only where owners are weighted.
 /// Takes 32 bytes of `rng` as a seed. Rounding is unbiased up to 2^-32 of a step; the same seed
 /// gives the same result everywhere.
 ///

@@ -7,7 +7,7 @@
 //! A box is `ML-KEM ciphertext (1088) || X25519 public key (32) || contents || tag (16)`.
 //!
 //! ChaCha20-Poly1305 does not commit to its key, so the header carries a commitment to it
-//! ([`commitment`]): that is what makes a complaint checkable.
+//! (`BoxKey::commitment`): that is what makes a complaint checkable.
 
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};

@@ -3,7 +3,9 @@
 //!
 //! Owner i adds one at coordinate i, so that the opened sum shows who is in it and how often.
 
+mod cheat;
 mod disk;
+mod driving;
 mod liars;
 mod network;
 mod nodes;
@@ -13,6 +15,7 @@ mod scenario;
 mod world;
 
 use covey_aggregation::hash::Digest;
+use covey_aggregation::message::Outcome;
 
 use scenario::Scenario;
 use world::World;
@@ -25,20 +28,28 @@ fn run(scenario: Scenario) -> (World, Digest) {
     (world, trace)
 }
 
+/// Runs these seeds; returns how many rounds were done.
+fn run_seeds(seeds: std::ops::Range<u64>) -> usize {
+    let is_done = |(_, outcome): &&(Digest, Outcome)| matches!(outcome, Outcome::Done(_));
+    let done = |seed| {
+        let scenario = Scenario::draw(seed);
+        eprintln!("{scenario:?}");
+        run(scenario).0.coordinator.ended.iter().filter(is_done).count()
+    };
+    seeds.map(done).sum()
+}
+
 #[test]
 fn two_hundred_seeds_of_foul_weather_crashes_and_lies() {
-    let mut done = 0;
-    for seed in 0..200 {
-        let (world, _) = run(Scenario::draw(seed));
-        let ended = world.coordinator.ended.iter();
-        done += ended
-            .filter(|(_, outcome)| {
-                matches!(outcome, covey_aggregation::message::Outcome::Done(_))
-            })
-            .count();
-    }
-    // Not a promise, but a seed set in which hardly anything completes would test little.
+    // Not a promise, but seeds in which hardly anything completes would test little.
+    let done = run_seeds(0..200);
     assert!(done >= 150, "only {done} rounds were done");
+}
+
+#[test]
+#[ignore = "takes minutes; run it before a release and after a change of a machine"]
+fn ten_thousand_seeds_of_foul_weather_crashes_and_lies() {
+    run_seeds(200..10_200);
 }
 
 #[test]

@@ -156,8 +156,7 @@ pub(crate) struct OwnerNode {
 impl OwnerNode {
     pub(crate) fn start(&mut self, roster: &Roster, resend_ms: u64, patience_ms: u64) {
         let identity = Arc::clone(&self.identity);
-        let setup =
-            ParticipantSetup { identity, roster: roster.clone(), resend_ms, patience_ms };
+        let setup = ParticipantSetup { identity, roster: roster.clone(), resend_ms, patience_ms };
         let machine = Participant::new(setup, self.journal.replay());
         self.machine = Some(machine.expect("an owner finds its own records in order"));
     }

@@ -145,8 +145,7 @@ impl Scenario {
 
     /// How many times the coordinator comes back.
     pub(crate) fn coordinator_restarts(&self) -> u64 {
-        let is_restart =
-            |fault: &Fault| matches!(fault, Fault::Restart(Node::Coordinator, _));
+        let is_restart = |fault: &Fault| matches!(fault, Fault::Restart(Node::Coordinator, _));
         self.faults.iter().filter(|(_, fault)| is_restart(fault)).count() as u64
     }
 }

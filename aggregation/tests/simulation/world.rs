@@ -8,20 +8,16 @@ use covey_aggregation::config::{
     Audit, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting, cohort_digest,
 };
 use covey_aggregation::hash::{Digest, Domain, Hasher};
-use covey_aggregation::holder::HolderEffect;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
-use covey_aggregation::message::{
-    Decline, Envelope, FromClient, FromHolder, Outcome, Refusal, ToClient, ToHolder,
-};
-use covey_aggregation::participant::ParticipantEffect;
+use covey_aggregation::message::{Decline, FromClient, FromHolder, Refusal, ToClient, ToHolder};
 use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::record::Sequence;
 use covey_aggregation::roster::{Member, Roster};
-use covey_aggregation::round::{Round, RoundEffect, Terms};
+use covey_aggregation::round::{Round, Terms};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use rand::RngExt;
 use zeroize::Zeroizing;
 
 use crate::disk::Journal;
@@ -33,9 +29,6 @@ use crate::scenario::{Fault, Scenario, When};
 /// More events than any honest run needs; beyond it something answers itself for ever.
 const EVENTS_MAX: u64 = 200_000;
 
-/// Small batches, so that envelopes come in several.
-const BATCH: usize = 2;
-
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) roster: Roster,
@@ -46,7 +39,7 @@ pub(crate) struct World {
     pub(crate) holders: Vec<HolderNode>,
     pub(crate) owners: Vec<OwnerNode>,
     pub(crate) witness: Witness,
-    network: Network,
+    pub(crate) network: Network,
     trace: Hasher,
     /// Faults that are still to come.
     faults: Vec<(When, Fault)>,
@@ -123,12 +116,8 @@ impl World {
     /// The terms of round number `round`.
     pub(crate) fn terms(&self, round: u32) -> Terms {
         let owners = self.scenario.owners as u32;
-        let quantiser = Quantiser {
-            bits: 8,
-            range: 1.0,
-            clip_norm: 1.0,
-            weighting: Weighting::Uniform,
-        };
+        let quantiser =
+            Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform };
         let packing = Packing::derive(Profile::A, quantiser.bits, owners.max(3));
         let config = RoundConfig {
             federation: self.roster.digest(),
@@ -186,7 +175,7 @@ impl World {
         self.trace.part(line.as_bytes());
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         Time(self.now_ms)
     }
 
@@ -227,7 +216,7 @@ impl World {
                     machine.handle(now, decode(&bytes));
                 }
             }
-            Event::FromOwner { owner, bytes } => self.from_owner(owner, decode(&bytes)),
+            Event::FromOwner { owner, bytes } => self.owner_says(owner, decode(&bytes)),
             Event::Upload { owner, upload } => self.upload(owner, &upload),
             Event::Stored { node, life, upto } => self.stored(node, life, upto),
             Event::Prepared { owner, life, config } => self.prepared(owner, life, &config),
@@ -243,23 +232,33 @@ impl World {
         }
     }
 
-    fn from_owner(&mut self, owner: usize, message: FromClient) {
-        let Some(round) = &mut self.coordinator.round else { return };
+    fn owner_says(&mut self, owner: usize, message: FromClient) {
         let round_ctx = *message.round_ctx();
-        let known = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
-        if let Some((_, outcome)) = known {
-            let outcome = outcome.clone();
-            self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
+        if self.tell_past(owner, round_ctx) {
             return;
         }
+        let Some(round) = &mut self.coordinator.round else { return };
         let from = self.owners[owner].identity.id();
         if let Err(refusal) = round.handle_client(Time(self.now_ms), from, message) {
             self.tell_owner(owner, &ToClient::Refused { round_ctx, refusal });
         }
     }
 
+    /// How a round that is over ended, if the coordinator is up.
+    fn tell_past(&mut self, owner: usize, round_ctx: Digest) -> bool {
+        let is_up = self.coordinator.round.is_some();
+        let past = self.coordinator.ended.iter().find(|(ended, _)| *ended == round_ctx);
+        let Some((_, outcome)) = past.filter(|_| is_up) else { return false };
+        let outcome = outcome.for_client(&self.owners[owner].identity.id());
+        self.tell_owner(owner, &ToClient::Ended { round_ctx, outcome });
+        true
+    }
+
     /// A bulk stream has come to its end.
     fn upload(&mut self, owner: usize, upload: &Rc<Upload>) {
+        if self.tell_past(owner, upload.header.header.round_ctx) {
+            return;
+        }
         let now = self.now();
         let from = self.owners[owner].identity.id();
         let Some(mut round) = self.coordinator.round.take() else { return };
@@ -283,7 +282,7 @@ impl World {
         }
     }
 
-    fn stored(&mut self, node: Node, life: u32, upto: covey_aggregation::record::Sequence) {
+    fn stored(&mut self, node: Node, life: u32, upto: Sequence) {
         match node {
             Node::Coordinator if self.coordinator.life == life => {
                 self.coordinator.journal.flush(upto);
@@ -324,184 +323,6 @@ impl World {
         if let Some(machine) = &mut owner.machine {
             machine.handle_prepared(now, &config.context(), result);
         }
-    }
-
-    /// Carries out everything that any machine wants done.
-    fn pump(&mut self) {
-        while let Some(effect) = self.coordinator.round.as_mut().and_then(Round::poll_effect) {
-            self.carry_out_round(effect);
-        }
-        for index in 0..self.holders.len() {
-            let poll = |world: &mut Self| world.holders[index].machine.as_mut()?.poll_effect();
-            while let Some(effect) = poll(self) {
-                self.carry_out_holder(index, effect);
-            }
-        }
-        for index in 0..self.owners.len() {
-            let poll = |world: &mut Self| world.owners[index].machine.as_mut()?.poll_effect();
-            while let Some(effect) = poll(self) {
-                self.carry_out_owner(index, effect);
-            }
-        }
-    }
-
-    fn carry_out_round(&mut self, effect: RoundEffect) {
-        match effect {
-            RoundEffect::Append { sequence, record } => {
-                self.coordinator.journal.append(sequence, &record);
-                self.store(Node::Coordinator, self.coordinator.life, sequence);
-            }
-            RoundEffect::ToHolder { to, message } => self.tell_holder(to, &message),
-            RoundEffect::SendEnvelopes { to, holder, headers } => {
-                let round_ctx = headers[0].header.round_ctx;
-                let total = headers.len() as u32;
-                let blobs = &self.coordinator.blobs.0;
-                let envelopes: Vec<Envelope> = headers
-                    .into_iter()
-                    .map(|header| Envelope {
-                        sealed_box: blobs[&header.header.digest()].boxes[usize::from(holder.0)]
-                            .clone(),
-                        header,
-                    })
-                    .collect();
-                for batch in envelopes.chunks(BATCH) {
-                    let batch = batch.to_vec();
-                    self.tell_holder(to, &ToHolder::Envelopes { round_ctx, total, batch });
-                }
-            }
-            RoundEffect::ToClient { to, message } => {
-                let owner = self.owners.iter().position(|owner| owner.identity.id() == to);
-                self.tell_owner(owner.expect("a member of the cohort"), &message);
-            }
-            RoundEffect::Open { set, components } => {
-                let Some(round) = &self.coordinator.round else { return };
-                let (config, round_ctx) = (round.config().clone(), *round.context());
-                let set: Vec<_> = set.iter().map(|signed| signed.header.digest()).collect();
-                let result = self.coordinator.open(&config, &set, &components);
-                self.witness.saw_opening(round_ctx);
-                let at_ms = self.now_ms + self.network.rng.random_range(1..50);
-                let life = self.coordinator.life;
-                self.network.schedule(at_ms, Event::Opened { life, round_ctx, result });
-            }
-            RoundEffect::Ended(outcome) => self.ended(outcome),
-        }
-    }
-
-    /// A round is over: the next one begins, as often as the scenario says.
-    fn ended(&mut self, outcome: Outcome) {
-        let Some(round) = &self.coordinator.round else { return };
-        let round_ctx = *round.context();
-        let again = self.coordinator.ended.last().is_some_and(|(ended, _)| *ended == round_ctx);
-        if !again {
-            self.witness.saw_end(round_ctx, self.now_ms);
-            self.coordinator.ended.push((round_ctx, outcome));
-        }
-        let done = self.coordinator.ended.len() as u32;
-        if done < self.scenario.rounds {
-            self.drain_farewells();
-            self.coordinator.journal = Journal::default();
-            self.coordinator.life += 1;
-            self.open_round(done + 1);
-        }
-    }
-
-    /// The messages behind the end of a round still leave.
-    fn drain_farewells(&mut self) {
-        while let Some(effect) = self.coordinator.round.as_mut().and_then(Round::poll_effect) {
-            if !matches!(effect, RoundEffect::Ended(_)) {
-                self.carry_out_round(effect);
-            }
-        }
-    }
-
-    fn open_round(&mut self, number: u32) {
-        let identity = Arc::clone(&self.coordinator.identity);
-        let round = Round::open(self.terms(number), identity, self.now());
-        let round = round.expect("the simulation's terms are good");
-        self.witness.saw_begin(*round.context(), self.now_ms);
-        self.coordinator.round = Some(round);
-    }
-
-    fn carry_out_holder(&mut self, index: usize, effect: HolderEffect) {
-        match effect {
-            HolderEffect::Append { sequence, record } => {
-                self.holders[index].journal.append(sequence, &record);
-                self.store(Node::Holder(index), self.holders[index].life, sequence);
-            }
-            HolderEffect::Send(message) => {
-                let holder = &self.holders[index];
-                let seat = covey_aggregation::config::HolderIndex(index as u8);
-                let messages = match holder.lie {
-                    Some(lie) => lie.distort(&holder.identity, seat, &holder.shown, message),
-                    None => {
-                        self.witness.saw_holder(index, &message);
-                        vec![message]
-                    }
-                };
-                for message in messages {
-                    let event = Event::FromHolder { holder: index, bytes: encode(&message) };
-                    self.network.send(self.now_ms, event);
-                }
-            }
-        }
-    }
-
-    fn carry_out_owner(&mut self, index: usize, effect: ParticipantEffect) {
-        match effect {
-            ParticipantEffect::Append { sequence, record } => {
-                self.owners[index].journal.append(sequence, &record);
-                self.store(Node::Owner(index), self.owners[index].life, sequence);
-            }
-            ParticipantEffect::Prepare { config } => {
-                let at_ms = self.now_ms + self.network.rng.random_range(50..1_500);
-                let life = self.owners[index].life;
-                self.network.schedule(at_ms, Event::Prepared { owner: index, life, config });
-            }
-            // Its answer comes nevertheless.
-            ParticipantEffect::Cancel { .. } => {}
-            ParticipantEffect::Upload { round_ctx, header } => {
-                let upload = Rc::clone(&self.owners[index].stored[&round_ctx]);
-                assert_eq!(upload.header.header.digest(), header, "the bytes that were recorded");
-                self.witness.saw_upload(round_ctx, index, header);
-                self.network.send(self.now_ms, Event::Upload { owner: index, upload });
-            }
-            ParticipantEffect::Send(message) => {
-                let event = Event::FromOwner { owner: index, bytes: encode(&message) };
-                self.network.send(self.now_ms, event);
-            }
-            ParticipantEffect::Forget { round_ctx } => {
-                self.owners[index].stored.remove(&round_ctx);
-            }
-            ParticipantEffect::Promised(receipt) => {
-                self.witness.saw_promise(receipt.round_ctx, index);
-            }
-            ParticipantEffect::Counted { round_ctx } => {
-                self.owners[index].told.insert(round_ctx, None);
-            }
-            ParticipantEffect::NotCounted { round_ctx, why } => {
-                self.owners[index].told.insert(round_ctx, Some(why));
-            }
-        }
-    }
-
-    fn store(&mut self, node: Node, life: u32, upto: covey_aggregation::record::Sequence) {
-        let at_ms = self.now_ms + self.network.rng.random_range(0..20);
-        self.network.schedule(at_ms, Event::Stored { node, life, upto });
-    }
-
-    fn tell_holder(&mut self, to: PartyId, message: &ToHolder) {
-        let holder = self.holders.iter().position(|holder| holder.identity.id() == to);
-        let holder = holder.expect("a seat of the committee");
-        let event = Event::ToHolder { holder, bytes: encode(message) };
-        self.network.send(self.now_ms, event);
-    }
-
-    fn tell_owner(&mut self, owner: usize, message: &ToClient) {
-        if let ToClient::Receipt(receipt) = message {
-            self.witness.saw_receipt(receipt.round_ctx, self.owners[owner].identity.id());
-        }
-        let event = Event::ToOwner { owner, bytes: encode(message) };
-        self.network.send(self.now_ms, event);
     }
 
     fn crash(&mut self, node: Node) {
@@ -585,26 +406,14 @@ impl World {
     }
 }
 
-fn encode(message: &impl serde::Serialize) -> Vec<u8> {
-    wire::encode(message)
-}
-
 fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
     wire::decode(bytes, FRAME_BYTES_MAX as usize).expect("within a frame, as encoded")
 }
 
-fn roster(
-    coordinator: &CoordinatorNode,
-    holders: &[HolderNode],
-    owners: &[OwnerNode],
-) -> Roster {
+fn roster(coordinator: &CoordinatorNode, holders: &[HolderNode], owners: &[OwnerNode]) -> Roster {
     let name = |text: String| text.parse::<Name>().expect("a plain name");
-    let member = |text: String, id, role, sealing_key| Member {
-        name: name(text),
-        id,
-        role,
-        sealing_key,
-    };
+    let member =
+        |text: String, id, role, sealing_key| Member { name: name(text), id, role, sealing_key };
     let mut members =
         vec![member("middle".into(), coordinator.identity.id(), Role::Coordinator, None)];
     for (index, holder) in holders.iter().enumerate() {

@@ -7,7 +7,7 @@ use covey_aggregation::config::{
     Weighting,
 };
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::Envelope;
+use covey_aggregation::message::{Envelope, SignedHeader};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
@@ -219,4 +219,12 @@ impl Fixture {
 /// The components, all of them agreed.
 pub(crate) fn agreed(combined: &Combined) -> Vec<Vec<u8>> {
     combined.components.iter().map(|one| one.clone().expect("agreed")).collect()
+}
+
+/// An upload of client 0 with its header changed and signed again by the client itself.
+pub(crate) fn resigned(fixture: &Fixture, change: impl FnOnce(&mut Upload)) -> Upload {
+    let mut upload = fixture.seal(0, &[5; 300], 1);
+    change(&mut upload);
+    upload.sealed.header = SignedHeader::sign(upload.sealed.header.header.clone(), &client(0));
+    upload
 }

@@ -114,6 +114,19 @@ impl Bench {
         seal(&self.config, &identity(client), update, &entropy, sink).expect("seals")
     }
 
+    fn repeats(&self) -> usize {
+        if self.config.dimension > 500_000 { 7 } else { 25 }
+    }
+
+    /// Nanoseconds per parameter.
+    fn per(&self, ns: f64) -> f64 {
+        ns / self.config.dimension as f64
+    }
+
+    fn figure(&self, name: &'static str, ns: f64) -> Figure {
+        Figure::new(name, &self.terms, self.per(ns), "ns/parameter")
+    }
+
     fn quantise(&self, update: &[f32]) -> Quantised {
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         quantise(update, &self.config.quantiser, 1, &mut rng).expect("finite")
@@ -131,104 +144,107 @@ fn update(dimension: u64) -> Vec<f32> {
 
 /// Everything proportional to the number of parameters.
 fn vector(report: &Report, bench: &Bench) {
-    let (config, terms, d) = (&bench.config, &bench.terms, bench.config.dimension as f64);
-    let update = update(config.dimension);
-    let repeats = if d > 500_000.0 { 7 } else { 25 };
-    let per = |ns: f64| ns / d;
-
-    let mut bytes = Vec::new();
-    let copy = per(best_ns(repeats, || {
-        bytes.clear();
-        bytes.extend(black_box(&update).iter().flat_map(|x| x.to_le_bytes()));
-        black_box(&bytes);
-    }));
-    let mut quantised = bench.quantise(&update);
-    let quantising = per(best_ns(repeats, || quantised = bench.quantise(black_box(&update))));
-    let entropy = Zeroizing::new([1; 32]);
-    let sealing = per(best_ns(repeats, || {
-        let mut sink = Counting(0);
-        let sealed = seal(config, &identity(1), &quantised, &entropy, &mut sink);
-        black_box(sealed.expect("seals"));
-    }));
-    const COPY: &str = "f32 copy and serialise";
-    let figure = |name, value| Figure::new(name, terms, value, "ns/parameter");
-    report.figure(&figure("client.quantise", quantising).beside(COPY, copy));
-    report.figure(&figure("client.seal", sealing).beside(COPY, copy));
-    report.figure(&figure("client.total", quantising + sealing).beside(COPY, copy));
-
-    let mut sums = vec![0f32; update.len()];
-    let plain_add = per(best_ns(repeats, || {
-        for (sum, x) in sums.iter_mut().zip(black_box(&update)) {
-            *sum += x;
-        }
-        black_box(&sums);
-    }));
-    let mut chunks = Vec::new();
-    let sealed = bench.seal(1, &quantised, &mut chunks);
-    let mut target = vec![0u8; chunks[0].len()];
-    let plain_copy = per(best_ns(repeats, || {
-        for chunk in black_box(&chunks) {
-            target[..chunk.len()].copy_from_slice(chunk);
-            black_box(&target);
-        }
-    }));
-    let mut accumulator = Accumulator::new(config).expect("valid terms");
-    let mut added = 0;
-    let adding = best_ns(repeats.min(config.contributions_max as usize), || {
-        accumulator.add_correction(&sealed.correction).expect("good");
-        for (index, chunk) in (0..).zip(&chunks) {
-            accumulator.add_chunk(index, chunk).expect("good");
-        }
-        accumulator.finish_contribution().expect("complete");
-        added += 1;
+    let update = update(bench.config.dimension);
+    let quantised = bench.quantise(&update);
+    client(report, bench, &update);
+    coordinator(report, bench, &update, &quantised);
+    wire(report, bench);
+    let opening = opening(bench, &quantised);
+    let plain = best_ns(bench.repeats(), || {
+        let mean: Vec<f32> = black_box(&update).iter().map(|x| x / 3.0).collect();
+        black_box(mean);
     });
-    let payload = config.payload_bytes() as f64;
-    report.figure(&figure("coordinator.add", per(adding)).beside("f32 add", plain_add));
-    report
-        .figure(&figure("coordinator.add", per(adding)).beside("memcpy of the bytes", plain_copy));
-    report.figure(
-        &Figure::new("coordinator.rate", terms, payload / adding, "GB/s")
-            .beside("memcpy", payload / (plain_copy * d)),
-    );
-    let fixed = (correction_bytes(config) + box_bytes(config) * config.shape.members()) as f64;
-    let figure_bytes = |name, bytes| Figure::new(name, terms, bytes / d, "B/parameter");
-    report.figure(&figure_bytes("wire.payload", payload).beside("f32", 4.0));
-    report.figure(&figure_bytes("wire.total", payload + fixed).beside("f32", 4.0));
-
-    let opening = per(opening(bench, &quantised, repeats));
-    let plain_mean = per(best_ns(repeats, || {
-        black_box(&sums).iter().map(|x| x / 3.0).collect_into_vec(&mut Vec::new());
-    }));
-    report.figure(&figure("open", opening).beside("f32 mean", plain_mean));
+    report.figure(&bench.figure("open", opening).beside("f32 mean", bench.per(plain)));
 }
 
-/// `collect` into a vector that the compiler cannot drop.
-trait CollectInto: Iterator<Item = f32> + Sized {
-    fn collect_into_vec(self, target: &mut Vec<f32>) {
-        target.extend(self);
-        black_box(target);
+fn client(report: &Report, bench: &Bench, update: &[f32]) {
+    let mut bytes = Vec::new();
+    let copy = bench.per(best_ns(bench.repeats(), || {
+        bytes.clear();
+        bytes.extend(black_box(update).iter().flat_map(|x| x.to_le_bytes()));
+        black_box(&bytes);
+    }));
+    let mut quantised = bench.quantise(update);
+    let quantising = best_ns(bench.repeats(), || quantised = bench.quantise(black_box(update)));
+    let entropy = Zeroizing::new([1; 32]);
+    let sealing = best_ns(bench.repeats(), || {
+        let mut sink = Counting(0);
+        let sealed = seal(&bench.config, &identity(1), &quantised, &entropy, &mut sink);
+        black_box(sealed.expect("seals"));
+    });
+    let figures = [
+        ("client.quantise", quantising),
+        ("client.seal", sealing),
+        ("client.total", quantising + sealing),
+    ];
+    for (name, ns) in figures {
+        report.figure(&bench.figure(name, ns).beside("f32 copy and serialise", copy));
     }
 }
 
-impl<I: Iterator<Item = f32>> CollectInto for I {}
+fn coordinator(report: &Report, bench: &Bench, update: &[f32], quantised: &Quantised) {
+    let (config, repeats) = (&bench.config, bench.repeats());
+    let mut sums = vec![0f32; update.len()];
+    let plain_add = best_ns(repeats, || {
+        for (sum, x) in sums.iter_mut().zip(black_box(update)) {
+            *sum += x;
+        }
+        black_box(&sums);
+    });
+    let mut chunks = Vec::new();
+    let sealed = bench.seal(1, quantised, &mut chunks);
+    let mut target = vec![0u8; chunks.iter().map(Vec::len).sum()];
+    let plain_copy = best_ns(repeats, || {
+        let mut rest = target.as_mut_slice();
+        for chunk in black_box(&chunks) {
+            let (now, later) = rest.split_at_mut(chunk.len());
+            now.copy_from_slice(chunk);
+            rest = later;
+        }
+        black_box(&target);
+    });
+    let mut accumulator = Accumulator::new(config).expect("valid terms");
+    let adding = best_ns(repeats.min(config.contributions_max as usize), || {
+        add(&mut accumulator, &sealed, &chunks);
+    });
+    let payload = config.payload_bytes() as f64;
+    let figure = bench.figure("coordinator.add", adding);
+    report.figure(&figure.beside("f32 add", bench.per(plain_add)));
+    let rate = Figure::new("coordinator.rate", &bench.terms, payload / adding, "GB/s");
+    report.figure(&rate.beside("memcpy", payload / plain_copy));
+}
+
+fn wire(report: &Report, bench: &Bench) {
+    let (config, terms) = (&bench.config, &bench.terms);
+    let d = config.dimension as f64;
+    let fixed = correction_bytes(config) + box_bytes(config) * config.shape.members();
+    let payload = config.payload_bytes() as f64;
+    for (name, bytes) in [("wire.payload", payload), ("wire.total", payload + fixed as f64)] {
+        report.figure(&Figure::new(name, terms, bytes / d, "B/parameter").beside("f32", 4.0));
+    }
+}
+
+fn add(accumulator: &mut Accumulator, sealed: &Sealed, chunks: &[Vec<u8>]) {
+    accumulator.add_correction(&sealed.correction).expect("good");
+    for (index, chunk) in (0..).zip(chunks) {
+        accumulator.add_chunk(index, chunk).expect("good");
+    }
+    accumulator.finish_contribution().expect("complete");
+}
 
 /// Nanoseconds to open a sum of a few.
-fn opening(bench: &Bench, quantised: &Quantised, repeats: usize) -> f64 {
+fn opening(bench: &Bench, quantised: &Quantised) -> f64 {
     let (config, round_ctx) = (&bench.config, bench.config.context());
     let mut accumulator = Accumulator::new(config).expect("valid terms");
     let mut seeds: Vec<Vec<_>> = bench.secrets.iter().map(|_| Vec::new()).collect();
     let mut chunks = Vec::new();
     for client in 0..SUMMED as u8 {
         let sealed = bench.seal(client, quantised, &mut chunks);
-        accumulator.add_correction(&sealed.correction).expect("good");
-        for (index, chunk) in (0..).zip(&chunks) {
-            accumulator.add_chunk(index, chunk).expect("good");
-        }
-        accumulator.finish_contribution().expect("complete");
+        add(&mut accumulator, &sealed, &chunks);
         for (h, secret) in bench.secrets.iter().enumerate() {
             let envelope = envelope(&sealed, h);
             let opened = open_envelope(config, &round_ctx, holder(h), secret, &envelope);
-            seeds[h].push((identity(client).id(), opened.ok().expect("a good box")));
+            seeds[h].push((identity(client).id(), opened.expect("a good box")));
         }
     }
     let releases: Vec<Vec<Vec<u8>>> = seeds
@@ -242,7 +258,7 @@ fn opening(bench: &Bench, quantised: &Quantised, repeats: usize) -> f64 {
     let given: Vec<_> = (0..).map(holder).zip(releases.iter().map(Vec::as_slice)).collect();
     let components: Vec<_> = combine(config, &given).components.into_iter().flatten().collect();
     let key_sum = KeySum::recover(config, &accumulator, &components, SUMMED).expect("short");
-    best_ns(repeats, || {
+    best_ns(bench.repeats(), || {
         black_box(open(config, &round_ctx, &accumulator, &key_sum, SUMMED).expect("opens"));
     })
 }
@@ -270,7 +286,7 @@ fn key_layer(report: &Report, bench: &Bench) {
     let opening = best_ns(25, || {
         black_box(open().is_ok());
     });
-    let seeds = open().ok().expect("a good box");
+    let seeds = open().expect("a good box");
     let client: PartyId = identity(1).id();
     const CLIENTS: usize = 50;
     let summing = best_ns(7, || {
@@ -285,48 +301,28 @@ fn key_layer(report: &Report, bench: &Bench) {
     report.figure(&Figure::new("key.bytes", terms, bytes as f64, "B/client"));
 }
 
-/// `tfhe-ntt` by itself, and through `tfhe`.
+/// One inverse transform with `tfhe-ntt` itself, and the same plan through `tfhe`.
 fn transforms(report: &Report) {
     let n = 4096;
     let plan = tfhe_ntt::prime64::Plan::try_new(n, PRIME).expect("a plan");
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let key: Vec<u64> = (0..n).map(|_| rng.random_range(0..PRIME)).collect();
-    let mask = key.iter().rev().copied().collect::<Vec<_>>();
-    let mut product = mask.clone();
-    let direct = best_ns(200, || {
-        product.copy_from_slice(&mask);
-        plan.mul_assign_normalize(&mut product, &key);
-        plan.inv(&mut product);
-        black_box(&product);
-    });
+    let input: Vec<u64> = (0..n).map(|_| rng.random_range(0..PRIME)).collect();
+    let mut direct = input.clone();
+    let direct_ns = best_ns(500, || plan.inv(black_box(&mut direct)));
     let size = PolynomialSize(n);
     let modulus = CiphertextModulus::<u64>::new(u128::from(PRIME));
     let through = tfhe::core_crypto::commons::math::ntt::ntt64::Ntt64::new(modulus, size);
+    let mut transformed = Polynomial::from_container(input);
     let mut standard = Polynomial::new(0u64, size);
-    let mut transformed = Polynomial::new(0u64, size);
-    let wrapped = best_ns(200, || {
-        // `Ntt64` has no pointwise product: the same one, by hand and normalised by the key.
-        for (product, (a, b)) in transformed.iter_mut().zip(mask.iter().zip(&key)) {
-            *product = (u128::from(*a) * u128::from(*b) % u128::from(PRIME)) as u64;
-        }
+    let through_ns = best_ns(500, || {
         standard.as_mut().fill(0);
         through.as_view().add_backward(standard.as_mut_view(), transformed.as_mut_view());
         black_box(&standard);
     });
-    let mut forward = mask.clone();
-    let inverse_only = best_ns(200, || plan.inv(&mut forward));
-    let mut polynomial = Polynomial::from_container(mask.clone());
-    let inverse_through = best_ns(200, || {
-        standard.as_mut().fill(0);
-        through.as_view().add_backward(standard.as_mut_view(), polynomial.as_mut_view());
-    });
-    let figure =
-        |name, ns: f64| Figure::new(name, "N=4096, one prime", ns / n as f64, "ns/coefficient");
-    let direct_per = direct / n as f64;
-    report.figure(&figure("ntt.product", wrapped).beside("tfhe-ntt product", direct_per));
-    report.figure(
-        &figure("ntt.inverse", inverse_through).beside("tfhe-ntt inverse", inverse_only / n as f64),
-    );
+    let per = |ns: f64| ns / n as f64;
+    let terms = "N=4096, one prime, tfhe Ntt64";
+    let figure = Figure::new("ntt.inverse", terms, per(through_ns), "ns/coefficient");
+    report.figure(&figure.beside("tfhe-ntt Plan", per(direct_ns)));
 }
 
 /// Encryption with tfhe's own GLWE, as it comes.

@@ -1,0 +1,125 @@
+//! What can be seen of a round from outside.
+
+use crate::config::RoundConfig;
+use crate::hash::Digest;
+use crate::message::{Certificate, Countersignature, Outcome, Phase, SignedHeader};
+use crate::party::PartyId;
+use crate::time::Time;
+
+#[cfg(doc)]
+use super::RoundEffect;
+use super::{Opened, Round, Stage, Standing, Terms};
+
+/// Who has answered in the current phase, and whom it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Clients (in Collect) or holders (elsewhere) that answered.
+    pub answered: Vec<PartyId>,
+    /// Those it waits for.
+    pub waiting: Vec<PartyId>,
+    /// When it ends at the latest; `None` when it is over.
+    pub deadline: Option<Time>,
+}
+
+impl Round {
+    /// The phase.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        match &self.stage {
+            Stage::Select => Phase::Select,
+            Stage::Collect => Phase::Collect,
+            Stage::Check(_) | Stage::Vote(_) => Phase::Vote,
+            Stage::Release(_) => Phase::Release,
+            Stage::Ended(Outcome::Done(_)) => Phase::Done,
+            Stage::Ended(Outcome::Abandoned { .. }) => Phase::Abandon,
+        }
+    }
+
+    /// How it ended, once it has. Its record may not be durable yet: act on
+    /// [`RoundEffect::Ended`].
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match &self.stage {
+            Stage::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Who has answered, and whom the round waits for.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let all: Vec<(PartyId, bool)> = match &self.stage {
+            Stage::Collect => self
+                .clients
+                .iter()
+                .map(|(&client, standing)| (client, *standing != Standing::Waiting))
+                .collect(),
+            Stage::Ended(_) => Vec::new(),
+            _ => {
+                let answered = |holder| self.has_answered(holder);
+                self.committee.seats().map(|(holder, id)| (id, answered(holder))).collect()
+            }
+        };
+        let pick = |wanted| {
+            all.iter().filter(move |(_, done)| *done == wanted).map(|(id, _)| *id).collect()
+        };
+        Progress {
+            phase: self.phase(),
+            answered: pick(true),
+            waiting: pick(false),
+            deadline: self.poll_timeout().map(|_| self.deadline),
+        }
+    }
+
+    /// The round's terms.
+    #[must_use]
+    pub const fn config(&self) -> &RoundConfig {
+        &self.terms.config
+    }
+
+    /// The terms with cohort and timings.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// `round_ctx`.
+    #[must_use]
+    pub const fn context(&self) -> &Digest {
+        &self.context
+    }
+
+    /// Headers of all contributions so far, in the order of their clients.
+    pub fn contributions(&self) -> impl Iterator<Item = &SignedHeader> {
+        self.clients.values().filter_map(|standing| match standing {
+            Standing::Contributed { header, .. } => Some(&**header),
+            _ => None,
+        })
+    }
+
+    /// U: headers of the agreed set in order; empty until it is fixed.
+    #[must_use]
+    pub fn set(&self) -> &[SignedHeader] {
+        &self.set
+    }
+
+    /// Q countersignatures of the terms, by ascending holder; empty in Select.
+    #[must_use]
+    pub fn countersignatures(&self) -> &[Countersignature] {
+        &self.countersignatures
+    }
+
+    /// The certificate of U.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// What was opened, when Done.
+    #[must_use]
+    pub const fn opened(&self) -> Option<&Opened> {
+        self.opened.as_ref()
+    }
+}

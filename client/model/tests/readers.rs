@@ -36,7 +36,10 @@ name = "readers"
 purpose = "Test readers"
 seed = 1
 model = {{ layers = [{{ kind = "relu" }}] }}
-training = {{ rounds = 1, batch_size = 1, optimizer = {{ name = "sgd", lr = 1 }}, weighting = "uniform" }}
+training.rounds = 1
+training.batch_size = 1
+training.optimizer = {{ name = "sgd", lr = 1 }}
+training.weighting = "uniform"
 cohort = {{ minimum = 3, maximum = 3 }}
 secure_aggregation = {{ profile = "A", bits = 8, range = 1, clip_norm = 1, audit = "off" }}
 [data]

@@ -125,7 +125,8 @@ fn a_layer_that_does_not_fit_is_named() {
         ),
         (
             &[
-                "{ kind = \"residual\", layers = [{ kind = \"relu\" }, { kind = \"conv2d\", out = 3, kernel = 3 }] }",
+                "{ kind = \"residual\", layers = [{ kind = \"relu\" }, \
+                 { kind = \"conv2d\", out = 3, kernel = 3 }] }",
                 FLATTEN,
                 LINEAR,
             ],
@@ -136,7 +137,8 @@ fn a_layer_that_does_not_fit_is_named() {
         ),
         (
             &[
-                "{ kind = \"residual\", layers = [{ kind = \"relu\" }, { kind = \"linear\", out = 3 }] }",
+                "{ kind = \"residual\", layers = [{ kind = \"relu\" }, \
+                 { kind = \"linear\", out = 3 }] }",
                 FLATTEN,
                 LINEAR,
             ],
@@ -146,7 +148,8 @@ fn a_layer_that_does_not_fit_is_named() {
         ),
         (
             &[FLATTEN, "{ kind = \"linear\", out = 3 }"],
-            "model.layers[1] (linear): expected 2 features as the model's output, one per class, got 3",
+            "model.layers[1] (linear): expected 2 features as the model's output, one per class, \
+             got 3",
             13,
             "out = 2",
         ),

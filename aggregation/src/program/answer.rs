@@ -34,10 +34,8 @@ impl Format {
     pub fn answer(self, text: &dyn fmt::Display, data: &impl Serialize) {
         let answer = match self {
             Self::Text => text.to_string(),
-            Self::Json => {
-                json!({ "schema_version": SCHEMA_VERSION, "status": "ok", "data": data })
-                    .to_string()
-            }
+            Self::Json => json!({ "schema_version": SCHEMA_VERSION, "status": "ok", "data": data })
+                .to_string(),
         };
         print_line(&answer);
     }

@@ -53,7 +53,11 @@ impl fmt::Display for Enrolment {
 pub fn secret<const BYTES: usize>() -> Result<Zeroizing<[u8; BYTES]>, Failure> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     SysRng.try_fill_bytes(bytes.as_mut_slice()).map_err(|error| {
-        Failure::new(Exit::Failed, "NO_RANDOMNESS", format!("the system gave no randomness: {error}"))
+        Failure::new(
+            Exit::Failed,
+            "NO_RANDOMNESS",
+            format!("the system gave no randomness: {error}"),
+        )
     })?;
     Ok(bytes)
 }

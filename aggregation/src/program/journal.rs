@@ -72,9 +72,7 @@ impl From<JournalError> for Failure {
                 "do not delete it: it is what keeps this member from signing twice. Restore it \
                  from a backup of this very machine, or enrol again with a new key"
             }
-            JournalError::OtherOwner { .. } => {
-                "give each identity a state folder of its own"
-            }
+            JournalError::OtherOwner { .. } => "give each identity a state folder of its own",
             JournalError::Database { .. } => "check the disk, and that it is not full",
         };
         Self::new(Exit::Failed, "JOURNAL", &error).with_help(help)

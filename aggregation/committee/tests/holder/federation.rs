@@ -60,8 +60,7 @@ impl Federation {
         for holder in ["kh-1", "kh-2", "kh-3", "kh-4"] {
             let path = this.path(holder);
             let dir = path.to_str().expect("text");
-            let made =
-                run(&["init", "--name", holder, "--dir", dir, "--coordinator", coordinator]);
+            let made = run(&["init", "--name", holder, "--dir", dir, "--coordinator", coordinator]);
             assert!(made.status.success(), "{made:?}");
             this.add(&Request::read(&path.join("request.json")).expect("a request"));
         }
@@ -130,12 +129,7 @@ impl Federation {
             dimension: 40,
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
-            quantiser: Quantiser {
-                bits: 8,
-                range: 1.0,
-                clip_norm,
-                weighting: Weighting::Uniform,
-            },
+            quantiser: Quantiser { bits: 8, range: 1.0, clip_norm, weighting: Weighting::Uniform },
             packing: Packing::derive(Profile::A, 8, 10).expect("a packing exists"),
             contributions_min: 3,
             contributions_max: 10,
@@ -152,8 +146,7 @@ impl Federation {
     pub(crate) fn envelopes(&self, terms: &RoundConfig) -> Vec<Envelope> {
         let units = vec![1; 40];
         let envelope = |owner: &Identity| {
-            let quantised =
-                Quantised::from_units(&units, 1, &terms.quantiser).expect("good units");
+            let quantised = Quantised::from_units(&units, 1, &terms.quantiser).expect("good units");
             let entropy = Zeroizing::new([7; 32]);
             let mut chunks: Vec<Vec<u8>> = Vec::new();
             let sealed = seal(terms, owner, &quantised, &entropy, &mut chunks).expect("sealed");

@@ -118,7 +118,8 @@ async fn a_coordinator_of_another_federation_ends_the_program_with_its_reason() 
     let (listener, theirs) = meeting();
     let ours = Federation::new("ours", 0x90, &listener.address().to_string());
     let config = ours.config("kh-1");
-    let served = tokio::task::spawn_blocking(move || run(&["serve", "--json", "--config", &config]));
+    let served =
+        tokio::task::spawn_blocking(move || run(&["serve", "--json", "--config", &config]));
     let served = served.await.expect("ran");
     let text = String::from_utf8_lossy(&served.stdout).into_owned();
     assert_eq!(served.status.code(), Some(4), "{text}");

@@ -128,39 +128,39 @@ pub async fn serve(
     let mut draining: Option<Signal> = None;
     let drained = tokio::time::sleep(Duration::MAX);
     tokio::pin!(drained);
-    loop {
+    let signal = loop {
+        // Without a link nothing can be brought to an end; what is under way goes on when the
+        // holder starts again.
+        if let Some(signal) = draining
+            && (link.is_none() || desk.holder.rounds_held() == 0)
+        {
+            break signal;
+        }
         let mut halt = stop.clone();
-        let signal = tokio::select! {
-            signal = halt.halted() => Some(signal),
-            () = &mut drained => draining,
+        tokio::select! {
+            signal = halt.halted() => break signal,
+            () = &mut drained => if let Some(signal) = draining { break signal },
             signal = stop.draining(), if draining.is_none() => {
-                let rounds = desk.holder.rounds_held();
-                watch(Event::Draining { rounds });
+                watch(Event::Draining { rounds: desk.holder.rounds_held() });
                 draining = Some(signal);
                 drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
-                (rounds == 0).then_some(signal)
             }
-            event = line.event() => {
-                let Some(message) = follow(event, &mut link, watch)? else { continue };
-                if draining.is_some() && matches!(message, ToHolder::Propose { .. }) {
-                    continue;
-                }
-                desk = desk.work(message, link.as_ref(), watch).await?;
-                draining.filter(|_| desk.holder.rounds_held() == 0)
-            }
-        };
-        if let Some(signal) = signal {
-            // Without a sender the line sends what is in its queue, and says that it has ended.
-            if link.take().is_some() {
-                let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
-                let rest = async { while !ended(line.event().await) {} };
-                // What does not leave in time is asked for again.
-                let _ = timeout(FLUSH, rest).await;
-            }
-            line.close().await;
-            return Ok(signal);
+            event = line.event() => match follow(event, &mut link, watch)? {
+                Some(ToHolder::Propose { .. }) if draining.is_some() => {}
+                Some(message) => desk = desk.work(message, link.as_ref(), watch).await?,
+                None => {}
+            },
         }
+    };
+    if link.take().is_some() {
+        // Without a sender the line sends what is in its queue, and says that it has ended. What
+        // does not leave in time is asked for again.
+        let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
+        let rest = async { while !ended(line.event().await) {} };
+        let _ = timeout(FLUSH, rest).await;
     }
+    line.close().await;
+    Ok(signal)
 }
 
 /// Follows the line; returns a message to answer.

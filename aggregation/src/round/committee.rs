@@ -115,12 +115,12 @@ impl Committee {
     }
 
     /// Whether it is time to send this holder everything again; if so, not again before
-    /// `resend_ms` have passed.
-    pub(super) fn may_refill(&mut self, holder: HolderIndex, now: Time, resend_ms: u64) -> bool {
+    /// `pause_ms` have passed.
+    pub(super) fn may_refill(&mut self, holder: HolderIndex, now: Time, pause_ms: u64) -> bool {
         let Some(conduct) = self.holders.get_mut(&holder) else { return false };
         let due = now >= conduct.refill_at;
         if due {
-            conduct.refill_at = now.after_ms(resend_ms);
+            conduct.refill_at = now.after_ms(pause_ms);
         }
         due
     }

@@ -111,10 +111,11 @@ impl Round {
         self.outbox.push(RoundEffect::SendEnvelopes { to, holder, headers });
     }
 
-    /// A holder lost the round's terms or envelopes: it is sent all of it, at most once every
-    /// `resend_ms`. The question it could not answer is repeated when it has checked.
+    /// A holder lost the round's terms or envelopes: it is sent all of it, at most twice every
+    /// `resend_ms` (so that an early answer to the next question is not passed over). The question
+    /// it could not answer is repeated when it has checked.
     pub(super) fn handle_lacking(&mut self, now: Time, holder: HolderIndex) {
-        if !self.committee.may_refill(holder, now, self.terms.timings.resend_ms) {
+        if !self.committee.may_refill(holder, now, self.terms.timings.resend_ms / 2) {
             return;
         }
         self.propose_to(holder);

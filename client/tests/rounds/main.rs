@@ -1,0 +1,173 @@
+//! Whole rounds: real holders, real clients, real sockets and files; a coordinator that is the
+//! real machine on a test's storage.
+
+mod coordinator;
+mod federation;
+
+use std::fs;
+use std::sync::Arc;
+
+use coordinator::Coordinator;
+use covey_aggregation::message::{Decline, MissingReason, Outcome};
+use covey_aggregation::net::write_roster;
+use covey_aggregation::party::PartyId;
+use covey_aggregation::program::{Exit, Signal};
+use covey_client::Event;
+use covey_client::status::Status;
+use federation::{Federation, Ledger, Running, files_in, until};
+
+const HOLDERS: [&str; 4] = ["kh-1", "kh-2", "kh-3", "kh-4"];
+
+fn ids(federation: &Federation, owners: &[&str]) -> Vec<PartyId> {
+    let member = |owner: &&str| federation.membership(owner).member().id;
+    owners.iter().map(member).collect()
+}
+
+fn hold(federation: &Federation, coordinator: &Coordinator) -> Vec<Running> {
+    HOLDERS.iter().map(|holder| federation.hold(holder, &coordinator.address)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_train_together_and_only_their_sum_is_opened() {
+    let owners = ["ada", "bob", "cyd"];
+    let federation = Federation::new(&["ada", "bob", "cyd", "dot"]);
+    let mut coordinator = Coordinator::start(federation.membership("c"));
+    let holders = hold(&federation, &coordinator);
+    let ledgers: Vec<Arc<Ledger>> = owners.iter().map(|_| Arc::default()).collect();
+    let mut clients = Vec::new();
+    for ((owner, ledger), examples) in owners.iter().zip(&ledgers).zip([40, 20, 25]) {
+        federation.settle(owner, &coordinator.address, "Learn which half*", examples);
+        clients.push(federation.start(owner, Some(ledger.clone())));
+    }
+    federation.settle("dot", &coordinator.address, "cure *", 40);
+    let dot = federation.start("dot", None);
+
+    let published = federation.path("published");
+    let mut parameters = coordinator.task.initial_parameters();
+    for round in 1..=2 {
+        let cohort = ids(&federation, &["ada", "bob", "cyd", "dot"]);
+        let terms = coordinator.terms(round, &parameters, cohort);
+        let quantiser = terms.config.quantiser;
+        let mut running = coordinator.open_round(&terms);
+        let finished = coordinator.run(&terms, &mut running, |_| false).await;
+        let finished = finished.expect("not interrupted");
+        let Outcome::Done(report) = &finished.outcome else { panic!("{:?}", finished.outcome) };
+        assert_eq!(report.counted.len(), 3);
+        let declined = MissingReason::Declined(Decline::Policy);
+        assert_eq!(report.missing, [(ids(&federation, &["dot"])[0], declined)]);
+
+        let (aggregate, publication) = finished.opened.expect("opened");
+        let (sums, weight) = Ledger::sum(&ledgers, round);
+        assert_eq!((&aggregate.sums, aggregate.weight), (&sums, weight));
+        // Capped at 30: 40 counts as 30.
+        assert_eq!(weight, 30 + 20 + 25);
+        coordinator.write(&published, &publication);
+        let mean = aggregate.mean(&quantiser);
+        parameters.iter_mut().zip(mean).for_each(|(parameter, change)| *parameter += change);
+    }
+    verify(&federation, &published);
+
+    let declined =
+        |event: &Event| matches!(event, Event::Declined { reason, .. } if reason == "policy");
+    assert!(dot.events().iter().any(declined), "{:?}", dot.events());
+    dot.stop().await;
+    for (owner, client) in owners.iter().zip(clients) {
+        let counted = |event: &&Event| matches!(event, Event::Counted { .. });
+        until("both rounds are counted", || client.events().iter().filter(counted).count() == 2)
+            .await;
+        assert_eq!(client.stop().await, Signal::Interrupt);
+        let config = federation.config(owner);
+        assert_eq!(files_in(&config.state.join("sealed")), 0, "sealed updates are forgotten");
+        let contributed = Status::read(&config).expect("a status").contributed.expect("stopped");
+        assert_eq!((contributed.receipts, contributed.counted), (2, 2));
+    }
+    for holder in holders {
+        assert_eq!(holder.stop().await, Signal::Interrupt);
+    }
+}
+
+/// The published rounds hold, and one changed bit anywhere in them does not.
+fn verify(federation: &Federation, published: &std::path::Path) {
+    let roster = federation.path("roster-of-a-reviewer.json");
+    write_roster(&roster, &federation.roster).expect("written");
+    let check = || covey_committee::verify::verify_folder(published, &roster, |_| {});
+    let report = check().expect("checked");
+    assert!(report.is_verified, "{report}");
+    assert_eq!((report.verified, report.doubts), (2, 0));
+
+    let contributions = published.join("round-0002/contributions");
+    let first = fs::read_dir(&contributions).expect("listed").next().expect("one").expect("one");
+    for file in ["chunks", "correction", "../../publication.covey"] {
+        let path = first.path().join(file);
+        let good = fs::read(&path).expect("read");
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&path, &bad).expect("written");
+        let report = check().expect("checked");
+        assert!(!report.is_verified, "{file} was changed");
+        assert_eq!((report.verified, report.doubts), (1, 1));
+        fs::write(&path, &good[..good.len() - 1]).expect("written");
+        assert!(!check().expect("checked").is_verified, "{file} was cut");
+        fs::write(&path, &good).expect("written");
+    }
+    assert!(check().expect("checked").is_verified);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_killed_after_sealing_sends_the_same_bytes_again() {
+    let owners = ["ada", "bob", "cyd"];
+    let federation = Federation::new(&owners);
+    let mut coordinator = Coordinator::start(federation.membership("c"));
+    let holders = hold(&federation, &coordinator);
+    let mut clients = Vec::new();
+    for owner in owners {
+        federation.settle(owner, &coordinator.address, "*", 20);
+        clients.push(federation.start(owner, None));
+    }
+    // A coordinator that dies whenever an upload begins.
+    coordinator.shelf.lock().expect("a lock").cuts_uploads = true;
+    let parameters = coordinator.task.initial_parameters();
+    let cohort = ids(&federation, &owners);
+    let terms = coordinator.terms(1, &parameters, cohort);
+    let all_offered = |shelf: &coordinator::Shelf| {
+        let mut offered = shelf.offered.clone();
+        offered.sort_unstable();
+        offered.dedup();
+        offered.len() == 3
+    };
+    let mut round = coordinator.open_round(&terms);
+    let interrupted = coordinator.run(&terms, &mut round, all_offered).await;
+    assert!(interrupted.is_none(), "nobody could contribute");
+    for client in clients {
+        client.kill().await;
+    }
+    let first: Vec<_> = {
+        let mut shelf = coordinator.shelf.lock().expect("a lock");
+        shelf.cuts_uploads = false;
+        std::mem::take(&mut shelf.offered)
+    };
+    let clients: Vec<Running> = owners.iter().map(|owner| federation.start(owner, None)).collect();
+    let finished = coordinator.run(&terms, &mut round, |_| false).await.expect("a whole round");
+    assert!(matches!(finished.outcome, Outcome::Done(_)), "{:?}", finished.outcome);
+    let shelf = coordinator.shelf.lock().expect("a lock").offered.clone();
+    assert!(shelf.iter().all(|header| first.contains(header)), "another update was sealed");
+    for one in clients.into_iter().chain(holders) {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_client_with_the_same_state_is_refused() {
+    let federation = Federation::new(&["ada"]);
+    let coordinator = Coordinator::start(federation.membership("c"));
+    federation.settle("ada", &coordinator.address, "*", 20);
+    let first = federation.start("ada", None);
+    let linked = |event: &Event| matches!(event, Event::Linked { .. });
+    until("a link", || first.events().iter().any(linked)).await;
+    let second = federation.start("ada", None);
+    let failure = second.task.await.expect("no panic").expect_err("refused");
+    assert_eq!((failure.exit, failure.code), (Exit::Failed, "ALREADY_RUNNING"));
+    assert!(failure.message.contains("state"), "{failure}");
+    first.stop().await;
+}

@@ -27,7 +27,10 @@ fn a_short_federation_ends_exact_and_verified() {
     {
         assert_eq!(last[key], expected, "{key} in {last}");
     }
-    assert_eq!((last["rounds_done"].as_u64(), last["rounds_abandoned"].as_u64()), (Some(3), Some(0)));
+    assert_eq!(
+        (last["rounds_done"].as_u64(), last["rounds_abandoned"].as_u64()),
+        (Some(3), Some(0))
+    );
     let (encrypted, plain) = (&last["accuracy"], &last["accuracy_plain"]);
     let gap = encrypted.as_f64().expect("a number") - plain.as_f64().expect("a number");
     assert!(gap.abs() <= 0.01, "encrypted {encrypted}, plain {plain}");

@@ -73,7 +73,10 @@ fn describe(train: &Rows) -> Result<(Value, Value), String> {
              { kind = 'linear', out = CLASSES }]",
         ),
         Rows::Table { header, lines, .. } => (
-            format!("kind = 'tabular'\n{}\nclasses = {classes}", columns(header, lines)?),
+            format!(
+                "kind = 'tabular'\ntarget = {{ column = 'label', classes = {classes} }}\n{}",
+                columns(header, lines)?
+            ),
             "layers = [{ kind = 'linear', out = 32 }, { kind = 'relu' }, \
              { kind = 'linear', out = CLASSES }]",
         ),
@@ -109,5 +112,5 @@ fn columns(header: &str, lines: &[String]) -> Result<String, String> {
             format!("{{ name = {name}, type = 'float', min = {low:?}, max = {high:?}, outside = 'clamp' }}")
         })
         .collect();
-    Ok(format!("target = 'label'\ncolumns = [{}]", columns.join(", ")))
+    Ok(format!("columns = [{}]", columns.join(", ")))
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use covey_aggregation::message::Phase;
 use covey_coordinator::event::{Event, RoundSummary, RunSummary};
+use serde_json::Value;
 
 use crate::args::Args;
 use crate::federation::{Federation, HOLDERS, holder_name, owner_name};
@@ -113,8 +114,7 @@ impl<'a> Story<'a> {
     pub(crate) fn follow(mut self) -> Result<Ending, String> {
         let run = loop {
             let line = self.next_line()?;
-            let event: Event = serde_json::from_str(&line)
-                .map_err(|error| format!("the coordinator wrote {line:?}: {error}"))?;
+            let event = read_event(&line)?;
             self.screen.event(&event);
             match event {
                 Event::Phase { round, phase: Phase::Collect, .. } => self.accident(round)?,
@@ -219,6 +219,17 @@ impl<'a> Story<'a> {
         self.memory.add(&process);
         Ok(process)
     }
+}
+
+/// An event, or why the coordinator gave up.
+fn read_event(line: &str) -> Result<Event, String> {
+    serde_json::from_str(line).map_err(|error| {
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        match value["error"]["message"].as_str() {
+            Some(message) => format!("the coordinator gave up: {message}"),
+            None => format!("the coordinator wrote {line:?}: {error}"),
+        }
+    })
 }
 
 /// Where the demo keeps an owner's updates in the clear, for the reference.

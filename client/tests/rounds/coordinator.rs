@@ -147,7 +147,7 @@ impl Coordinator {
         round: &mut Round,
         interrupt: impl Fn(&Shelf) -> bool,
     ) -> Option<Finished> {
-        let mut opened = None;
+        let (mut opened, mut ended) = (None, None);
         loop {
             let mut appended = None;
             while let Some(effect) = round.poll_effect() {
@@ -171,13 +171,14 @@ impl Coordinator {
                         opened = Some((aggregate, key_sum));
                         round.handle_opened(now(), Ok(summary));
                     }
-                    RoundEffect::Ended(outcome) => {
-                        let opened = opened.map(|(aggregate, key_sum)| {
-                            self.publish(terms, round, &outcome, aggregate, &key_sum)
-                        });
-                        return Some(Finished { outcome, opened });
-                    }
+                    RoundEffect::Ended(outcome) => ended = Some(outcome),
                 }
+            }
+            if let Some(outcome) = ended {
+                let opened = opened.map(|(aggregate, key_sum)| {
+                    self.publish(terms, round, &outcome, aggregate, &key_sum)
+                });
+                return Some(Finished { outcome, opened });
             }
             if let Some(sequence) = appended {
                 round.handle_stored(sequence);

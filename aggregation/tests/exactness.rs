@@ -89,25 +89,42 @@ fn sums_of_ten_are_exact() {
     }
 }
 
+/// `n` contributions of every width, at most as many as the packing leaves room for.
+fn assert_exact_at_every_width(profile: Profile, n: u32, input: Input) {
+    for bits in [8, 12, 16] {
+        assert_exact(terms(profile, bits, n), n, input);
+    }
+}
+
 #[test]
 fn sums_of_a_hundred_are_exact() {
-    for bits in [8, 12, 16] {
-        assert_exact(terms(Profile::A, bits, 100), 100, Input::AllMaximum);
-        assert_exact(terms(Profile::B, bits, 100), 100, Input::Random);
+    for profile in [Profile::A, Profile::B] {
+        for input in [Input::Random, Input::AllMaximum] {
+            assert_exact_at_every_width(profile, 100, input);
+        }
     }
     let shape = CommitteeShape::Seven;
     assert_exact(Terms { shape, ..terms(Profile::B, 8, 100) }, 100, Input::AllMaximum);
 }
 
 #[test]
-fn sums_of_a_thousand_are_exact() {
-    assert_exact(terms(Profile::B, 8, 1000), 1000, Input::AllMaximum);
-    assert_exact(terms(Profile::B, 12, 1000), 1000, Input::Random);
+fn random_sums_of_a_thousand_are_exact() {
+    assert_exact_at_every_width(Profile::B, 1000, Input::Random);
 }
 
 #[test]
-fn sums_of_a_thousand_are_exact_in_the_small_profile() {
-    assert_exact(terms(Profile::A, 16, 1000), 1000, Input::AllMaximum);
+fn greatest_sums_of_a_thousand_are_exact() {
+    assert_exact_at_every_width(Profile::B, 1000, Input::AllMaximum);
+}
+
+#[test]
+fn random_sums_of_a_thousand_are_exact_in_the_small_profile() {
+    assert_exact_at_every_width(Profile::A, 1000, Input::Random);
+}
+
+#[test]
+fn greatest_sums_of_a_thousand_are_exact_in_the_small_profile() {
+    assert_exact_at_every_width(Profile::A, 1000, Input::AllMaximum);
 }
 
 /// Fewer contributions than the packing leaves room for, many chunks, the last one cut.

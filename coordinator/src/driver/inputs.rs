@@ -104,7 +104,7 @@ impl Driver {
             }
             _ => match self.past(&context).await? {
                 Some(outcome) => {
-                    self.tell_past(&member.id, context, outcome);
+                    self.tell_past(&member.id, context, &outcome);
                     Ok(())
                 }
                 None => Err(Refusal::UnknownRound),
@@ -118,8 +118,8 @@ impl Driver {
         Ok(())
     }
 
-    fn tell_past(&mut self, to: &PartyId, round_ctx: Digest, outcome: Outcome) {
-        let message = ToClient::Ended { round_ctx, outcome };
+    fn tell_past(&mut self, to: &PartyId, round_ctx: Digest, outcome: &Outcome) {
+        let message = ToClient::Ended { round_ctx, outcome: outcome.for_client(to) };
         self.send(to, Outgoing::ToClient(Box::new(message)));
     }
 
@@ -134,7 +134,7 @@ impl Driver {
         let context = header.header.round_ctx;
         let Some(live) = self.live.as_ref().filter(|live| *live.round.context() == context) else {
             if let Some(outcome) = self.past(&context).await? {
-                self.tell_past(&member.id, context, outcome);
+                self.tell_past(&member.id, context, &outcome);
             }
             return Ok(Admission::Refuse(Refusal::UnknownRound));
         };

@@ -173,11 +173,6 @@ impl Holding {
         assert!(sent.success());
         self.0.wait().expect("ended").code()
     }
-
-    /// Waits for the exit code.
-    pub(crate) fn wait(mut self) -> Option<i32> {
-        self.0.wait().expect("ended").code()
-    }
 }
 
 impl Drop for Holding {

@@ -159,7 +159,7 @@ fn every_bad_input_has_its_exit_code_and_names_what_is_wrong() {
         check(&arguments, code, named);
     }
     let configs = [
-        (good.replace("state", "sate"), "kh-1", 2, "bad.toml:4:1: unknown field `sate`"),
+        (good.replace("state =", "sate ="), "kh-1", 2, "bad.toml:5:1: unknown field `sate`"),
         (good.replace("holder/1", "holder/2"), "kh-1", 2, "bad.toml:1:10: "),
         (good.replace("coordinator = ", "coordinator = 7 #"), "kh-1", 2, "bad.toml:2:15: "),
         (good.clone(), "kh-2", 4, "identity.key"),

@@ -262,9 +262,7 @@ impl Round {
         match &self.stage {
             Stage::Select | Stage::Ended(_) => {}
             Stage::Collect => self.ask_collect(),
-            Stage::Check(_) => self.ask_check(),
-            Stage::Vote(_) => self.ask_vote(),
-            Stage::Release(_) => self.ask_release(),
+            Stage::Check(_) | Stage::Vote(_) | Stage::Release(_) => self.ask_holders(),
         }
     }
 

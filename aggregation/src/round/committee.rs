@@ -16,6 +16,8 @@ struct Conduct {
     /// The first phase in which it was waited for in vain.
     silent: Option<Phase>,
     faults: Vec<HolderFault>,
+    /// It lost the round's terms or envelopes and has not caught up yet.
+    is_lacking: bool,
     /// When it may be sent everything again.
     refill_at: Time,
 }
@@ -32,6 +34,7 @@ impl Committee {
             refused: None,
             silent: None,
             faults: Vec::new(),
+            is_lacking: false,
             refill_at: Time(0),
         };
         let seats = (0..).map(HolderIndex).zip(&config.committee);
@@ -112,6 +115,16 @@ impl Committee {
             HolderFault::Silent(phase) => self.note_silent(holder, phase),
             fault => self.add_fault(holder, fault),
         }
+    }
+
+    pub(super) fn set_lacking(&mut self, holder: HolderIndex, is_lacking: bool) {
+        if let Some(conduct) = self.holders.get_mut(&holder) {
+            conduct.is_lacking = is_lacking;
+        }
+    }
+
+    pub(super) fn is_lacking(&self, holder: HolderIndex) -> bool {
+        self.holders.get(&holder).is_some_and(|conduct| conduct.is_lacking)
     }
 
     /// Whether it is time to send this holder everything again; if so, not again before

@@ -64,12 +64,6 @@ impl Releasing {
 }
 
 impl Round {
-    pub(super) fn ask_release(&mut self) {
-        for (_, id) in self.unanswered() {
-            self.ask_release_of(id);
-        }
-    }
-
     pub(super) fn ask_release_of(&mut self, to: PartyId) {
         let Stage::Release(releasing) = &self.stage else { return };
         let Some(certificate) = self.certificate.clone() else { return };

@@ -99,9 +99,14 @@ impl Round {
             .collect()
     }
 
-    pub(super) fn ask_check(&mut self) {
+    /// Repeats the phase's question to those who have not answered it. Who lacks the round gets
+    /// all of it again, so that catching up takes few steps.
+    pub(super) fn ask_holders(&mut self) {
         for (holder, _) in self.unanswered() {
-            self.send_envelopes(holder);
+            if self.committee.is_lacking(holder) {
+                self.refill(holder);
+            }
+            self.ask_holder(holder);
         }
     }
 
@@ -111,13 +116,16 @@ impl Round {
         self.outbox.push(RoundEffect::SendEnvelopes { to, holder, headers });
     }
 
-    /// A holder lost the round's terms or envelopes: it is sent all of it, at most twice every
-    /// `resend_ms` (so that an early answer to the next question is not passed over). The question
-    /// it could not answer is repeated when it has checked.
+    /// A holder lost the round's terms or envelopes: it is sent all of it at once (but at most
+    /// twice every `resend_ms`), and with every repeated question until it has caught up.
     pub(super) fn handle_lacking(&mut self, now: Time, holder: HolderIndex) {
-        if !self.committee.may_refill(holder, now, self.terms.timings.resend_ms / 2) {
-            return;
+        self.committee.set_lacking(holder, true);
+        if self.committee.may_refill(holder, now, self.terms.timings.resend_ms / 2) {
+            self.refill(holder);
         }
+    }
+
+    fn refill(&mut self, holder: HolderIndex) {
         self.propose_to(holder);
         if !matches!(self.stage, Stage::Select | Stage::Collect) {
             self.send_envelopes(holder);
@@ -132,6 +140,7 @@ impl Round {
         complaints: Vec<Complaint>,
         boxes: &dyn BoxSource,
     ) -> Result<(), Refusal> {
+        self.committee.set_lacking(holder, false);
         match &self.stage {
             Stage::Check(checking) if checking.has_answered(holder) => return Ok(()),
             Stage::Check(_) => {}
@@ -265,17 +274,12 @@ impl Round {
         dropped
     }
 
-    pub(super) fn ask_vote(&mut self) {
-        for (holder, _) in self.unanswered() {
-            self.ask_holder(holder);
-        }
-    }
-
-    /// Asks one holder for its vote, or for its release.
+    /// Asks one holder for its check, its vote, or its release.
     fn ask_holder(&mut self, holder: HolderIndex) {
         let Some(to) = self.committee.id(holder) else { return };
         let round_ctx = self.context;
         match &self.stage {
+            Stage::Check(_) if !self.committee.is_lacking(holder) => self.send_envelopes(holder),
             Stage::Vote(voting) if !voting.has_answered(holder) => {
                 let set = voting.headers.clone();
                 self.tell_holder(to, ToHolder::Set { round_ctx, set });

@@ -48,7 +48,7 @@ const TIMINGS: Timings = Timings {
     select_ms: 8_000,
     collect_ms: 12_000,
     vote_ms: 16_000,
-    release_ms: 8_000,
+    release_ms: 16_000,
     resend_ms: 250,
 };
 

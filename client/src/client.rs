@@ -1,53 +1,27 @@
-//! The program at work: drives the owner's machine, and does what the machine wants done.
-//!
-//! One loop owns all state. Training and uploads run beside it; the machine's records are durable
-//! before anything that follows from them is done.
+//! A client: its parts put together, and its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod desk;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use covey_aggregation::hash::Digest;
-use covey_aggregation::message::{Decline, FromClient, Refusal, SignedHeader, ToClient};
-use covey_aggregation::net::{Bulk, BulkError, Dialer, LinkError, Membership};
-use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
+use covey_aggregation::net::{Dialer, Membership};
 use covey_aggregation::party::Role;
-use covey_aggregation::program::clock::{now, until};
-use covey_aggregation::program::line::{Line, LineEvent, Linked};
-use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
-use covey_aggregation::record::ParticipantRecord;
+use covey_aggregation::program::line::{Line, LineEvent};
+use covey_aggregation::program::{Exit, Failure, Signal, Stop};
 use covey_model::data::DataSource;
 use covey_model::device::Compute;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::event::{Event, Round};
+use crate::event::Event;
 use crate::observer::Observer;
-use crate::prepare::{Declined, Halt, Workshop};
-use crate::status::JOURNAL_FILE;
-use crate::stored::Stored;
 
-/// The folder of sealed updates, in the state folder.
-const SEALED_FOLDER: &str = "sealed";
-
-/// How often what is unanswered is sent again.
-const RESEND_MS: u64 = 3_000;
-
-/// How long a round without a word from the coordinator is kept: longer than the longest phase
-/// that a plan may have.
-const PATIENCE_MS: u64 = 31 * 24 * 3600 * 1000;
-
-/// How long a draining client goes on sending.
-const DRAIN: Duration = Duration::from_secs(60);
+use desk::Desk;
 
 /// How long what was said last has to leave when the client stops.
 const FLUSH: Duration = Duration::from_secs(2);
-
-/// Events that nobody has taken yet; progress beyond is dropped.
-const EVENTS_WAITING_MAX: usize = 256;
 
 /// A client, not started yet.
 pub struct Client {
@@ -102,7 +76,7 @@ impl Client {
         let dialer = Dialer::new(membership, config.coordinator);
         let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
         let signal = desk.work(&mut line, &mut events, &mut stop, watch).await?;
-        if desk.link.take().is_some() {
+        if desk.hang_up() {
             let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
             let rest = async { while !ended(line.event().await) {} };
             // What does not leave in time is sent when the client starts again.
@@ -127,320 +101,4 @@ fn check_data(data: &DataSource) -> Result<(), Failure> {
         DataSource::Csv { path, .. } => check(path),
         DataSource::Idx { images, labels } => check(images).and_then(|()| check(labels)),
     }
-}
-
-/// What work beside the loop came to.
-enum Done {
-    Prepared(Digest, Result<SignedHeader, Declined>),
-    Uploaded(Digest, Result<(u64, f32), UploadError>),
-}
-
-/// An upload that did not arrive.
-enum UploadError {
-    /// The stored bytes.
-    Stored(String),
-    /// The link, or the coordinator.
-    Bulk(BulkError),
-}
-
-/// All state of a running client.
-struct Desk {
-    participant: Participant,
-    journal: Journal<ParticipantRecord>,
-    stored: Stored,
-    workshop: Arc<Workshop>,
-    link: Option<Linked<FromClient>>,
-    /// The workshop's view of the link.
-    bulk: watch::Sender<Option<Bulk>>,
-    tasks: JoinSet<Done>,
-    preparing: BTreeMap<Digest, Halt>,
-    uploading: BTreeSet<Digest>,
-    /// Numbers of rounds, for people.
-    numbers: BTreeMap<Digest, u32>,
-    events: mpsc::Sender<Event>,
-    _folder: StateFolder,
-}
-
-impl Desk {
-    fn open(
-        config: &Config,
-        membership: &Membership,
-        observer: Option<Arc<dyn Observer>>,
-    ) -> Result<(Self, mpsc::Receiver<Event>), Failure> {
-        let folder = StateFolder::open(&config.state)?;
-        let (journal, records) =
-            Journal::open(&folder.path().join(JOURNAL_FILE), &membership.member().id)?;
-        let numbers = records.iter().filter_map(|record| match record {
-            ParticipantRecord::Sealed { round, round_ctx, .. } => Some((*round_ctx, *round)),
-            _ => None,
-        });
-        let numbers = numbers.collect();
-        let setup = ParticipantSetup {
-            identity: Arc::clone(membership.identity()),
-            roster: membership.roster().as_ref().clone(),
-            resend_ms: RESEND_MS,
-            patience_ms: PATIENCE_MS,
-        };
-        let participant = Participant::new(setup, records)
-            .map_err(|error| Failure::new(Exit::Failed, "CLIENT", error))?;
-        let stored = Stored::open(&folder.path().join(SEALED_FOLDER));
-        let stored = stored.map_err(|error| Failure::file(&error))?;
-        let rounds: Vec<Digest> = participant.rounds().copied().collect();
-        stored.keep_only(&rounds).map_err(|error| Failure::file(&error))?;
-        let (bulk, link) = watch::channel(None);
-        let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
-        let workshop = Arc::new(Workshop {
-            identity: Arc::clone(membership.identity()),
-            data: config.data.clone(),
-            device: config.device,
-            limits: config.limits.clone(),
-            stored: stored.clone(),
-            observer,
-            bulk: link,
-            events: events.clone(),
-            bench: Mutex::default(),
-        });
-        let desk = Self {
-            participant,
-            journal,
-            stored,
-            workshop,
-            link: None,
-            bulk,
-            tasks: JoinSet::new(),
-            preparing: BTreeMap::new(),
-            uploading: BTreeSet::new(),
-            numbers,
-            events,
-            _folder: folder,
-        };
-        Ok((desk, waiting))
-    }
-
-    /// The loop. Ends when it was asked to, and what was being sent is sent.
-    async fn work(
-        &mut self,
-        line: &mut Line<ToClient, FromClient>,
-        events: &mut mpsc::Receiver<Event>,
-        stop: &mut Stop,
-        watch: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<Signal, Failure> {
-        let mut draining: Option<Signal> = None;
-        let drained = tokio::time::sleep(Duration::MAX);
-        tokio::pin!(drained);
-        // Sealed updates from before a restart are due at once.
-        self.participant.handle_timeout(now());
-        loop {
-            self.pump(watch)?;
-            if let Some(signal) = draining
-                && (self.uploading.is_empty() || self.link.is_none())
-            {
-                return Ok(signal);
-            }
-            let mut halt = stop.clone();
-            tokio::select! {
-                signal = halt.halted() => return Ok(signal),
-                () = &mut drained => if let Some(signal) = draining { return Ok(signal) },
-                signal = stop.draining(), if draining.is_none() => {
-                    watch(Event::Draining);
-                    self.participant.leave();
-                    draining = Some(signal);
-                    drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
-                }
-                event = line.event() => self.follow(event, draining.is_some(), watch)?,
-                Some(done) = self.tasks.join_next() => match done {
-                    Ok(done) => self.take(done, watch),
-                    Err(bug) => watch(Event::Fault { what: format!("a bug: {bug}") }),
-                },
-                Some(event) = events.recv() => watch(event),
-                () = tokio::time::sleep(until(self.participant.poll_timeout())) => {
-                    self.participant.handle_timeout(now());
-                }
-            }
-        }
-    }
-
-    fn follow(
-        &mut self,
-        event: Option<LineEvent<ToClient, FromClient>>,
-        is_draining: bool,
-        watch: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<(), Failure> {
-        match event {
-            // New rounds are not for a client that stops.
-            Some(LineEvent::Message(ToClient::Open { .. })) if is_draining => {}
-            Some(LineEvent::Message(message)) => self.participant.handle(now(), message),
-            Some(LineEvent::Linked(linked)) => {
-                watch(Event::Linked { address: linked.address.clone() });
-                self.bulk.send_replace(Some(linked.bulk.clone()));
-                self.link = Some(linked);
-            }
-            Some(LineEvent::Lost(error)) => {
-                self.link = None;
-                self.bulk.send_replace(None);
-                watch(Event::Unlinked { error: error.to_string(), retry_ms: None });
-            }
-            Some(LineEvent::Retry(error, wait)) => {
-                let retry_ms = u64::try_from(wait.as_millis()).ok();
-                watch(Event::Unlinked { error: error.to_string(), retry_ms });
-            }
-            Some(LineEvent::Failed(error)) => return Err(Failure::link(&error)),
-            None => return Err(Failure::link(&LinkError::ClosedHere)),
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, done: Done, watch: &mut (dyn FnMut(Event) + Send)) {
-        match done {
-            Done::Prepared(round_ctx, result) => {
-                let was_wanted = self.preparing.remove(&round_ctx).is_some();
-                let result = result.map_err(|Declined { reason, why }| {
-                    if was_wanted {
-                        let (round, reason) = (self.round(round_ctx), reason_text(reason));
-                        watch(Event::Declined { round, reason, why });
-                    }
-                    reason
-                });
-                self.participant.handle_prepared(now(), &round_ctx, result);
-            }
-            Done::Uploaded(round_ctx, result) => {
-                self.uploading.remove(&round_ctx);
-                let round = self.round(round_ctx);
-                match result {
-                    Ok((bytes, seconds)) => watch(Event::Uploaded { round, bytes, seconds }),
-                    Err(UploadError::Stored(what)) => watch(Event::Fault { what }),
-                    Err(UploadError::Bulk(BulkError::Refused(refusal))) => {
-                        self.refused(round_ctx, refusal, watch);
-                    }
-                    // A lost link is told by the line, and the machine asks for another upload.
-                    Err(UploadError::Bulk(BulkError::Link(_))) => {}
-                    Err(UploadError::Bulk(error)) => {
-                        watch(Event::Fault { what: format!("{round}: sending: {error}") });
-                    }
-                }
-            }
-        }
-    }
-
-    fn refused(
-        &mut self,
-        round_ctx: Digest,
-        refusal: Refusal,
-        watch: &mut (dyn FnMut(Event) + Send),
-    ) {
-        let round = self.round(round_ctx);
-        watch(Event::Fault { what: format!("{round}: the coordinator refused: {refusal}") });
-        self.participant.handle(now(), ToClient::Refused { round_ctx, refusal });
-    }
-
-    /// Stores records and does what the machine wants done, until it wants nothing.
-    fn pump(&mut self, watch: &mut (dyn FnMut(Event) + Send)) -> Result<(), Failure> {
-        loop {
-            let mut waiting = Vec::new();
-            while let Some(effect) = self.participant.poll_effect() {
-                match effect {
-                    ParticipantEffect::Append { sequence, record } => {
-                        waiting.push((sequence, record));
-                    }
-                    effect => self.perform(effect, watch),
-                }
-            }
-            let Some(last) = self.journal.append(&waiting)? else { return Ok(()) };
-            self.participant.handle_stored(last);
-        }
-    }
-
-    fn perform(&mut self, effect: ParticipantEffect, watch: &mut (dyn FnMut(Event) + Send)) {
-        match effect {
-            ParticipantEffect::Append { .. } => {}
-            ParticipantEffect::Prepare { config } => {
-                let (round_ctx, halt) = (config.context(), Halt::default());
-                self.numbers.insert(round_ctx, config.round);
-                self.preparing.insert(round_ctx, halt.clone());
-                let work = Arc::clone(&self.workshop).prepare(config, halt);
-                self.tasks.spawn(async move { Done::Prepared(round_ctx, work.await) });
-            }
-            ParticipantEffect::Cancel { round_ctx } => {
-                if let Some(halt) = self.preparing.remove(&round_ctx) {
-                    halt.stop();
-                }
-                self.forget(&round_ctx, watch);
-            }
-            ParticipantEffect::Upload { round_ctx, header } => self.upload(round_ctx, header),
-            ParticipantEffect::Send(message) => {
-                if let Some(link) = &self.link {
-                    // A queue that is full or gone drops it; the machine says it again.
-                    let _ = link.messages.try_send(message);
-                }
-            }
-            ParticipantEffect::Forget { round_ctx } => self.forget(&round_ctx, watch),
-            ParticipantEffect::Promised(receipt) => {
-                watch(Event::Promised { round: self.round(receipt.round_ctx) });
-            }
-            ParticipantEffect::Counted { round_ctx } => {
-                watch(Event::Counted { round: self.round(round_ctx) });
-            }
-            ParticipantEffect::NotCounted { round_ctx, why } => {
-                let why = why.to_string();
-                watch(Event::NotCounted { round: self.round(round_ctx), why });
-            }
-        }
-    }
-
-    /// Sends a stored update, unless that is under way or there is no link (then the machine asks
-    /// again).
-    fn upload(&mut self, round_ctx: Digest, header: Digest) {
-        let Some(link) = &self.link else { return };
-        if !self.uploading.insert(round_ctx) {
-            return;
-        }
-        let (bulk, stored, events) = (link.bulk.clone(), self.stored.clone(), self.events.clone());
-        let round = self.round(round_ctx);
-        self.tasks.spawn(async move {
-            let sent = send(&bulk, &stored, round, &header, &events).await;
-            Done::Uploaded(round_ctx, sent)
-        });
-    }
-
-    fn forget(&self, round_ctx: &Digest, watch: &mut (dyn FnMut(Event) + Send)) {
-        if let Err(error) = self.stored.remove(round_ctx) {
-            watch(Event::Fault { what: error.to_string() });
-        }
-    }
-
-    fn round(&self, context: Digest) -> Round {
-        Round { number: self.numbers.get(&context).copied(), context }
-    }
-}
-
-/// Sends one stored update; its bytes and seconds.
-async fn send(
-    bulk: &Bulk,
-    stored: &Stored,
-    round: Round,
-    header: &Digest,
-    events: &mpsc::Sender<Event>,
-) -> Result<(u64, f32), UploadError> {
-    let reading = stored.read(&round.context, header).await;
-    let mut reading = reading.map_err(|error| UploadError::Stored(error.to_string()))?;
-    let (begun, bytes) = (Instant::now(), reading.bytes);
-    let progress = |sent| {
-        // Only how far it is: what nobody takes is dropped.
-        let _ = events.try_send(Event::Uploading { round, sent, bytes });
-    };
-    bulk.contribute(&reading.header, bytes, &mut reading.source, progress)
-        .await
-        .map_err(UploadError::Bulk)?;
-    Ok((bytes, begun.elapsed().as_secs_f32()))
-}
-
-fn reason_text(reason: Decline) -> String {
-    match reason {
-        Decline::Policy => "policy",
-        Decline::Data => "data",
-        Decline::Training => "training",
-        Decline::Terms => "terms",
-        Decline::Leaving => "leaving",
-    }
-    .to_owned()
 }

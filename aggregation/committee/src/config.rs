@@ -57,7 +57,8 @@ impl Config {
         format!(
             "schema = \"holder/1\"\n\
              coordinator = {coordinator:?}  # host:port, UDP\n\
-             folder = \".\"                 # identity.key, sealing.key, member.pem, authority.pem, roster.json\n\
+             # The folder with identity.key, sealing.key, member.pem, authority.pem, roster.json.\n\
+             folder = \".\"\n\
              state = \"state\"              # what was signed; never copy it to run it twice\n"
         )
     }

@@ -3,7 +3,7 @@
 //! nothing can be opened then.
 //!
 //! - [`init`]: a holder's keys are born
-//! - [`config`] reads `holder.toml`
+//! - [`config`]: the file `holder.toml`
 //! - [`serve`]: the key holder at work
 //! - [`status`]: what is stored, and whether it is running
 //! - [`verify`]: everything published, computed again

@@ -94,7 +94,8 @@ impl fmt::Display for Event {
             }
             Self::Draining { rounds } => write!(
                 f,
-                "stopping once the {rounds} round(s) under way have ended; ask again to stop at once"
+                "stopping once the {rounds} round(s) under way have ended; ask again to stop at \
+                 once"
             ),
         }
     }

@@ -70,7 +70,8 @@ pub enum Stranger {
     },
     /// The roster has another key under this name.
     #[error(
-        "the certificate of {name} has another key than the roster; somebody may be posing as {name}"
+        "the certificate of {name} has another key than the roster; somebody may be posing as \
+         {name}"
     )]
     OtherKey {
         /// The name in it.

@@ -28,7 +28,8 @@ pub enum CloseReason {
     ShuttingDown,
     /// The same member has connected again; the newer link counts.
     #[error(
-        "the same member has connected a second time, and the newer link counts; is the program running twice?"
+        "the same member has connected a second time, and the newer link counts; is the program \
+         running twice?"
     )]
     Replaced,
     /// Not in the roster.
@@ -39,12 +40,14 @@ pub enum CloseReason {
     WrongRole,
     /// In the roster with another key.
     #[error(
-        "its roster has another key under this member's name; enrol again or compare both roster.json files"
+        "its roster has another key under this member's name; enrol again, or compare both \
+         roster.json files"
     )]
     OtherKey,
     /// The two rosters differ.
     #[error(
-        "it has another roster; compare the digests in both roster.json files and take the operator's"
+        "it has another roster; compare the digests in both roster.json files and take the \
+         operator's"
     )]
     OtherRoster,
     /// The other side broke the framing or the order of messages.
@@ -118,7 +121,10 @@ pub enum LinkError {
         reason: String,
     },
     /// Another program listens there.
-    #[error("port {} is in use on this machine; stop the other program or choose another port", address.port())]
+    #[error(
+        "port {} is in use on this machine; stop the other program or choose another port",
+        address.port()
+    )]
     PortInUse {
         /// Where this program should listen.
         address: SocketAddr,
@@ -136,7 +142,8 @@ pub enum LinkError {
     Credentials(String),
     /// Nothing answers.
     #[error(
-        "nothing answers at {address} (UDP): is the coordinator running, and does a firewall let UDP through?"
+        "nothing answers at {address} (UDP): is the coordinator running, and does a firewall let \
+         UDP through?"
     )]
     Unreachable {
         /// Where.

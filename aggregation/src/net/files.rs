@@ -35,7 +35,8 @@ pub enum FileError {
     },
     /// A secret that others can read.
     #[error(
-        "{path} is a secret and has mode {mode:03o}, so that others can read it; run: chmod 600 {path}",
+        "{path} is a secret and has mode {mode:03o}, so that others can read it; run: chmod 600 \
+         {path}",
         path = path.display()
     )]
     Exposed {

@@ -391,7 +391,8 @@ async fn serve_bulk(
             if header.header.round_ctx != config.context() {
                 return upload.refuse(Refusal::UnknownRound).await.ok();
             }
-            if !lock(shelf).contributions.contains_key(&digest) {
+            let is_known = lock(shelf).contributions.contains_key(&digest);
+            if !is_known {
                 let (contribution, upload) = receive(*header, upload, &config).await?;
                 let header = contribution.header.clone();
                 lock(shelf).contributions.insert(digest, contribution);

@@ -25,6 +25,11 @@ use covey_aggregation::sum::seal::seal;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+const HOLDERS: [&str; 4] = ["kh-1", "kh-2", "kh-3", "kh-4"];
+
+/// An address that nobody has.
+const NOWHERE: &str = "127.0.0.1:9";
+
 pub(crate) struct Federation {
     folder: TempDir,
     authority: Authority,
@@ -43,8 +48,8 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 }
 
 impl Federation {
-    /// A coordinator "c", holders "kh-1" to "kh-4" who will dial `coordinator`, four owners.
-    pub(crate) fn new(federation: &str, seed: u8, coordinator: &str) -> Self {
+    /// A coordinator "c", holders "kh-1" to "kh-4", four owners.
+    pub(crate) fn new(federation: &str, seed: u8) -> Self {
         let secret = Zeroizing::new([seed; 32]);
         let federation = name(federation);
         let authority = Authority::create(federation.clone(), secret, SystemTime::now());
@@ -57,10 +62,10 @@ impl Federation {
         files::create_private_folder(&this.path("c")).expect("a folder");
         key.create(&this.path("c")).expect("a key");
         this.add(&Request::create(&key, name("c"), Role::Coordinator, None).expect("a request"));
-        for holder in ["kh-1", "kh-2", "kh-3", "kh-4"] {
+        for holder in HOLDERS {
             let path = this.path(holder);
             let dir = path.to_str().expect("text");
-            let made = run(&["init", "--name", holder, "--dir", dir, "--coordinator", coordinator]);
+            let made = run(&["init", "--name", holder, "--dir", dir, "--coordinator", NOWHERE]);
             assert!(made.status.success(), "{made:?}");
             this.add(&Request::read(&path.join("request.json")).expect("a request"));
         }
@@ -75,6 +80,15 @@ impl Federation {
             this.certify(member);
         }
         this
+    }
+
+    /// Tells the holders where the coordinator is.
+    pub(crate) fn dial(&self, coordinator: &str) {
+        for holder in HOLDERS {
+            let path = self.config(holder);
+            let text = std::fs::read_to_string(&path).expect("read").replace(NOWHERE, coordinator);
+            std::fs::write(&path, text).expect("written");
+        }
     }
 
     pub(crate) fn path(&self, member: &str) -> PathBuf {
@@ -171,11 +185,6 @@ impl Holding {
         let id = self.0.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill is there");
         assert!(sent.success());
-        self.0.wait().expect("ended").code()
-    }
-
-    /// Waits for the exit code.
-    pub(crate) fn wait(mut self) -> Option<i32> {
         self.0.wait().expect("ended").code()
     }
 }

@@ -16,13 +16,10 @@ use tokio::time::timeout;
 
 /// A listener on a free port, and a federation whose holders know it.
 fn meeting() -> (Listener, Federation) {
-    // The address must be known before the federation is made, so a port is taken and given back.
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let address = socket.local_addr().expect("an address");
-    let federation = Federation::new("test", 0x20, &address.to_string());
-    let membership = federation.membership("c");
-    drop(socket);
-    let listener = Listener::bind(address, membership).expect("bound");
+    let federation = Federation::new("test", 0x20);
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let listener = Listener::bind(address, federation.membership("c")).expect("bound");
+    federation.dial(&listener.address().to_string());
     (listener, federation)
 }
 
@@ -116,7 +113,8 @@ async fn a_holder_runs_once_and_stops_when_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_of_another_federation_ends_the_program_with_its_reason() {
     let (listener, theirs) = meeting();
-    let ours = Federation::new("ours", 0x90, &listener.address().to_string());
+    let ours = Federation::new("ours", 0x90);
+    ours.dial(&listener.address().to_string());
     let config = ours.config("kh-1");
     let served =
         tokio::task::spawn_blocking(move || run(&["serve", "--json", "--config", &config]));
@@ -129,8 +127,8 @@ async fn a_coordinator_of_another_federation_ends_the_program_with_its_reason() 
 
 #[test]
 fn every_bad_input_has_its_exit_code_and_names_what_is_wrong() {
-    let federation = Arc::new(Federation::new("test", 0x20, "127.0.0.1:9"));
-    let other = Federation::new("test", 0x90, "127.0.0.1:9");
+    let federation = Arc::new(Federation::new("test", 0x20));
+    let other = Federation::new("test", 0x90);
     let config = |text: &str, member: &str| {
         let path = federation.path(member).join("bad.toml");
         fs::write(&path, text).expect("written");
@@ -159,7 +157,7 @@ fn every_bad_input_has_its_exit_code_and_names_what_is_wrong() {
         check(&arguments, code, named);
     }
     let configs = [
-        (good.replace("state", "sate"), "kh-1", 2, "bad.toml:4:1: unknown field `sate`"),
+        (good.replace("state =", "sate ="), "kh-1", 2, "bad.toml:5:1: unknown field `sate`"),
         (good.replace("holder/1", "holder/2"), "kh-1", 2, "bad.toml:1:10: "),
         (good.replace("coordinator = ", "coordinator = 7 #"), "kh-1", 2, "bad.toml:2:15: "),
         (good.clone(), "kh-2", 4, "identity.key"),

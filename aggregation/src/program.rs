@@ -5,7 +5,7 @@
 //! - [`config`]: configuration files
 //! - [`state`], [`journal`]: one running program per state folder, and its durable records
 //! - [`enrol`]: how a member's keys are born
-//! - [`line`]: a link that comes back
+//! - [`mod@line`]: a link that comes back
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 

@@ -1,6 +1,5 @@
 //! The demo as a program would use it: real processes, real encryption, JSON lines out.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -62,18 +61,18 @@ fn other_data_train_too() {
 #[test]
 fn bad_input_is_refused_before_anything_starts() {
     let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder");
-        std::fs::write(&path, bytes).expect("written");
-        path.parent().unwrap_or(Path::new(".")).display().to_string()
+    let write = |within: &str, name: &str, bytes: &[u8]| {
+        let inner = folder.path().join(within);
+        std::fs::create_dir_all(&inner).expect("a folder");
+        std::fs::write(inner.join(name), bytes).expect("written");
+        inner.display().to_string()
     };
     let missing = folder.path().join("nowhere").display().to_string();
-    let empty = write("empty/readme.txt", b"nothing here");
-    let unlabelled = write("unlabelled/rows.csv", b"a,b\n1,2\n");
-    let no_number = write("no-number/rows.csv", b"a,label\n1,0\n2,dog\n");
-    let cut_off = write("cut-off/train-images.idx", &[0, 0, 8, 3, 0, 0, 0, 2]);
-    let cut_off_labels = write("cut-off/train-labels.idx", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0]);
+    let empty = write("empty", "readme.txt", b"nothing here");
+    let unlabelled = write("unlabelled", "rows.csv", b"a,b\n1,2\n");
+    let no_number = write("no-number", "rows.csv", b"a,label\n1,0\n2,dog\n");
+    let cut_off = write("cut-off", "train-images.idx", &[0, 0, 8, 3, 0, 0, 0, 2]);
+    let cut_off_labels = write("cut-off", "train-labels.idx", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0]);
     assert_eq!(cut_off, cut_off_labels);
     let cases: [(&[&str], &str); 7] = [
         (&["--clients", "2"], "--clients"),

@@ -12,6 +12,7 @@
 
 pub mod accumulator;
 pub mod contribution;
+mod fields;
 mod gauss;
 mod key;
 mod mask;
@@ -19,10 +20,12 @@ mod modulus;
 pub mod open;
 mod pack;
 mod pad;
+pub mod path;
 pub mod quantise;
 pub mod seal;
 pub mod sealed_box;
 pub mod share;
+mod transform;
 mod xof;
 
 #[cfg(test)]

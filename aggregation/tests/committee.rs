@@ -199,11 +199,11 @@ fn a_missing_or_foreign_contribution_is_found_when_opening() {
     }
     assert_eq!(
         KeySum::recover(config, &fewer, &components, 3).err(),
-        Some(NotShort::Count { added: 2, expected: 3 })
+        Some(NotShort::Count { added: Some(2), expected: 3 })
     );
     assert_eq!(
         open(config, &round.fixture.round_ctx, &fewer, &key_sum, 3).err(),
-        Some(Spoiled::Count { added: 2, expected: 3 })
+        Some(Spoiled::Count { added: Some(2), expected: 3 })
     );
     let opened = open(config, &round.fixture.round_ctx, &fewer, &key_sum, 2);
     assert!(opened.is_err(), "the key of three does not open two");

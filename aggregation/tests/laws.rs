@@ -64,26 +64,35 @@ proptest! {
         prop_assert_eq!(aggregate.weight, u64::from(weight));
     }
 
+    /// One after the other, and chunk by chunk on any number of strips, several at a time.
     #[test]
-    fn any_order_and_grouping_of_additions_gives_the_same_sum(
+    fn any_order_and_division_of_additions_gives_the_same_sum(
         profile in profiles(),
         order in Just((0..5usize).collect::<Vec<_>>()).prop_shuffle(),
-        cut in 0usize..=5,
+        parts in 1usize..5,
+        at_once in 1usize..=5,
     ) {
-        let fixture = Fixture::new(Terms { profile, ..Terms::default() });
-        let uploads: Vec<_> = (0..5).map(|i| fixture.seal(i, &[i as i32; 300], 1)).collect();
+        let fixture = Fixture::new(Terms { profile, dimension: 40_000, ..Terms::default() });
+        let uploads: Vec<_> = (0..5).map(|i| fixture.seal(i, &[i as i32; 40_000], 1)).collect();
         let expected = fixture.open(&uploads);
-        let accumulate = |members: &[usize]| {
-            let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");
-            members.iter().for_each(|&member| fixture.add(&mut accumulator, &uploads[member]));
-            accumulator
-        };
-        let mut left = accumulate(&order[..cut]);
-        left.merge(accumulate(&order[cut..])).expect("the same round");
+        let mut sum = Accumulator::new(&fixture.config).expect("valid terms");
+        for &member in &order {
+            sum.add_correction(&uploads[member].sealed.correction).expect("a good correction");
+        }
+        for mut strip in sum.strips(parts) {
+            for members in order.chunks(at_once) {
+                for index in strip.chunks().rev() {
+                    let chunk = |&member: &usize| uploads[member].chunks[index as usize].as_slice();
+                    let chunks: Vec<_> = members.iter().map(chunk).collect();
+                    strip.add(index, &chunks).expect("good chunks");
+                }
+            }
+        }
+        prop_assert_eq!(sum.count(), Some(5));
         let components = agreed(&fixture.combine(&fixture.releases(&uploads), &[0, 1, 2, 3]));
-        let key_sum = KeySum::recover(&fixture.config, &left, &components, 5).expect("short");
+        let key_sum = KeySum::recover(&fixture.config, &sum, &components, 5).expect("short");
         let opened = covey_aggregation::sum::open::open(
-            &fixture.config, &fixture.round_ctx, &left, &key_sum, 5,
+            &fixture.config, &fixture.round_ctx, &sum, &key_sum, 5,
         );
         prop_assert_eq!(opened, Ok(expected));
     }

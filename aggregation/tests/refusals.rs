@@ -133,7 +133,7 @@ fn unreduced_corrections_are_refused_even_when_signed_for() {
     upload.sealed.correction[..7].fill(0xff);
     let refused = BadContribution::CorrectionResidue { entry: 0 };
     assert_eq!(accumulator.add_correction(&upload.sealed.correction), Err(refused));
-    assert_eq!(accumulator.count(), 0);
+    assert_eq!(accumulator.count(), Some(0));
 }
 
 #[test]
@@ -150,34 +150,34 @@ fn an_upload_of_another_round_is_refused_everywhere() {
 }
 
 #[test]
-fn the_accumulator_takes_whole_contributions_in_order() {
-    let terms = Terms { contributions_max: 2, ..Terms::default() };
+fn the_accumulator_takes_no_chunk_twice_and_counts_only_whole_contributions() {
+    let terms = Terms { contributions_max: 2, dimension: 100_000, ..Terms::default() };
     let fixture = Fixture::new(terms);
-    let upload = fixture.seal(0, &[5; 300], 1);
+    let upload = fixture.seal(0, &[5; 100_000], 1);
+    let (first, second) = (upload.chunks[0].as_slice(), upload.chunks[1].as_slice());
     let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");
     use BadContribution as Bad;
-    assert_eq!(accumulator.add_chunk(0, &upload.chunks[0]), Err(Bad::Order));
-    assert_eq!(accumulator.finish_contribution(), Err(Bad::Incomplete));
+    assert_eq!(accumulator.add_chunk(0, first), Err(Bad::Order), "before its correction");
     accumulator.add_correction(&upload.sealed.correction).expect("good");
-    assert_eq!(accumulator.add_correction(&upload.sealed.correction), Err(Bad::Order));
-    assert_eq!(accumulator.add_chunk(1, &upload.chunks[0]), Err(Bad::Order));
-    assert_eq!(accumulator.finish_contribution(), Err(Bad::Incomplete));
-    let half_done = {
-        let mut other = Accumulator::new(&fixture.config).expect("valid terms");
-        other.add_correction(&upload.sealed.correction).expect("good");
-        other
-    };
-    accumulator.add_chunk(0, &upload.chunks[0]).expect("good");
-    accumulator.finish_contribution().expect("complete");
-    assert_eq!(accumulator.merge(half_done), Err(Bad::Incomplete));
+    assert_eq!(accumulator.add_chunk(fixture.config.chunks(), first), Err(Bad::Order));
+    let short = Bad::ChunkLength { index: 0, got: first.len() - 1, expected: first.len() };
+    assert_eq!(accumulator.add_chunk(0, &first[1..]), Err(short));
+    accumulator.add_chunk(0, first).expect("good");
+    assert_eq!(accumulator.add_chunk(0, first), Err(Bad::Order), "twice");
+    assert_eq!(accumulator.count(), None, "a chunk is missing");
+    let mut strips = accumulator.strips(2);
+    assert_eq!(strips.len(), 2);
+    assert_eq!(strips[0].add(1, &[second]), Err(Bad::Order), "another strip's chunk");
+    assert_eq!(strips[1].add(0, &[first]), Err(Bad::Order), "another strip's chunk");
+    assert_eq!(strips[1].add(1, &[second, second]), Err(Bad::Order), "of one contribution");
+    strips[1].add(1, &[second]).expect("good");
+    for index in 2..fixture.config.chunks() {
+        accumulator.add_chunk(index, &upload.chunks[index as usize]).expect("good");
+    }
+    assert_eq!(accumulator.count(), Some(1));
     fixture.add(&mut accumulator, &upload);
     assert_eq!(accumulator.add_correction(&upload.sealed.correction), Err(Bad::TooMany));
-    let mut one = Accumulator::new(&fixture.config).expect("valid terms");
-    fixture.add(&mut one, &upload);
-    assert_eq!(accumulator.merge(one), Err(Bad::TooMany));
-    let other = Accumulator::new(&self::fixture().config).expect("valid terms");
-    assert_eq!(accumulator.merge(other), Err(Bad::OtherRound));
-    assert_eq!(accumulator.count(), 2);
+    assert_eq!(accumulator.count(), Some(2));
 }
 
 #[test]

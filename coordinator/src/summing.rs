@@ -1,5 +1,6 @@
 //! Adds up the stored contributions of the agreed set and opens the sum, on threads of its own.
-//! Contributions stream from the disk chunk by chunk; memory is one accumulator per thread.
+//! Contributions stream from the disk chunk by chunk; memory is one accumulator per round and a
+//! few chunks per thread, however many contributions there are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +11,21 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::round::{OpenFailure, Opened};
-use covey_aggregation::sum::accumulator::Accumulator;
+use covey_aggregation::sum::accumulator::{Accumulator, Strip};
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
 use covey_aggregation::wire;
 
 use crate::storage::StorageError;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::{Blobs, StoredContribution};
 
 /// Names of a round's results on disk.
 pub const KEY_SUM: &str = "key-sum";
 /// See [`KEY_SUM`].
 pub const AGGREGATE: &str = "aggregate";
 
-/// Fewest contributions for which another thread is worth its accumulator.
-const CONTRIBUTIONS_PER_THREAD_MIN: usize = 2;
+/// Contributions that a thread reads side by side: enough to make reading and writing the sums
+/// cheap beside reading the contributions, few enough to hold a chunk of each in the cache.
+const CONTRIBUTIONS_AT_ONCE: usize = 8;
 
 /// What is to be opened.
 pub struct Opening {
@@ -70,54 +72,53 @@ impl Opening {
         })
     }
 
+    /// One accumulator, whatever the number of contributions; each thread adds its own chunks of
+    /// all of them.
     fn add_all(&self) -> Result<Accumulator, OpenFailure> {
-        let threads = self.threads.min(self.set.len() / CONTRIBUTIONS_PER_THREAD_MIN).max(1);
-        let share = self.set.len().div_ceil(threads).max(1);
+        let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
+        for header in &self.set {
+            let correction = self.stored(header).correction();
+            let correction = correction.map_err(|error| unavailable(&error))?;
+            sum.add_correction(&correction).map_err(|error| unavailable(&error))?;
+        }
         let parts: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> =
-                self.set.chunks(share).map(|set| scope.spawn(move || self.add(set))).collect();
+            let running: Vec<_> = (sum.strips(self.threads).into_iter())
+                .map(|strip| scope.spawn(move || self.add(strip)))
+                .collect();
             running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
-        let mut sum: Option<Accumulator> = None;
         for part in parts {
-            let part = part.map_err(|_| OpenFailure::Unavailable("a worker died".to_owned()))??;
-            match &mut sum {
-                None => sum = Some(part),
-                Some(sum) => sum.merge(part).map_err(|error| unavailable(&error))?,
-            }
-        }
-        sum.ok_or_else(|| OpenFailure::Unavailable("nothing to add".to_owned()))
-    }
-
-    fn add(&self, set: &[SignedHeader]) -> Result<Accumulator, OpenFailure> {
-        let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
-        let mut buffer = vec![0; self.config.chunk_bytes(0)];
-        for header in set {
-            self.add_one(&header.header.digest(), &mut sum, &mut buffer)?;
+            part.map_err(|_| OpenFailure::Unavailable("a worker died".to_owned()))??;
         }
         Ok(sum)
     }
 
+    fn stored(&self, header: &SignedHeader) -> StoredContribution {
+        self.blobs.contribution(self.config.round, &header.header.digest())
+    }
+
     /// Contributions were checked when they came, so what does not fit now is the disk's fault.
-    fn add_one(
-        &self,
-        header: &Digest,
-        sum: &mut Accumulator,
-        buffer: &mut [u8],
-    ) -> Result<(), OpenFailure> {
-        let stored = self.blobs.contribution(self.config.round, header);
-        let correction = stored.correction().map_err(|error| unavailable(&error))?;
-        sum.add_correction(&correction).map_err(|error| unavailable(&error))?;
-        let mut chunks = stored.chunks().map_err(|error| unavailable(&error))?;
-        for index in 0..self.config.chunks() {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(OpenFailure::Unavailable("the program is stopping".to_owned()));
+    fn add(&self, mut strip: Strip<'_>) -> Result<(), OpenFailure> {
+        let offset = u64::from(strip.chunks().start) * self.config.chunk_bytes(0) as u64;
+        let mut buffers = vec![vec![0; self.config.chunk_bytes(0)]; CONTRIBUTIONS_AT_ONCE];
+        for set in self.set.chunks(CONTRIBUTIONS_AT_ONCE) {
+            let readers = set.iter().map(|header| self.stored(header).chunks(offset));
+            let mut readers =
+                readers.collect::<Result<Vec<_>, _>>().map_err(|error| unavailable(&error))?;
+            for index in strip.chunks() {
+                if self.cancelled.load(Ordering::Relaxed) {
+                    return Err(OpenFailure::Unavailable("the program is stopping".to_owned()));
+                }
+                let bytes = self.config.chunk_bytes(index);
+                for (reader, buffer) in readers.iter_mut().zip(&mut buffers) {
+                    reader.next(&mut buffer[..bytes]).map_err(|error| unavailable(&error))?;
+                }
+                let chunks: Vec<&[u8]> =
+                    buffers[..set.len()].iter().map(|buffer| &buffer[..bytes]).collect();
+                strip.add(index, &chunks).map_err(|error| unavailable(&error))?;
             }
-            let chunk = &mut buffer[..self.config.chunk_bytes(index)];
-            chunks.next(chunk).map_err(|error| unavailable(&error))?;
-            sum.add_chunk(index, chunk).map_err(|error| unavailable(&error))?;
         }
-        sum.finish_contribution().map_err(|error| unavailable(&error))
+        Ok(())
     }
 }
 

@@ -172,13 +172,15 @@ fn a_contribution_is_read_back_piece_by_piece() {
     let stored = blobs.contribution(1, &header);
     assert_eq!(stored.correction().expect("read"), b"correction");
     assert_eq!(stored.sealed_box(1, 4).expect("read"), b"box1");
-    let mut chunks = stored.chunks().expect("opened");
+    let mut chunks = stored.chunks(0).expect("opened");
     let mut chunk = [0; 6];
     chunks.next(&mut chunk).expect("read");
     assert_eq!(&chunk, b"chunk0");
     chunks.next(&mut chunk).expect("read");
     assert_eq!(&chunk, b"chunk1");
     assert!(chunks.next(&mut chunk).is_err(), "there is no third");
+    stored.chunks(6).expect("opened").next(&mut chunk).expect("read");
+    assert_eq!(&chunk, b"chunk1");
 }
 
 #[test]

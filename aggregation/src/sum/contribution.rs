@@ -138,16 +138,12 @@ pub(crate) fn first_unreduced(config: &RoundConfig, bytes: &[u8]) -> Option<usiz
     position.map(|(at, _)| at / primes.len())
 }
 
-/// Checks index and length of a chunk.
+/// Checks the length of chunk `index`, which is below the number of chunks.
 pub(crate) fn check_chunk(
     config: &RoundConfig,
-    next: u32,
     index: u32,
     bytes: &[u8],
 ) -> Result<(), BadContribution> {
-    if index != next || index >= config.chunks() {
-        return Err(BadContribution::Order);
-    }
     let (got, expected) = (bytes.len(), config.chunk_bytes(index));
     if got == expected {
         Ok(())
@@ -227,7 +223,10 @@ impl ContributionCheck {
         if usize::from(self.boxes) != self.header.header.boxes.len() {
             return Err(BadContribution::Order);
         }
-        check_chunk(&self.config, self.leaves.len() as u32, index, bytes)?;
+        if index as usize != self.leaves.len() || index >= self.config.chunks() {
+            return Err(BadContribution::Order);
+        }
+        check_chunk(&self.config, index, bytes)?;
         self.leaves.push(chunk_leaf(index, bytes));
         Ok(())
     }

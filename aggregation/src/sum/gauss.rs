@@ -1,8 +1,9 @@
 //! The discrete Gaussian of keys and noise: standard deviation parameter 6.4, cut at 64.
 
-use pulp::{Arch, Scalar, Simd, WithSimd};
+use pulp::{Scalar, Simd, WithSimd};
 use zeroize::Zeroizing;
 
+use crate::sum::path::dispatch;
 use crate::sum::xof::Xof;
 
 /// Largest absolute value drawn.
@@ -108,7 +109,7 @@ const REGISTERS: usize = 4;
 pub(crate) fn sample(xof: &mut Xof, words: &mut Zeroizing<Vec<u64>>, out: &mut [i64]) {
     words.resize(out.len(), 0);
     xof.words(words);
-    Arch::new().dispatch(Scan { words, out });
+    dispatch(Scan { words, out });
 }
 
 /// The scan, written for whatever vectors the processor has. (Left to itself, the compiler

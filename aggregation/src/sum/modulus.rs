@@ -13,9 +13,8 @@
 
 use std::sync::LazyLock;
 
-use tfhe_ntt::prime64::Plan;
-
 use crate::config::Profile;
+use crate::sum::transform::Transform;
 
 /// Bits of a residue.
 pub(crate) const RESIDUE_BITS: u32 = 50;
@@ -47,25 +46,78 @@ pub(crate) const fn sub_mod(a: u64, b: u64, prime: u64) -> u64 {
     difference.wrapping_add(prime & (borrow as u64).wrapping_neg())
 }
 
-/// One plan for each prime of the profile. The tables of roots take 0.4 ms to compute, hence are
-/// kept.
-///
-/// # Panics
-/// Never: that both primes have transforms of both lengths is tested.
-pub(crate) fn plans(profile: Profile) -> &'static [Plan] {
-    static SMALL: LazyLock<Vec<Plan>> = LazyLock::new(|| compute_plans(Profile::A));
-    static LARGE: LazyLock<Vec<Plan>> = LazyLock::new(|| compute_plans(Profile::B));
+/// A fixed factor and `floor(factor 2^64 / prime)`, with which products cost three
+/// multiplications (Shoup).
+#[derive(Clone, Copy)]
+pub(crate) struct Factor {
+    value: u64,
+    quotient: u64,
+}
+
+impl Factor {
+    /// A factor below `prime`, public: computed by a division.
+    pub(crate) const fn new(value: u64, prime: u64) -> Self {
+        Self { value, quotient: (((value as u128) << 64) / prime as u128) as u64 }
+    }
+
+    /// `x factor mod prime`, for any x.
+    #[inline(always)]
+    pub(crate) const fn times(self, x: u64, prime: u64) -> u64 {
+        // The estimate of the quotient is at most one too small.
+        reduce_once(shoup(x, self.value, self.quotient, prime), prime)
+    }
+}
+
+/// `x value - floor(x quotient / 2^64) prime`: congruent to the product, and below 2 `prime` when
+/// `quotient` is at most 2^13 below `value 2^64 / prime` and x below 2^50.
+#[inline(always)]
+pub(crate) const fn shoup(x: u64, value: u64, quotient: u64, prime: u64) -> u64 {
+    let estimate = ((x as u128 * quotient as u128) >> 64) as u64;
+    x.wrapping_mul(value).wrapping_sub(estimate.wrapping_mul(prime))
+}
+
+/// `x mod prime` for `x` below 2 `prime`.
+#[inline(always)]
+pub(crate) const fn reduce_once(x: u64, prime: u64) -> u64 {
+    add_mod(x, 0, prime)
+}
+
+/// `base^exponent mod prime`, of public numbers.
+pub(crate) const fn pow_mod(base: u64, mut exponent: u64, prime: u64) -> u64 {
+    let (mut square, mut power) = (base as u128 % prime as u128, 1);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            power = power * square % prime as u128;
+        }
+        square = square * square % prime as u128;
+        exponent >>= 1;
+    }
+    power as u64
+}
+
+/// Roots of unity of order 2N for each prime of the profile, as `tfhe-ntt` takes them. Part of
+/// the format.
+pub(crate) const fn roots(profile: Profile) -> &'static [u64] {
+    match profile {
+        Profile::A => &[765_727_830_662_934],
+        Profile::B => &[1_094_367_314_627_419, 709_280_883_825_816],
+    }
+}
+
+/// One transform for each prime of the profile. The tables of roots take a millisecond to
+/// compute, hence are kept.
+pub(crate) fn transforms(profile: Profile) -> &'static [Transform] {
+    static SMALL: LazyLock<Vec<Transform>> = LazyLock::new(|| compute_transforms(Profile::A));
+    static LARGE: LazyLock<Vec<Transform>> = LazyLock::new(|| compute_transforms(Profile::B));
     match profile {
         Profile::A => &SMALL,
         Profile::B => &LARGE,
     }
 }
 
-fn compute_plans(profile: Profile) -> Vec<Plan> {
-    let plan = |&prime: &u64| {
-        Plan::try_new(profile.ring_dimension(), prime).expect("2N divides prime - 1")
-    };
-    primes(profile).iter().map(plan).collect()
+fn compute_transforms(profile: Profile) -> Vec<Transform> {
+    let pairs = primes(profile).iter().zip(roots(profile));
+    pairs.map(|(&prime, &root)| Transform::new(profile.ring_dimension(), prime, root)).collect()
 }
 
 #[cfg(test)]
@@ -74,18 +126,6 @@ mod tests {
 
     fn mul_mod(a: u64, b: u64, modulus: u64) -> u64 {
         (u128::from(a) * u128::from(b) % u128::from(modulus)) as u64
-    }
-
-    fn pow_mod(base: u64, mut exponent: u64, modulus: u64) -> u64 {
-        let (mut square, mut power) = (base % modulus, 1);
-        while exponent > 0 {
-            if exponent & 1 == 1 {
-                power = mul_mod(power, square, modulus);
-            }
-            square = mul_mod(square, square, modulus);
-            exponent >>= 1;
-        }
-        power
     }
 
     /// Miller-Rabin with the first twelve primes is exact below 3.3e24 (Sorenson, Webster 2015).
@@ -114,18 +154,32 @@ mod tests {
     fn transform_multiplies_modulo_x_to_the_n_plus_one() {
         for profile in [Profile::A, Profile::B] {
             let n = profile.ring_dimension();
-            for plan in plans(profile) {
-                let prime = plan.modulus();
+            for transform in transforms(profile) {
+                let prime = transform.prime();
                 // X^(n-1) * X^2 = X^(n+1) = -X.
                 let (mut a, mut b) = (vec![0; n], vec![0; n]);
                 (a[n - 1], b[2]) = (1, 1);
-                plan.fwd(&mut a);
-                plan.fwd(&mut b);
-                plan.mul_assign_normalize(&mut a, &b);
-                plan.inv(&mut a);
+                transform.forward(&mut a);
+                transform.forward(&mut b);
+                for (a, b) in a.iter_mut().zip(b) {
+                    *a = transform.length_inverse().times(mul_mod(*a, b, prime), prime);
+                }
+                transform.inverse(&mut a);
                 let mut expected = vec![0; n];
                 expected[1] = prime - 1;
                 assert_eq!(a, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn shoups_product_is_the_product() {
+        for q in PRIMES {
+            for x in [0, 1, 2, q / 2, q - 1, u64::MAX] {
+                for factor in [0, 1, 77, q / 3, q - 1] {
+                    let expected = (u128::from(x) * u128::from(factor) % u128::from(q)) as u64;
+                    assert_eq!(Factor::new(factor, q).times(x, q), expected);
+                }
             }
         }
     }

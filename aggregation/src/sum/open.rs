@@ -7,10 +7,12 @@ use crate::hash::{Digest, Domain, Hasher, hash};
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
 use crate::sum::accumulator::Accumulator;
 use crate::sum::contribution::{correction_bytes, first_unreduced};
+use crate::sum::fields::Fields;
 use crate::sum::gauss::GAUSS_MAX;
 use crate::sum::modulus::{add_mod, primes};
 use crate::sum::pack::unpack_residues;
-use crate::sum::pad::Padder;
+use crate::sum::pad::{Padder, TransformedKey};
+use crate::sum::path::dispatch;
 
 /// What the holders' releases agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,11 @@ fn is_vector(config: &RoundConfig, bytes: &[u8]) -> bool {
     bytes.len() == correction_bytes(config) && first_unreduced(config, bytes).is_none()
 }
 
+/// A number of contributions, in words.
+fn whole(count: Option<u32>) -> String {
+    count.map_or_else(|| "parts of".to_owned(), |count| count.to_string())
+}
+
 /// The opened sum of the keys of a set. Published, not secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySum {
@@ -75,10 +82,10 @@ pub struct KeySum {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotShort {
     /// The accumulator holds another number of contributions.
-    #[error("{added} contributions were added, the set has {expected}")]
+    #[error("{} contributions were added, the set has {expected}", whole(*.added))]
     Count {
-        /// In the accumulator.
-        added: u32,
+        /// In the accumulator; `None` if some only in part.
+        added: Option<u32>,
         /// In the set.
         expected: u32,
     },
@@ -120,7 +127,7 @@ impl KeySum {
         components: &[Vec<u8>],
         count: u32,
     ) -> Result<Self, NotShort> {
-        if accumulator.count() != count {
+        if accumulator.count() != Some(count) {
             return Err(NotShort::Count { added: accumulator.count(), expected: count });
         }
         let (got, expected) = (components.len(), config.shape.components().len());
@@ -194,10 +201,10 @@ fn short(entry: i64, count: u32) -> Option<i32> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Spoiled {
     /// The accumulator holds another number of contributions.
-    #[error("{added} contributions were added, the set has {expected}")]
+    #[error("{} contributions were added, the set has {expected}", whole(*.added))]
     Count {
-        /// In the accumulator.
-        added: u32,
+        /// In the accumulator; `None` if some only in part.
+        added: Option<u32>,
         /// In the set.
         expected: u32,
     },
@@ -276,7 +283,7 @@ pub fn open(
     key_sum: &KeySum,
     count: u32,
 ) -> Result<Aggregate, Spoiled> {
-    if accumulator.count() != count {
+    if accumulator.count() != Some(count) {
         return Err(Spoiled::Count { added: accumulator.count(), expected: count });
     }
     let entries = key_sum.entries.len();
@@ -286,24 +293,25 @@ pub fn open(
     let mut padder = Padder::new(config, round_ctx);
     let key = padder.transform(key_sum.entries.iter().map(|&entry| i64::from(entry)));
     let decoder = Decoder::new(config, count);
-    let mut sums = Vec::with_capacity(config.dimension as usize);
-    let mut control = Vec::new();
-    let mut raw = Vec::with_capacity(config.chunk_coordinates() as usize);
+    let parameters = config.dimension as usize;
+    let coordinates = (0..config.chunks()).map(|chunk| config.chunk_coefficients(chunk)).sum::<usize>()
+        * config.packing.lanes as usize;
+    let mut sums = vec![0; coordinates];
+    let mut rest = sums.as_mut_slice();
+    let mut done = 0;
     for chunk in 0..config.chunks() {
-        let pad = padder.pad(chunk, &key, None);
-        raw.clear();
-        if let Some(coefficient) = decoder.decode(accumulator.chunk(chunk), pad, &mut raw) {
-            return Err(Spoiled::Noise { chunk, coefficient });
+        let lanes = config.chunk_coefficients(chunk) * config.packing.lanes as usize;
+        let (now, later) = rest.split_at_mut(lanes);
+        decoder.decode(&mut padder, chunk, &key, accumulator.chunk(chunk), now)?;
+        let own = now.len().min(parameters - done);
+        if let Some(at) = decoder.first_impossible(&now[..own]) {
+            return Err(Spoiled::Coordinate((done + at) as u64));
         }
-        let rest = (config.dimension as usize - sums.len()).min(raw.len());
-        let parameters = raw[..rest].iter().map(|&raw| decoder.parameter(raw));
-        sums.extend(parameters);
-        control.extend_from_slice(&raw[rest..]);
+        (rest, done) = (later, done + own);
     }
-    if let Some(at) = sums.iter().position(|sum| sum.unsigned_abs() > decoder.magnitude_max) {
-        return Err(Spoiled::Coordinate(at as u64));
-    }
+    let control: Vec<u64> = sums[parameters..].iter().map(|&sum| decoder.raw(sum)).collect();
     let weight = decoder.control(config, &control)?;
+    sums.truncate(parameters);
     Ok(Aggregate { count, weight, sums })
 }
 
@@ -312,6 +320,7 @@ struct Decoder {
     count: u64,
     lanes: u32,
     lane_bits: u32,
+    lane_mask: u64,
     noise_bits: u32,
     pad_mask: u128,
     /// Largest absolute noise of honest contributions.
@@ -333,6 +342,7 @@ impl Decoder {
             count: n,
             lanes: packing.lanes,
             lane_bits: packing.lane_bits,
+            lane_mask: (1 << packing.lane_bits) - 1,
             noise_bits: packing.noise_bits,
             pad_mask: (1 << packing.pad_bits()) - 1,
             noise_max: n.div_ceil(2) + 2 + scaled_noise as u64,
@@ -341,30 +351,59 @@ impl Decoder {
         }
     }
 
-    /// Appends the raw sums of a chunk; returns the first coefficient with too much noise.
-    fn decode(&self, words: &[u128], pad: &[u128], raw: &mut Vec<u64>) -> Option<usize> {
+    /// Decodes a chunk into sums of signed units. `fields` are its words, and how many fields
+    /// each has.
+    fn decode(
+        &self,
+        padder: &mut Padder,
+        chunk: u32,
+        key: &TransformedKey,
+        (words, per_word): (&[u64], usize),
+        sums: &mut [i64],
+    ) -> Result<(), Spoiled> {
         let half = 1u128 << (self.noise_bits - 1);
-        let lane_mask = (1u64 << self.lane_bits) - 1;
+        let noise_mask = (1u64 << self.noise_bits) - 1;
         let mut noisy = None;
-        for (coefficient, (word, pad)) in words.iter().zip(pad).enumerate() {
-            let value = word.wrapping_sub(*pad).wrapping_add(half) & self.pad_mask;
-            let noise = (value & ((1 << self.noise_bits) - 1)) as i64 - half as i64;
-            if noise.unsigned_abs() > self.noise_max && noisy.is_none() {
-                noisy = Some(coefficient);
-            }
-            let mut lanes = value >> self.noise_bits;
-            raw.extend((0..self.lanes).map(|_| {
-                let lane = lanes as u64 & lane_mask;
-                lanes >>= self.lane_bits;
-                lane
-            }));
-        }
-        noisy
+        let lanes = sums.chunks_exact_mut(self.lanes as usize);
+        let items = words.chunks_exact(per_word).zip(lanes).enumerate();
+        padder.pad(
+            chunk,
+            key,
+            None,
+            items,
+            #[inline(always)]
+            |(coefficient, (fields, lanes)), pad| {
+                let word = Fields::join(fields);
+                let value = word.wrapping_sub(pad).wrapping_add(half) & self.pad_mask;
+                let noise = (value as u64 & noise_mask) as i64 - half as i64;
+                if noise.unsigned_abs() > self.noise_max && noisy.is_none() {
+                    noisy = Some(coefficient);
+                }
+                let message = value >> (self.noise_bits & 63);
+                let (mut low, mut high) = (message as u64, (message >> 64) as u64);
+                for lane in lanes {
+                    *lane = (low & self.lane_mask) as i64 - self.offset;
+                    low = low >> self.lane_bits | high << (64 - self.lane_bits);
+                    high >>= self.lane_bits;
+                }
+            },
+        );
+        noisy.map_or(Ok(()), |coefficient| Err(Spoiled::Noise { chunk, coefficient }))
     }
 
-    /// The sum of signed units behind a raw sum.
-    const fn parameter(&self, raw: u64) -> i64 {
-        raw as i64 - self.offset
+    /// The first sum that quantised values cannot add up to.
+    fn first_impossible(&self, sums: &[i64]) -> Option<usize> {
+        let is_impossible = |sum: &i64| sum.unsigned_abs() > self.magnitude_max;
+        let any = dispatch(
+            #[inline(always)]
+            || sums.iter().fold(false, |any, sum| any | is_impossible(sum)),
+        );
+        if any { sums.iter().position(is_impossible) } else { None }
+    }
+
+    /// The raw sum behind a sum of signed units.
+    const fn raw(&self, sum: i64) -> u64 {
+        (sum + self.offset) as u64
     }
 
     /// Checks sentinels and padding; returns the sum of weights.

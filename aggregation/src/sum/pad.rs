@@ -9,29 +9,68 @@
 //! room for it: it counts n + 4 halves where n + 1 roundings take place, and 3/2 > (n + 1) 2^-13
 //! for every n up to 10,000.
 
-use pulp::Arch;
-use tfhe_ntt::prime64::Plan;
 use zeroize::Zeroizing;
 
 use crate::config::{Profile, RoundConfig};
 use crate::hash::Digest;
-use crate::sum::gauss;
+use crate::sum::gauss::{self, GAUSS_MAX};
 use crate::sum::mask::Mask;
-use crate::sum::modulus::{PRIMES, add_mod, plans, residue};
+use crate::sum::modulus::{PRIMES, pow_mod, reduce_once, residue, shoup, transforms};
+use crate::sum::path::dispatch;
+use crate::sum::transform::Transform;
 use crate::sum::xof::Xof;
 
-/// A key (or a sum of keys) in the transformed domain, one vector for each prime.
-pub(crate) struct TransformedKey(Vec<Zeroizing<Vec<u64>>>);
+/// A key (or a sum of keys) in the transformed domain, ready to be multiplied with: one limb for
+/// each prime.
+pub(crate) struct TransformedKey(Vec<KeyLimb>);
+
+/// Divided by N, so that the inverse transform of a product needs no more.
+struct KeyLimb {
+    values: Zeroizing<Vec<u64>>,
+    /// `values 2^64 / prime`, at most three too small.
+    quotients: Zeroizing<Vec<u64>>,
+}
+
+impl KeyLimb {
+    fn new(key: impl Iterator<Item = i64>, transform: &Transform) -> Self {
+        let prime = transform.prime();
+        let mut values = Zeroizing::new(vec![0; key.size_hint().0]);
+        for (value, entry) in values.iter_mut().zip(key) {
+            *value = residue(entry, prime);
+        }
+        transform.forward(&mut values);
+        // `2^113 / prime` rounded down, the prime having 50 bits.
+        let reciprocal = ((1u128 << 113) / u128::from(prime)) as u64;
+        let mut quotients = Zeroizing::new(vec![0; values.len()]);
+        for (value, quotient) in values.iter_mut().zip(quotients.iter_mut()) {
+            *value = transform.length_inverse().times(*value, prime);
+            *quotient = ((u128::from(*value) * u128::from(reciprocal)) >> 49) as u64;
+        }
+        Self { values, quotients }
+    }
+
+    /// Multiplies value by value.
+    fn multiply(&self, prime: u64, product: &mut [u64]) {
+        dispatch(
+            #[inline(always)]
+            || {
+                let factors = self.values.iter().zip(self.quotients.iter());
+                for (x, (&value, &quotient)) in product.iter_mut().zip(factors) {
+                    *x = reduce_once(shoup(*x, value, quotient, prime), prime);
+                }
+            },
+        );
+    }
+}
 
 /// Makes pads of one round, reusing its buffers.
 pub(crate) struct Padder {
-    plans: &'static [Plan],
+    transforms: &'static [Transform],
     mask: Mask,
     scale: Scale,
     limbs: Vec<Zeroizing<Vec<u64>>>,
     words: Zeroizing<Vec<u64>>,
     noise: Zeroizing<Vec<i64>>,
-    pad: Zeroizing<Vec<u128>>,
 }
 
 impl Padder {
@@ -44,58 +83,51 @@ impl Padder {
     pub(crate) fn with_bits(profile: Profile, bits: u32, round_ctx: &Digest) -> Self {
         let n = profile.ring_dimension();
         Self {
-            plans: plans(profile),
+            transforms: transforms(profile),
             mask: Mask::new(round_ctx),
             scale: Scale::new(profile, bits),
             limbs: (0..profile.limbs()).map(|_| Zeroizing::new(vec![0; n])).collect(),
-            words: Zeroizing::new(Vec::with_capacity(n)),
+            words: Zeroizing::new(vec![0; n]),
             noise: Zeroizing::new(vec![0; n]),
-            pad: Zeroizing::new(vec![0; n]),
         }
     }
 
     /// Transforms a key; its entries are below 2^49 in absolute value.
-    pub(crate) fn transform(&self, key: impl Iterator<Item = i64> + Clone) -> TransformedKey {
-        let transformed = self.plans.iter().map(|plan| {
-            let residues = key.clone().map(|entry| residue(entry, plan.modulus()));
-            let mut limb = Zeroizing::new(Vec::with_capacity(plan.ntt_size()));
-            limb.extend(residues);
-            plan.fwd(&mut limb);
-            limb
-        });
-        TransformedKey(transformed.collect())
+    pub(crate) fn transform(
+        &self,
+        key: impl ExactSizeIterator<Item = i64> + Clone,
+    ) -> TransformedKey {
+        TransformedKey(self.transforms.iter().map(|t| KeyLimb::new(key.clone(), t)).collect())
     }
 
-    /// The pad of chunk `chunk` with fresh noise drawn from `noise`, or with none.
-    pub(crate) fn pad(
+    /// The pad of chunk `chunk` with fresh noise drawn from `noise`, or with none: calls `each`
+    /// with the words of the first coefficients, as many as `each` has items to go with them.
+    ///
+    /// `each` should be marked `#[inline(always)]`: it becomes part of the scaling's loop.
+    pub(crate) fn pad<T>(
         &mut self,
         chunk: u32,
         key: &TransformedKey,
         noise: Option<&mut Xof>,
-    ) -> &mut [u128] {
-        for ((limb, plan), key) in (0..).zip(self.plans).zip(&key.0) {
+        items: impl Iterator<Item = T>,
+        each: impl FnMut(T, u128),
+    ) {
+        for ((limb, transform), key) in (0..).zip(self.transforms).zip(&key.0) {
             let product = &mut self.limbs[limb];
-            self.mask.expand(chunk, limb, plan.modulus(), product);
-            plan.mul_assign_normalize(product, key);
-            plan.inv(product);
+            self.mask.expand(chunk, limb, transform.prime(), product);
+            key.multiply(transform.prime(), product);
+            transform.inverse(product);
         }
         match noise {
             Some(xof) => gauss::sample(xof, &mut self.words, &mut self.noise),
             None => self.noise.fill(0),
         }
-        let (scale, noise, pad) = (&self.scale, &self.noise, &mut self.pad);
-        let limbs = self.limbs.as_slice();
-        Arch::new().dispatch(
+        let (scale, limbs, noise) = (&self.scale, self.limbs.as_slice(), self.noise.as_slice());
+        dispatch(
             #[inline(always)]
-            || scale.apply(limbs, noise, pad),
+            || scale.each(limbs, noise, items, each),
         );
-        &mut self.pad
     }
-}
-
-/// `x + noise mod prime`.
-const fn noisy(x: u64, noise: i64, prime: u64) -> u64 {
-    add_mod(x, residue(noise, prime), prime)
 }
 
 /// `x -> round(x 2^P / q) mod 2^P` in fixed point.
@@ -139,42 +171,64 @@ impl Scale {
 
     /// Scales residues plus noise.
     #[inline(always)]
-    fn apply(&self, limbs: &[Zeroizing<Vec<u64>>], noise: &[i64], pad: &mut [u128]) {
+    fn each<T>(
+        &self,
+        limbs: &[Zeroizing<Vec<u64>>],
+        noise: &[i64],
+        items: impl Iterator<Item = T>,
+        mut each: impl FnMut(T, u128),
+    ) {
         match limbs {
             [one] => {
-                for ((pad, &x), &noise) in pad.iter_mut().zip(one.iter()).zip(noise) {
-                    *pad = self.one(noisy(x, noise, PRIMES[0]));
+                for ((item, &x), &noise) in items.zip(one.iter()).zip(noise) {
+                    each(item, self.one(x, noise));
                 }
             }
             [one, two] => {
-                let residues = one.iter().zip(two.iter());
-                for ((pad, (&x, &y)), &noise) in pad.iter_mut().zip(residues).zip(noise) {
-                    *pad = self.two(noisy(x, noise, PRIMES[0]), noisy(y, noise, PRIMES[1]));
+                for (((item, &x), &y), &noise) in items.zip(one.iter()).zip(two.iter()).zip(noise) {
+                    each(item, self.two(x, y, noise));
                 }
             }
             _ => unreachable!("a profile has one or two primes"),
         }
     }
 
+    /// `round((x + noise) 2^P / q1)`.
     #[inline(always)]
-    fn one(&self, x: u64) -> u128 {
-        ((u128::from(x) * u128::from(self.first) + HALF) >> 64) & self.mask
+    fn one(&self, x: u64, noise: i64) -> u128 {
+        self.rounded(0, u128::from(lift(x, noise)) * u128::from(self.first))
     }
 
+    /// `round((x + noise) 2^P / q)` for the x with these residues. The noise is added to the
+    /// residue x1 without reducing it, and so to x = x1 + q1 t.
     #[inline(always)]
-    fn two(&self, x1: u64, x2: u64) -> u128 {
+    fn two(&self, x1: u64, x2: u64, noise: i64) -> u128 {
         let q2 = PRIMES[1];
         // q1 > q2 > q1 - 2^18, so one q2 does not make the difference positive, two do.
         let difference = x2 + 2 * q2 - x1;
         let (inverse, quotient) = self.inverse;
-        // Shoup: the estimate of the quotient is at most one too small.
-        let estimate = ((u128::from(difference) * u128::from(quotient)) >> 64) as u64;
-        let t = difference.wrapping_mul(inverse).wrapping_sub(estimate.wrapping_mul(q2));
-        let t = u128::from(add_mod(t, 0, q2));
+        let t = u128::from(reduce_once(shoup(difference, inverse, quotient, q2), q2));
         let (high, low) = self.second;
-        let fraction = t * u128::from(low) + u128::from(x1) * u128::from(self.first) + HALF;
-        (t * u128::from(high) + (fraction >> 64)) & self.mask
+        let fraction = t * u128::from(low) + u128::from(lift(x1, noise)) * u128::from(self.first);
+        self.rounded(t * u128::from(high), fraction)
     }
+
+    /// `whole + round(fraction / 2^64) mod 2^P`, the fraction without what [`lift`] added to it.
+    #[inline(always)]
+    fn rounded(&self, whole: u128, fraction: u128) -> u128 {
+        let lifted = LIFT as u128 * u128::from(self.first);
+        let fraction = (fraction + HALF) as i128 - lifted as i128;
+        whole.wrapping_add((fraction >> 64) as u128) & self.mask
+    }
+}
+
+/// What makes a residue with noise positive.
+const LIFT: u64 = GAUSS_MAX as u64;
+
+/// `x + noise + LIFT`.
+#[inline(always)]
+const fn lift(x: u64, noise: i64) -> u64 {
+    x + (noise + LIFT as i64) as u64
 }
 
 /// `floor(2^exponent / divisor)` by long division, for results below 2^128.
@@ -192,17 +246,9 @@ fn power_of_two_over(exponent: u32, divisor: u128) -> u128 {
 }
 
 /// `q1^-1 mod q2`, by Fermat: `q1^(q2 - 2)`.
-fn inverse_of_first_prime() -> u64 {
-    let [q1, q2] = PRIMES.map(u128::from);
-    let (mut power, mut square, mut exponent) = (1, q1 % q2, q2 - 2);
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            power = power * square % q2;
-        }
-        square = square * square % q2;
-        exponent >>= 1;
-    }
-    power as u64
+const fn inverse_of_first_prime() -> u64 {
+    let [q1, q2] = PRIMES;
+    pow_mod(q1, q2 - 2, q2)
 }
 
 #[cfg(test)]
@@ -244,14 +290,36 @@ mod tests {
             bits in 4u32..=96,
         ) {
             let [q1, q2] = PRIMES.map(u128::from);
-            let got = Scale::new(Profile::B, bits).two((x % q1) as u64, (x % q2) as u64);
+            let got = Scale::new(Profile::B, bits).two((x % q1) as u64, (x % q2) as u64, 0);
             assert_rounds(got, x, bits, q1 * q2);
         }
 
         #[test]
         fn one_prime_scales_like_exact_division(x in 0..PRIMES[0], bits in 4u32..=46) {
-            let got = Scale::new(Profile::A, bits).one(x);
+            let got = Scale::new(Profile::A, bits).one(x, 0);
             assert_rounds(got, x.into(), bits, PRIMES[0].into());
+        }
+    }
+
+    #[test]
+    fn noise_is_added_before_scaling_also_across_the_ends() {
+        let [q1, q2] = PRIMES.map(u128::from);
+        let q = q1 * q2;
+        for bits in [8, 82, 96] {
+            for noise in [-64i64, -1, 0, 1, 64] {
+                for x in [0, 1, 63, q1 - 1, q1, q - 64, q - 1] {
+                    let sum = (x as i128 + i128::from(noise)).rem_euclid(q as i128) as u128;
+                    let scale = Scale::new(Profile::B, bits);
+                    let got = scale.two((x % q1) as u64, (x % q2) as u64, noise);
+                    assert_rounds(got, sum, bits, q);
+                }
+                for x in [0, 1, 63, q1 - 64, q1 - 1] {
+                    let bits = bits.min(46);
+                    let sum = (x as i128 + i128::from(noise)).rem_euclid(q1 as i128) as u128;
+                    let got = Scale::new(Profile::A, bits).one(x as u64, noise);
+                    assert_rounds(got, sum, bits, q1);
+                }
+            }
         }
     }
 
@@ -261,7 +329,8 @@ mod tests {
         for bits in [8, 82, 96] {
             let scale = Scale::new(Profile::B, bits);
             for x in [0, 1, q1 - 1, q1, q2, q1 * q2 / 2, q1 * q2 / 2 + 1, q1 * q2 - 1] {
-                assert_rounds(scale.two((x % q1) as u64, (x % q2) as u64), x, bits, q1 * q2);
+                let got = scale.two((x % q1) as u64, (x % q2) as u64, 0);
+                assert_rounds(got, x, bits, q1 * q2);
             }
         }
     }
@@ -275,18 +344,20 @@ mod tests {
             let key = crate::sum::gauss::tests::draws(3, n);
             let mut padder = Padder::with_bits(profile, bits, &round_ctx);
             let transformed = padder.transform(key.iter().copied());
-            let got = padder.pad(5, &transformed, Some(&mut Xof::new(&[4; 32], 0))).to_vec();
+            let mut got = vec![0; n];
+            let mut noise = Xof::new(&[4; 32], 0);
+            padder.pad(5, &transformed, Some(&mut noise), got.iter_mut(), |got, word| *got = word);
             let noise = crate::sum::gauss::tests::draws(4, n);
 
             // A in the ordinary domain, and some coefficients of A s + e by the definition.
             let masks: Vec<Vec<u64>> = (0..)
-                .zip(plans(profile))
-                .map(|(limb, plan)| {
+                .zip(transforms(profile))
+                .map(|(limb, transform)| {
                     let mut a = vec![0; n];
-                    mask.expand(5, limb, plan.modulus(), &mut a);
-                    plan.inv(&mut a);
-                    plan.normalize(&mut a);
-                    a
+                    mask.expand(5, limb, transform.prime(), &mut a);
+                    transform.inverse(&mut a);
+                    let length = transform.length_inverse();
+                    a.iter().map(|&x| length.times(x, transform.prime())).collect()
                 })
                 .collect();
             for c in [0, 1, n / 2 + 3, n - 1] {

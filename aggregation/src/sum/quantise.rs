@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::config::{Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
 use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::sum::path::dispatch;
 use crate::sum::xof::Xof;
 
 /// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
@@ -103,7 +104,7 @@ pub fn quantise(
 fn l2_norm(update: &[f32]) -> f64 {
     let mut sums = [0f64; 16];
     let (blocks, rest) = update.as_chunks::<16>();
-    pulp::Arch::new().dispatch(
+    dispatch(
         #[inline(always)]
         || {
             for block in blocks {
@@ -131,7 +132,7 @@ impl Rounding {
     fn apply(&self, values: &[f32], random: &[u8], raw: &mut [u16]) {
         const FRACTION: u32 = 32;
         let offset = (self.offset << FRACTION) - INTEGER_BITS.to_bits() as i64;
-        pulp::Arch::new().dispatch(
+        dispatch(
             #[inline(always)]
             || {
                 let random = random.as_chunks::<4>().0;
@@ -213,11 +214,19 @@ impl Quantised {
         }
     }
 
-    /// Writes the raw coordinates of chunk `index`: parameters, sentinels, weight digits, and
-    /// zeros as padding.
-    pub(crate) fn coordinates(&self, config: &RoundConfig, index: u32, out: &mut [u16]) {
+    /// The raw coordinates of chunk `index`: parameters, sentinels, weight digits, and zeros as
+    /// padding; written to `out`, which is as long as they, unless they are parameters only.
+    pub(crate) fn coordinates<'a>(
+        &'a self,
+        config: &RoundConfig,
+        index: u32,
+        out: &'a mut [u16],
+    ) -> &'a [u16] {
         let start = u64::from(index) * config.chunk_coordinates();
         let parameters = self.raw.get(start as usize..).unwrap_or_default();
+        if let Some(whole) = parameters.get(..out.len()) {
+            return whole;
+        }
         let direct = parameters.len().min(out.len());
         out[..direct].copy_from_slice(&parameters[..direct]);
         let digit_mask = (1u32 << self.quantiser.bits) - 1;
@@ -232,6 +241,7 @@ impl Quantised {
                 Some(_) => 0,
             };
         }
+        out
     }
 }
 

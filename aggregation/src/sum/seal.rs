@@ -10,8 +10,8 @@ use crate::message::{Header, SignedHeader};
 use crate::signing::Identity;
 use crate::sum::contribution::{box_digest, correction_digest};
 use crate::sum::key::{ClientKey, ClientRandomness};
-use crate::sum::pack::pack;
-use crate::sum::pad::Padder;
+use crate::sum::pack::{PACKER_SLACK, Packer};
+use crate::sum::pad::{Padder, TransformedKey};
 use crate::sum::quantise::Quantised;
 use crate::sum::sealed_box::{self, Place};
 use crate::sum::share::Shares;
@@ -62,6 +62,9 @@ pub enum SealError<E> {
         /// Their width.
         bits: u8,
     },
+    /// Not one leaf for each chunk.
+    #[error("not every chunk was sealed once")]
+    Chunks,
     /// A holder's sealing key is no key.
     #[error("the sealing key of holder {} is no valid key", .0.0)]
     SealingKey(HolderIndex),
@@ -82,58 +85,102 @@ pub fn seal<S: ChunkSink>(
     entropy: &Zeroizing<[u8; 32]>,
     sink: &mut S,
 ) -> Result<Sealed, SealError<S::Error>> {
-    config.validate_layout().map_err(SealError::Terms)?;
-    if quantised.len() as u64 != config.dimension || *quantised.quantiser() != config.quantiser {
-        let (got, bits) = (quantised.len(), quantised.quantiser().bits);
-        return Err(SealError::Update { got, bits });
+    let sealing = Sealing::new(config, identity, quantised, entropy)?;
+    let mut sealer = sealing.sealer();
+    let mut leaves = Vec::new();
+    for index in 0..config.chunks() {
+        let (bytes, leaf) = sealer.seal(index);
+        sink.chunk(index, bytes).map_err(SealError::Sink)?;
+        leaves.push(leaf);
     }
-    let round_ctx = config.context();
-    let randomness = ClientRandomness::new(identity, entropy, &round_ctx, quantised);
-    let key = ClientKey::draw(config.profile, &randomness);
-    let round = Round { config, round_ctx: &round_ctx, identity };
-    round.seal(key, &randomness, quantised, sink)
+    sealing.finish(&leaves)
 }
 
-/// Who seals for which round.
-struct Round<'a> {
+/// One update being sealed under one key. The chunks can be sealed on several threads, each with
+/// a [`ChunkSealer`] of its own, in any order; a chunk sealed twice gives the same bytes.
+///
+/// The key is drawn here and nowhere else, for one update, and [`Self::finish`] uses it up: no
+/// second header can be made with it.
+///
+/// ```compile_fail,E0382
+/// use covey_aggregation::sum::seal::{Leaf, Sealing, SealError, Sealed};
+/// # use std::convert::Infallible;
+/// fn twice(
+///     sealing: Sealing<'_>,
+///     leaves: &[Leaf],
+/// ) -> Result<(Sealed, Sealed), SealError<Infallible>> {
+///     Ok((sealing.finish(leaves)?, sealing.finish(leaves)?)) // used after it was moved
+/// }
+/// ```
+pub struct Sealing<'a> {
     config: &'a RoundConfig,
-    round_ctx: &'a Digest,
+    round_ctx: Digest,
     identity: &'a Identity,
+    quantised: &'a Quantised,
+    randomness: ClientRandomness,
+    key: ClientKey,
+    transformed: TransformedKey,
 }
 
-impl Round<'_> {
-    /// Uses the key up.
-    fn seal<S: ChunkSink>(
-        &self,
-        key: ClientKey,
-        randomness: &ClientRandomness,
-        quantised: &Quantised,
-        sink: &mut S,
-    ) -> Result<Sealed, SealError<S::Error>> {
+impl<'a> Sealing<'a> {
+    /// Draws the key. `entropy` is 32 bytes fresh from the operating system.
+    ///
+    /// # Errors
+    /// [`SealError::Terms`], [`SealError::Update`].
+    pub fn new<E>(
+        config: &'a RoundConfig,
+        identity: &'a Identity,
+        quantised: &'a Quantised,
+        entropy: &Zeroizing<[u8; 32]>,
+    ) -> Result<Self, SealError<E>> {
+        config.validate_layout().map_err(SealError::Terms)?;
+        if quantised.len() as u64 != config.dimension || *quantised.quantiser() != config.quantiser
+        {
+            let (got, bits) = (quantised.len(), quantised.quantiser().bits);
+            return Err(SealError::Update { got, bits });
+        }
+        let round_ctx = config.context();
+        let randomness = ClientRandomness::new(identity, entropy, &round_ctx, quantised);
+        let key = ClientKey::draw(config.profile, &randomness);
+        let padder = Padder::new(config, &round_ctx);
+        let transformed = padder.transform(key.entries().iter().copied());
+        Ok(Self { config, round_ctx, identity, quantised, randomness, key, transformed })
+    }
+
+    /// Seals chunks, with buffers for one.
+    #[must_use]
+    pub fn sealer(&self) -> ChunkSealer<'_> {
+        ChunkSealer {
+            sealing: self,
+            padder: Padder::new(self.config, &self.round_ctx),
+            coordinates: Zeroizing::new(vec![0; self.config.chunk_coordinates() as usize]),
+            bytes: vec![0; self.config.chunk_bytes(0) + PACKER_SLACK],
+        }
+    }
+
+    /// Shares the key among the holders and signs. `leaves` are those of all chunks, in any
+    /// order.
+    ///
+    /// # Errors
+    /// [`SealError::Chunks`], [`SealError::SealingKey`].
+    pub fn finish<E>(self, leaves: &[Leaf]) -> Result<Sealed, SealError<E>> {
         let (config, client) = (self.config, self.identity.id());
-        let leaves = self.chunks(&key, randomness, quantised, sink).map_err(SealError::Sink)?;
+        let mut leaves = leaves.to_vec();
+        leaves.sort_unstable_by_key(|leaf| leaf.index);
+        if !leaves.iter().map(|leaf| leaf.index).eq(0..config.chunks()) {
+            return Err(SealError::Chunks);
+        }
+        let leaves: Vec<Digest> = leaves.into_iter().map(|leaf| leaf.digest).collect();
         let shares = Shares::new(
             (config.profile, config.shape),
-            self.round_ctx,
+            &self.round_ctx,
             &client,
-            &key,
-            &mut randomness.seeds(),
+            &self.key,
+            &mut self.randomness.seeds(),
         );
-        drop(key);
-
-        let mut box_randomness = randomness.boxes();
-        let (mut boxes, mut box_keys) = (Vec::new(), Vec::new());
-        for (holder, seat) in (0..).map(HolderIndex).zip(&config.committee) {
-            let place = Place { round_ctx: self.round_ctx, client: &client, holder };
-            let contents = shares.contents(holder);
-            let (sealed, key) =
-                sealed_box::seal(&seat.sealing_key, place, &contents, &mut box_randomness)
-                    .map_err(|_| SealError::SealingKey(holder))?;
-            box_keys.push(key.commitment(place));
-            boxes.push(sealed);
-        }
+        let (boxes, box_keys) = self.boxes(&shares)?;
         let header = Header {
-            round_ctx: *self.round_ctx,
+            round_ctx: self.round_ctx,
             client,
             components: shares.commitments,
             box_keys,
@@ -145,45 +192,73 @@ impl Round<'_> {
         Ok(Sealed { header, correction: shares.correction, boxes })
     }
 
-    /// Encrypts chunk by chunk; returns the leaves of their Merkle tree.
-    fn chunks<S: ChunkSink>(
-        &self,
-        key: &ClientKey,
-        randomness: &ClientRandomness,
-        quantised: &Quantised,
-        sink: &mut S,
-    ) -> Result<Vec<Digest>, S::Error> {
-        let config = self.config;
-        let mut padder = Padder::new(config, self.round_ctx);
-        let key = padder.transform(key.entries().iter().copied());
-        let mut coordinates = Zeroizing::new(vec![0; config.chunk_coordinates() as usize]);
-        let mut bytes = Vec::with_capacity(config.chunk_bytes(0));
-        let mut leaves = Vec::new();
-        for index in 0..config.chunks() {
-            let words = padder.pad(index, &key, Some(&mut randomness.noise(index)));
-            let words = &mut words[..config.chunk_coefficients(index)];
-            quantised.coordinates(config, index, &mut coordinates);
-            add_lanes(&config.packing, &coordinates, words);
-            bytes.clear();
-            pack(words, config.packing.pad_bits(), &mut bytes);
-            leaves.push(chunk_leaf(index, &bytes));
-            sink.chunk(index, &bytes)?;
+    /// A box for every holder, and the commitments to their keys.
+    fn boxes<E>(&self, shares: &Shares) -> Result<(Vec<Vec<u8>>, Vec<Digest>), SealError<E>> {
+        let client = self.identity.id();
+        let mut randomness = self.randomness.boxes();
+        let (mut boxes, mut box_keys) = (Vec::new(), Vec::new());
+        for (holder, seat) in (0..).map(HolderIndex).zip(&self.config.committee) {
+            let place = Place { round_ctx: &self.round_ctx, client: &client, holder };
+            let contents = shares.contents(holder);
+            let (sealed, key) =
+                sealed_box::seal(&seat.sealing_key, place, &contents, &mut randomness)
+                    .map_err(|_| SealError::SealingKey(holder))?;
+            box_keys.push(key.commitment(place));
+            boxes.push(sealed);
         }
-        Ok(leaves)
+        Ok((boxes, box_keys))
     }
 }
 
-/// Adds the coordinates above the noise bits: lane l of coefficient c is coordinate `c k + l`.
-fn add_lanes(packing: &Packing, coordinates: &[u16], words: &mut [u128]) {
-    let mask = (1 << packing.pad_bits()) - 1;
-    let lanes = coordinates.chunks_exact(packing.lanes as usize);
-    for (word, lanes) in words.iter_mut().zip(lanes) {
-        let message = lanes
-            .iter()
-            .rev()
-            .fold(0u128, |message, &raw| message << packing.lane_bits | u128::from(raw));
-        *word = word.wrapping_add(message << packing.noise_bits) & mask;
+/// A leaf of the tree over a sealed update's chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    index: u32,
+    digest: Digest,
+}
+
+/// Seals chunks of one update.
+pub struct ChunkSealer<'a> {
+    sealing: &'a Sealing<'a>,
+    padder: Padder,
+    coordinates: Zeroizing<Vec<u16>>,
+    bytes: Vec<u8>,
+}
+
+impl ChunkSealer<'_> {
+    /// Chunk `index` and its leaf.
+    ///
+    /// # Panics
+    /// When the terms have no such chunk.
+    pub fn seal(&mut self, index: u32) -> (&[u8], Leaf) {
+        let Sealing { config, quantised, randomness, transformed, .. } = self.sealing;
+        assert!(index < config.chunks(), "no chunk {index}");
+        let Packing { lanes, noise_bits, .. } = config.packing;
+        let coordinates = quantised.coordinates(config, index, &mut self.coordinates);
+        let coordinates = coordinates.chunks_exact(lanes as usize);
+        let mut packer = Packer::new(config.packing.pad_bits(), &mut self.bytes);
+        let mask = (1u128 << config.packing.pad_bits()) - 1;
+        self.padder.pad(
+            index,
+            transformed,
+            Some(&mut randomness.noise(index)),
+            coordinates.take(config.chunk_coefficients(index)),
+            #[inline(always)]
+            |lanes, pad| {
+                let message = message(&config.packing, lanes) << (noise_bits & 63);
+                packer.push(pad.wrapping_add(message) & mask);
+            },
+        );
+        let bytes = &self.bytes[..config.chunk_bytes(index)];
+        (bytes, Leaf { index, digest: chunk_leaf(index, bytes) })
     }
+}
+
+/// The lanes of one coefficient, side by side: lane l of coefficient c is coordinate `c k + l`.
+#[inline(always)]
+fn message(packing: &Packing, lanes: &[u16]) -> u128 {
+    let lane_bits = packing.lane_bits & 63;
+    lanes.iter().rev().fold(0u128, |message, &raw| message << lane_bits | u128::from(raw))
 }
 
 #[cfg(test)]
@@ -200,10 +275,13 @@ mod tests {
         let units: Vec<i32> = (0..30_000).map(|i| i % 200 - 100).collect();
         let quantised = Quantised::from_units(&units, 1, &config.quantiser).expect("in range");
         for chunk in 0..config.chunks() {
-            let mut coordinates = vec![9; config.chunk_coordinates() as usize];
-            quantised.coordinates(&config, chunk, &mut coordinates);
-            let mut words = vec![0; config.chunk_coefficients(chunk)];
-            add_lanes(&config.packing, &coordinates, &mut words);
+            let mut buffer = vec![9; config.chunk_coordinates() as usize];
+            let coordinates = quantised.coordinates(&config, chunk, &mut buffer);
+            let words: Vec<u128> = coordinates
+                .chunks_exact(5)
+                .take(config.chunk_coefficients(chunk))
+                .map(|lanes| message(&config.packing, lanes) << noise_bits)
+                .collect();
             let start = u64::from(chunk) * config.chunk_coordinates();
             let end = config.coordinates().min(start + config.chunk_coordinates());
             for i in start..end {

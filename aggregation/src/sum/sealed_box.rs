@@ -11,8 +11,7 @@
 
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
-use ml_kem::ml_kem_768::{Ciphertext, DecapsulationKey, EncapsulationKey};
-use ml_kem::{Decapsulate, Encapsulate, KeyExport};
+use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
 use x25519_dalek::{EphemeralSecret, PublicKey, StaticSecret};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -32,9 +31,19 @@ pub(crate) const OVERHEAD_BYTES: usize = ML_KEM_CIPHERTEXT_BYTES + X25519_BYTES 
 
 /// A holder's secret keys. Zeroised when dropped; no `Debug`, no `Clone`.
 pub struct SealingSecret {
-    ml_kem: DecapsulationKey,
+    ml_kem: Box<DecapsulationKey>,
     x25519: StaticSecret,
     public: SealingKey,
+}
+
+/// Zeroised when dropped, which the library's own type is not.
+struct DecapsulationKey(MlKem768PrivateKey);
+
+impl Drop for DecapsulationKey {
+    fn drop(&mut self) {
+        let length = MlKem768PrivateKey::len();
+        self.0[0..length].zeroize();
+    }
 }
 
 impl SealingSecret {
@@ -42,17 +51,16 @@ impl SealingSecret {
     #[must_use]
     pub fn from_seed(seed: &Zeroizing<[u8; 96]>) -> Self {
         let (kem_seed, curve_seed) = seed.split_at(64);
-        let mut kem_seed = ml_kem::Seed::try_from(kem_seed).expect("64 bytes");
+        let kem_seed = kem_seed.try_into().expect("64 bytes");
         let mut curve_seed: [u8; 32] = curve_seed.try_into().expect("32 bytes");
-        let ml_kem = DecapsulationKey::from_seed(kem_seed);
+        let (ml_kem, encapsulation_key) = mlkem768::generate_key_pair(kem_seed).into_parts();
         let x25519 = StaticSecret::from(curve_seed);
-        kem_seed.as_mut_slice().zeroize();
         curve_seed.zeroize();
         let public = SealingKey {
-            ml_kem: ml_kem.encapsulation_key().to_bytes().to_vec(),
+            ml_kem: encapsulation_key.as_slice().to_vec(),
             x25519: PublicKey::from(&x25519).to_bytes(),
         };
-        Self { ml_kem, x25519, public }
+        Self { ml_kem: Box::new(DecapsulationKey(ml_kem)), x25519, public }
     }
 
     /// The public half.
@@ -117,18 +125,24 @@ pub(crate) fn seal(
     contents: &[u8],
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<(Vec<u8>, BoxKey), BadSealingKey> {
-    let encoded = to.ml_kem.as_slice().try_into().map_err(|_| BadSealingKey)?;
-    let encapsulation_key = EncapsulationKey::new(encoded).map_err(|_| BadSealingKey)?;
-    let (ciphertext, mut kem_secret) = encapsulation_key.encapsulate_with_rng(rng);
+    let encapsulation_key =
+        MlKem768PublicKey::try_from(to.ml_kem.as_slice()).map_err(|_| BadSealingKey)?;
+    if !mlkem768::validate_public_key(&encapsulation_key) {
+        return Err(BadSealingKey);
+    }
+    let mut message = [0; libcrux_ml_kem::SHARED_SECRET_SIZE];
+    rng.fill_bytes(&mut message);
+    let (ciphertext, mut kem_secret) = mlkem768::encapsulate(&encapsulation_key, message);
+    message.zeroize();
     let ephemeral = EphemeralSecret::random_from_rng(rng);
     let ephemeral_public = PublicKey::from(&ephemeral);
     let curve_secret = ephemeral.diffie_hellman(&PublicKey::from(to.x25519));
-    let transcript = Transcript { to, ciphertext: &ciphertext, ephemeral: &ephemeral_public };
+    let transcript = Transcript { to, ciphertext: ciphertext.as_slice(), ephemeral: &ephemeral_public };
     let key = transcript.key(&kem_secret, curve_secret.as_bytes(), place);
-    kem_secret.as_mut_slice().zeroize();
+    kem_secret.zeroize();
 
     let mut sealed = Vec::with_capacity(OVERHEAD_BYTES + contents.len());
-    sealed.extend_from_slice(&ciphertext);
+    sealed.extend_from_slice(ciphertext.as_slice());
     sealed.extend_from_slice(ephemeral_public.as_bytes());
     let start = sealed.len();
     sealed.extend_from_slice(contents);
@@ -148,15 +162,15 @@ pub(crate) fn decapsulate(
     sealed_box: &[u8],
 ) -> Option<BoxKey> {
     let (ciphertext, rest) = sealed_box.split_at_checked(ML_KEM_CIPHERTEXT_BYTES)?;
-    let ciphertext = Ciphertext::try_from(ciphertext).ok()?;
+    let ciphertext = MlKem768Ciphertext::try_from(ciphertext).ok()?;
     let ephemeral: [u8; 32] = *rest.first_chunk()?;
     let ephemeral = PublicKey::from(ephemeral);
-    let mut kem_secret = secret.ml_kem.decapsulate(&ciphertext);
+    let mut kem_secret = mlkem768::decapsulate(&secret.ml_kem.0, &ciphertext);
     let curve_secret = secret.x25519.diffie_hellman(&ephemeral);
     let transcript =
-        Transcript { to: &secret.public, ciphertext: &ciphertext, ephemeral: &ephemeral };
+        Transcript { to: &secret.public, ciphertext: ciphertext.as_slice(), ephemeral: &ephemeral };
     let key = transcript.key(&kem_secret, curve_secret.as_bytes(), place);
-    kem_secret.as_mut_slice().zeroize();
+    kem_secret.zeroize();
     Some(key)
 }
 

@@ -14,7 +14,7 @@ use crate::party::PartyId;
 use crate::sum::gauss::{self, tests::draws};
 use crate::sum::mask::Mask;
 use crate::sum::modulus::primes;
-use crate::sum::pack::pack;
+use crate::sum::pack::{PACKER_SLACK, Packer};
 use crate::sum::pad::Padder;
 use crate::sum::sealed_box::{self, Place, SealingSecret, decapsulate};
 use crate::sum::share::vectors::share_vector;
@@ -64,8 +64,11 @@ fn pad_vectors() -> Value {
         let mut padder = Padder::with_bits(profile, bits, &round_ctx);
         let key = padder.transform(draws(3, profile.ring_dimension()).into_iter());
         let mut packed = |noise: Option<&mut Xof>| {
-            let mut bytes = Vec::new();
-            pack(padder.pad(5, &key, noise), bits, &mut bytes);
+            let n = profile.ring_dimension();
+            let mut bytes = vec![0; n * bits as usize / 8 + PACKER_SLACK];
+            let mut packer = Packer::new(bits, &mut bytes);
+            padder.pad(5, &key, noise, 0..n, |_, word| packer.push(word));
+            bytes.truncate(n * bits as usize / 8);
             bytes
         };
         let noisy = packed(Some(&mut Xof::new(&[4; 32], 0)));

@@ -7,10 +7,6 @@ use aes::Aes256;
 use ctr::Ctr64LE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use rand_core::{TryCryptoRng, TryRng};
-use zeroize::{Zeroize, optimization_barrier};
-
-/// Bytes drawn at a time, to stay in the first-level cache.
-const BLOCK_BYTES: usize = 4096;
 
 /// One stream of output.
 pub(crate) struct Xof(Ctr64LE<Aes256>);
@@ -30,16 +26,8 @@ impl Xof {
 
     /// The next 8-byte words.
     pub(crate) fn words(&mut self, out: &mut [u64]) {
-        let mut block = [0u8; BLOCK_BYTES];
-        for words in out.chunks_mut(BLOCK_BYTES / 8) {
-            let bytes = &mut block[..words.len() * 8];
-            self.bytes(bytes);
-            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-                *word = u64::from_le_bytes(*bytes);
-            }
-        }
-        block.zeroize();
-        optimization_barrier(&block);
+        self.bytes(bytemuck::cast_slice_mut(out));
+        out.iter_mut().for_each(|word| *word = u64::from_le(*word));
     }
 
     /// Uniform residues for a modulus below 2^63: of each word the low bits that `modulus` has,

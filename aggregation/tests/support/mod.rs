@@ -195,7 +195,6 @@ impl Fixture {
         for (index, chunk) in (0..).zip(&upload.chunks) {
             accumulator.add_chunk(index, chunk).expect("a good chunk");
         }
-        accumulator.finish_contribution().expect("complete");
     }
 
     /// From uploads to the aggregate, with all holders honest.

@@ -376,21 +376,23 @@ impl StoredContribution {
         Ok(bytes)
     }
 
-    /// The chunks, one after the other, to read from.
+    /// The chunks, one after the other, from the one at `offset` bytes on.
     ///
     /// # Errors
     /// [`StorageError::File`].
-    pub fn chunks(&self) -> Result<ChunkReader, StorageError> {
+    pub fn chunks(&self, offset: u64) -> Result<ChunkReader, StorageError> {
         let path = self.folder.join(CHUNKS);
-        let file = File::open(&path).map_err(StorageError::file("open", &path))?;
-        Ok(ChunkReader { path, file: std::io::BufReader::with_capacity(BUFFER_BYTES, file) })
+        let failed = || StorageError::file("read", &path);
+        let mut file = File::open(&path).map_err(failed())?;
+        file.seek(SeekFrom::Start(offset)).map_err(failed())?;
+        Ok(ChunkReader { path, file })
     }
 }
 
 /// Reads chunk after chunk.
 pub struct ChunkReader {
     path: PathBuf,
-    file: std::io::BufReader<File>,
+    file: File,
 }
 
 impl ChunkReader {

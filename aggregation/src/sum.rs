@@ -21,6 +21,7 @@ pub mod open;
 mod pack;
 mod pad;
 pub mod path;
+mod product;
 pub mod quantise;
 pub mod seal;
 pub mod sealed_box;

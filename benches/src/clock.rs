@@ -1,6 +1,6 @@
 //! Time spent by this thread, which other jobs on the machine disturb less than wall time.
 
-/// What [`best_ns`] measures.
+/// What [`median_ns`] measures.
 pub const CLOCK: &str = if cfg!(unix) { "thread CPU time" } else { "wall time" };
 
 #[cfg(unix)]
@@ -17,12 +17,14 @@ fn now_ns() -> u64 {
     START.elapsed().as_nanos() as u64
 }
 
-/// The least time of `repeats` runs of `work`, in nanoseconds.
-pub fn best_ns(repeats: usize, mut work: impl FnMut()) -> f64 {
+/// The median time of `repeats` runs of `work`, in nanoseconds.
+pub fn median_ns(repeats: usize, mut work: impl FnMut()) -> f64 {
     let once = |_| {
         let start = now_ns();
         work();
-        now_ns() - start
+        now_ns().saturating_sub(start)
     };
-    (0..repeats).map(once).min().unwrap_or(0) as f64
+    let mut times: Vec<u64> = (0..repeats.max(1)).map(once).collect();
+    times.sort_unstable();
+    times[times.len() / 2] as f64
 }

@@ -7,5 +7,5 @@
 mod clock;
 mod figure;
 
-pub use clock::{CLOCK, best_ns};
+pub use clock::{CLOCK, median_ns};
 pub use figure::{Figure, Report};

@@ -14,8 +14,11 @@ const FIELD_BITS: u32 = 48;
 const _: () = assert!((CONTRIBUTIONS_MAX as u64) < 1 << (64 - FIELD_BITS));
 const _: () = assert!(WORD_BITS_MAX <= 2 * FIELD_BITS);
 
-/// Bytes of a group, at most, and those that a 16-byte load reaches beyond it.
-const WINDOW_BYTES: usize = WORD_BITS_MAX as usize + 16;
+/// Mask of an offset into a group, which is below 96.
+const OFFSET_MASK: usize = 127;
+
+/// Bytes that any offset and a 16-byte load from there can reach.
+const WINDOW_BYTES: usize = OFFSET_MASK + 16;
 
 /// Contributions added in one pass over the sums, so that the sums are read and written that much
 /// less often than the contributions; about as many streams as processors fetch ahead.
@@ -46,7 +49,8 @@ impl Fields {
         let field = |i: usize| {
             let (word, part) = (i / per_word, i % per_word);
             let start = word * bits as usize + part * FIELD_BITS as usize;
-            let width = if part + 1 == per_word { bits - part as u32 * FIELD_BITS } else { FIELD_BITS };
+            let width =
+                if part + 1 == per_word { bits - part as u32 * FIELD_BITS } else { FIELD_BITS };
             Field { offset: start / 8, shift: start as u64 % 8, mask: (1 << width) - 1 }
         };
         let mut fields = [Field::default(); 2 * GROUP];
@@ -80,18 +84,21 @@ impl Fields {
         let bytes = groups * self.bits as usize;
         assert!(contributions.iter().all(|packed| packed.len() == bytes), "length by the terms");
         for contributions in contributions.chunks(CONTRIBUTIONS_PER_PASS) {
-            match Path::current() {
+            let done = match Path::current() {
                 #[cfg(target_arch = "x86_64")]
                 Path::Ifma | Path::Avx2 => x86::add(self, contributions, sums),
-                _ => self.add_plainly(contributions, sums),
-            }
+                _ => 0,
+            };
+            self.add_plainly(contributions, sums, done);
         }
     }
 
-    fn add_plainly(&self, contributions: &[&[u8]], sums: &mut [u64]) {
+    /// Adds the groups from `first` on.
+    fn add_plainly(&self, contributions: &[&[u8]], sums: &mut [u64], first: usize) {
         let fields = &self.fields[..GROUP * self.per_word()];
         let starts = (0..).step_by(self.bits as usize);
-        for (start, sums) in starts.zip(sums.chunks_exact_mut(fields.len())) {
+        let groups = starts.zip(sums.chunks_exact_mut(fields.len()));
+        for (start, sums) in groups.skip(first) {
             for packed in contributions {
                 let mut padded = [0; WINDOW_BYTES];
                 let window = window(packed, start, &mut padded);
@@ -131,7 +138,7 @@ mod x86 {
     use pulp::cast;
     use pulp::x86::V3;
 
-    use super::{Fields, GROUP, WINDOW_BYTES, window};
+    use super::{Fields, GROUP, OFFSET_MASK, WINDOW_BYTES};
 
     /// Where the fields of one register come from.
     #[derive(Clone, Copy)]
@@ -161,19 +168,21 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn fields(&self, simd: V3, window: &[u8; WINDOW_BYTES]) -> __m256i {
+        fn add(&self, simd: V3, window: &[u8; WINDOW_BYTES], sum: __m256i) -> __m256i {
             let half = |offset: usize| {
-                let bytes: &[u8; 16] = window[offset..].first_chunk().expect("within the window");
-                cast(*bytes)
+                // The mask changes nothing, but tells the compiler that the load is in bounds.
+                let offset = offset & OFFSET_MASK;
+                cast::<[u8; 16], _>(*window[offset..].first_chunk().expect("within the window"))
             };
-            let [low, high] = self.offsets.map(half);
-            let both = simd.avx._mm256_set_m128i(high, low);
+            let both = simd.avx._mm256_set_m128i(half(self.offsets[1]), half(self.offsets[0]));
             let fields = simd.avx2._mm256_shuffle_epi8(both, self.shuffle);
-            simd.avx2._mm256_and_si256(simd.avx2._mm256_srlv_epi64(fields, self.shift), self.mask)
+            let fields = simd.avx2._mm256_srlv_epi64(fields, self.shift);
+            simd.avx2._mm256_add_epi64(sum, simd.avx2._mm256_and_si256(fields, self.mask))
         }
     }
 
-    pub(super) fn add(fields: &Fields, contributions: &[&[u8]], sums: &mut [u64]) {
+    /// Adds all groups but the last few, whose loads would reach too far; returns how many.
+    pub(super) fn add(fields: &Fields, contributions: &[&[u8]], sums: &mut [u64]) -> usize {
         let simd = V3::try_new().expect("the path says so");
         match fields.per_word() {
             1 => add_registers::<{ GROUP / 4 }>(simd, fields, contributions, sums),
@@ -187,27 +196,27 @@ mod x86 {
         fields: &Fields,
         contributions: &[&[u8]],
         sums: &mut [u64],
-    ) {
+    ) -> usize {
         let registers: [_; R] = std::array::from_fn(|r| Register::new(fields, 4 * r));
-        let starts = (0..).step_by(fields.bits as usize);
+        let group_bytes = fields.bits as usize;
+        let bytes = sums.len() / (4 * R) * group_bytes;
+        let groups = (bytes + group_bytes).saturating_sub(WINDOW_BYTES) / group_bytes;
         simd.vectorize(
             #[inline(always)]
             || {
-                let groups = sums.as_chunks_mut::<4>().0.as_chunks_mut::<R>().0;
-                for (start, sums) in starts.zip(groups) {
+                let sums = sums.as_chunks_mut::<4>().0.as_chunks_mut::<R>().0;
+                for (group, sums) in sums[..groups].iter_mut().enumerate() {
                     let mut totals: [__m256i; R] = sums.map(|four| cast(four));
                     for packed in contributions {
-                        let mut padded = [0; WINDOW_BYTES];
-                        let window = window(packed, start, &mut padded);
-                        for (total, register) in totals.iter_mut().zip(&registers) {
-                            let fields = register.fields(simd, window);
-                            *total = simd.avx2._mm256_add_epi64(*total, fields);
-                        }
+                        let window = packed[group * group_bytes..].first_chunk();
+                        let window = window.expect("not of the last groups");
+                        totals = std::array::from_fn(|r| registers[r].add(simd, window, totals[r]));
                     }
                     *sums = totals.map(|total| cast(total));
                 }
             },
         );
+        groups
     }
 }
 
@@ -223,7 +232,7 @@ mod tests {
         fn every_path_adds_what_was_packed(
             bits in 1..=WORD_BITS_MAX,
             seed in proptest::collection::vec(any::<u128>(), 1..5),
-            groups in 1usize..5,
+            groups in 1usize..40,
             copies in 1usize..20,
         ) {
             let words = words(bits, &seed, groups);
@@ -233,7 +242,7 @@ mod tests {
             let mut sums = vec![0; words.len() * fields.per_word()];
             fields.add(&contributions, &mut sums);
             let mut plain = vec![0; sums.len()];
-            fields.add_plainly(&contributions, &mut plain);
+            fields.add_plainly(&contributions, &mut plain, 0);
             prop_assert_eq!(&sums, &plain);
             for (sums, word) in sums.chunks(fields.per_word()).zip(&words) {
                 prop_assert_eq!(Fields::join(sums), word * copies as u128);

@@ -64,16 +64,10 @@ impl Factor {
     #[inline(always)]
     pub(crate) const fn times(self, x: u64, prime: u64) -> u64 {
         // The estimate of the quotient is at most one too small.
-        reduce_once(shoup(x, self.value, self.quotient, prime), prime)
+        let estimate = ((x as u128 * self.quotient as u128) >> 64) as u64;
+        let rest = x.wrapping_mul(self.value).wrapping_sub(estimate.wrapping_mul(prime));
+        reduce_once(rest, prime)
     }
-}
-
-/// `x value - floor(x quotient / 2^64) prime`: congruent to the product, and below 2 `prime` when
-/// `quotient` is at most 2^13 below `value 2^64 / prime` and x below 2^50.
-#[inline(always)]
-pub(crate) const fn shoup(x: u64, value: u64, quotient: u64, prime: u64) -> u64 {
-    let estimate = ((x as u128 * quotient as u128) >> 64) as u64;
-    x.wrapping_mul(value).wrapping_sub(estimate.wrapping_mul(prime))
 }
 
 /// `x mod prime` for `x` below 2 `prime`.

@@ -294,8 +294,9 @@ pub fn open(
     let key = padder.transform(key_sum.entries.iter().map(|&entry| i64::from(entry)));
     let decoder = Decoder::new(config, count);
     let parameters = config.dimension as usize;
-    let coordinates = (0..config.chunks()).map(|chunk| config.chunk_coefficients(chunk)).sum::<usize>()
-        * config.packing.lanes as usize;
+    let coordinates =
+        (0..config.chunks()).map(|chunk| config.chunk_coefficients(chunk)).sum::<usize>()
+            * config.packing.lanes as usize;
     let mut sums = vec![0; coordinates];
     let mut rest = sums.as_mut_slice();
     let mut done = 0;
@@ -322,6 +323,8 @@ struct Decoder {
     lane_bits: u32,
     lane_mask: u64,
     noise_bits: u32,
+    /// Half of what noise can take up.
+    half: u128,
     pad_mask: u128,
     /// Largest absolute noise of honest contributions.
     noise_max: u64,
@@ -344,6 +347,7 @@ impl Decoder {
             lane_bits: packing.lane_bits,
             lane_mask: (1 << packing.lane_bits) - 1,
             noise_bits: packing.noise_bits,
+            half: 1 << (packing.noise_bits - 1),
             pad_mask: (1 << packing.pad_bits()) - 1,
             noise_max: n.div_ceil(2) + 2 + scaled_noise as u64,
             offset: i64::from(config.quantiser.offset()) * i64::from(count),
@@ -361,34 +365,68 @@ impl Decoder {
         (words, per_word): (&[u64], usize),
         sums: &mut [i64],
     ) -> Result<(), Spoiled> {
-        let half = 1u128 << (self.noise_bits - 1);
-        let noise_mask = (1u64 << self.noise_bits) - 1;
         let mut noisy = None;
-        let lanes = sums.chunks_exact_mut(self.lanes as usize);
-        let items = words.chunks_exact(per_word).zip(lanes).enumerate();
-        padder.pad(
-            chunk,
-            key,
-            None,
-            items,
-            #[inline(always)]
-            |(coefficient, (fields, lanes)), pad| {
-                let word = Fields::join(fields);
-                let value = word.wrapping_sub(pad).wrapping_add(half) & self.pad_mask;
-                let noise = (value as u64 & noise_mask) as i64 - half as i64;
-                if noise.unsigned_abs() > self.noise_max && noisy.is_none() {
-                    noisy = Some(coefficient);
+        let mut noise = |coefficient: usize, value: u128| {
+            if self.is_noisy(value) && noisy.is_none() {
+                noisy = Some(coefficient);
+            }
+        };
+        // The number of lanes known when compiling halves the time.
+        macro_rules! lanes {
+            ($($k:literal)*) => {
+                match self.lanes {
+                    $($k => {
+                        let items = words.chunks_exact(per_word).zip(sums.as_chunks_mut::<$k>().0);
+                        padder.pad(
+                            chunk,
+                            key,
+                            None,
+                            items.enumerate(),
+                            #[inline(always)]
+                            |(at, (fields, sums)), pad| {
+                                let value = self.value(fields, pad);
+                                noise(at, value);
+                                self.take_apart(value, sums);
+                            },
+                        );
+                    })*
+                    k => {
+                        let items = words.chunks_exact(per_word).zip(sums.chunks_exact_mut(k as usize));
+                        padder.pad(chunk, key, None, items.enumerate(), |(at, (fields, sums)), pad| {
+                            let value = self.value(fields, pad);
+                            noise(at, value);
+                            self.take_apart(value, sums);
+                        });
+                    }
                 }
-                let message = value >> (self.noise_bits & 63);
-                let (mut low, mut high) = (message as u64, (message >> 64) as u64);
-                for lane in lanes {
-                    *lane = (low & self.lane_mask) as i64 - self.offset;
-                    low = low >> self.lane_bits | high << (64 - self.lane_bits);
-                    high >>= self.lane_bits;
-                }
-            },
-        );
+            };
+        }
+        lanes!(1 2 3 4 5 6 7 8);
         noisy.map_or(Ok(()), |coefficient| Err(Spoiled::Noise { chunk, coefficient }))
+    }
+
+    /// The opened word: lanes above centred noise.
+    #[inline(always)]
+    fn value(&self, fields: &[u64], pad: u128) -> u128 {
+        Fields::join(fields).wrapping_sub(pad).wrapping_add(self.half) & self.pad_mask
+    }
+
+    #[inline(always)]
+    fn is_noisy(&self, value: u128) -> bool {
+        let noise = (value & (2 * self.half - 1)) as i64 - self.half as i64;
+        noise.unsigned_abs() > self.noise_max
+    }
+
+    /// Takes the lanes of a word apart.
+    #[inline(always)]
+    fn take_apart(&self, value: u128, sums: &mut [i64]) {
+        let message = value >> (self.noise_bits & 63);
+        let (mut low, mut high) = (message as u64, (message >> 64) as u64);
+        for sum in sums {
+            *sum = (low & self.lane_mask) as i64 - self.offset;
+            low = low >> (self.lane_bits & 63) | high << (64 - self.lane_bits & 63);
+            high >>= self.lane_bits & 63;
+        }
     }
 
     /// The first sum that quantised values cannot add up to.

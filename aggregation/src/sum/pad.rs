@@ -15,53 +15,15 @@ use crate::config::{Profile, RoundConfig};
 use crate::hash::Digest;
 use crate::sum::gauss::{self, GAUSS_MAX};
 use crate::sum::mask::Mask;
-use crate::sum::modulus::{PRIMES, pow_mod, reduce_once, residue, shoup, transforms};
+use crate::sum::modulus::{PRIMES, pow_mod, residue, transforms};
 use crate::sum::path::dispatch;
+use crate::sum::product::{multiply, subtract_and_multiply};
 use crate::sum::transform::Transform;
 use crate::sum::xof::Xof;
 
-/// A key (or a sum of keys) in the transformed domain, ready to be multiplied with: one limb for
-/// each prime.
-pub(crate) struct TransformedKey(Vec<KeyLimb>);
-
-/// Divided by N, so that the inverse transform of a product needs no more.
-struct KeyLimb {
-    values: Zeroizing<Vec<u64>>,
-    /// `values 2^64 / prime`, at most three too small.
-    quotients: Zeroizing<Vec<u64>>,
-}
-
-impl KeyLimb {
-    fn new(key: impl Iterator<Item = i64>, transform: &Transform) -> Self {
-        let prime = transform.prime();
-        let mut values = Zeroizing::new(vec![0; key.size_hint().0]);
-        for (value, entry) in values.iter_mut().zip(key) {
-            *value = residue(entry, prime);
-        }
-        transform.forward(&mut values);
-        // `2^113 / prime` rounded down, the prime having 50 bits.
-        let reciprocal = ((1u128 << 113) / u128::from(prime)) as u64;
-        let mut quotients = Zeroizing::new(vec![0; values.len()]);
-        for (value, quotient) in values.iter_mut().zip(quotients.iter_mut()) {
-            *value = transform.length_inverse().times(*value, prime);
-            *quotient = ((u128::from(*value) * u128::from(reciprocal)) >> 49) as u64;
-        }
-        Self { values, quotients }
-    }
-
-    /// Multiplies value by value.
-    fn multiply(&self, prime: u64, product: &mut [u64]) {
-        dispatch(
-            #[inline(always)]
-            || {
-                let factors = self.values.iter().zip(self.quotients.iter());
-                for (x, (&value, &quotient)) in product.iter_mut().zip(factors) {
-                    *x = reduce_once(shoup(*x, value, quotient, prime), prime);
-                }
-            },
-        );
-    }
-}
+/// A key (or a sum of keys) in the transformed domain, one vector for each prime; divided by N, so
+/// that the inverse transform of a product needs no more.
+pub(crate) struct TransformedKey(Vec<Zeroizing<Vec<u64>>>);
 
 /// Makes pads of one round, reusing its buffers.
 pub(crate) struct Padder {
@@ -97,7 +59,19 @@ impl Padder {
         &self,
         key: impl ExactSizeIterator<Item = i64> + Clone,
     ) -> TransformedKey {
-        TransformedKey(self.transforms.iter().map(|t| KeyLimb::new(key.clone(), t)).collect())
+        let limb = |transform: &Transform| {
+            let prime = transform.prime();
+            let mut limb = Zeroizing::new(vec![0; key.len()]);
+            for (value, entry) in limb.iter_mut().zip(key.clone()) {
+                *value = residue(entry, prime);
+            }
+            transform.forward(&mut limb);
+            for value in limb.iter_mut() {
+                *value = transform.length_inverse().times(*value, prime);
+            }
+            limb
+        };
+        TransformedKey(self.transforms.iter().map(limb).collect())
     }
 
     /// The pad of chunk `chunk` with fresh noise drawn from `noise`, or with none: calls `each`
@@ -115,9 +89,10 @@ impl Padder {
         for ((limb, transform), key) in (0..).zip(self.transforms).zip(&key.0) {
             let product = &mut self.limbs[limb];
             self.mask.expand(chunk, limb, transform.prime(), product);
-            key.multiply(transform.prime(), product);
+            multiply(product, key, transform.prime());
             transform.inverse(product);
         }
+        self.scale.divide(&mut self.limbs);
         match noise {
             Some(xof) => gauss::sample(xof, &mut self.words, &mut self.noise),
             None => self.noise.fill(0),
@@ -138,8 +113,8 @@ struct Scale {
     first: u64,
     /// Two primes: `floor(2^(P+64) / q2)`, high and low word.
     second: (u64, u64),
-    /// `q1^-1 mod q2`, and that times 2^64 / q2 rounded down (Shoup's quotient).
-    inverse: (u64, u64),
+    /// Two primes: `q1^-1 mod q2`.
+    inverse: u64,
 }
 
 /// Half a unit of the last place, below which 64 fractional bits lie.
@@ -152,24 +127,25 @@ impl Scale {
         match profile {
             Profile::A => {
                 let first = power_of_two_over(bits + 64, q1) as u64;
-                Self { mask, first, second: (0, 0), inverse: (0, 0) }
+                Self { mask, first, second: (0, 0), inverse: 0 }
             }
             Profile::B => {
                 let first = power_of_two_over(bits + 64, q1 * q2) as u64;
                 let second = power_of_two_over(bits + 64, q2);
-                let inverse = inverse_of_first_prime();
-                let quotient = ((u128::from(inverse) << 64) / q2) as u64;
-                Self {
-                    mask,
-                    first,
-                    second: ((second >> 64) as u64, second as u64),
-                    inverse: (inverse, quotient),
-                }
+                let second = ((second >> 64) as u64, second as u64);
+                Self { mask, first, second, inverse: inverse_of_first_prime() }
             }
         }
     }
 
-    /// Scales residues plus noise.
+    /// Residues x1, x2 to x1, t with x = x1 + q1 t.
+    fn divide(&self, limbs: &mut [Zeroizing<Vec<u64>>]) {
+        if let [one, two] = limbs {
+            subtract_and_multiply(two, one, self.inverse, PRIMES[1]);
+        }
+    }
+
+    /// Scales what [`Self::divide`] left, plus noise.
     #[inline(always)]
     fn each<T>(
         &self,
@@ -185,8 +161,8 @@ impl Scale {
                 }
             }
             [one, two] => {
-                for (((item, &x), &y), &noise) in items.zip(one.iter()).zip(two.iter()).zip(noise) {
-                    each(item, self.two(x, y, noise));
+                for (((item, &x), &t), &noise) in items.zip(one.iter()).zip(two.iter()).zip(noise) {
+                    each(item, self.two(x, t, noise));
                 }
             }
             _ => unreachable!("a profile has one or two primes"),
@@ -199,16 +175,11 @@ impl Scale {
         self.rounded(0, u128::from(lift(x, noise)) * u128::from(self.first))
     }
 
-    /// `round((x + noise) 2^P / q)` for the x with these residues. The noise is added to the
-    /// residue x1 without reducing it, and so to x = x1 + q1 t.
+    /// `round((x1 + noise + q1 t) 2^P / q)`. The noise is added to x1 without reducing it.
     #[inline(always)]
-    fn two(&self, x1: u64, x2: u64, noise: i64) -> u128 {
-        let q2 = PRIMES[1];
-        // q1 > q2 > q1 - 2^18, so one q2 does not make the difference positive, two do.
-        let difference = x2 + 2 * q2 - x1;
-        let (inverse, quotient) = self.inverse;
-        let t = u128::from(reduce_once(shoup(difference, inverse, quotient, q2), q2));
+    fn two(&self, x1: u64, t: u64, noise: i64) -> u128 {
         let (high, low) = self.second;
+        let t = u128::from(t);
         let fraction = t * u128::from(low) + u128::from(lift(x1, noise)) * u128::from(self.first);
         self.rounded(t * u128::from(high), fraction)
     }
@@ -290,7 +261,7 @@ mod tests {
             bits in 4u32..=96,
         ) {
             let [q1, q2] = PRIMES.map(u128::from);
-            let got = Scale::new(Profile::B, bits).two((x % q1) as u64, (x % q2) as u64, 0);
+            let got = Scale::new(Profile::B, bits).two((x % q1) as u64, (x / q1) as u64, 0);
             assert_rounds(got, x, bits, q1 * q2);
         }
 
@@ -310,7 +281,7 @@ mod tests {
                 for x in [0, 1, 63, q1 - 1, q1, q - 64, q - 1] {
                     let sum = (x as i128 + i128::from(noise)).rem_euclid(q as i128) as u128;
                     let scale = Scale::new(Profile::B, bits);
-                    let got = scale.two((x % q1) as u64, (x % q2) as u64, noise);
+                    let got = scale.two((x % q1) as u64, (x / q1) as u64, noise);
                     assert_rounds(got, sum, bits, q);
                 }
                 for x in [0, 1, 63, q1 - 64, q1 - 1] {
@@ -329,7 +300,7 @@ mod tests {
         for bits in [8, 82, 96] {
             let scale = Scale::new(Profile::B, bits);
             for x in [0, 1, q1 - 1, q1, q2, q1 * q2 / 2, q1 * q2 / 2 + 1, q1 * q2 - 1] {
-                let got = scale.two((x % q1) as u64, (x % q2) as u64, 0);
+                let got = scale.two((x % q1) as u64, (x / q1) as u64, 0);
                 assert_rounds(got, x, bits, q1 * q2);
             }
         }

@@ -137,7 +137,8 @@ pub(crate) fn seal(
     let ephemeral = EphemeralSecret::random_from_rng(rng);
     let ephemeral_public = PublicKey::from(&ephemeral);
     let curve_secret = ephemeral.diffie_hellman(&PublicKey::from(to.x25519));
-    let transcript = Transcript { to, ciphertext: ciphertext.as_slice(), ephemeral: &ephemeral_public };
+    let transcript =
+        Transcript { to, ciphertext: ciphertext.as_slice(), ephemeral: &ephemeral_public };
     let key = transcript.key(&kem_secret, curve_secret.as_bytes(), place);
     kem_secret.zeroize();
 

@@ -18,7 +18,7 @@ use covey_aggregation::sum::quantise::{Quantised, quantise};
 use covey_aggregation::sum::seal::{ChunkSink, Sealed, seal};
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::sum::share::{component_sums, open_envelope};
-use covey_benches::{CLOCK, Figure, Report, best_ns};
+use covey_benches::{CLOCK, Figure, Report, median_ns};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tfhe::core_crypto::prelude::*;
@@ -150,7 +150,7 @@ fn vector(report: &Report, bench: &Bench) {
     coordinator(report, bench, &update, &quantised);
     wire(report, bench);
     let opening = opening(bench, &quantised);
-    let plain = best_ns(bench.repeats(), || {
+    let plain = median_ns(bench.repeats(), || {
         let mean: Vec<f32> = black_box(&update).iter().map(|x| x / 3.0).collect();
         black_box(mean);
     });
@@ -159,15 +159,15 @@ fn vector(report: &Report, bench: &Bench) {
 
 fn client(report: &Report, bench: &Bench, update: &[f32]) {
     let mut bytes = Vec::new();
-    let copy = bench.per(best_ns(bench.repeats(), || {
+    let copy = bench.per(median_ns(bench.repeats(), || {
         bytes.clear();
         bytes.extend(black_box(update).iter().flat_map(|x| x.to_le_bytes()));
         black_box(&bytes);
     }));
     let mut quantised = bench.quantise(update);
-    let quantising = best_ns(bench.repeats(), || quantised = bench.quantise(black_box(update)));
+    let quantising = median_ns(bench.repeats(), || quantised = bench.quantise(black_box(update)));
     let entropy = Zeroizing::new([1; 32]);
-    let sealing = best_ns(bench.repeats(), || {
+    let sealing = median_ns(bench.repeats(), || {
         let mut sink = Counting(0);
         let sealed = seal(&bench.config, &identity(1), &quantised, &entropy, &mut sink);
         black_box(sealed.expect("seals"));
@@ -185,7 +185,7 @@ fn client(report: &Report, bench: &Bench, update: &[f32]) {
 fn coordinator(report: &Report, bench: &Bench, update: &[f32], quantised: &Quantised) {
     let (config, repeats) = (&bench.config, bench.repeats());
     let mut sums = vec![0f32; update.len()];
-    let plain_add = best_ns(repeats, || {
+    let plain_add = median_ns(repeats, || {
         for (sum, x) in sums.iter_mut().zip(black_box(update)) {
             *sum += x;
         }
@@ -194,7 +194,7 @@ fn coordinator(report: &Report, bench: &Bench, update: &[f32], quantised: &Quant
     let mut chunks = Vec::new();
     let sealed = bench.seal(1, quantised, &mut chunks);
     let mut target = vec![0u8; chunks.iter().map(Vec::len).sum()];
-    let plain_copy = best_ns(repeats, || {
+    let plain_copy = median_ns(repeats, || {
         let mut rest = target.as_mut_slice();
         for chunk in black_box(&chunks) {
             let (now, later) = rest.split_at_mut(chunk.len());
@@ -204,7 +204,7 @@ fn coordinator(report: &Report, bench: &Bench, update: &[f32], quantised: &Quant
         black_box(&target);
     });
     let mut accumulator = Accumulator::new(config).expect("valid terms");
-    let adding = best_ns(repeats.min(config.contributions_max as usize), || {
+    let adding = median_ns(repeats.min(config.contributions_max as usize), || {
         add(&mut accumulator, &sealed, &chunks);
     });
     let payload = config.payload_bytes() as f64;
@@ -257,7 +257,7 @@ fn opening(bench: &Bench, quantised: &Quantised) -> f64 {
     let given: Vec<_> = (0..).map(holder).zip(releases.iter().map(Vec::as_slice)).collect();
     let components: Vec<_> = combine(config, &given).components.into_iter().flatten().collect();
     let key_sum = KeySum::recover(config, &accumulator, &components, SUMMED).expect("short");
-    best_ns(bench.repeats(), || {
+    median_ns(bench.repeats(), || {
         black_box(open(config, &round_ctx, &accumulator, &key_sum, SUMMED).expect("opens"));
     })
 }
@@ -276,19 +276,19 @@ fn key_layer(report: &Report, bench: &Bench) {
     let quantised = bench.quantise(&update(1));
     let mut chunks = Vec::new();
     let micros = |ns: f64| ns / 1e3;
-    let sealing = best_ns(25, || {
+    let sealing = median_ns(25, || {
         black_box(bench.seal(1, &quantised, &mut chunks));
     });
     let sealed = bench.seal(1, &quantised, &mut chunks);
     let envelope = envelope(&sealed, 0);
     let open = || open_envelope(config, &round_ctx, holder(0), &bench.secrets[0], &envelope);
-    let opening = best_ns(25, || {
+    let opening = median_ns(25, || {
         black_box(open().is_ok());
     });
     let seeds = open().expect("a good box");
     let client: PartyId = identity(1).id();
     const CLIENTS: usize = 50;
-    let summing = best_ns(7, || {
+    let summing = median_ns(7, || {
         let clients = (0..CLIENTS).map(|_| (client, &seeds));
         black_box(component_sums(config, &round_ctx, holder(0), clients));
     });
@@ -307,13 +307,13 @@ fn transforms(report: &Report) {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let input: Vec<u64> = (0..n).map(|_| rng.random_range(0..PRIME)).collect();
     let mut direct = input.clone();
-    let direct_ns = best_ns(500, || plan.inv(black_box(&mut direct)));
+    let direct_ns = median_ns(500, || plan.inv(black_box(&mut direct)));
     let size = PolynomialSize(n);
     let modulus = CiphertextModulus::<u64>::new(u128::from(PRIME));
     let through = tfhe::core_crypto::commons::math::ntt::ntt64::Ntt64::new(modulus, size);
     let mut transformed = Polynomial::from_container(input);
     let mut standard = Polynomial::new(0u64, size);
-    let through_ns = best_ns(500, || {
+    let through_ns = median_ns(500, || {
         standard.as_mut().fill(0);
         through.as_view().add_backward(standard.as_mut_view(), transformed.as_mut_view());
         black_box(&standard);
@@ -339,7 +339,7 @@ fn naive(report: &Report) {
         let message = PlaintextList::new(1u64 << 40, PlaintextCount(n));
         let modulus = CiphertextModulus::new_native();
         let mut ciphertext = GlweCiphertext::new(0u64, dimension.to_glwe_size(), size, modulus);
-        let ns = best_ns(12, || {
+        let ns = median_ns(12, || {
             encrypt_glwe_ciphertext(&key, &mut ciphertext, &message, noise, &mut generator);
             black_box(&ciphertext);
         });

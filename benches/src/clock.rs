@@ -3,14 +3,18 @@
 /// What [`median_ns`] measures.
 pub const CLOCK: &str = if cfg!(unix) { "thread CPU time" } else { "wall time" };
 
+/// The clock, in nanoseconds.
+#[must_use]
 #[cfg(unix)]
-fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The clock, in nanoseconds.
+#[must_use]
 #[cfg(not(unix))]
-fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     use std::sync::LazyLock;
     use std::time::Instant;
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

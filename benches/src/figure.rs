@@ -2,35 +2,60 @@
 
 use serde::Serialize;
 
+/// Under which terms a figure was taken.
+#[derive(Clone, Debug, Serialize)]
+pub struct Terms {
+    /// Profile and packing, in words.
+    #[serde(skip)]
+    pub text: String,
+    /// Parameters.
+    pub d: u64,
+    /// Most contributions.
+    pub n_max: u32,
+    /// Bits of a quantised value.
+    pub w: u8,
+    /// Profile, `A` or `B`.
+    pub profile: String,
+    /// Holders.
+    pub holders: usize,
+    /// `ifma`, `avx2` or `portable`.
+    pub path: &'static str,
+}
+
 /// One measured figure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
     /// What was measured, dotted: `client.seal`.
     pub name: &'static str,
-    /// Under which terms, in words.
-    pub terms: String,
+    /// Under which terms.
+    #[serde(flatten)]
+    pub terms: Terms,
     /// The figure.
     pub value: f64,
     /// Its unit.
     pub unit: &'static str,
-    /// The plain baseline: what, and how much in the same unit.
-    pub baseline: Option<(&'static str, f64)>,
-    /// Figure over baseline.
-    pub ratio: Option<f64>,
+    /// The plain baseline, in words.
+    pub plain: Option<&'static str>,
+    /// Figure over the plain baseline of the same run.
+    pub ratio_to_plain: Option<f64>,
+    /// The baseline in the figure's unit.
+    pub plain_value: Option<f64>,
 }
 
 impl Figure {
     /// A figure without a baseline.
     #[must_use]
-    pub fn new(name: &'static str, terms: &str, value: f64, unit: &'static str) -> Self {
-        Self { name, terms: terms.to_owned(), value, unit, baseline: None, ratio: None }
+    pub fn new(name: &'static str, terms: &Terms, value: f64, unit: &'static str) -> Self {
+        let terms = terms.clone();
+        Self { name, terms, value, unit, plain: None, ratio_to_plain: None, plain_value: None }
     }
 
     /// Beside a baseline in the same unit.
     #[must_use]
     pub fn beside(mut self, what: &'static str, value: f64) -> Self {
-        self.baseline = Some((what, value));
-        self.ratio = (value > 0.0).then_some(self.value / value);
+        self.plain = Some(what);
+        self.plain_value = Some(value);
+        self.ratio_to_plain = (value > 0.0).then_some(self.value / value);
         self
     }
 }
@@ -63,11 +88,11 @@ impl Report {
             println!("{}", serde_json::to_string(figure).expect("plain data"));
             return;
         }
-        let Figure { name, terms, value, unit, baseline, ratio } = figure;
-        let baseline = match (baseline, ratio) {
-            (Some((what, value)), Some(ratio)) => format!("{ratio:>8.1} x {what} ({value:.3})"),
+        let Figure { name, terms, value, unit, plain, ratio_to_plain, plain_value } = figure;
+        let plain = match (plain, ratio_to_plain, plain_value) {
+            (Some(what), Some(ratio), Some(value)) => format!("{ratio:>7.2} x {what} ({value:.3})"),
             _ => String::new(),
         };
-        println!("{name:<22} {terms:<30} {value:>12.3} {unit:<14} {baseline}");
+        println!("{name:<20} {:<42} {value:>12.3} {unit:<14} {plain}", terms.text);
     }
 }

@@ -6,6 +6,8 @@
 
 mod clock;
 mod figure;
+mod memory;
 
-pub use clock::{CLOCK, median_ns};
-pub use figure::{Figure, Report};
+pub use clock::{CLOCK, median_ns, now_ns};
+pub use figure::{Figure, Report, Terms};
+pub use memory::peak_bytes;

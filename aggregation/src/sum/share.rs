@@ -60,19 +60,31 @@ fn seed_commitment(
     hash(Domain::ComponentCommitment, &parts)
 }
 
-/// Expands a seed: calls `each` with every limb of `expand(seed)` in turn.
-fn expand(
+/// Expands seeds, reusing one buffer for a limb.
+struct Expander<'a> {
     profile: Profile,
-    round_ctx: &Digest,
-    client: &PartyId,
-    seed: &[u8; SEED_BYTES],
-    mut each: impl FnMut(usize, &[u64]),
-) {
-    let key = Zeroizing::new(hash(Domain::Share, &[seed, &round_ctx.0, &client.0]).0);
-    let mut limb = Zeroizing::new(vec![0; profile.ring_dimension()]);
-    for (l, &prime) in primes(profile).iter().enumerate() {
-        Xof::new(&key, l as u64).uniform(prime, &mut limb);
-        each(l, &limb);
+    round_ctx: &'a Digest,
+    limb: Zeroizing<Vec<u64>>,
+}
+
+impl<'a> Expander<'a> {
+    fn new(profile: Profile, round_ctx: &'a Digest) -> Self {
+        Self { profile, round_ctx, limb: Zeroizing::new(vec![0; profile.ring_dimension()]) }
+    }
+
+    /// Calls `each` with every limb of `expand(seed)` in turn.
+    fn expand(
+        &mut self,
+        client: &PartyId,
+        seed: &[u8; SEED_BYTES],
+        mut each: impl FnMut(usize, &[u64]),
+    ) {
+        let parts: [&[u8]; 3] = [seed, &self.round_ctx.0, &client.0];
+        let key = Zeroizing::new(hash(Domain::Share, &parts).0);
+        for (l, &prime) in primes(self.profile).iter().enumerate() {
+            Xof::new(&key, l as u64).uniform(prime, &mut self.limb);
+            each(l, &self.limb);
+        }
     }
 }
 
@@ -106,12 +118,13 @@ impl Shares {
         let residues = |q| key.entries().iter().map(move |&entry| residue(entry, q));
         let mut rest: Vec<Zeroizing<Vec<u64>>> =
             primes(profile).iter().map(|&q| Zeroizing::new(residues(q).collect())).collect();
+        let mut expander = Expander::new(profile, round_ctx);
         let mut seeds = Vec::new();
         let mut commitments = Vec::new();
         for component in shape.components() {
             let mut seed = Zeroizing::new([0; SEED_BYTES]);
             randomness.bytes(&mut seed[..]);
-            expand(profile, round_ctx, client, &seed, |l, limb| {
+            expander.expand(client, &seed, |l, limb| {
                 subtract(&mut rest[l], limb, primes(profile)[l]);
             });
             commitments.push(seed_commitment(round_ctx, client, component, &seed));
@@ -245,9 +258,10 @@ fn sum_components<'a>(
     let zeros = || primes(profile).iter().map(|_| zero()).collect();
     let mut sums: Vec<Vec<Zeroizing<Vec<u64>>>> =
         shape.components_of(holder).iter().map(|_| zeros()).collect();
+    let mut expander = Expander::new(profile, round_ctx);
     for (i, (client, seeds)) in seeds.enumerate() {
         for (sums, seed) in sums.iter_mut().zip(&seeds.0) {
-            expand(profile, round_ctx, &client, seed, |l, limb| {
+            expander.expand(&client, seed, |l, limb| {
                 sums[l].iter_mut().zip(limb).for_each(|(sum, entry)| *sum += entry);
             });
         }
@@ -285,7 +299,8 @@ pub(crate) mod vectors {
         let components: Vec<Value> = (shares.seeds.iter().zip(&shares.commitments))
             .map(|((component, seed), commitment)| {
                 let mut first = Vec::new();
-                expand(profile, &round_ctx, &client, seed, |_, limb| first.push(limb[0]));
+                let mut expander = Expander::new(profile, &round_ctx);
+                expander.expand(&client, seed, |_, limb| first.push(limb[0]));
                 json!({
                     "lacking": component.0, "seed": hex(&seed[..]),
                     "commitment": commitment.to_string(), "first_entry": first,
@@ -325,8 +340,9 @@ pub(crate) mod vectors {
                     let mut total: Vec<u64> =
                         crate::sum::pack::unpack_residues(&shares.correction).collect();
                     let limbs = profile.limbs();
+                    let mut expander = Expander::new(profile, &round_ctx);
                     for (_, seed) in &shares.seeds {
-                        expand(profile, &round_ctx, &client, seed, |l, limb| {
+                        expander.expand(&client, seed, |l, limb| {
                             for (i, entry) in limb.iter().enumerate() {
                                 let at = &mut total[i * limbs + l];
                                 *at = (*at + entry) % primes(profile)[l];

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod observer;
 pub mod prepare;
 pub mod screen;
+mod sealing;
 pub mod status;
 pub mod stored;
 

@@ -1,7 +1,9 @@
 //! From the offer of a round to a sealed update on disk: fetch the plan and the model, check both
 //! against the terms and the owner's limits, train, quantise, seal, store.
 
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use covey_aggregation::config::RoundConfig;
@@ -13,7 +15,6 @@ use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::quantise;
-use covey_aggregation::sum::seal::seal;
 use covey_model::data::{DataSource, Dataset};
 use covey_model::device::DeviceChoice;
 use covey_model::task::Task;
@@ -27,6 +28,7 @@ use tokio::time::sleep;
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
+use crate::sealing;
 use crate::stored::Stored;
 
 /// The wait after a fetch that failed with its link, or was put off.
@@ -228,8 +230,10 @@ impl Workshop {
         }
         let mut writing = self.stored.create(&terms.context()).map_err(Declined::training)?;
         let entropy = secret::<32>().map_err(Declined::training)?;
-        let sealed = seal(terms, &self.identity, &quantised, &entropy, &mut writing)
-            .map_err(Declined::training)?;
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let sealed =
+            sealing::seal(terms, &self.identity, &quantised, &entropy, threads, &mut writing)
+                .map_err(Declined::training)?;
         writing.commit(sealed).map_err(Declined::training)
     }
 

@@ -1,7 +1,13 @@
 //! Exactly one round's terms. Holders countersign them, clients check the countersignatures, and
 //! every message of the round carries their hash, `round_ctx`.
 
+mod committee;
+mod packing;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Seat};
+pub use self::packing::{Packing, Profile};
 
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
@@ -11,159 +17,11 @@ use crate::limits::{
 use crate::party::PartyId;
 use crate::wire;
 
-/// Ring and modulus of the pad (design note, section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Profile {
-    /// N = 2048, one 50-bit prime: small models; a correction of 12.8 kB.
-    A,
-    /// N = 4096, two 50-bit primes: everything else; a correction of 51.2 kB.
-    B,
-}
-
-impl Profile {
-    /// N: coefficients of the ring, and of the client's key.
-    #[must_use]
-    pub const fn ring_dimension(self) -> usize {
-        match self {
-            Self::A => 2048,
-            Self::B => 4096,
-        }
-    }
-
-    /// Primes of the modulus.
-    #[must_use]
-    pub const fn limbs(self) -> usize {
-        match self {
-            Self::A => 1,
-            Self::B => 2,
-        }
-    }
-
-    /// Largest P: bits of a pad coefficient that may travel.
-    #[must_use]
-    pub const fn pad_bits_max(self) -> u32 {
-        match self {
-            Self::A => 46,
-            Self::B => 96,
-        }
-    }
-
-    /// log2 q, rounded up.
-    #[must_use]
-    pub const fn modulus_bits(self) -> u32 {
-        50 * self.limbs() as u32
-    }
-
-    /// Bytes of one vector over Z_q (a correction, a component sum): 50 bits per limb and entry.
-    #[must_use]
-    pub const fn key_vector_bytes(self) -> usize {
-        self.ring_dimension() * self.limbs() * 50 / 8
-    }
-}
-
 /// How the client's key reaches the committee. In the format so that another can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyLayer {
     /// Replicated sharing in which every component is a seed sealed to its holders.
     ReplicatedSeeds,
-}
-
-/// m holders of which f may be corrupt or missing, and Q = floor((m + f) / 2) + 1 votes certify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CommitteeShape {
-    /// m = 4, f = 1, Q = 3.
-    Four,
-    /// m = 7, f = 2, Q = 5.
-    Seven,
-}
-
-impl CommitteeShape {
-    /// The shape with this many members.
-    #[must_use]
-    pub const fn of_members(members: usize) -> Option<Self> {
-        match members {
-            4 => Some(Self::Four),
-            7 => Some(Self::Seven),
-            _ => None,
-        }
-    }
-
-    /// m.
-    #[must_use]
-    pub const fn members(self) -> usize {
-        match self {
-            Self::Four => 4,
-            Self::Seven => 7,
-        }
-    }
-
-    /// f.
-    #[must_use]
-    pub const fn faults(self) -> usize {
-        match self {
-            Self::Four => 1,
-            Self::Seven => 2,
-        }
-    }
-
-    /// Q.
-    #[must_use]
-    pub const fn quorum(self) -> usize {
-        usize::midpoint(self.members(), self.faults()) + 1
-    }
-
-    /// The components T of a shared key in canonical order: ascending bit masks of the f holders
-    /// that do *not* know the component (bit h set: holder h lacks it).
-    #[must_use]
-    pub fn components(self) -> Vec<Component> {
-        (0u16..1 << self.members())
-            .filter(|mask| mask.count_ones() as usize == self.faults())
-            .map(Component)
-            .collect()
-    }
-
-    /// The components that holder `holder` knows, in canonical order.
-    #[must_use]
-    pub fn components_of(self, holder: HolderIndex) -> Vec<Component> {
-        self.components().into_iter().filter(|component| component.known_to(holder)).collect()
-    }
-}
-
-/// A holder's place in the committee, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct HolderIndex(pub u8);
-
-/// One component of a shared key, named by the holders that lack it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Component(pub u16);
-
-impl Component {
-    /// Whether `holder` knows this component.
-    #[must_use]
-    pub const fn known_to(self, holder: HolderIndex) -> bool {
-        match self.0.checked_shr(holder.0 as u32) {
-            Some(rest) => rest & 1 == 0,
-            None => false,
-        }
-    }
-}
-
-/// A holder's public keys for sealed boxes: ML-KEM-768 (FIPS 203) and X25519 (RFC 7748).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealingKey {
-    /// ML-KEM-768 encapsulation key, 1184 bytes.
-    pub ml_kem: Vec<u8>,
-    /// X25519 public key.
-    pub x25519: [u8; 32],
-}
-
-/// One seat of the committee.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seat {
-    /// Who signs.
-    pub holder: PartyId,
-    /// Where clients seal to.
-    pub sealing_key: SealingKey,
 }
 
 /// How owners count in the average.
@@ -206,55 +64,6 @@ impl Quantiser {
     pub fn step(&self) -> f64 {
         f64::from(self.range) / f64::from(self.magnitude_max())
     }
-}
-
-/// How coordinates lie in a coefficient of P = k L + R bits: k lanes of L bits above R noise bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Packing {
-    /// k.
-    pub lanes: u32,
-    /// L.
-    pub lane_bits: u32,
-    /// R.
-    pub noise_bits: u32,
-}
-
-impl Packing {
-    /// P.
-    #[must_use]
-    pub const fn pad_bits(&self) -> u32 {
-        self.lanes * self.lane_bits + self.noise_bits
-    }
-
-    /// The densest packing that can never overflow nor be wrong (design note, section 3,
-    /// "zero failure"): `L = ceil(log2(n_max (2^w - 1) + 1))`, and R the least with
-    /// `2^R >= n + 2 + 2 n 64 2^(P - log2 q) + 2`.
-    ///
-    /// `None` when not even one lane fits.
-    #[must_use]
-    pub fn derive(profile: Profile, bits: u8, contributions_max: u32) -> Option<Self> {
-        let n = u64::from(contributions_max);
-        let lane_bits = ceil_log2(n * ((1 << bits) - 1) + 1);
-        (1..=profile.pad_bits_max() / lane_bits).rev().find_map(|lanes| {
-            let noise_bits = (1..=40).find(|&noise_bits| {
-                let pad_bits = lanes * lane_bits + noise_bits;
-                // All terms times 2^(log2 q - P), so that everything stays an integer.
-                let Some(shift) = profile.modulus_bits().checked_sub(pad_bits) else {
-                    return false;
-                };
-                let rounding = u128::from(n + 4) << shift;
-                let noise = u128::from(2 * n * 64);
-                1u128 << (noise_bits + shift) >= rounding + noise
-            })?;
-            let packing = Self { lanes, lane_bits, noise_bits };
-            (packing.pad_bits() <= profile.pad_bits_max()).then_some(packing)
-        })
-    }
-}
-
-/// ceil(log2(x)) for x >= 1.
-const fn ceil_log2(x: u64) -> u32 {
-    u64::BITS - (x - 1).leading_zeros()
 }
 
 /// Whether contributions are audited. Only `Off` exists yet: updates are range-limited by their
@@ -609,32 +418,5 @@ pub(crate) mod tests {
         assert_eq!(place(16_383), (0, 4095, 3));
         assert_eq!(place(16_384), (1, 0, 0));
         assert_eq!(place(100_000), (6, 424, 0));
-    }
-
-    fn packing(profile: Profile, bits: u8, n: u32) -> (u32, u32, u32) {
-        let p = Packing::derive(profile, bits, n).expect("a packing exists");
-        (p.lanes, p.lane_bits, p.noise_bits)
-    }
-
-    #[test]
-    fn packing_is_the_design_notes_table() {
-        assert_eq!(packing(Profile::B, 8, 10), (7, 12, 4));
-        assert_eq!(packing(Profile::B, 8, 100), (5, 15, 7));
-        assert_eq!(packing(Profile::B, 8, 1000), (4, 18, 10));
-        assert_eq!(packing(Profile::B, 8, 10_000), (3, 22, 14));
-        assert_eq!(packing(Profile::B, 12, 10), (5, 16, 4));
-        assert_eq!(packing(Profile::B, 12, 100), (4, 19, 7));
-        assert_eq!(packing(Profile::B, 16, 100), (3, 23, 7));
-        assert_eq!(packing(Profile::B, 16, 1000), (3, 26, 11));
-    }
-
-    #[test]
-    fn quorum_is_more_than_half_of_members_and_faults() {
-        assert_eq!(CommitteeShape::Four.quorum(), 3);
-        assert_eq!(CommitteeShape::Seven.quorum(), 5);
-        assert_eq!(CommitteeShape::Four.components().len(), 4);
-        assert_eq!(CommitteeShape::Seven.components().len(), 21);
-        assert_eq!(CommitteeShape::Four.components_of(HolderIndex(2)).len(), 3);
-        assert_eq!(CommitteeShape::Seven.components_of(HolderIndex(0)).len(), 15);
     }
 }

@@ -2,7 +2,13 @@
 //! signatures cover. Bulk bytes (a contribution's correction, boxes and chunks; plans; models)
 //! travel on streams of their own (`net`), never in these.
 
+mod certificate;
+mod report;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::certificate::{BadCertificate, Certificate, Countersignature, Vote, countersigned};
+pub use self::report::{AbandonReason, HolderFault, MissingReason, Outcome, Phase, Report};
 
 use crate::config::{HolderIndex, RoundConfig};
 use crate::hash::{Digest, Domain, hash};
@@ -113,72 +119,6 @@ impl Complaint {
     }
 }
 
-/// A holder's vote: hashes only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vote {
-    /// Who votes.
-    pub holder: HolderIndex,
-    /// Over the set's digest, as [`Statement::Vote`].
-    pub signature: Signature,
-}
-
-/// Q votes for one set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
-    /// The round.
-    pub round_ctx: Digest,
-    /// H(U).
-    pub set: Digest,
-    /// At least Q votes, by ascending holder.
-    pub votes: Vec<Vote>,
-}
-
-/// No certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadCertificate {
-    /// For another round.
-    #[error("a certificate of another round")]
-    OtherRound,
-    /// Fewer than Q votes, or one holder counted twice.
-    #[error("{got} distinct votes, {needed} needed")]
-    TooFewVotes {
-        /// Distinct votes.
-        got: usize,
-        /// Q.
-        needed: usize,
-    },
-    /// A vote by nobody of the committee, or not signed by its holder.
-    #[error("vote of holder {0}: not a member's valid signature")]
-    Vote(u8),
-}
-
-impl Certificate {
-    /// Checks Q distinct valid votes for `set` in the round of `config`, whose context is
-    /// `round_ctx`.
-    ///
-    /// # Errors
-    /// [`BadCertificate`], by the first fault.
-    pub fn verify(&self, config: &RoundConfig, round_ctx: &Digest) -> Result<(), BadCertificate> {
-        if self.round_ctx != *round_ctx {
-            return Err(BadCertificate::OtherRound);
-        }
-        for vote in &self.votes {
-            let bad = BadCertificate::Vote(vote.holder.0);
-            let seat =
-                config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
-            seat.holder
-                .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
-                .map_err(|_| bad)?;
-        }
-        let ascending = self.votes.windows(2).all(|pair| pair[0].holder < pair[1].holder);
-        let (got, needed) = (self.votes.len(), config.shape.quorum());
-        if !ascending || got < needed {
-            return Err(BadCertificate::TooFewVotes { got, needed });
-        }
-        Ok(())
-    }
-}
-
 /// A holder's component sums for a certified set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
@@ -203,32 +143,6 @@ impl Release {
         parts.extend(sums.iter().map(Vec::as_slice));
         hash(Domain::Release, &parts).0.to_vec()
     }
-}
-
-/// Countersignature of a round's terms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Countersignature {
-    /// Who signs.
-    pub holder: HolderIndex,
-    /// Over `round_ctx`, as [`Statement::Config`].
-    pub signature: Signature,
-}
-
-/// Checks Q distinct countersignatures of the terms `round_ctx`.
-#[must_use]
-pub fn countersigned(
-    config: &RoundConfig,
-    round_ctx: &Digest,
-    signatures: &[Countersignature],
-) -> bool {
-    let valid = |one: &Countersignature| {
-        config.committee.get(usize::from(one.holder.0)).is_some_and(|seat| {
-            let body = round_ctx.0;
-            seat.holder.verify(Statement::Config, round_ctx, &body, &one.signature).is_ok()
-        })
-    };
-    let ascending = signatures.windows(2).all(|pair| pair[0].holder < pair[1].holder);
-    ascending && signatures.len() >= config.shape.quorum() && signatures.iter().all(valid)
 }
 
 /// Coordinator to holder.
@@ -465,162 +379,4 @@ pub enum Refusal {
         /// When to try again.
         retry_after_ms: u64,
     },
-}
-
-/// How a round ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// The aggregate is open; who is in it and who is not.
-    Done(Report),
-    /// Nothing was opened.
-    Abandoned {
-        /// Why.
-        reason: AbandonReason,
-        /// Who was there and who was not.
-        report: Report,
-    },
-}
-
-impl Outcome {
-    /// What one client is told: its own line of the report, and what holders did. The whole
-    /// report for each of 10,000 clients would be 3 GB; it is in the round's publication.
-    #[must_use]
-    pub fn for_client(&self, client: &PartyId) -> Self {
-        let own = |report: &Report| {
-            let counted = report.counted.binary_search(client).is_ok();
-            let missing = report.missing.binary_search_by_key(client, |(other, _)| *other);
-            Report {
-                counted: counted.then_some(*client).into_iter().collect(),
-                missing: missing.map(|index| report.missing[index]).into_iter().collect(),
-                faults: report.faults.clone(),
-            }
-        };
-        match self {
-            Self::Done(report) => Self::Done(own(report)),
-            Self::Abandoned { reason, report } => {
-                Self::Abandoned { reason: reason.clone(), report: own(report) }
-            }
-        }
-    }
-}
-
-/// Who took part and who did not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// Clients in the sum, ascending.
-    pub counted: Vec<PartyId>,
-    /// Admitted clients not in the sum, with the reason, ascending.
-    pub missing: Vec<(PartyId, MissingReason)>,
-    /// Holders that failed somewhere, with what they did, ascending.
-    pub faults: Vec<(HolderIndex, HolderFault)>,
-}
-
-impl Report {
-    /// Whether somebody is missing from the sum.
-    #[must_use]
-    pub fn is_degraded(&self) -> bool {
-        !self.missing.is_empty()
-    }
-}
-
-/// Why an admitted client is not in the sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum MissingReason {
-    /// Nothing came by the deadline.
-    #[error("no answer by the deadline")]
-    NoAnswer,
-    /// It said no.
-    #[error("declined ({0:?})")]
-    Declined(Decline),
-    /// A complaint that anybody can check.
-    #[error("a box for holder {} does not hold what the header commits to", .0.0)]
-    BadBox(HolderIndex),
-    /// A complaint that nobody can check: the client or the holder is at fault.
-    #[error("holder {} could not open its box; one of the two is at fault", .0.0)]
-    Disputed(HolderIndex),
-    /// The round was abandoned.
-    #[error("the round was abandoned")]
-    Abandoned,
-}
-
-/// What a holder did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum HolderFault {
-    /// No answer in a phase.
-    #[error("no answer in phase {0:?}")]
-    Silent(Phase),
-    /// It refused.
-    #[error("refused in phase {0:?}")]
-    Refused(Phase),
-    /// Its component sums differ from those that f + 1 others agree on.
-    #[error("released wrong component sums")]
-    WrongRelease,
-    /// A complaint that does not hold.
-    #[error("made a false complaint")]
-    FalseComplaint,
-    /// Its component sums differ from another's, and too few others released to tell which of
-    /// the two is wrong. Both are named.
-    #[error("released other component sums than another holder; one of them lies")]
-    Disagrees,
-}
-
-/// The phases of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Phase {
-    /// Holders countersign the terms.
-    Select,
-    /// Clients train and contribute.
-    Collect,
-    /// Holders check the envelopes and vote on the set.
-    Vote,
-    /// Holders release the key of the certified set; the sum is opened.
-    Release,
-    /// Over: the aggregate is open.
-    Done,
-    /// Over: nothing was opened.
-    Abandon,
-}
-
-/// Why a round was abandoned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum AbandonReason {
-    /// Too few holders countersigned the terms.
-    #[error("{got} of {needed} holders countersigned the terms by the deadline")]
-    NotCountersigned {
-        /// Signatures.
-        got: u32,
-        /// Q.
-        needed: u32,
-    },
-    /// Too few contributions.
-    #[error("{got} contributions, at least {needed} needed")]
-    TooFewContributions {
-        /// Contributions.
-        got: u32,
-        /// n_min.
-        needed: u32,
-    },
-    /// Too few votes.
-    #[error("{got} of {needed} holders voted by the deadline")]
-    NotCertified {
-        /// Votes.
-        got: u32,
-        /// Q.
-        needed: u32,
-    },
-    /// Some component was not released equally by f + 1 holders.
-    #[error("{got} of the holders released, and some part of the key lacks {needed} equal copies")]
-    NotReleased {
-        /// Releases.
-        got: u32,
-        /// f + 1.
-        needed: u32,
-    },
-    /// The sum opened to nonsense: some contribution was not honestly encrypted (which one
-    /// cannot be told with the audit off).
-    #[error("the sum does not open: {0}")]
-    Spoiled(String),
-    /// The coordinator was told to stop.
-    #[error("stopped by the operator")]
-    Stopped,
 }

@@ -14,6 +14,7 @@ pub mod accumulator;
 pub mod contribution;
 mod fields;
 mod gauss;
+mod hygiene;
 mod key;
 mod mask;
 mod modulus;

@@ -1,0 +1,99 @@
+//! What a quorum of holders signs: the terms of a round, and its set.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{HolderIndex, RoundConfig};
+use crate::hash::Digest;
+use crate::signing::{Signature, Statement};
+
+/// Countersignature of a round's terms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Countersignature {
+    /// Who signs.
+    pub holder: HolderIndex,
+    /// Over `round_ctx`, as [`Statement::Config`].
+    pub signature: Signature,
+}
+
+/// Checks Q distinct countersignatures of the terms `round_ctx`.
+#[must_use]
+pub fn countersigned(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    signatures: &[Countersignature],
+) -> bool {
+    let valid = |one: &Countersignature| {
+        config.committee.get(usize::from(one.holder.0)).is_some_and(|seat| {
+            let body = round_ctx.0;
+            seat.holder.verify(Statement::Config, round_ctx, &body, &one.signature).is_ok()
+        })
+    };
+    let ascending = signatures.windows(2).all(|pair| pair[0].holder < pair[1].holder);
+    ascending && signatures.len() >= config.shape.quorum() && signatures.iter().all(valid)
+}
+
+/// A holder's vote: hashes only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who votes.
+    pub holder: HolderIndex,
+    /// Over the set's digest, as [`Statement::Vote`].
+    pub signature: Signature,
+}
+
+/// Q votes for one set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The round.
+    pub round_ctx: Digest,
+    /// H(U).
+    pub set: Digest,
+    /// At least Q votes, by ascending holder.
+    pub votes: Vec<Vote>,
+}
+
+/// No certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCertificate {
+    /// For another round.
+    #[error("a certificate of another round")]
+    OtherRound,
+    /// Fewer than Q votes, or one holder counted twice.
+    #[error("{got} distinct votes, {needed} needed")]
+    TooFewVotes {
+        /// Distinct votes.
+        got: usize,
+        /// Q.
+        needed: usize,
+    },
+    /// A vote by nobody of the committee, or not signed by its holder.
+    #[error("vote of holder {0}: not a member's valid signature")]
+    Vote(u8),
+}
+
+impl Certificate {
+    /// Checks Q distinct valid votes for `set` in the round of `config`, whose context is
+    /// `round_ctx`.
+    ///
+    /// # Errors
+    /// [`BadCertificate`], by the first fault.
+    pub fn verify(&self, config: &RoundConfig, round_ctx: &Digest) -> Result<(), BadCertificate> {
+        if self.round_ctx != *round_ctx {
+            return Err(BadCertificate::OtherRound);
+        }
+        for vote in &self.votes {
+            let bad = BadCertificate::Vote(vote.holder.0);
+            let seat =
+                config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
+            seat.holder
+                .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
+                .map_err(|_| bad)?;
+        }
+        let ascending = self.votes.windows(2).all(|pair| pair[0].holder < pair[1].holder);
+        let (got, needed) = (self.votes.len(), config.shape.quorum());
+        if !ascending || got < needed {
+            return Err(BadCertificate::TooFewVotes { got, needed });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! How a round ended, who took part, and who did what.
+
+use serde::{Deserialize, Serialize};
+
+use super::Decline;
+use crate::config::HolderIndex;
+use crate::party::PartyId;
+
+/// How a round ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The aggregate is open; who is in it and who is not.
+    Done(Report),
+    /// Nothing was opened.
+    Abandoned {
+        /// Why.
+        reason: AbandonReason,
+        /// Who was there and who was not.
+        report: Report,
+    },
+}
+
+impl Outcome {
+    /// What one client is told: its own line of the report, and what holders did. The whole
+    /// report for each of 10,000 clients would be 3 GB; it is in the round's publication.
+    #[must_use]
+    pub fn for_client(&self, client: &PartyId) -> Self {
+        let own = |report: &Report| {
+            let counted = report.counted.binary_search(client).is_ok();
+            let missing = report.missing.binary_search_by_key(client, |(other, _)| *other);
+            Report {
+                counted: counted.then_some(*client).into_iter().collect(),
+                missing: missing.map(|index| report.missing[index]).into_iter().collect(),
+                faults: report.faults.clone(),
+            }
+        };
+        match self {
+            Self::Done(report) => Self::Done(own(report)),
+            Self::Abandoned { reason, report } => {
+                Self::Abandoned { reason: reason.clone(), report: own(report) }
+            }
+        }
+    }
+}
+
+/// Who took part and who did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Clients in the sum, ascending.
+    pub counted: Vec<PartyId>,
+    /// Admitted clients not in the sum, with the reason, ascending.
+    pub missing: Vec<(PartyId, MissingReason)>,
+    /// Holders that failed somewhere, with what they did, ascending.
+    pub faults: Vec<(HolderIndex, HolderFault)>,
+}
+
+impl Report {
+    /// Whether somebody is missing from the sum.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        !self.missing.is_empty()
+    }
+}
+
+/// Why an admitted client is not in the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum MissingReason {
+    /// Nothing came by the deadline.
+    #[error("no answer by the deadline")]
+    NoAnswer,
+    /// It said no.
+    #[error("declined ({0:?})")]
+    Declined(Decline),
+    /// A complaint that anybody can check.
+    #[error("a box for holder {} does not hold what the header commits to", .0.0)]
+    BadBox(HolderIndex),
+    /// A complaint that nobody can check: the client or the holder is at fault.
+    #[error("holder {} could not open its box; one of the two is at fault", .0.0)]
+    Disputed(HolderIndex),
+    /// The round was abandoned.
+    #[error("the round was abandoned")]
+    Abandoned,
+}
+
+/// What a holder did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum HolderFault {
+    /// No answer in a phase.
+    #[error("no answer in phase {0:?}")]
+    Silent(Phase),
+    /// It refused.
+    #[error("refused in phase {0:?}")]
+    Refused(Phase),
+    /// Its component sums differ from those that f + 1 others agree on.
+    #[error("released wrong component sums")]
+    WrongRelease,
+    /// A complaint that does not hold.
+    #[error("made a false complaint")]
+    FalseComplaint,
+    /// Its component sums differ from another's, and too few others released to tell which of
+    /// the two is wrong. Both are named.
+    #[error("released other component sums than another holder; one of them lies")]
+    Disagrees,
+}
+
+/// The phases of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Holders countersign the terms.
+    Select,
+    /// Clients train and contribute.
+    Collect,
+    /// Holders check the envelopes and vote on the set.
+    Vote,
+    /// Holders release the key of the certified set; the sum is opened.
+    Release,
+    /// Over: the aggregate is open.
+    Done,
+    /// Over: nothing was opened.
+    Abandon,
+}
+
+/// Why a round was abandoned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AbandonReason {
+    /// Too few holders countersigned the terms.
+    #[error("{got} of {needed} holders countersigned the terms by the deadline")]
+    NotCountersigned {
+        /// Signatures.
+        got: u32,
+        /// Q.
+        needed: u32,
+    },
+    /// Too few contributions.
+    #[error("{got} contributions, at least {needed} needed")]
+    TooFewContributions {
+        /// Contributions.
+        got: u32,
+        /// n_min.
+        needed: u32,
+    },
+    /// Too few votes.
+    #[error("{got} of {needed} holders voted by the deadline")]
+    NotCertified {
+        /// Votes.
+        got: u32,
+        /// Q.
+        needed: u32,
+    },
+    /// Some component was not released equally by f + 1 holders.
+    #[error("{got} of the holders released, and some part of the key lacks {needed} equal copies")]
+    NotReleased {
+        /// Releases.
+        got: u32,
+        /// f + 1.
+        needed: u32,
+    },
+    /// The sum opened to nonsense: some contribution was not honestly encrypted (which one
+    /// cannot be told with the audit off).
+    #[error("the sum does not open: {0}")]
+    Spoiled(String),
+    /// The coordinator was told to stop.
+    #[error("stopped by the operator")]
+    Stopped,
+}

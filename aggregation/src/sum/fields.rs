@@ -206,13 +206,13 @@ mod x86 {
             || {
                 let sums = sums.as_chunks_mut::<4>().0.as_chunks_mut::<R>().0;
                 for (group, sums) in sums[..groups].iter_mut().enumerate() {
-                    let mut totals: [__m256i; R] = sums.map(|four| cast(four));
+                    let mut totals: [__m256i; R] = sums.map(cast);
                     for packed in contributions {
                         let window = packed[group * group_bytes..].first_chunk();
                         let window = window.expect("not of the last groups");
                         totals = std::array::from_fn(|r| registers[r].add(simd, window, totals[r]));
                     }
-                    *sums = totals.map(|total| cast(total));
+                    *sums = totals.map(cast);
                 }
             },
         );

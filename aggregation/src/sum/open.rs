@@ -424,7 +424,7 @@ impl Decoder {
         let (mut low, mut high) = (message as u64, (message >> 64) as u64);
         for sum in sums {
             *sum = (low & self.lane_mask) as i64 - self.offset;
-            low = low >> (self.lane_bits & 63) | high << (64 - self.lane_bits & 63);
+            low = low >> (self.lane_bits & 63) | high << ((64 - self.lane_bits) & 63);
             high >>= self.lane_bits & 63;
         }
     }

@@ -178,7 +178,7 @@ impl<'a> Sealing<'a> {
             &self.key,
             &mut self.randomness.seeds(),
         );
-        let (boxes, box_keys) = self.boxes(&shares)?;
+        let (boxes, box_keys) = self.boxes(&shares).map_err(SealError::SealingKey)?;
         let header = Header {
             round_ctx: self.round_ctx,
             client,
@@ -193,7 +193,7 @@ impl<'a> Sealing<'a> {
     }
 
     /// A box for every holder, and the commitments to their keys.
-    fn boxes<E>(&self, shares: &Shares) -> Result<(Vec<Vec<u8>>, Vec<Digest>), SealError<E>> {
+    fn boxes(&self, shares: &Shares) -> Result<(Vec<Vec<u8>>, Vec<Digest>), HolderIndex> {
         let client = self.identity.id();
         let mut randomness = self.randomness.boxes();
         let (mut boxes, mut box_keys) = (Vec::new(), Vec::new());
@@ -202,7 +202,7 @@ impl<'a> Sealing<'a> {
             let contents = shares.contents(holder);
             let (sealed, key) =
                 sealed_box::seal(&seat.sealing_key, place, &contents, &mut randomness)
-                    .map_err(|_| SealError::SealingKey(holder))?;
+                    .map_err(|_| holder)?;
             box_keys.push(key.commitment(place));
             boxes.push(sealed);
         }

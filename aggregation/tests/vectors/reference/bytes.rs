@@ -26,19 +26,22 @@ pub(crate) fn accepts(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -
     key.verify_strict(message, &signature).is_ok()
 }
 
-/// Root of the tree over chunks.
+/// Root of the tree over chunks, from the top: the left part of a node is the largest power of two
+/// below its number of leaves.
 pub(crate) fn merkle_root(chunks: &[Vec<u8>]) -> [u8; 32] {
-    let leaf = |(index, chunk): (u32, &Vec<u8>)| hash("chunk-leaf", &[&index.to_le_bytes(), chunk]);
-    let mut level: Vec<[u8; 32]> = (0..).zip(chunks).map(leaf).collect();
-    while level.len() > 1 {
-        let node = |pair: &[[u8; 32]]| match pair {
-            [left, right] => hash("merkle-node", &[left, right]),
-            other => other[0],
-        };
-        level = level.chunks(2).map(node).collect();
+    fn node(leaves: &[[u8; 32]]) -> [u8; 32] {
+        match leaves {
+            [] => [0; 32],
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                hash("merkle-node", &[&node(left), &node(right)])
+            }
+        }
     }
-    let top = level.first().copied().unwrap_or([0; 32]);
-    hash("merkle-root", &[&(chunks.len() as u64).to_le_bytes(), &top])
+    let leaf = |(index, chunk): (u32, &Vec<u8>)| hash("chunk-leaf", &[&index.to_le_bytes(), chunk]);
+    let leaves: Vec<[u8; 32]> = (0..).zip(chunks).map(leaf).collect();
+    hash("merkle-root", &[&(leaves.len() as u64).to_le_bytes(), &node(&leaves)])
 }
 
 /// `XOF(key, stream)`, block by block.

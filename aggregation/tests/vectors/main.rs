@@ -27,6 +27,7 @@ mod uploads;
 
 use std::collections::BTreeSet;
 
+use covey_aggregation::sum::path::Path;
 use serde_json::Value;
 
 use case::{Case, File, folder, read};
@@ -80,8 +81,15 @@ const SUBJECTS: [Subject; 21] = [
     },
 ];
 
+/// On the fastest path of this processor, then on the portable one.
 #[test]
 fn every_case_holds_and_no_part_of_it_goes_unchecked() {
+    check_every_case();
+    Path::force_portable();
+    check_every_case();
+}
+
+fn check_every_case() {
     for subject in SUBJECTS {
         let file = read(subject.name);
         let mut names = BTreeSet::new();

@@ -128,7 +128,7 @@ fn valid(name: &str, profile: &str, changes: &[Value]) -> Value {
 
 fn invalid(name: &str, wrong: &str, profile: &str, change: Value) -> Value {
     let changes = [change];
-    let refused = run(profile, &changes).err().expect(name);
+    let refused = run(profile, &changes).expect_err(name);
     json!({
         "name": name, "wrong": wrong, "profile": profile, "changes": changes, "refused": refused,
     })

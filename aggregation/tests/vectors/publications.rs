@@ -74,7 +74,7 @@ fn sign(signer: &str, result: &[u8]) -> Signature {
     };
     // A changed config has another context; a result that does not decode has none.
     let config = wire::decode::<RoundResult>(result, 1 << 20).map(|result| result.config);
-    let round_ctx = config.map_or(base().round_ctx, |config| config.context());
+    let round_ctx = config.map_or_else(|_| base().round_ctx, |config| config.context());
     identity.sign(Statement::Publication, &round_ctx, body)
 }
 

@@ -22,6 +22,29 @@ fn least_deviation(profile: Profile, curve_modulus: f64) -> f64 {
     variance.0.sqrt() * f64::from(profile.modulus_bits()).exp2()
 }
 
+/// The formula written out: variance over q^2 is 2^(5.31469187675068 - 0.0497829131652661 n), the
+/// fit, plus 2^4 q^-2, a deviation of four units. (The design note has q^-4.)
+#[test]
+fn the_curve_of_tfhe_is_a_fit_and_a_floor_of_four_units() {
+    for (profile, fit_allows) in [(Profile::A, 48.32), (Profile::B, 99.30)] {
+        let (n, log_q) = (profile.ring_dimension() as f64, f64::from(profile.modulus_bits()));
+        let fit = 5.314_691_876_750_68 - 0.049_782_913_165_266_1 * n;
+        let floor = 4.0 - 2.0 * log_q;
+        let expected = (fit.exp2() + floor.exp2()).sqrt() * log_q.exp2();
+        let least = least_deviation(profile, log_q.exp2());
+        assert!((least / expected - 1.0).abs() < 1e-9, "{profile:?}: {least}, {expected}");
+        assert!(
+            (least_deviation(profile, f64::MAX) / ((fit / 2.0).exp2() * log_q.exp2()) - 1.0).abs()
+                < 1e-9
+        );
+        // log2(q / sigma) that the fit allows, and what is left of it with 6.4 and with 3.2.
+        assert!((-fit / 2.0 - fit_allows).abs() < 0.01);
+        let used = |deviation: f64| (modulus(profile) as f64 / deviation).log2();
+        assert!(used(6.4) < -fit / 2.0);
+        assert!(used(3.2) < -fit / 2.0 + 0.01);
+    }
+}
+
 #[test]
 fn noise_as_drawn_lies_above_the_security_curve_of_tfhe() {
     for profile in [Profile::A, Profile::B] {

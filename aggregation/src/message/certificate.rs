@@ -1,5 +1,7 @@
 //! What a quorum of holders signs: the terms of a round, and its set.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{HolderIndex, RoundConfig};
@@ -58,7 +60,7 @@ pub enum BadCertificate {
     /// For another round.
     #[error("a certificate of another round")]
     OtherRound,
-    /// Fewer than Q votes, or one holder counted twice.
+    /// Votes of fewer than Q holders.
     #[error("{got} distinct votes, {needed} needed")]
     TooFewVotes {
         /// Distinct votes.
@@ -66,6 +68,9 @@ pub enum BadCertificate {
         /// Q.
         needed: usize,
     },
+    /// Not by ascending holder, or a holder twice.
+    #[error("the votes are not by ascending holder, each once")]
+    Order,
     /// A vote by nobody of the committee, or not signed by its holder.
     #[error("vote of holder {0}: not a member's valid signature")]
     Vote(u8),
@@ -89,10 +94,13 @@ impl Certificate {
                 .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
                 .map_err(|_| bad)?;
         }
-        let ascending = self.votes.windows(2).all(|pair| pair[0].holder < pair[1].holder);
-        let (got, needed) = (self.votes.len(), config.shape.quorum());
-        if !ascending || got < needed {
+        let distinct: BTreeSet<_> = self.votes.iter().map(|vote| vote.holder).collect();
+        let (got, needed) = (distinct.len(), config.shape.quorum());
+        if got < needed {
             return Err(BadCertificate::TooFewVotes { got, needed });
+        }
+        if !self.votes.is_sorted_by(|one, next| one.holder < next.holder) {
+            return Err(BadCertificate::Order);
         }
         Ok(())
     }

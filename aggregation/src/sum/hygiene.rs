@@ -1,5 +1,13 @@
-//! Secrets can be neither printed, copied nor encoded: the build fails if one of their types gains
-//! such a trait.
+//! Secrets can be neither printed, copied nor encoded, and what other crates keep of them is
+//! zeroised when dropped: the build fails if one of our types gains such a trait, or one of theirs
+//! loses it (a feature of a dependency is enough).
+
+use aes::Aes256;
+use chacha20poly1305::ChaCha20Poly1305;
+use ctr::Ctr64LE;
+use ed25519_dalek::SigningKey;
+use x25519_dalek::{EphemeralSecret, SharedSecret, StaticSecret};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::signing::Identity;
 use crate::sum::key::{ClientKey, ClientRandomness};
@@ -43,3 +51,15 @@ lacks![
     Sealing<'static>,
     ChunkSealer<'static>,
 ];
+
+const fn is_zeroised<T: ZeroizeOnDrop>() {}
+
+const _: () = {
+    is_zeroised::<SigningKey>();
+    is_zeroised::<StaticSecret>();
+    is_zeroised::<EphemeralSecret>();
+    is_zeroised::<SharedSecret>();
+    is_zeroised::<ChaCha20Poly1305>();
+    is_zeroised::<Ctr64LE<Aes256>>();
+    is_zeroised::<Zeroizing<Vec<u64>>>();
+};

@@ -34,16 +34,22 @@ pub(crate) const fn residue(x: i64, prime: u64) -> u64 {
 }
 
 /// `(a + b) mod prime` for reduced `a` and `b`.
+#[inline(always)]
 pub(crate) const fn add_mod(a: u64, b: u64, prime: u64) -> u64 {
-    let sum = a + b;
-    let (reduced, borrow) = sum.overflowing_sub(prime);
-    reduced.wrapping_add(prime & (borrow as u64).wrapping_neg())
+    add_if_negative((a + b).wrapping_sub(prime), prime)
 }
 
 /// `(a - b) mod prime` for reduced `a` and `b`.
+#[inline(always)]
 pub(crate) const fn sub_mod(a: u64, b: u64, prime: u64) -> u64 {
-    let (difference, borrow) = a.overflowing_sub(b);
-    difference.wrapping_add(prime & (borrow as u64).wrapping_neg())
+    add_if_negative(a.wrapping_sub(b), prime)
+}
+
+/// `x + prime` for a negative `x`, else `x`, as two's complement. The mask comes from the sign bit:
+/// of one that comes from a borrow the compiler makes a conditional jump.
+#[inline(always)]
+const fn add_if_negative(x: u64, prime: u64) -> u64 {
+    x.wrapping_add(prime & ((x as i64) >> 63) as u64)
 }
 
 /// A fixed factor and `floor(factor 2^64 / prime)`, with which products cost three

@@ -1,0 +1,232 @@
+//! `terms.json`.
+
+use covey_aggregation::config::{CommitteeShape, Profile, Quantiser, RoundConfig, Weighting};
+use covey_aggregation::wire;
+use serde_json::{Value, json};
+
+use crate::case::{Case, File, NAME, REFUSED, WRONG, hex, splice_between, spliced, unhex};
+use crate::reference::bytes::{hash, varint};
+use crate::support::{Fixture, Terms};
+
+fn small() -> RoundConfig {
+    let terms = Terms { profile: Profile::A, dimension: 20, round: 300, ..Terms::default() };
+    let mut config = Fixture::new(terms).config;
+    config.contributions_min = 3;
+    config
+}
+
+fn weighted() -> RoundConfig {
+    let terms = Terms {
+        shape: CommitteeShape::Seven,
+        weighting: Weighting::CappedExamples(1000),
+        bits: 12,
+        contributions_max: 1000,
+        dimension: 1_000_000,
+        ..Terms::default()
+    };
+    let mut config = Fixture::new(terms).config;
+    config.contributions_min = 100;
+    config
+}
+
+/// The fields in order: name, type, value.
+fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
+    let mut fields = Vec::new();
+    let mut field = |name: &str, kind, value| fields.push((name.to_owned(), kind, value));
+    let float = |value: f32| json!(format!("{:08x}", value.to_bits()));
+    field("federation", "bytes", json!(config.federation.to_string()));
+    field("run", "bytes", json!(config.run.to_string()));
+    field("round", "varint", json!(config.round));
+    field("plan", "bytes", json!(config.plan.to_string()));
+    field("manifest", "bytes", json!(config.manifest.to_string()));
+    field("model", "bytes", json!(config.model.to_string()));
+    field("dimension", "varint", json!(config.dimension));
+    let is_a = config.profile == Profile::A;
+    field("profile (0: A, 1: B)", "varint", json!(if is_a { 0 } else { 1 }));
+    field("key_layer (0: replicated seeds)", "varint", json!(0));
+    let Quantiser { bits, range, clip_norm, weighting } = config.quantiser;
+    field("quantiser.bits", "byte", json!(bits));
+    field("quantiser.range", "float", float(range));
+    field("quantiser.clip_norm", "float", float(clip_norm));
+    match weighting {
+        Weighting::Uniform => field("quantiser.weighting (0: uniform)", "varint", json!(0)),
+        Weighting::CappedExamples(cap) => {
+            field("quantiser.weighting (1: capped examples)", "varint", json!(1));
+            field("quantiser.weighting: the cap", "varint", json!(cap));
+        }
+    }
+    field("packing.lanes", "varint", json!(config.packing.lanes));
+    field("packing.lane_bits", "varint", json!(config.packing.lane_bits));
+    field("packing.noise_bits", "varint", json!(config.packing.noise_bits));
+    field("contributions_min", "varint", json!(config.contributions_min));
+    field("contributions_max", "varint", json!(config.contributions_max));
+    let is_four = config.shape == CommitteeShape::Four;
+    field("shape (0: four, 1: seven)", "varint", json!(if is_four { 0 } else { 1 }));
+    field("committee: seats", "varint", json!(config.committee.len()));
+    for (h, seat) in config.committee.iter().enumerate() {
+        let name = |part: &str| format!("committee, seat {h}: {part}");
+        field(&name("holder"), "bytes", json!(hex(&seat.holder.0)));
+        let kem = &seat.sealing_key.ml_kem;
+        field(&name("bytes of the ML-KEM key"), "varint", json!(kem.len()));
+        field(&name("ML-KEM key"), "bytes", json!(hex(kem)));
+        field(&name("X25519 key"), "bytes", json!(hex(&seat.sealing_key.x25519)));
+    }
+    field("cohort", "bytes", json!(config.cohort.to_string()));
+    field("beacon_commitments: number", "varint", json!(0));
+    field("audit (0: off)", "varint", json!(0));
+    field("collect_ms", "varint", json!(config.collect_ms));
+    fields
+}
+
+/// The bytes of a field, from its type and value alone.
+fn encoded(kind: &str, value: &Value) -> Vec<u8> {
+    let text = || value.as_str().expect("text");
+    match kind {
+        "bytes" => unhex(text()),
+        "varint" => varint(value.as_u64().expect("a number")),
+        "byte" => vec![value.as_u64().expect("a number") as u8],
+        "float" => unhex(text()).into_iter().rev().collect(),
+        other => panic!("no type {other}"),
+    }
+}
+
+fn valid(name: &str, config: &RoundConfig) -> Value {
+    let fields = fields(config).into_iter().map(|(field, kind, value)| {
+        let bytes = hex(&encoded(kind, &value));
+        json!({ "field": field, "type": kind, "value": value, "bytes": bytes })
+    });
+    json!({
+        "name": name, "terms": fields.collect::<Vec<_>>(),
+        "encoding": hex(&wire::encode(config)), "round_ctx": config.context().to_string(),
+    })
+}
+
+/// What is wrong with an encoding, in the library's words.
+fn refusal(encoding: &[u8]) -> Option<String> {
+    match wire::decode::<RoundConfig>(encoding, 1 << 20) {
+        Err(malformed) => Some(malformed.to_string()),
+        Ok(config) => config.validate().err().map(|bad| bad.to_string()),
+    }
+}
+
+fn invalid(name: &str, wrong: &str, change: impl Fn(&mut Vec<u8>)) -> Value {
+    let base = wire::encode(&small());
+    let mut bytes = base.clone();
+    change(&mut bytes);
+    let refused = refusal(&bytes).unwrap_or_else(|| panic!("{name} is accepted"));
+    let splice = splice_between(&base, &bytes);
+    json!({ "name": name, "wrong": wrong, "splice": splice, "refused": refused })
+}
+
+fn bad(name: &str, wrong: &str, change: fn(&mut RoundConfig)) -> Value {
+    invalid(name, wrong, |bytes| {
+        let mut config = small();
+        change(&mut config);
+        *bytes = wire::encode(&config);
+    })
+}
+
+pub(crate) fn file() -> File {
+    File {
+        about: "a round's terms: their encoding, and round_ctx = H(round-config; encoding)",
+        step: "step 1, Terms",
+        fields: &[
+            NAME,
+            WRONG,
+            REFUSED,
+            (
+                "terms",
+                "after the version byte 01, in this order: field, type, value, bytes. Types: \
+              bytes as they are; varint: seven bits a byte, lowest first, top bit set on all but \
+              the last; byte; float: the 32 bits of a binary32, value as a number in hex, bytes \
+              little-endian",
+            ),
+            ("encoding", "the whole"),
+            ("round_ctx", "32 bytes"),
+            (
+                "splice",
+                "of the first valid case's encoding: at `at` take `remove` bytes away and \
+              put `insert` there",
+            ),
+        ],
+        valid: vec![
+            valid("profile A, four holders, owners alike", &small()),
+            valid("profile B, seven holders, owners weighted", &weighted()),
+        ],
+        invalid: vec![
+            invalid("another version", "the first byte is 2", |bytes| bytes[0] = 2),
+            invalid("empty", "no byte", Vec::clear),
+            invalid("cut short", "the last byte is missing", |bytes| {
+                bytes.pop();
+            }),
+            invalid("a byte too many", "a zero byte follows", |bytes| bytes.push(0)),
+            invalid("a long form of a number", "round 300 in three bytes", |bytes| {
+                assert_eq!(bytes[65..67], [0xac, 2]);
+                bytes.splice(65..67, [0xac, 0x82, 0]);
+            }),
+            invalid("an unknown profile", "profile 2", |bytes| {
+                assert_eq!(bytes[67 + 96..67 + 98], [20, 0]);
+                bytes[67 + 97] = 2;
+            }),
+            bad("two contributions suffice", "each could read the other's", |config| {
+                config.contributions_min = 2;
+            }),
+            bad("a minimum above the maximum", "n_min is 11, n_max 10", |config| {
+                config.contributions_min = 11;
+            }),
+            bad("round 0", "rounds count from 1", |config| config.round = 0),
+            bad("no parameter", "d is 0", |config| config.dimension = 0),
+            bad("one bit", "w is 1", |config| config.quantiser.bits = 1),
+            bad("no range", "the range is 0", |config| config.quantiser.range = 0.0),
+            bad("an endless clip", "clip_norm is infinite", |config| {
+                config.quantiser.clip_norm = f32::INFINITY;
+            }),
+            bad("a cap of no example", "the cap is 0", |config| {
+                config.quantiser.weighting = Weighting::CappedExamples(0);
+            }),
+            bad("a thinner packing", "one lane fewer than derived", |config| {
+                config.packing.lanes -= 1;
+            }),
+            bad("a seat too few", "three seats of four", |config| {
+                config.committee.pop();
+            }),
+            bad("a holder twice", "seats 0 and 3 are the same holder's", |config| {
+                config.committee[3].holder = config.committee[0].holder;
+            }),
+            bad("a short sealing key", "an ML-KEM key of 1183 bytes", |config| {
+                config.committee[1].sealing_key.ml_kem.pop();
+            }),
+            bad("a beacon without an audit", "one beacon commitment", |config| {
+                config.beacon_commitments.push(config.model);
+            }),
+        ],
+    }
+}
+
+pub(crate) fn check(case: &mut Case, is_valid: bool) {
+    if !is_valid {
+        let bytes = spliced(&wire::encode(&small()), &case.value("splice"));
+        assert_eq!(refusal(&bytes), Some(case.refusal()), "{}", case.name);
+        return;
+    }
+    let mut bytes = vec![1];
+    let terms = case.list("terms");
+    for term in &terms {
+        let part = encoded(term["type"].as_str().expect("text"), &term["value"]);
+        assert_eq!(term["bytes"], hex(&part));
+        bytes.extend(part);
+    }
+    assert_eq!(case.bytes("encoding"), bytes);
+    let config: RoundConfig = wire::decode(&bytes, 1 << 20).expect("decodes");
+    assert_eq!(config.validate(), Ok(()));
+    let round_ctx = case.digest("round_ctx");
+    assert_eq!(config.context(), round_ctx);
+    assert_eq!(round_ctx.0, hash("round-config", &[&bytes]));
+    // The names are those of the library's fields, and their values its values.
+    let named = serde_json::to_value(&config).expect("JSON");
+    for (term, (name, _, value)) in terms.iter().zip(fields(&config)) {
+        assert_eq!((&term["field"], &term["value"]), (&json!(name), &value));
+        let top = name.split([' ', ',', ':', '.']).next().expect("a first word");
+        assert!(named.get(top).is_some(), "{name}");
+    }
+}

@@ -17,8 +17,8 @@ use crate::disk::Journal;
 use crate::network::{Event, Node};
 use crate::world::World;
 
-/// Small batches, so that envelopes come in several.
-const BATCH: usize = 2;
+/// Batches, so that envelopes come in several.
+const BATCHES: usize = 8;
 
 impl World {
     /// Carries out everything that any machine wants done.
@@ -59,7 +59,7 @@ impl World {
                         header,
                     })
                     .collect();
-                for batch in envelopes.chunks(BATCH) {
+                for batch in envelopes.chunks(envelopes.len().div_ceil(BATCHES).max(2)) {
                     let batch = batch.to_vec();
                     self.tell_holder(to, &ToHolder::Envelopes { round_ctx, total, batch });
                 }
@@ -111,7 +111,7 @@ impl World {
 
     pub(crate) fn open_round(&mut self, number: u32) {
         let identity = Arc::clone(&self.coordinator.identity);
-        let round = Round::open(self.terms(number), identity, self.now());
+        let round = Round::open(self.terms(number), identity, self.now(Node::Coordinator));
         let round = round.expect("the simulation's terms are good");
         self.witness.saw_begin(*round.context(), self.now_ms);
         self.coordinator.round = Some(round);

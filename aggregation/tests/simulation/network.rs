@@ -1,6 +1,7 @@
 //! Virtual time: what will happen, when; and a network that loses, repeats, delays and reorders.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use covey_aggregation::config::RoundConfig;
@@ -45,6 +46,19 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// Whoever is at the other end of the coordinator's link, if it travels.
+    const fn peer(&self) -> Option<Node> {
+        match self {
+            Self::ToHolder { holder, .. } | Self::FromHolder { holder, .. } => {
+                Some(Node::Holder(*holder))
+            }
+            Self::ToOwner { owner, .. }
+            | Self::FromOwner { owner, .. }
+            | Self::Upload { owner, .. } => Some(Node::Owner(*owner)),
+            _ => None,
+        }
+    }
+
     /// For the trace: what happens, with a digest in the place of long bytes.
     pub(crate) fn describe(&self) -> String {
         let digest = |bytes: &[u8]| hash(Domain::Body, &[bytes]).short();
@@ -66,6 +80,13 @@ impl Event {
     }
 }
 
+/// Nothing that is sent to or from a node while it lasts arrives.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut {
+    pub(crate) node: Node,
+    pub(crate) ms: Range<u64>,
+}
+
 /// How bad the network is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
@@ -83,14 +104,15 @@ impl Weather {
 pub(crate) struct Network {
     pub(crate) rng: ChaCha8Rng,
     weather: Weather,
+    cuts: Vec<Cut>,
     agenda: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
 }
 
 impl Network {
-    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+    pub(crate) fn new(seed: u64, weather: Weather, cuts: Vec<Cut>) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Self { rng, weather, agenda: BTreeMap::new(), scheduled: 0 }
+        Self { rng, weather, cuts, agenda: BTreeMap::new(), scheduled: 0 }
     }
 
     /// Something will surely happen.
@@ -101,7 +123,10 @@ impl Network {
 
     /// Something travels: it arrives late, never, or twice.
     pub(crate) fn send(&mut self, now_ms: u64, event: Event) {
-        let copies = if self.chance(self.weather.loss_percent) {
+        let is_cut = event.peer().is_some_and(|node| {
+            self.cuts.iter().any(|cut| cut.node == node && cut.ms.contains(&now_ms))
+        });
+        let copies = if is_cut || self.chance(self.weather.loss_percent) {
             0
         } else {
             1 + u32::from(self.chance(self.weather.duplicate_percent))

@@ -114,10 +114,7 @@ impl CoordinatorNode {
 
 fn add(accumulator: &mut Accumulator, upload: &Upload) -> Result<(), BadContribution> {
     accumulator.add_correction(&upload.correction)?;
-    for (index, chunk) in (0..).zip(&upload.chunks) {
-        accumulator.add_chunk(index, chunk)?;
-    }
-    Ok(())
+    (0..).zip(&upload.chunks).try_for_each(|(index, chunk)| accumulator.add_chunk(index, chunk))
 }
 
 pub(crate) struct HolderNode {

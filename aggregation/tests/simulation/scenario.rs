@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::liars::{Lie, OwnerLie};
-use crate::network::{Node, Weather};
+use crate::network::{Cut, Node, Weather};
 
 /// Something breaks.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,9 @@ pub(crate) struct Scenario {
     /// Owners whose policy forbids it.
     pub(crate) unwilling: Vec<usize>,
     pub(crate) faults: Vec<(When, Fault)>,
+    pub(crate) cuts: Vec<Cut>,
+    /// Whether a process that starts finds its clock up to an hour off.
+    pub(crate) clock_jumps: bool,
 }
 
 /// Times in which a lossy network has dozens of tries.
@@ -67,6 +70,8 @@ impl Scenario {
             owner_lies: Vec::new(),
             unwilling: Vec::new(),
             faults: Vec::new(),
+            cuts: Vec::new(),
+            clock_jumps: false,
         }
     }
 
@@ -78,7 +83,14 @@ impl Scenario {
             if rng.random_range(0..5) == 0 { CommitteeShape::Seven } else { CommitteeShape::Four };
         let mut scenario = Self::calm(seed);
         scenario.shape = shape;
-        scenario.owners = rng.random_range(3..=6);
+        // Most federations are small, as many seeds take long otherwise.
+        scenario.owners = match rng.random_range(0..20) {
+            0..=17 => rng.random_range(20..=40),
+            18 => rng.random_range(41..=100),
+            _ => rng.random_range(101..=200),
+        };
+        scenario.minimum = rng.random_range(3..=scenario.owners as u32 / 2);
+        scenario.clock_jumps = rng.random();
         scenario.rounds = rng.random_range(1..=2);
         scenario.weather = Weather {
             loss_percent: [0, 5, 30][rng.random_range(0..3)],
@@ -101,11 +113,11 @@ impl Scenario {
             match rng.random_range(0..20) {
                 0 => scenario.unwilling.push(owner),
                 1 => scenario.owner_lies.push((owner, OwnerLie::WrongCommitment)),
-                // With few contributions, two such clients could frame the holder.
+                // More than a quarter of such clients could frame the holder.
                 2 if !scenario.has_wrong_key() => {
                     scenario.owner_lies.push((owner, OwnerLie::WrongBoxKey));
                 }
-                3 if rng.random_range(0..4) == 0 => {
+                3 if rng.random_range(0..30) == 0 => {
                     scenario.owner_lies.push((owner, OwnerLie::Garbage));
                 }
                 4 => scenario.faults.push((when, Fault::Kill(node))),
@@ -122,7 +134,30 @@ impl Scenario {
             let down_ms = rng.random_range(1..1_500);
             scenario.faults.push((when, Fault::Restart(node, down_ms)));
         }
+        scenario.draw_cuts(&mut rng);
         scenario
+    }
+
+    /// In each of the first seconds up to 3 % of the nodes are cut off for a while; now and then
+    /// half of the owners are, all at once.
+    fn draw_cuts(&mut self, rng: &mut ChaCha8Rng) {
+        let percent = rng.random_range(0..=3);
+        let holders = (0..self.shape.members()).map(Node::Holder);
+        let nodes: Vec<_> = holders.chain((0..self.owners).map(Node::Owner)).collect();
+        for second in 0..6 {
+            for &node in &nodes {
+                if rng.random_range(0..100) < percent {
+                    let from_ms = second * 1_000 + rng.random_range(0..1_000);
+                    let ms = from_ms..from_ms + rng.random_range(100..3_000);
+                    self.cuts.push(Cut { node, ms });
+                }
+            }
+        }
+        if rng.random_range(0..8) == 0 {
+            let from_ms = rng.random_range(0..4_000);
+            let half = (0..self.owners).filter(|owner| owner % 2 == 0).map(Node::Owner);
+            self.cuts.extend(half.map(|node| Cut { node, ms: from_ms..from_ms + 2_500 }));
+        }
     }
 
     fn has_wrong_key(&self) -> bool {

@@ -18,6 +18,7 @@ use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
+use rand::RngExt;
 use zeroize::Zeroizing;
 
 use crate::disk::Journal;
@@ -27,7 +28,12 @@ use crate::oracle::Witness;
 use crate::scenario::{Fault, Scenario, When};
 
 /// More events than any honest run needs; beyond it something answers itself for ever.
-const EVENTS_MAX: u64 = 200_000;
+const EVENTS_MAX: u64 = 3_000_000;
+
+/// What clocks that are right say at the beginning.
+const EPOCH_MS: i64 = 10_000_000;
+/// How far a clock may be off, either way.
+const CLOCK_JUMP_MS: i64 = 3_600_000;
 
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
@@ -41,6 +47,8 @@ pub(crate) struct World {
     pub(crate) witness: Witness,
     pub(crate) network: Network,
     trace: Hasher,
+    /// How far the clocks are off.
+    skews_ms: BTreeMap<Node, i64>,
     /// Faults that are still to come.
     faults: Vec<(When, Fault)>,
 }
@@ -80,7 +88,7 @@ impl World {
         let roster = roster(&coordinator, &holders, &owners);
         let mut cohort: Vec<_> = owners.iter().map(|owner| owner.identity.id()).collect();
         cohort.sort_unstable();
-        let network = Network::new(scenario.seed, scenario.weather);
+        let network = Network::new(scenario.seed, scenario.weather, scenario.cuts.clone());
         let mut world = Self {
             roster,
             cohort,
@@ -92,6 +100,7 @@ impl World {
             witness: Witness::default(),
             network,
             trace: Hasher::new(Domain::Body),
+            skews_ms: BTreeMap::new(),
             faults: scenario.faults.clone(),
             scenario,
         };
@@ -162,10 +171,13 @@ impl World {
     }
 
     fn next(&self) -> Option<(u64, bool)> {
-        let timers = [self.coordinator.round.as_ref().and_then(Round::poll_timeout)];
-        let owners = self.owners.iter().map(|one| one.machine.as_ref()?.poll_timeout());
-        let timer = timers.into_iter().chain(owners).flatten().min();
-        let timer = timer.map(|at| (at.0, true));
+        let round = self.coordinator.round.as_ref().and_then(Round::poll_timeout);
+        let round = round.map(|at| self.unskewed(Node::Coordinator, at));
+        let owners = self.owners.iter().enumerate().filter_map(|(index, one)| {
+            let at = one.machine.as_ref()?.poll_timeout()?;
+            Some(self.unskewed(Node::Owner(index), at))
+        });
+        let timer = round.into_iter().chain(owners).min().map(|at_ms| (at_ms, true));
         let event = self.network.next_ms().map(|at_ms| (at_ms, false));
         // At the same time, events go first.
         [event, timer].into_iter().flatten().min()
@@ -175,22 +187,44 @@ impl World {
         self.trace.part(line.as_bytes());
     }
 
-    pub(crate) fn now(&self) -> Time {
-        Time(self.now_ms)
+    /// What the clock of `node` says.
+    pub(crate) fn now(&self, node: Node) -> Time {
+        Time((self.now_ms as i64 + self.offset_ms(node)) as u64)
+    }
+
+    /// When the clock of `node` will say so.
+    fn unskewed(&self, node: Node, at: Time) -> u64 {
+        (at.0 as i64 - self.offset_ms(node)).max(0) as u64
+    }
+
+    fn offset_ms(&self, node: Node) -> i64 {
+        EPOCH_MS + self.skews_ms.get(&node).copied().unwrap_or_default()
+    }
+
+    /// A process that starts believes the clock of its machine, which may have been set since.
+    /// While it runs, it counts from there.
+    fn set_clock(&mut self, node: Node) {
+        if self.scenario.clock_jumps {
+            let jump_ms = self.network.rng.random_range(-CLOCK_JUMP_MS..=CLOCK_JUMP_MS);
+            self.skews_ms.insert(node, jump_ms);
+        }
     }
 
     fn fire_timers(&mut self) {
-        let now = self.now();
+        let now = self.now(Node::Coordinator);
         if let Some(round) = &mut self.coordinator.round {
             round.handle_timeout(now);
         }
-        for machine in self.owners.iter_mut().filter_map(|owner| owner.machine.as_mut()) {
-            machine.handle_timeout(now);
+        for index in 0..self.owners.len() {
+            let now = self.now(Node::Owner(index));
+            if let Some(machine) = &mut self.owners[index].machine {
+                machine.handle_timeout(now);
+            }
         }
     }
 
     fn handle(&mut self, event: Event) {
-        let now = self.now();
+        let now = self.now(Node::Coordinator);
         match event {
             Event::ToHolder { holder, bytes } => {
                 let message: ToHolder = decode(&bytes);
@@ -212,6 +246,7 @@ impl World {
                 }
             }
             Event::ToOwner { owner, bytes } => {
+                let now = self.now(Node::Owner(owner));
                 if let Some(machine) = &mut self.owners[owner].machine {
                     machine.handle(now, decode(&bytes));
                 }
@@ -237,9 +272,10 @@ impl World {
         if self.tell_past(owner, round_ctx) {
             return;
         }
+        let now = self.now(Node::Coordinator);
         let Some(round) = &mut self.coordinator.round else { return };
         let from = self.owners[owner].identity.id();
-        if let Err(refusal) = round.handle_client(Time(self.now_ms), from, message) {
+        if let Err(refusal) = round.handle_client(now, from, message) {
             self.tell_owner(owner, &ToClient::Refused { round_ctx, refusal });
         }
     }
@@ -259,7 +295,7 @@ impl World {
         if self.tell_past(owner, upload.header.header.round_ctx) {
             return;
         }
-        let now = self.now();
+        let now = self.now(Node::Coordinator);
         let from = self.owners[owner].identity.id();
         let Some(mut round) = self.coordinator.round.take() else { return };
         let answer = match round.known_answer(&from, &upload.header) {
@@ -310,7 +346,7 @@ impl World {
 
     /// Training is done.
     fn prepared(&mut self, index: usize, life: u32, config: &RoundConfig) {
-        let now = self.now();
+        let now = self.now(Node::Owner(index));
         let owner = &mut self.owners[index];
         if owner.life != life || owner.machine.is_none() {
             return;
@@ -349,7 +385,15 @@ impl World {
     }
 
     fn start(&mut self, node: Node) {
-        let now = self.now();
+        let is_up = match node {
+            Node::Coordinator => self.coordinator.round.is_some(),
+            Node::Holder(index) => self.holders[index].machine.is_some(),
+            Node::Owner(index) => self.owners[index].machine.is_some(),
+        };
+        if !is_up {
+            self.set_clock(node);
+        }
+        let now = self.now(node);
         let timings = self.scenario.timings;
         match node {
             Node::Coordinator if self.coordinator.round.is_none() => {

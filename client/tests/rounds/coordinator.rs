@@ -268,7 +268,6 @@ impl Coordinator {
             for (index, chunk) in (0..).zip(&contribution.chunks) {
                 accumulator.add_chunk(index, chunk).expect("a good chunk");
             }
-            accumulator.finish_contribution().expect("complete");
         }
         let count = set.len() as u32;
         let key_sum = KeySum::recover(config, &accumulator, components, count).expect("a key sum");

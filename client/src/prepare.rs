@@ -211,7 +211,7 @@ impl Workshop {
             let Progress { step, steps, loss, .. } = progress;
             self.tell(Event::Training { round, step, steps, loss });
         };
-        let context = FitContext { seed, cancel, progress: &mut progress };
+        let context = FitContext::new(seed, cancel, &mut progress).in_round(terms.round);
         let report = bench.trainer.fit(parameters, &bench.data, context);
         let report = report.map_err(Declined::training)?;
         if let Some(observer) = &self.observer {

@@ -78,11 +78,9 @@ impl Federation<'_> {
         round: u32,
     ) -> Result<FitReport, Box<dyn Error>> {
         let client = PartyId([owner as u8; 32]);
-        let context = FitContext {
-            seed: FitSeed::derive(self.plan.seed ^ self.seed << 32, round, &client),
-            cancel: &Cancel::new(),
-            progress: &mut |_| (),
-        };
+        let seed = FitSeed::derive(self.plan.seed ^ self.seed << 32, round, &client);
+        let (cancel, mut progress) = (Cancel::new(), |_| ());
+        let context = FitContext::new(seed, &cancel, &mut progress).in_round(round);
         Ok(self.trainer.fit(parameters, &self.owners[owner], context)?)
     }
 

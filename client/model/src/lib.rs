@@ -23,11 +23,10 @@
 //! let data = Dataset::load(&source, &plan.data)?;
 //! let trainer = Trainer::new(&task, DeviceChoice::Auto)?;
 //! let parameters = task.initial_parameters();
-//! let report = trainer.fit(&parameters, &data, FitContext {
-//!     seed: FitSeed([7; 32]),
-//!     cancel: &Cancel::new(),
-//!     progress: &mut |progress| println!("{progress:?}"),
-//! })?;
+//! let cancel = Cancel::new();
+//! let mut progress = |progress| println!("{progress:?}");
+//! let context = FitContext::new(FitSeed([7; 32]), &cancel, &mut progress);
+//! let report = trainer.fit(&parameters, &data, context)?;
 //! println!("{} examples, loss {}", report.examples, report.loss);
 //! # Ok(())
 //! # }
@@ -36,6 +35,7 @@
 pub mod data;
 pub mod device;
 pub mod evaluate;
+mod gradient;
 pub mod limits;
 pub mod manifest;
 mod model;

@@ -52,6 +52,15 @@ impl Manifest {
         self.parameters
     }
 
+    /// Where each tensor lies in the flat vector, in the model's order.
+    pub(crate) fn places(&self) -> Vec<Option<std::ops::Range<usize>>> {
+        let place = |entry: &Entry| {
+            let start = entry.offset as usize;
+            Some(start..start + entry.shape.iter().product::<u64>() as usize)
+        };
+        self.entries.iter().map(place).collect()
+    }
+
     /// The digest by which a round names the manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -14,6 +14,7 @@ use covey_aggregation::plan::Optimizer;
 
 use crate::data::Dataset;
 use crate::device::{Compute, DeviceChoice, DeviceError};
+use crate::gradient::{Terms, Wanted};
 use crate::model::{Model, Pass};
 use crate::random::{key, shuffle, stream};
 use crate::task::Task;
@@ -83,6 +84,27 @@ pub struct FitContext<'a> {
     pub cancel: &'a Cancel,
     /// Called after every step.
     pub progress: &'a mut dyn FnMut(Progress),
+    /// The round's number, from 1: where the run's learning-rate schedule stands.
+    pub round: u32,
+    /// FedProx's mu, 0 for none: `mu (w - w0)` is added to every step's gradient, where w0 are
+    /// the parameters that the fit begins with.
+    pub proximal: f64,
+    /// Added to every step's gradient, in the order of the flat vector (SCAFFOLD's `c - c_i`).
+    pub gradient_offset: Option<&'a [f32]>,
+}
+
+impl<'a> FitContext<'a> {
+    /// The context of round 1 of a plain fit: no proximal term, no offset.
+    pub fn new(seed: FitSeed, cancel: &'a Cancel, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        Self { seed, cancel, progress, round: 1, proximal: 0.0, gradient_offset: None }
+    }
+
+    /// The same in round `round`, from 1.
+    #[must_use]
+    pub const fn in_round(mut self, round: u32) -> Self {
+        self.round = round;
+        self
+    }
 }
 
 /// What training gave.
@@ -96,6 +118,9 @@ pub struct FitReport {
     pub loss: f32,
     /// Training steps done.
     pub steps: u64,
+    /// The learning rates of all steps, added up: with plain SGD the update is minus the mean
+    /// gradient times this.
+    pub lr_sum: f64,
 }
 
 /// Training or evaluation could not be done.
@@ -108,6 +133,12 @@ pub enum FitError {
         expected: usize,
         /// Length given.
         got: usize,
+    },
+    /// The offset for gradients, or FedProx's mu, cannot be used.
+    #[error("the gradient's terms cannot be used: {what}")]
+    BadTerm {
+        /// Which, and why.
+        what: String,
     },
     /// The data set is another plan's.
     #[error(
@@ -197,6 +228,7 @@ impl Trainer {
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError> {
         self.check(parameters, data)?;
+        check_terms(&context, parameters.len())?;
         guarded(|| {
             let mut fit = Fit::new(self, parameters, data, context);
             let loss = fit.run()?;
@@ -228,6 +260,22 @@ impl Trainer {
             Some(index) => Err(FitError::BadParameter { index }),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether the context's terms fit the model.
+fn check_terms(context: &FitContext<'_>, parameters: usize) -> Result<(), FitError> {
+    let bad = |what: String| Err(FitError::BadTerm { what });
+    if !(context.proximal >= 0.0 && context.proximal.is_finite()) {
+        return bad(format!("mu = {} is no number from 0", context.proximal));
+    }
+    let Some(offset) = context.gradient_offset else { return Ok(()) };
+    if offset.len() != parameters {
+        return bad(format!("an offset of {} numbers for {parameters}", offset.len()));
+    }
+    match offset.iter().position(|number| !number.is_finite()) {
+        Some(index) => bad(format!("number {index} of the offset is not finite")),
+        None => Ok(()),
     }
 }
 
@@ -267,7 +315,9 @@ struct Fit<'a, 'c> {
     device: Device,
     model: Option<Model>,
     optimizer: ModuleOptimizer,
+    terms: Terms,
     step: u64,
+    lr_sum: f64,
 }
 
 impl<'a, 'c> Fit<'a, 'c> {
@@ -280,7 +330,17 @@ impl<'a, 'c> Fit<'a, 'c> {
         let device = trainer.compute.device.clone().autodiff();
         let model = Model::build(trainer.task.blueprint(), parameters, &device);
         let optimizer = optimizer(trainer.task.training().optimizer);
-        Self { trainer, data, context, device, model: Some(model), optimizer, step: 0 }
+        let terms = Terms::new(
+            &Wanted {
+                proximal: (context.proximal > 0.0).then_some((context.proximal, parameters)),
+                offset: context.gradient_offset,
+                norm_max: None,
+            },
+            &trainer.task.manifest().places(),
+            &trainer.compute.device,
+        );
+        let model = Some(model);
+        Self { trainer, data, context, device, model, optimizer, terms, step: 0, lr_sum: 0.0 }
     }
 
     /// All local epochs; the mean loss of the last.
@@ -318,14 +378,16 @@ impl<'a, 'c> Fit<'a, 'c> {
         let (examples, labels) = batch(self.data, numbers, &self.device);
         let outputs = model.forward(examples, pass);
         let loss = CrossEntropyLossConfig::new().init(&self.device).forward(outputs, labels);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
         let loss = loss.into_scalar::<f32>();
         if !loss.is_finite() {
             return Err(FitError::Diverged { step: self.step, what: "the loss" });
         }
+        self.terms.apply(&model, &mut gradients);
         let lr = match self.trainer.task.training().optimizer {
             Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr } => lr,
         };
+        self.lr_sum += lr;
         self.model = Some(self.optimizer.step(lr, model, gradients));
         Ok(loss)
     }
@@ -340,7 +402,8 @@ impl<'a, 'c> Fit<'a, 'c> {
         if update.iter().any(|change| !change.is_finite()) {
             return Err(FitError::Diverged { step: self.step, what: "a parameter" });
         }
-        Ok(FitReport { update, examples: self.data.len() as u32, loss, steps: self.step })
+        let examples = self.data.len() as u32;
+        Ok(FitReport { update, examples, loss, steps: self.step, lr_sum: self.lr_sum })
     }
 }
 

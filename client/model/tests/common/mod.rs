@@ -112,7 +112,8 @@ pub(crate) fn fit(
     seed: u8,
 ) -> Result<FitReport, FitError> {
     let cancel = Cancel::new();
-    let context = FitContext { seed: FitSeed([seed; 32]), cancel: &cancel, progress: &mut |_| () };
+    let mut progress = |_| ();
+    let context = FitContext::new(FitSeed([seed; 32]), &cancel, &mut progress);
     trainer.fit(parameters, data, context)
 }
 

@@ -119,11 +119,10 @@ impl<'a> Laboratory<'a> {
             let id = id.ok_or("an owner is not in the roster")?.id;
             let mut parameters = self.trainer.task().initial_parameters();
             for summary in rounds {
-                let context = FitContext {
-                    seed: FitSeed::derive(self.plan.seed, summary.round, &id),
-                    cancel: &Cancel::new(),
-                    progress: &mut |_| (),
-                };
+                let seed = FitSeed::derive(self.plan.seed, summary.round, &id);
+                let (cancel, mut progress) = (Cancel::new(), |_| ());
+                let context = FitContext::new(seed, &cancel, &mut progress);
+                let context = context.in_round(summary.round);
                 let fit = self.trainer.fit(&parameters, &data, context);
                 let update = fit.map_err(|error| format!("{name} alone: {error}"))?.update;
                 parameters.iter_mut().zip(&update).for_each(|(p, change)| *p += change);

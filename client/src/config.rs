@@ -73,12 +73,8 @@ impl Config {
         })?;
         config.folder = beside(path, &config.folder);
         config.state = beside(path, &config.state);
-        let files: &mut [&mut PathBuf] = match &mut config.data {
-            DataSource::Csv { path, .. } => &mut [path],
-            DataSource::Idx { images, labels } => &mut [images, labels],
-        };
-        for file in files {
-            **file = beside(path, file);
+        for file in config.data.paths_mut() {
+            *file = beside(path, file);
         }
         Ok(config)
     }

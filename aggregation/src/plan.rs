@@ -35,8 +35,11 @@
 mod cohort;
 mod data;
 mod error;
+mod goal;
 mod layer;
+mod model;
 mod protection;
+mod schedule;
 mod section;
 mod training;
 
@@ -46,9 +49,12 @@ pub use data::{
     Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
 };
 pub use error::{Code, PlanError, PlanErrors};
-pub use layer::{Layer, LayerKind};
+pub use goal::Goal;
+pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
+pub use model::{Arg, Body, Family, Lora, Model, Start};
 pub use protection::SecureAggregation;
-pub use training::{Optimizer, OtherLength, Training};
+pub use schedule::{Decay, Schedule};
+pub use training::{EarlyStop, Loss, Optimizer, OtherLength, Training, Watch};
 
 use toml::de::DeTable;
 
@@ -76,7 +82,7 @@ pub struct Plan {
     /// What the data must look like.
     pub data: Data,
     /// The model.
-    pub layers: Vec<Layer>,
+    pub model: Model,
     /// How owners train.
     pub training: Training,
     /// How many owners, and how long they have.
@@ -186,10 +192,16 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let seed = root.whole(errors, "seed", 0..=u64::MAX >> 1);
     let data = root.section(errors, "data", "add a section [data]");
     let data = data.and_then(|section| data::read(section, errors));
-    let layers = root.section(errors, "model", "add a section [model] with `layers = [...]`");
-    let layers = layers.and_then(|section| read_layers(section, errors));
+    let goal = data.as_ref().map(Data::goal);
+    let model = root.section(errors, "model", "add a section [model] with `layers = [...]`");
+    let model = model.and_then(|section| model::read(section, errors));
+    if let (Some(Goal::NextToken(_)), Some(Model { body: Body::Layers(layers), .. })) =
+        (goal, &model)
+    {
+        layer::check_causal(layers, errors);
+    }
     let training = root.section(errors, "training", "add a section [training]");
-    let training = training.and_then(|section| training::read(section, errors));
+    let training = training.and_then(|section| training::read(section, goal, errors));
     let cohort = root.section(errors, "cohort", "add a section [cohort]");
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
@@ -205,7 +217,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         purpose: purpose?,
         seed: seed?.value,
         data: data?,
-        layers: layers?,
+        model: model?,
         training: training?.0,
         cohort,
         secure_aggregation,
@@ -238,14 +250,6 @@ fn read_purpose(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<St
     );
     errors.push(&text.span, Code::Text, message, help);
     None
-}
-
-fn read_layers(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Vec<Layer>> {
-    let help = "write `layers = [{ kind = \"flatten\" }, { kind = \"linear\", out = 10 }]`";
-    let field = section.required(errors, "layers", help);
-    let layers = field.and_then(|field| layer::read_list(field, errors, 0, &mut 0));
-    section.finish(errors);
-    layers
 }
 
 #[cfg(test)]

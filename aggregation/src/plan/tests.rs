@@ -75,12 +75,19 @@ fn a_good_plan_is_read_with_its_defaults() {
     assert_eq!(plan.data.features(), 64);
     assert_eq!(plan.data.classes().len(), 10);
     assert_eq!(plan.data.label_column(), Some("label"));
-    assert_eq!(plan.layers.len(), 8);
-    assert_eq!(plan.layers[1].line, 13);
-    assert_eq!(plan.layers[1].kind, LayerKind::GroupNorm { groups: 2 });
-    assert_eq!(plan.layers[3].kind, LayerKind::MaxPool2d { kernel: 2, stride: 2 });
+    let Body::Layers(layers) = &plan.model.body else { panic!("layers are listed") };
+    assert_eq!(layers.len(), 8);
+    assert_eq!(layers[1].line, 13);
+    assert_eq!(layers[1].kind, LayerKind::GroupNorm { groups: 2 });
+    let window = Window { kernel: 2, stride: 2, pad: 0 };
+    assert_eq!(layers[3].kind, LayerKind::MaxPool2d(window));
+    assert_eq!((&plan.model.start, &plan.model.lora), (&None, &None));
     assert_eq!(plan.training.local_epochs, 1);
-    assert_eq!(plan.training.optimizer, Optimizer::Sgd { lr: 0.05, momentum: 0.9 });
+    let (nesterov, weight_decay) = (false, 0.0);
+    let sgd = Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov, weight_decay };
+    assert_eq!(plan.training.optimizer, sgd);
+    assert_eq!(plan.training.schedule, Schedule::CONSTANT);
+    assert_eq!(plan.training.loss, Loss::CrossEntropy);
     assert_eq!(plan.training.server_lr.to_bits(), 1.0f64.to_bits());
     assert_eq!(plan.cohort.deadlines.collect_ms, 90_000);
     assert_eq!(plan.cohort.deadlines.vote_ms, 60_000);
@@ -134,7 +141,7 @@ fn every_bad_plan_is_refused_with_its_code_and_line() {
         ("classes = 10", "classes = [\"a\", \"a\"]", Code::Duplicate, 9, "twice"),
         ("classes = 10", "classes = 1", Code::OutOfRange, 9, "data.classes = 1"),
         ("kind = \"relu\"", "kind = \"reul\"", Code::UnknownChoice, 14, "model.layers[2].kind"),
-        ("kind = \"relu\"", "kind = \"batchnorm\"", Code::UnknownChoice, 14, "no batchnorm"),
+        ("kind = \"relu\"", "kind = \"batchnorm\"", Code::MissingField, 14, "buffers is missing"),
         ("kernel = 2 }", "kernel = 2, size = 1 }", Code::UnknownField, 15, "model.layers[3]"),
         ("p = 0.1", "p = 1", Code::OutOfRange, 18, "below 1"),
         ("[{ kind = \"gelu\" }]", "[]", Code::Layers, 16, "0 layers"),

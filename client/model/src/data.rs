@@ -14,9 +14,11 @@ mod error;
 mod folder;
 mod holdout;
 mod idx;
+pub mod mock;
 mod npy;
 mod parquet;
 mod pixel;
+mod preview;
 mod safetensors;
 mod source;
 mod table;
@@ -27,6 +29,7 @@ use covey_aggregation::plan::Data;
 
 pub use dataset::{BadDataset, Dataset, Inputs, Targets};
 pub use error::{DataError, DataErrorKind, Place};
+pub use preview::{ColumnPreview, Inferred, Preview};
 pub use source::{DataSource, Format, Header, ReadLimits};
 
 use holdout::Keys;

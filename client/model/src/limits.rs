@@ -45,3 +45,6 @@ pub const IMAGE_DECODED_BYTES_MAX: u64 = 256 << 20;
 /// Windows of one stretch of text that is held out or trained on as a whole: the boundary of a
 /// stretch costs half a window on average.
 pub const HOLDOUT_STRETCH_WINDOWS: usize = 16;
+
+/// Rows of a table that a preview looks at.
+pub const PREVIEW_ROWS_MAX: u64 = 100_000;

@@ -216,8 +216,23 @@ pub(super) fn read_column(
         Some(field) => spellings(field, errors),
         None => Some(missing_values.to_vec()),
     };
+    let at = section.span.clone();
     section.finish(errors);
-    Some(Column { name: name?, kind: kind?, missing: missing?, missing_values: missing_values? })
+    let (kind, missing_values) = (kind?, missing_values?);
+    let words: &[&[String]] = match &kind {
+        ColumnKind::Float(_) | ColumnKind::Integer(_) => &[],
+        ColumnKind::Category { values, .. } => &[values],
+        ColumnKind::Boolean { yes, no } => &[yes, no],
+    };
+    let spelled: Vec<_> = missing_values.iter().map(|word| canonical(word)).collect();
+    let both = words.iter().copied().flatten().find(|word| spelled.contains(&canonical(word)));
+    if let Some(word) = both {
+        let message = format!("{word:?} is a value of the column and also counts as missing");
+        let help = "give the column its own `missing_values = [...]` without it";
+        errors.push(&at, Code::MissingValues, message, help);
+        return None;
+    }
+    Some(Column { name: name?, kind, missing: missing?, missing_values })
 }
 
 /// The scale of a target, which may have none.

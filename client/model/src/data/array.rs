@@ -71,7 +71,7 @@ impl Array<'_> {
     }
 
     /// Reads the next elements into `values`, all of it.
-    fn fill(&mut self, values: &mut [f64], example: usize) -> Result<(), DataError> {
+    pub(super) fn fill(&mut self, values: &mut [f64], example: usize) -> Result<(), DataError> {
         let size = self.element.bytes();
         let mut buffer = [0; 4096];
         for chunk in values.chunks_mut(buffer.len() / size) {

@@ -249,7 +249,7 @@ pub(super) fn finite(cell: Cell<'_>) -> Result<f64, Fault> {
             return Fault::new(DataErrorKind::Value, "an empty value", help);
         }
         let problem = match number {
-            Some(number) => format!("{number} is not a finite number"),
+            Some(_) => format!("{} is not a finite number", cell.shown()),
             None => format!("{} is not a number", cell.shown()),
         };
         let help = match cell {

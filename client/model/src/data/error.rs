@@ -24,6 +24,23 @@ pub enum DataErrorKind {
     Shape,
 }
 
+impl DataErrorKind {
+    /// A stable word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::Empty => "empty",
+            Self::Header => "header",
+            Self::Row => "row",
+            Self::Value => "value",
+            Self::Label => "label",
+            Self::Shape => "shape",
+        }
+    }
+}
+
 /// Where in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -55,7 +55,7 @@ mod tests {
         let mut all = [training, kept].concat();
         all.sort_unstable();
         assert_eq!(all, (0..10_000).collect::<Vec<_>>());
-        assert_eq!(split(&Keys::Numbers, 100, 0.0, 7)[1], []);
+        assert!(split(&Keys::Numbers, 100, 0.0, 7)[1].is_empty());
     }
 
     #[test]

@@ -59,22 +59,25 @@ pub(super) fn read(
     collect.finish()
 }
 
+/// Height, width and channels of the images.
+pub(super) fn image_sizes(file: &Idx<'_>) -> Result<[usize; 3], DataError> {
+    match file.sizes[..] {
+        [_, height, width] => Ok([height, width, 1]),
+        [_, height, width, channels] => Ok([height, width, channels]),
+        _ => {
+            let problem = format!("{} sizes in the header, images have 3 or 4", file.sizes.len());
+            let help = "give the file of the images here, and that of the labels as labels";
+            Err(file.error(DataErrorKind::Shape, Place::File, problem, help))
+        }
+    }
+}
+
 /// The number of images, if their sizes are the plan's.
 fn check_image_sizes(
     file: &Idx<'_>,
     [height, width, channels]: [usize; 3],
 ) -> Result<usize, DataError> {
-    let found = match file.sizes[..] {
-        [_, found_height, found_width] => [found_height, found_width, 1],
-        [_, found_height, found_width, found_channels] => {
-            [found_height, found_width, found_channels]
-        }
-        _ => {
-            let problem = format!("{} sizes in the header, images have 3 or 4", file.sizes.len());
-            let help = "give the file of the images here, and that of the labels as labels";
-            return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
-        }
-    };
+    let found = image_sizes(file)?;
     if found != [height, width, channels] {
         let [found_height, found_width, found_channels] = found;
         let problem = format!(
@@ -97,6 +100,17 @@ fn read_labels(
     count: usize,
     image: &Image,
 ) -> Result<Vec<Answer>, DataError> {
+    let target = TargetEncoder::of_classes(&image.classes);
+    let labels = all_labels(path, images, count)?;
+    let answers = labels.into_iter().zip(1..).map(|(label, number)| {
+        let answer = target.encode_number(label.into());
+        answer.map_err(|fault| fault.at(path, Place::Example(number)))
+    });
+    answers.collect()
+}
+
+/// The labels of `count` images.
+pub(super) fn all_labels(path: &Path, images: &Path, count: usize) -> Result<Vec<u8>, DataError> {
     let mut file = Idx::open(path)?;
     if file.sizes.len() != 1 {
         let problem = format!("{} sizes in the header, labels have 1", file.sizes.len());
@@ -109,24 +123,18 @@ fn read_labels(
         let help = "give the labels of these images";
         return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
     }
-    let target = TargetEncoder::of_classes(&image.classes);
-    let bytes = file.elements(count)?;
-    let answers = bytes.into_iter().zip(1..).map(|(label, number)| {
-        let answer = target.encode_number(label.into());
-        answer.map_err(|fault| fault.at(path, Place::Example(number)))
-    });
-    answers.collect()
+    file.elements(count)
 }
 
 /// A file whose header was read.
-struct Idx<'a> {
+pub(super) struct Idx<'a> {
     path: &'a Path,
     reader: Box<dyn Read>,
-    sizes: Vec<usize>,
+    pub(super) sizes: Vec<usize>,
 }
 
 impl<'a> Idx<'a> {
-    fn open(path: &'a Path) -> Result<Self, DataError> {
+    pub(super) fn open(path: &'a Path) -> Result<Self, DataError> {
         let mut idx = Self { path, reader: open(path)?, sizes: Vec::new() };
         let magic: [u8; 4] = idx.bytes()?;
         let [0, 0, kind, dimensions] = magic else {

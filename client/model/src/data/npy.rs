@@ -156,7 +156,9 @@ mod tests {
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }      \n";
         let header = parse(header).expect("a header");
         assert_eq!((header.descr, header.is_fortran, header.shape), ("<f4", false, vec![3, 4]));
-        for (shape, expected) in [("()", vec![]), ("(5,)", vec![5]), ("(1, 2, 3)", vec![1, 2, 3])] {
+        for (shape, expected) in
+            [("()", Vec::new()), ("(5,)", vec![5]), ("(1, 2, 3)", vec![1, 2, 3])]
+        {
             let text = format!("{{'shape': {shape}, 'fortran_order': True, \"descr\": '|u1'}}");
             let header = parse(&text).expect("a header");
             assert_eq!((header.shape, header.is_fortran), (expected, true));

@@ -106,6 +106,9 @@ pub const LAYERS_MAX: usize = 1024;
 /// Residual layers inside residual layers. Bounds recursion.
 pub const LAYER_DEPTH_MAX: usize = 16;
 
+/// Tensors of a model: some for every layer, more for every block of an encoder.
+pub const TENSORS_MAX: usize = 64 * LAYERS_MAX;
+
 /// Any size of a layer (outputs, channels, kernel side). Keeps products inside a `u64`.
 pub const LAYER_SIZE_MAX: u64 = 1 << 20;
 

@@ -62,6 +62,7 @@ use crate::config::{Audit, Packing, Quantiser};
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
 use crate::party::Name;
+use crate::shape::Blueprint;
 
 use error::Collector;
 use section::Section;
@@ -69,7 +70,7 @@ use section::Section;
 /// The version of the plan format that this code reads.
 pub const SCHEMA: &str = "plan/1";
 
-/// A well-formed plan. Whether its layers fit each other is found where the model is built.
+/// A well-formed plan, whose layers fit each other.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
@@ -90,6 +91,7 @@ pub struct Plan {
     /// How updates are limited and encrypted.
     pub secure_aggregation: SecureAggregation,
     packing: Packing,
+    blueprint: Option<Blueprint>,
 }
 
 impl Plan {
@@ -127,6 +129,12 @@ impl Plan {
     #[must_use]
     pub fn digest(bytes: &[u8]) -> Digest {
         hash(Domain::Plan, &[bytes])
+    }
+
+    /// The model's shapes and parameters; none of a family, which its owner's client knows.
+    #[must_use]
+    pub const fn blueprint(&self) -> Option<&Blueprint> {
+        self.blueprint.as_ref()
     }
 
     /// How an update becomes integers.
@@ -201,7 +209,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         layer::check_causal(layers, errors);
     }
     let training = root.section(errors, "training", "add a section [training]");
-    let training = training.and_then(|section| training::read(section, goal, errors));
+    let training = training.and_then(|section| training::read(section, data.as_ref(), errors));
+    let shapes = data.as_ref().zip(model.as_ref());
+    let blueprint = shapes.and_then(|(data, model)| model::blueprint(model, data, errors));
     let cohort = root.section(errors, "cohort", "add a section [cohort]");
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
@@ -222,6 +232,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         cohort,
         secure_aggregation,
         packing: packing?,
+        blueprint,
     })
 }
 

@@ -93,6 +93,8 @@ pub(crate) struct Bench {
     plan: Plan,
     task: Task,
     data: Dataset,
+    /// What an early stop may watch.
+    holdout: Option<Dataset>,
     trainer: Trainer,
 }
 
@@ -150,21 +152,31 @@ impl Workshop {
         let plan = Plan::from_bytes(&bytes).map_err(Declined::terms)?;
         // Before the data are even opened.
         self.allow(&plan, terms)?;
-        let task = Task::from_plan(&plan).map_err(Declined::terms)?;
+        let task = self.start(Task::from_plan(&plan).map_err(Declined::terms)?).await?;
         let this = Arc::clone(self);
         let loaded = spawn_blocking(move || {
             let limits = read_limits(this.limits.dataset_bytes_max);
             // What is held out is for measuring: it is never trained on.
-            let data = Parts::load(&this.data, &plan.data, plan.seed, limits)
-                .map_err(|error| Declined::new(Decline::Data, error))?
-                .training;
+            let parts = Parts::load(&this.data, &plan.data, plan.seed, limits)
+                .map_err(|error| Declined::new(Decline::Data, error))?;
+            let (data, holdout) = (parts.training, parts.holdout);
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
-            Ok(Arc::new(Bench { digest, plan, task, data, trainer }))
+            Ok(Arc::new(Bench { digest, plan, task, data, holdout, trainer }))
         });
         let bench =
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
         *self.lock() = Some(Arc::clone(&bench));
         Ok(bench)
+    }
+
+    /// The task with the model that its plan adapts, where it adapts one.
+    async fn start(&self, task: Task) -> Result<Task, Declined> {
+        let Some(start) = task.start().filter(|_| task.needs_start()) else { return Ok(task) };
+        let bytes_max = 4 * task.start_manifest().parameters();
+        let bytes = self.fetch(&BulkRequest::Model(start.digest), bytes_max).await?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        task.started(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            .map_err(|error| Declined::terms(format!("the coordinator's base model: {error}")))
     }
 
     /// The parameters that the round begins with.
@@ -215,7 +227,9 @@ impl Workshop {
             let Progress { step, steps, loss, .. } = progress;
             self.tell(Event::Training { round, step, steps, loss });
         };
-        let context = FitContext::new(seed, cancel, &mut progress).in_round(terms.round);
+        let context = FitContext::new(seed, cancel, &mut progress)
+            .in_round(terms.round)
+            .watching(bench.holdout.as_ref());
         let report = bench.trainer.fit(parameters, &bench.data, context);
         let report = report.map_err(Declined::training)?;
         if let Some(observer) = &self.observer {

@@ -138,6 +138,9 @@ impl Run {
         let parameters = task.initial_parameters();
         let model = task.parameters_digest(&parameters);
         self.driver.blobs.put(&model, &to_bytes(&parameters))?;
+        if let Some((start, parameters)) = task.start().zip(task.start_parameters()) {
+            self.driver.blobs.put(&start.digest, &to_bytes(parameters))?;
+        }
         let run = RunRow {
             run: Digest(*secret()?),
             federation: self.driver.roster.digest(),

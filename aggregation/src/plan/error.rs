@@ -61,6 +61,8 @@ codes! {
     Audit = "P030";
     /// Too many layers, or too deep.
     Layers = "P040";
+    /// A layer that does not fit the ones before it.
+    Shape = "P050";
     /// A model that predicts the next token and can see it.
     Causal = "P060";
     /// A loss that does not go with what is predicted.

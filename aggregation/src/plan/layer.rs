@@ -1,5 +1,5 @@
-//! The layer list of a model. Shapes are inferred where the model is built; here every layer is
-//! well-formed on its own.
+//! The layer list of a model. Here every layer is well-formed on its own; whether they fit each
+//! other is found by `shape`.
 
 use std::fmt;
 
@@ -156,7 +156,9 @@ pub struct Recurrent {
 pub enum Buffers {
     /// They travel in the update like parameters, and are averaged.
     Average,
-    /// Every owner keeps its own; nothing of them leaves (FedBN: Li et al., 2021).
+    /// None are kept and none leave: wherever the model is measured, they are estimated afresh
+    /// from the examples that it is measured on (SiloBN: Andreux et al., 2020; AdaBN: Li et al.,
+    /// 2016). Training does not use them.
     Local,
 }
 
@@ -386,8 +388,8 @@ fn read_window(
 
 fn read_buffers(section: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Buffers> {
     let help = "its running averages tell about owners' data, so say what becomes of them: \
-                `buffers = \"average\"` (they travel in the update) or \"local\" (every owner \
-                keeps its own); groupnorm and layernorm have none";
+                `buffers = \"average\"` (they travel in the update) or \"local\" (they are \
+                estimated where the model is measured); groupnorm and layernorm have none";
     let field = section.required(errors, "buffers", help)?;
     field.choice(errors, &[("average", Buffers::Average), ("local", Buffers::Local)])
 }

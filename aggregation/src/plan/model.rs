@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use crate::hash::Digest;
 use crate::limits::{ADAPTER_RANK_MAX, ADAPTER_TARGETS_MAX, LABEL_BYTES_MAX, LAYER_SIZE_MAX};
+use crate::shape::{self, Blueprint, Shape};
 
+use super::data::Data;
 use super::error::{Code, Collector};
 use super::layer::{self, Layer, LayerKind};
 use super::section::{Field, Section};
@@ -96,6 +98,43 @@ pub(super) fn read(mut section: Section<'_>, errors: &mut Collector<'_>) -> Opti
     let model = Model { body: body?, start: start?, lora: lora? };
     check_lora(&model, errors);
     Some(model)
+}
+
+/// Infers all shapes; none of a family.
+pub(super) fn blueprint(
+    model: &Model,
+    data: &Data,
+    errors: &mut Collector<'_>,
+) -> Option<Blueprint> {
+    let Body::Layers(layers) = &model.body else { return None };
+    let blueprint = match shape::infer(layers, Shape::of(data), data.goal()) {
+        Ok(blueprint) => blueprint,
+        Err(error) => {
+            let message = error.to_string();
+            errors.push_at((error.line, error.column), Code::Shape, message, error.help);
+            return None;
+        }
+    };
+    let Some(lora) = &model.lora else { return Some(blueprint) };
+    match blueprint.adapted(lora) {
+        Ok(adapted) => Some(adapted),
+        Err(error) => {
+            let help = match error.known.first() {
+                None => "the model has no weight that can be adapted".to_owned(),
+                Some(_) => format!("name some of {}, or the ends of these", shown(&error.known)),
+            };
+            let at = (lora.line, lora.column);
+            errors.push_at(at, Code::Adapters, error.to_string(), help);
+            None
+        }
+    }
+}
+
+/// The first of many names.
+fn shown(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn read_body(section: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Body> {

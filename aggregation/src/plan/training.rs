@@ -5,6 +5,7 @@ use crate::limits::{
     BATCH_EXAMPLES_MAX, LOCAL_EPOCHS_MAX, LOCAL_STEPS_MAX, ROUNDS_MAX, WEIGHT_MAX,
 };
 
+use super::data::Data;
 use super::error::{Code, Collector};
 use super::goal::Goal;
 use super::schedule::{self, Schedule};
@@ -171,13 +172,14 @@ impl Training {
     }
 }
 
-/// The section, with the place of the weighting for later checks. `goal` is known where the data
-/// are well described.
+/// The section, with the place of the weighting for later checks. `data` are known where they are
+/// well described.
 pub(super) fn read(
     mut section: Section<'_>,
-    goal: Option<Goal>,
+    data: Option<&Data>,
     errors: &mut Collector<'_>,
 ) -> Option<(Training, At<Weighting>)> {
+    let goal = data.map(Data::goal);
     let rounds = section.whole(errors, "rounds", 1..=ROUNDS_MAX.into());
     let local = read_local(&mut section, errors);
     let batch_size = section.whole(errors, "batch_size", 1..=BATCH_EXAMPLES_MAX.into());
@@ -197,7 +199,7 @@ pub(super) fn read(
         None => goal.map(Loss::of),
     };
     let early_stop = match section.optional("early_stop") {
-        Some(field) => read_early_stop(field, errors).map(Some),
+        Some(field) => read_early_stop(field, data, errors).map(Some),
         None => Some(None),
     };
     let weighting = read_weighting(&mut section, errors);
@@ -337,7 +339,12 @@ fn read_loss(field: Field<'_>, goal: Option<Goal>, errors: &mut Collector<'_>) -
     Some(loss)
 }
 
-fn read_early_stop(field: Field<'_>, errors: &mut Collector<'_>) -> Option<EarlyStop> {
+fn read_early_stop(
+    field: Field<'_>,
+    data: Option<&Data>,
+    errors: &mut Collector<'_>,
+) -> Option<EarlyStop> {
+    let span = field.span.clone();
     let mut section = field.section(errors)?;
     let patience = section.whole(errors, "patience", 1..=LOCAL_EPOCHS_MAX.into());
     let help = "write `watch = \"training\"` or `watch = \"holdout\"`";
@@ -346,6 +353,13 @@ fn read_early_stop(field: Field<'_>, errors: &mut Collector<'_>) -> Option<Early
         field.choice(errors, &[("training", Watch::Training), ("holdout", Watch::Holdout)])
     });
     section.finish(errors);
+    if let (Some(Watch::Holdout), Some(data)) = (watch, data)
+        && data.rows().holdout <= 0.0
+    {
+        let message = "training.early_stop watches the holdout, but no example is held out";
+        let help = "write `holdout = 0.1` in [data], or `watch = \"training\"`";
+        errors.push(&span, Code::Conflict, message, help);
+    }
     Some(EarlyStop { patience: patience?.value as u32, watch: watch? })
 }
 

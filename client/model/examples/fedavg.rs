@@ -113,7 +113,7 @@ impl Federation<'_> {
             }
             let scale = self.plan.training.server_lr / weights;
             parameters.iter_mut().zip(&sum).for_each(|(p, sum)| *p += (sum * scale) as f32);
-            accuracies.push(self.trainer.evaluate(&parameters, &self.test)?.accuracy());
+            accuracies.push(self.accuracy(&parameters)?);
         }
         let shown: Vec<_> =
             accuracies.iter().map(|share| format!("{:.1}", share * 100.0)).collect();
@@ -124,6 +124,11 @@ impl Federation<'_> {
         Ok(())
     }
 
+    fn accuracy(&self, parameters: &[f32]) -> Result<f64, Box<dyn Error>> {
+        let metrics = self.trainer.evaluate(parameters, &self.test)?;
+        Ok(metrics.accuracy().ok_or("the plan predicts no class")?)
+    }
+
     /// Accuracy of one owner's own model after as many epochs.
     fn alone(&self, owner: usize) -> Result<f64, Box<dyn Error>> {
         let mut parameters = self.trainer.task().initial_parameters();
@@ -131,7 +136,7 @@ impl Federation<'_> {
             let update = self.fit(&parameters, owner, round)?.update;
             parameters.iter_mut().zip(&update).for_each(|(p, x)| *p += x);
         }
-        Ok(self.trainer.evaluate(&parameters, &self.test)?.accuracy())
+        self.accuracy(&parameters)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Models from data: a plan's layer list becomes a burn model at run time, which trains on an
 //! owner's data and is measured on a test set. The only crate that uses burn.
 //!
-//! - [`shape`]: infers every layer's shape, without burn, so that a bad plan is refused before
-//!   any training
+//! - [`family`]: models that owners compile into their programs
 //! - [`manifest`]: the flat parameter vector, its order and its digests
 //! - [`task`]: a plan made ready: model, manifest, initial parameters
 //! - [`device`]: where to compute, chosen at run time
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
+//! - [`weights`]: parameters in files
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
 //!
 //! ```no_run
@@ -32,15 +32,22 @@
 //! # }
 //! ```
 
+mod batch;
 pub mod data;
 pub mod device;
 pub mod evaluate;
+pub mod family;
+mod fit;
 mod gradient;
 pub mod limits;
+mod loss;
 pub mod manifest;
+mod metrics;
 mod model;
+mod network;
+mod optimizer;
 mod random;
-pub mod shape;
 pub mod split;
 pub mod task;
 pub mod train;
+pub mod weights;

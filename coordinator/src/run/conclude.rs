@@ -70,7 +70,7 @@ impl Run {
             let closed = closed.map_err(|_| broken("the worker that closes the round died"))??;
             row.model = closed.model;
             row.aggregate = Some(opened.aggregate);
-            row.accuracy = closed.metrics.map(|metrics| metrics.accuracy());
+            row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
             row.loss = closed.metrics.map(|metrics| metrics.loss);
             summary.weight = Some(opened.weight);
             summary.aggregate = Some(opened.aggregate.to_string());

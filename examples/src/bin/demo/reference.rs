@@ -105,7 +105,8 @@ impl<'a> Laboratory<'a> {
 
     fn accuracy(&self, parameters: &[f32]) -> Result<f64, String> {
         let metrics = self.trainer.evaluate(parameters, &self.test);
-        metrics.map(|metrics| metrics.accuracy()).map_err(|error| error.to_string())
+        let metrics = metrics.map_err(|error| error.to_string())?;
+        metrics.accuracy().ok_or_else(|| "the plan predicts no class".to_owned())
     }
 
     /// The best of the owners when each trains alone, for as many rounds of local epochs.

@@ -72,8 +72,8 @@ pub const BACKOFF_MAX_MS: u64 = 30_000;
 /// owners is below 3 MB.
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Envelopes sent to a holder in one message: 128 headers and boxes stay below
-/// [`FRAME_BYTES_MAX`] with a committee of seven (2.2 kB each).
+/// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
+/// committee of seven (2.0 kB each).
 pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.

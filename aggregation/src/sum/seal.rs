@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::config::{BadConfig, HolderIndex, Packing, RoundConfig};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
-use crate::message::{Header, SignedHeader};
+use crate::message::{Header, SignedHeader, box_digest};
 use crate::signing::Identity;
-use crate::sum::contribution::{box_digest, correction_digest};
+use crate::sum::contribution::correction_digest;
 use crate::sum::key::{ClientKey, ClientRandomness};
 use crate::sum::pack::{PACKER_SLACK, Packer};
 use crate::sum::pad::{Padder, TransformedKey};

@@ -95,9 +95,9 @@ impl Cheat {
 
     fn envelopes(&self, which: usize, holder: usize, total: usize) -> ToHolder {
         let (round_ctx, uploads) = (self.context(which), &self.offers[which].uploads);
-        let batch = uploads[..total].iter().map(|upload| Envelope {
-            header: upload.header.clone(),
-            sealed_box: upload.boxes[holder].clone(),
+        let batch = uploads[..total].iter().map(|upload| {
+            let sealed_box = upload.boxes[holder].clone();
+            Envelope::new(&upload.header, HolderIndex(holder as u8), sealed_box).expect("a seat")
         });
         ToHolder::Envelopes { round_ctx, total: total as u32, batch: batch.collect() }
     }

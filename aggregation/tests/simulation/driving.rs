@@ -53,10 +53,10 @@ impl World {
                 let blobs = &self.coordinator.blobs.0;
                 let envelopes: Vec<Envelope> = headers
                     .into_iter()
-                    .map(|header| Envelope {
-                        sealed_box: blobs[&header.header.digest()].boxes[usize::from(holder.0)]
-                            .clone(),
-                        header,
+                    .map(|header| {
+                        let boxes = &blobs[&header.header.digest()].boxes;
+                        let sealed_box = boxes[usize::from(holder.0)].clone();
+                        Envelope::new(&header, holder, sealed_box).expect("a seat")
                     })
                     .collect();
                 for batch in envelopes.chunks(envelopes.len().div_ceil(BATCHES).max(2)) {

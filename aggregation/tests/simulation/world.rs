@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use covey_aggregation::config::{
-    Audit, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting, cohort_digest,
+    Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
+    cohort_digest,
 };
 use covey_aggregation::hash::{Digest, Domain, Hasher};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
@@ -228,8 +229,9 @@ impl World {
         match event {
             Event::ToHolder { holder, bytes } => {
                 let message: ToHolder = decode(&bytes);
-                if let ToHolder::Envelopes { batch, .. } = &message {
-                    let shown = batch.iter().map(|one| one.header.header.digest());
+                if let ToHolder::Envelopes { round_ctx, batch, .. } = &message {
+                    let (shape, seat) = (self.scenario.shape, HolderIndex(holder as u8));
+                    let shown = batch.iter().filter_map(|one| one.digest(round_ctx, shape, seat));
                     self.holders[holder].shown.extend(shown);
                 }
                 if let Some(machine) = &mut self.holders[holder].machine {

@@ -53,11 +53,7 @@ impl World {
                 let blobs = &self.coordinator.blobs.0;
                 let envelopes: Vec<Envelope> = headers
                     .into_iter()
-                    .map(|header| {
-                        let boxes = &blobs[&header.header.digest()].boxes;
-                        let sealed_box = boxes[usize::from(holder.0)].clone();
-                        Envelope::new(&header, holder, sealed_box).expect("a seat")
-                    })
+                    .map(|header| blobs[&header.header.digest()].envelope(holder.0.into()))
                     .collect();
                 for batch in envelopes.chunks(envelopes.len().div_ceil(BATCHES).max(2)) {
                     let batch = batch.to_vec();

@@ -63,14 +63,11 @@ fn identity(kind: u8, index: usize) -> Arc<Identity> {
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Self {
         let holders: Vec<HolderNode> = (0..scenario.shape.members())
-            .map(|index| HolderNode {
-                identity: identity(0xa0, index),
-                secret: Arc::new(SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]))),
-                life: 0,
-                machine: None,
-                journal: Journal::default(),
-                lie: scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie),
-                shown: Vec::new(),
+            .map(|index| {
+                let secret = SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]));
+                let mut node = HolderNode::new(identity(0xa0, index), Arc::new(secret));
+                node.lie = scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie);
+                node
             })
             .collect();
         let owners: Vec<OwnerNode> = (0..scenario.owners)

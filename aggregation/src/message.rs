@@ -79,6 +79,7 @@ pub struct Envelope {
     /// The contribution.
     pub header: SignedHeader,
     /// The box sealed to this holder.
+    #[serde(with = "serde_bytes")]
     pub sealed_box: Vec<u8>,
 }
 
@@ -130,6 +131,7 @@ pub struct Release {
     pub holder: HolderIndex,
     /// R_T for each component this holder knows, in canonical order; each
     /// [`crate::config::Profile::key_vector_bytes`] long.
+    #[serde(with = "crate::wire::byte_strings")]
     pub sums: Vec<Vec<u8>>,
     /// Over [`Release::body`].
     pub signature: Signature,

@@ -67,6 +67,7 @@ pub struct Release {
     pub holder: HolderIndex,
     /// R_T for each component this holder knows, in canonical order; each
     /// [`crate::config::Profile::key_vector_bytes`] long.
+    #[serde(with = "crate::wire::byte_strings")]
     pub sums: Vec<Vec<u8>>,
     /// Over [`Release::body`].
     pub signature: Signature,

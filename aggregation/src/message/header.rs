@@ -144,6 +144,7 @@ pub struct Envelope {
     /// As in the signed header.
     pub signature: Signature,
     /// The box sealed to this holder.
+    #[serde(with = "serde_bytes")]
     pub sealed_box: Vec<u8>,
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use covey_aggregation::config::HolderIndex;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{Envelope, SignedHeader};
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, Opened};

@@ -56,7 +56,7 @@ impl Owner {
 
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("made");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(&path, text).expect("written");
         self.path(name)
     }

@@ -140,7 +140,7 @@ proptest! {
     fn aggregates_round_trip(
         count in any::<u32>(),
         weight in any::<u64>(),
-        sums in proptest::collection::vec(any::<i64>(), 0..50),
+        sums in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..50),
     ) {
         let aggregate = Aggregate { count, weight, sums };
         let bytes = wire::encode(&aggregate);

@@ -230,7 +230,8 @@ pub enum Spoiled {
     Weight,
 }
 
-/// The opened sum.
+/// The opened sum. On the wire the sums are one byte string, four bytes each (little-endian, two's
+/// complement): [`open`] lets none pass of `n_max (2^(w-1) - 1)`, which is below 2^29, or more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Contributions.
@@ -238,6 +239,7 @@ pub struct Aggregate {
     /// Sum of their weights.
     pub weight: u64,
     /// Sums of signed units, one per parameter.
+    #[serde(with = "sums")]
     pub sums: Vec<i64>,
 }
 
@@ -268,6 +270,49 @@ impl Aggregate {
             hasher.raw(&bytes);
         }
         hasher.finish()
+    }
+}
+
+/// Sums as they travel.
+mod sums {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::{Error as _, Serializer};
+
+    /// Bytes of a sum.
+    const SUM_BYTES: usize = 4;
+
+    pub(super) fn serialize<S: Serializer>(sums: &[i64], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(sums.len() * SUM_BYTES);
+        for &sum in sums {
+            let sum = i32::try_from(sum).map_err(S::Error::custom)?;
+            bytes.extend_from_slice(&sum.to_le_bytes());
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<i64>, D::Error> {
+        struct Sums;
+
+        impl Visitor<'_> for Sums {
+            type Value = Vec<i64>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{SUM_BYTES} bytes for each sum")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<i64>, E> {
+                let (sums, []) = bytes.as_chunks::<SUM_BYTES>() else {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                };
+                Ok(sums.iter().map(|&sum| i32::from_le_bytes(sum).into()).collect())
+            }
+        }
+
+        deserializer.deserialize_bytes(Sums)
     }
 }
 

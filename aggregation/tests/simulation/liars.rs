@@ -180,11 +180,9 @@ impl Liar {
     /// Remembers what the coordinator says.
     pub(crate) fn hear(&mut self, message: &ToHolder) {
         match message {
-            ToHolder::Propose { config, .. } => {
-                if self.config.as_ref() != Some(&**config) {
-                    self.config = Some((**config).clone());
-                    self.shown.clear();
-                }
+            ToHolder::Propose { config, .. } if self.config.as_ref() != Some(&**config) => {
+                self.config = Some((**config).clone());
+                self.shown.clear();
             }
             ToHolder::Envelopes { round_ctx, batch, .. } => {
                 let Some(config) = &self.config else { return };
@@ -254,12 +252,15 @@ pub(crate) enum OwnerLie {
     Garbage,
     /// A correction that makes no key of the seeds: the sum of the keys is not short.
     WrongCorrection,
+    /// Holder 0's box is a byte short: it is refused before it is stored.
+    ShortBox,
     /// Two sealed updates, each of them good, and both of them sent every time.
     TwoMessages,
 }
 
 impl OwnerLie {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
+        Self::ShortBox,
         Self::WrongCommitment,
         Self::BrokenContents,
         Self::WrongBoxKey,
@@ -298,6 +299,10 @@ impl OwnerLie {
                     noise = hash(Domain::Body, &[&noise.0]);
                     bytes.copy_from_slice(&noise.0[..bytes.len()]);
                 }
+                header.boxes[0] = hash(Domain::SealedBox, &[&upload.boxes[0]]);
+            }
+            Self::ShortBox => {
+                upload.boxes[0].pop();
                 header.boxes[0] = hash(Domain::SealedBox, &[&upload.boxes[0]]);
             }
             Self::Garbage => {

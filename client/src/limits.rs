@@ -19,6 +19,9 @@ pub struct Limits {
     /// No sum of fewer contributions is opened.
     #[serde(default = "min_contributions")]
     pub min_contributions: u32,
+    /// Most bytes of memory that data are read into; half of what is free if not given.
+    #[serde(default)]
+    pub dataset_bytes_max: Option<u64>,
 }
 
 const fn max_rounds() -> u32 {

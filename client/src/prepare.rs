@@ -15,7 +15,7 @@ use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::quantise;
-use covey_model::data::{DataSource, Dataset};
+use covey_model::data::{DataSource, Dataset, Parts};
 use covey_model::device::DeviceChoice;
 use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
@@ -25,6 +25,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::check::read_limits;
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
@@ -152,8 +153,11 @@ impl Workshop {
         let task = Task::from_plan(&plan).map_err(Declined::terms)?;
         let this = Arc::clone(self);
         let loaded = spawn_blocking(move || {
-            let data = Dataset::load(&this.data, &plan.data)
-                .map_err(|error| Declined::new(Decline::Data, error))?;
+            let limits = read_limits(this.limits.dataset_bytes_max);
+            // What is held out is for measuring: it is never trained on.
+            let data = Parts::load(&this.data, &plan.data, plan.seed, limits)
+                .map_err(|error| Declined::new(Decline::Data, error))?
+                .training;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
             Ok(Arc::new(Bench { digest, plan, task, data, trainer }))
         });

@@ -47,6 +47,12 @@ codes! {
     NoPacking = "P012";
     /// The example cap does not fit the weight that travels inside the encryption.
     ExampleCap = "P013";
+    /// A policy for missing values that the column cannot follow.
+    MissingValues = "P015";
+    /// A scale that is not whole, or contradicts itself.
+    Scaling = "P016";
+    /// Characters listed twice, or too few or too many of them.
+    Vocabulary = "P017";
     /// So few contributions that a sum would tell about one owner.
     CohortTooSmall = "P020";
     /// The minimum is above the maximum.

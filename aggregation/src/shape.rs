@@ -178,6 +178,8 @@ pub struct Blueprint {
     pub goal: Goal,
     /// What is computed, one after the other.
     pub steps: Vec<Step>,
+    /// What each of them produces.
+    pub shapes: Vec<Shape>,
     /// The tensors in the order of the steps.
     pub tensors: Vec<Tensor>,
     /// What adapters are multiplied by, where there are any.

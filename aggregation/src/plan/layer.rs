@@ -163,6 +163,41 @@ pub enum Buffers {
 }
 
 impl LayerKind {
+    /// The words for all kinds.
+    pub const WORDS: [&str; 31] = [
+        "linear",
+        "conv1d",
+        "conv2d",
+        "maxpool1d",
+        "maxpool2d",
+        "avgpool1d",
+        "avgpool2d",
+        "adaptive_avgpool1d",
+        "adaptive_avgpool2d",
+        "global_avgpool",
+        "relu",
+        "leaky_relu",
+        "gelu",
+        "silu",
+        "tanh",
+        "sigmoid",
+        "softmax",
+        "flatten",
+        "sequence",
+        "last_step",
+        "mean_steps",
+        "dropout",
+        "batchnorm",
+        "groupnorm",
+        "layernorm",
+        "embedding",
+        "position",
+        "lstm",
+        "gru",
+        "encoder",
+        "residual",
+    ];
+
     /// The word for it in a plan.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -226,40 +261,6 @@ impl fmt::Display for LayerKind {
     }
 }
 
-const WORDS: [&str; 31] = [
-    "linear",
-    "conv1d",
-    "conv2d",
-    "maxpool1d",
-    "maxpool2d",
-    "avgpool1d",
-    "avgpool2d",
-    "adaptive_avgpool1d",
-    "adaptive_avgpool2d",
-    "global_avgpool",
-    "relu",
-    "leaky_relu",
-    "gelu",
-    "silu",
-    "tanh",
-    "sigmoid",
-    "softmax",
-    "flatten",
-    "sequence",
-    "last_step",
-    "mean_steps",
-    "dropout",
-    "batchnorm",
-    "groupnorm",
-    "layernorm",
-    "embedding",
-    "position",
-    "lstm",
-    "gru",
-    "encoder",
-    "residual",
-];
-
 /// Reads a list of layers; `count` is the number of layers read so far in the whole model.
 pub(super) fn read_list(
     field: Field<'_>,
@@ -293,7 +294,7 @@ fn read_layer(
 ) -> Option<Layer> {
     let (line, column) = errors.position(field.span.start);
     let mut section = field.section(errors)?;
-    let help = format!("write `kind = ` and one of {}", WORDS.join(", "));
+    let help = format!("write `kind = ` and one of {}", LayerKind::WORDS.join(", "));
     let kind = section.required(errors, "kind", &help)?;
     let word = known_word(kind, errors)?;
     let kind = read_kind(word, &mut section, errors, depth, count);
@@ -302,7 +303,7 @@ fn read_layer(
 }
 
 fn known_word(field: Field<'_>, errors: &mut Collector<'_>) -> Option<&'static str> {
-    let choices: Vec<_> = WORDS.iter().map(|word| (*word, *word)).collect();
+    let choices: Vec<_> = LayerKind::WORDS.iter().map(|word| (*word, *word)).collect();
     field.choice(errors, &choices)
 }
 

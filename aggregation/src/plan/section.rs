@@ -158,11 +158,6 @@ impl<'i> Field<'i> {
         self.value.is_str()
     }
 
-    /// The text, when it is one.
-    pub(super) fn as_text(&self) -> Option<&str> {
-        self.value.as_str()
-    }
-
     pub(super) fn is_whole(&self) -> bool {
         self.value.is_integer()
     }

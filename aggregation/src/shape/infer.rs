@@ -9,7 +9,8 @@ use super::{Blueprint, Initial, Kernel, Role, Shape, ShapeError, Step, Tensor};
 /// what answers `goal`.
 pub(crate) fn infer(layers: &[Layer], input: Shape, goal: Goal) -> Result<Blueprint, ShapeError> {
     let mut inference = Inference { tensors: Vec::new(), parameters: 0 };
-    let (steps, output) = inference.layers(layers, input, "model.layers", "layers")?;
+    let (steps, shapes) = inference.layers(layers, input, "model.layers", "layers")?;
+    let output = shapes.last().copied().unwrap_or(input);
     let answer = Shape::answer(goal, input);
     if output != answer
         && let Some((index, last)) = layers.iter().enumerate().next_back()
@@ -24,7 +25,7 @@ pub(crate) fn infer(layers: &[Layer], input: Shape, goal: Goal) -> Result<Bluepr
         let expected = format!("{answer} as the model's output, {each}");
         return Err(place.error(expected, output.to_string(), help));
     }
-    Ok(Blueprint { input, goal, steps, tensors: inference.tensors, adapter_scale: None })
+    Ok(Blueprint { input, goal, steps, shapes, tensors: inference.tensors, adapter_scale: None })
 }
 
 /// A layer and its name, for errors.
@@ -149,21 +150,21 @@ impl Inference {
         input: Shape,
         path: &str,
         name: &str,
-    ) -> Result<(Vec<Step>, Shape), ShapeError> {
-        let mut shape = input;
-        let mut steps = Vec::with_capacity(layers.len());
+    ) -> Result<(Vec<Step>, Vec<Shape>), ShapeError> {
+        let (mut steps, mut shapes) = (Vec::with_capacity(layers.len()), Vec::new());
         for (index, layer) in layers.iter().enumerate() {
             let place = Place { layer, path: format!("{path}[{index}]") };
             let name = format!("{name}.{index}.{}", layer.kind.word());
+            let shape = shapes.last().copied().unwrap_or(input);
             let (step, output) = self.layer(&place, &name, shape)?;
             if output.elements() > ACTIVATIONS_MAX {
                 let expected = format!("at most {ACTIVATIONS_MAX} numbers per example");
                 return Err(place.error(expected, output.to_string(), "make the layer smaller"));
             }
-            shape = output;
+            shapes.push(output);
             steps.push(step);
         }
-        Ok((steps, shape))
+        Ok((steps, shapes))
     }
 
     fn layer(&mut self, place: &Place<'_>, name: &str, input: Shape) -> Inferred {
@@ -194,7 +195,8 @@ impl Inference {
             }
             LayerKind::Residual { layers } => {
                 let (path, name) = (format!("{}.layers", place.path), format!("{name}.layers"));
-                let (steps, output) = self.layers(layers, input, &path, &name)?;
+                let (steps, shapes) = self.layers(layers, input, &path, &name)?;
+                let output = shapes.last().copied().unwrap_or(input);
                 if output != input || matches!(input, Shape::Tokens { .. }) {
                     let expected = format!("its layers to give back {input}");
                     let help = "keep the shape inside a residual layer (conv2d with pad, no pool)";

@@ -50,7 +50,13 @@ pub(crate) struct Model {
 
 impl Network for Model {
     fn forward(&self, input: Input, pass: &mut Pass<'_>) -> Tensor<2> {
-        let signal = match (input, self.input) {
+        layer::run(&self.layers, self.signal(input), pass).into_outputs()
+    }
+}
+
+impl Model {
+    fn signal(&self, input: Input) -> Signal {
+        match (input, self.input) {
             (Input::Tokens(tokens), _) => Signal::Tokens(tokens),
             (Input::Rows(rows), Shape::Image { channels, height, width }) => {
                 let [channels, height, width] = [channels, height, width].map(|size| size as usize);
@@ -58,7 +64,9 @@ impl Network for Model {
                 Signal::Image(rows.reshape([batch, channels, height, width]))
             }
             (Input::Rows(rows), _) => Signal::Features(rows),
-        };
-        layer::run(&self.layers, signal, pass).into_outputs()
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,7 @@ pub(super) fn run(layers: &[Layer], signal: Signal, pass: &mut Pass<'_>) -> Sign
 }
 
 impl Layer {
-    fn forward(&self, signal: Signal, pass: &mut Pass<'_>) -> Signal {
+    pub(super) fn forward(&self, signal: Signal, pass: &mut Pass<'_>) -> Signal {
         match self {
             Self::Dense(dense) => match signal {
                 Signal::Sequence(x) => Signal::Sequence(dense.forward(x)),

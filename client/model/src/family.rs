@@ -15,11 +15,10 @@ use covey_aggregation::shape::{Initial, Role, Shape, Tensor as Described};
 use crate::data::Dataset;
 use crate::evaluate::{Take, answers};
 use crate::fit::run_fit;
-use crate::model::Network;
 use crate::network::Built;
 use crate::train::{FitContext, FitError, FitReport, Trainer};
 
-pub use crate::model::{Input, Pass};
+pub use crate::model::{Input, Network, Pass};
 
 /// What a family is asked to build.
 #[derive(Clone, Debug, PartialEq)]

@@ -32,6 +32,12 @@ pub struct Form {
 }
 
 impl Form {
+    /// Whether the examples are windows of text.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self.input, Shape::Tokens { .. })
+    }
+
     /// A whole number among the arguments.
     ///
     /// # Errors

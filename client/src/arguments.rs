@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use covey_aggregation::party::Name;
+use covey_model::device::DeviceChoice;
 
 /// Take part in federated learning with data that stay here.
 #[derive(Parser)]
@@ -47,6 +48,10 @@ pub(crate) enum Command {
         /// The owner's configuration.
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
+        /// Where to train: auto, cpu, or cuda:N for the NVIDIA card of that number. In place of
+        /// the configuration's `device`.
+        #[arg(long)]
+        device: Option<DeviceChoice>,
     },
     /// Plans.
     #[command(subcommand)]

@@ -37,6 +37,7 @@ mod data;
 mod error;
 mod layer;
 mod protection;
+pub mod schema;
 mod section;
 mod training;
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use covey_aggregation::party::Name;
 
+use crate::plan::Template;
+
 /// Take part in federated learning with data that stay here.
 #[derive(Parser)]
 #[command(name = "covey-client", version, after_help = EXAMPLES)]
@@ -18,7 +20,11 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   covey-client init --name st-marys --dir ./st-marys --coordinator covey.example.org:7443
-  covey-client plan check plan.toml
+  covey-client plan new digits --template image
+  covey-client plan check digits.toml
+  covey-client plan explain digits.toml
+  covey-client plan diff digits.toml digits-2.toml
+  covey-client plan schema > plan.schema.json
   covey-client data preview ./readmissions.csv
   covey-client data check ./digits.csv.gz --plan plan.toml
   covey-client data add readmissions ./readmissions.csv --dir ./st-marys
@@ -48,7 +54,7 @@ pub(crate) enum Command {
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
     },
-    /// Plans.
+    /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]
     Plan(PlanCommand),
     /// Data, looked at here only.
@@ -64,10 +70,36 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum PlanCommand {
+    /// Write a plan to begin with, complete and with comments.
+    New {
+        /// Its name.
+        name: Name,
+        /// What it is for.
+        #[arg(long, value_enum)]
+        template: Template,
+        /// The file to write, never one that is there; NAME.toml if not given.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
     /// Tell everything that is wrong with a plan, and what it would cost an owner.
     Check {
         /// The plan.
         file: PathBuf,
+    },
+    /// Say in plain words what a plan does: what is trained, what leaves each machine, how much,
+    /// how long, what protects it; and every field with its meaning.
+    Explain {
+        /// The plan.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of plans, for editors and other programs.
+    Schema,
+    /// Tell what differs between two plans, and what of it changes what leaves an owner's machine.
+    Diff {
+        /// The first plan.
+        before: PathBuf,
+        /// The second plan.
+        after: PathBuf,
     },
 }
 

@@ -8,6 +8,7 @@
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
 //! - [`datasets`]: names of an owner's data
+//! - [`plan`]: plans to begin with, in plain words, compared
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -21,6 +22,7 @@ pub mod event;
 pub mod init;
 pub mod limits;
 pub mod observer;
+pub mod plan;
 pub mod prepare;
 pub mod screen;
 mod sealing;
@@ -68,10 +70,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             format.answer(&enrolment, &enrolment);
         }
         Command::Start { config } => return start(&config, format),
-        Command::Plan(PlanCommand::Check { file }) => {
-            let summary = check::plan(&file)?;
-            format.answer(&summary, &summary);
-        }
+        Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
@@ -79,6 +78,32 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        PlanCommand::New { name, template, output } => {
+            let new = plan::create(&name, template, output.as_deref())?;
+            format.answer(&new, &new);
+        }
+        PlanCommand::Check { file } => {
+            let summary = check::plan(&file)?;
+            format.answer(&summary, &summary);
+        }
+        PlanCommand::Explain { file } => {
+            let explanation = plan::explain(&file)?;
+            format.answer(&explanation, &explanation);
+        }
+        PlanCommand::Schema => {
+            let schema = plan::json_schema();
+            format.answer(&schema, &schema);
+        }
+        PlanCommand::Diff { before, after } => {
+            let comparison = plan::compare(&before, &after)?;
+            format.answer(&comparison, &comparison);
+        }
+    }
+    Ok(())
 }
 
 fn data(command: DataCommand, format: Format) -> Result<(), Failure> {

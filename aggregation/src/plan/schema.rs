@@ -108,11 +108,11 @@ pub enum Form {
     /// A duration such as `"90s"`, of so many milliseconds at most.
     Duration(u64),
     /// A list of as many values at least and at most.
-    List(&'static Form, usize, usize),
+    List(&'static Self, usize, usize),
     /// A table.
     Section(&'static Section),
     /// Any of these.
-    Either(&'static [Form]),
+    Either(&'static [Self]),
 }
 
 /// How fields of a section depend on each other.

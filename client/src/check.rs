@@ -126,6 +126,8 @@ fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
         profile: plan.secure_aggregation.profile,
         key_layer: KeyLayer::ReplicatedSeeds,
         quantiser: plan.quantiser(),
+        counters: plan.counters(),
+        control: plan.control(plan.cohort.maximum, Digest::ZERO),
         packing: plan.packing(),
         contributions_min: plan.cohort.minimum,
         contributions_max: plan.cohort.maximum,

@@ -110,11 +110,14 @@ fn assert_models_follow(federation: &Federation, rounds: u32, last: &std::path::
     let plan = covey_aggregation::plan::Plan::parse(&plan_text).expect("a plan");
     let task = covey_model::task::Task::from_plan(&plan).expect("a model");
     let mut parameters = task.initial_parameters();
+    let mut state = plan.strategy.initial(parameters.len());
     for round in 1..=rounds {
         let result = federation.publication(round).result;
         assert_eq!(result.config.model, task.parameters_digest(&parameters), "round {round}");
-        let mean = result.aggregate.mean(&result.config.quantiser);
-        parameters = plan.training.next_parameters(&parameters, &mean).expect("as long");
+        let place = (&parameters[..], &state);
+        let step = plan.strategy.step(1.0, place, &result.config, &result.aggregate);
+        let stepped = step.expect("finite");
+        (parameters, state) = (stepped.parameters, stepped.state);
     }
     let bytes = fs::read(last).expect("the last model");
     assert_eq!(from_bytes(&bytes, task.parameters()), Some(parameters));

@@ -117,6 +117,8 @@ impl Coordinator {
             profile: self.plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: self.plan.quantiser(),
+            counters: self.plan.counters(),
+            control: None,
             packing: self.plan.packing(),
             contributions_min: self.plan.cohort.minimum,
             contributions_max: self.plan.cohort.maximum,

@@ -24,6 +24,7 @@ pub mod screen;
 mod sealing;
 pub mod status;
 pub mod stored;
+mod variates;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use covey_aggregation::config::RoundConfig;
+use covey_aggregation::evaluation::Tally;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::{Decline, Refusal, SignedHeader};
@@ -14,9 +15,11 @@ use covey_aggregation::net::{Bulk, BulkError, BulkRequest};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
+use covey_aggregation::strategy::{control_change, gradient_offset, sent_change, variate_digest};
 use covey_aggregation::sum::quantise::quantise;
 use covey_model::data::{DataSource, Dataset};
 use covey_model::device::DeviceChoice;
+use covey_model::split::holdout;
 use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
 use rand::SeedableRng as _;
@@ -24,12 +27,14 @@ use rand::rngs::StdRng;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::sealing;
 use crate::stored::Stored;
+use crate::variates::Variates;
 
 /// The wait after a fetch that failed with its link, or was put off.
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
@@ -78,6 +83,7 @@ pub(crate) struct Workshop {
     pub(crate) device: DeviceChoice,
     pub(crate) limits: Limits,
     pub(crate) stored: Stored,
+    pub(crate) variates: Variates,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// The link's bulk transfers, while there is a link.
     pub(crate) bulk: watch::Receiver<Option<Bulk>>,
@@ -92,7 +98,22 @@ pub(crate) struct Bench {
     plan: Plan,
     task: Task,
     data: Dataset,
+    /// Examples kept out of training; none where nothing is measured.
+    held_out: Option<Dataset>,
     trainer: Trainer,
+}
+
+/// What a round begins with.
+struct Start {
+    parameters: Vec<f32>,
+    /// The federation's control variate, where the strategy has one.
+    variate: Option<Vec<f32>>,
+}
+
+/// What training and measuring gave.
+struct Work {
+    report: FitReport,
+    counters: Zeroizing<Vec<u64>>,
 }
 
 impl Workshop {
@@ -112,23 +133,28 @@ impl Workshop {
                 rounds: bench.plan.training.rounds,
                 plan: bench.plan.name.to_string(),
                 purpose: bench.plan.purpose.clone(),
+                sends: bench.plan.sends(terms.dimension),
             });
             let parameters = self.parameters(&terms, &bench.task).await?;
-            Ok((bench, round, parameters))
+            let variate = match &terms.control {
+                Some(control) => Some(self.variate(&terms, &control.variate).await?),
+                None => None,
+            };
+            Ok((bench, round, Start { parameters, variate }))
         };
-        let (bench, round, parameters) = tokio::select! {
+        let (bench, round, start) = tokio::select! {
             fetched = fetched => fetched?,
             () = halt.fetch.notified() => return Err(Declined::training("cancelled")),
         };
         let this = Arc::clone(&self);
         let worked = spawn_blocking(move || {
             let begun = Instant::now();
-            let report = this.train(&bench, &terms, round, &parameters, &halt.fit)?;
+            let work = this.work(&bench, &terms, round, &start, &halt.fit)?;
             let training_seconds = begun.elapsed().as_secs_f32();
             let begun = Instant::now();
             // Once more before anything can leave: the rules may be the owner's last word.
             this.allow(&bench.plan, &terms)?;
-            let header = this.seal(&terms, &report)?;
+            let header = this.seal(&terms, &work, start.variate.as_deref())?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
             this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
             Ok(header)
@@ -154,8 +180,17 @@ impl Workshop {
         let loaded = spawn_blocking(move || {
             let data = Dataset::load(&this.data, &plan.data)
                 .map_err(|error| Declined::new(Decline::Data, error))?;
+            let (data, held_out) = match &plan.evaluation {
+                Some(evaluation) => {
+                    let owner = this.identity.id();
+                    let [training, held_out] =
+                        holdout(&data, evaluation.holdout, plan.seed, &owner);
+                    (training, Some(held_out))
+                }
+                None => (data, None),
+            };
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
-            Ok(Arc::new(Bench { digest, plan, task, data, trainer }))
+            Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer }))
         });
         let bench =
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
@@ -169,14 +204,36 @@ impl Workshop {
         if task.parameters_digest(&initial) == terms.model {
             return Ok(initial);
         }
-        let bytes_max = 4 * terms.dimension;
-        let bytes = self.fetch(&BulkRequest::Model(terms.model), bytes_max).await?;
-        let (numbers, rest) = bytes.as_chunks::<4>();
-        let parameters: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if !rest.is_empty() || task.parameters_digest(&parameters) != terms.model {
+        let parameters = self.numbers(terms, terms.model).await?;
+        if task.parameters_digest(&parameters) != terms.model {
             return Err(Declined::terms("the coordinator sent another model than the terms name"));
         }
         Ok(parameters)
+    }
+
+    /// The federation's control variate.
+    async fn variate(&self, terms: &RoundConfig, digest: &Digest) -> Result<Vec<f32>, Declined> {
+        let zeros = vec![0.0; terms.dimension as usize];
+        if variate_digest(&terms.manifest, &zeros) == *digest {
+            return Ok(zeros);
+        }
+        let variate = self.numbers(terms, *digest).await?;
+        let is_named = variate_digest(&terms.manifest, &variate) == *digest;
+        if !is_named || variate.len() != zeros.len() {
+            let what = "the coordinator sent another control variate than the terms name";
+            return Err(Declined::terms(what));
+        }
+        Ok(variate)
+    }
+
+    /// As many numbers as there are parameters.
+    async fn numbers(&self, terms: &RoundConfig, digest: Digest) -> Result<Vec<f32>, Declined> {
+        let bytes = self.fetch(&BulkRequest::Model(digest), 4 * terms.dimension).await?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(Declined::terms("the coordinator sent something else than numbers"));
+        }
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
     /// Fetches, over as many links as it takes: the round's end, not this, ends the waiting.
@@ -198,33 +255,62 @@ impl Workshop {
         }
     }
 
-    fn train(
+    /// Measures the round's first model on what is held out, then trains.
+    fn work(
         &self,
         bench: &Bench,
         terms: &RoundConfig,
         round: Round,
-        parameters: &[f32],
+        start: &Start,
         cancel: &Cancel,
-    ) -> Result<FitReport, Declined> {
+    ) -> Result<Work, Declined> {
+        let counters = measure(bench, terms, &start.parameters)?;
+        let own = match &start.variate {
+            Some(variate) => {
+                let own = self.variates.own(&terms.run, variate.len());
+                Some((variate, own.map_err(Declined::training)?))
+            }
+            None => None,
+        };
+        let offset = own.map(|(variate, own)| gradient_offset(variate, &own));
         let seed = FitSeed::derive(bench.plan.seed, terms.round, &self.identity.id());
         let mut progress = |progress: Progress| {
             let Progress { step, steps, loss, .. } = progress;
             self.tell(Event::Training { round, step, steps, loss });
         };
-        let context = FitContext { seed, cancel, progress: &mut progress };
-        let report = bench.trainer.fit(parameters, &bench.data, context);
+        let gradient_offset = offset.as_deref();
+        let context = FitContext { seed, cancel, progress: &mut progress, gradient_offset };
+        let report = bench.trainer.fit(&start.parameters, &bench.data, context);
         let report = report.map_err(Declined::training)?;
         if let Some(observer) = &self.observer {
             observer.trained(terms, &report);
         }
-        Ok(report)
+        Ok(Work { report, counters })
     }
 
-    fn seal(&self, terms: &RoundConfig, report: &FitReport) -> Result<SignedHeader, Declined> {
+    fn seal(
+        &self,
+        terms: &RoundConfig,
+        work: &Work,
+        variate: Option<&[f32]>,
+    ) -> Result<SignedHeader, Declined> {
+        let Work { report, counters } = work;
         let seed = secret::<32>().map_err(Declined::training)?;
         let mut rng = StdRng::from_seed(*seed);
-        let quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
+        let mut quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
+            .map_err(Declined::training)?
+            .with_counters(counters)
             .map_err(Declined::training)?;
+        if let Some((control, variate)) = terms.control.as_ref().zip(variate) {
+            let change = control_change(variate, &report.update, report.lr_sum)
+                .ok_or_else(|| Declined::training("no training step was done"))?;
+            quantised =
+                quantised.with_control(&change, control, &mut rng).map_err(Declined::training)?;
+            let sent = sent_change(&quantised, control);
+            self.variates
+                .propose(&terms.context(), &terms.run, sent)
+                .map_err(Declined::training)?;
+        }
         if let Some(observer) = &self.observer {
             observer.quantised(terms, &quantised);
         }
@@ -251,10 +337,28 @@ impl Workshop {
     }
 }
 
-/// Whether the terms are those that the plan asks for. (That they hold together, and that the
+/// What the round's first model does on the held-out examples, as counters.
+fn measure(
+    bench: &Bench,
+    terms: &RoundConfig,
+    parameters: &[f32],
+) -> Result<Zeroizing<Vec<u64>>, Declined> {
+    let Some((layout, held_out)) = bench.plan.layout().zip(bench.held_out.as_ref()) else {
+        return Ok(Zeroizing::default());
+    };
+    let mut tally = Tally::new(&layout, &terms.quantiser);
+    bench.trainer.tally(parameters, held_out, &mut tally).map_err(Declined::training)?;
+    Ok(tally.counters())
+}
+
+/// Whether the terms are those that the plan asks for. Rounds beyond the plan's are a matter of
+/// the owner's limits. (That they hold together, and that the
 /// holders countersigned them, the machine has checked.)
 pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Result<(), Declined> {
     let secure = &plan.secure_aggregation;
+    let (owners, variate) =
+        terms.control.map_or((0, Digest::ZERO), |control| (control.owners, control.variate));
+    let control = plan.control(owners, variate);
     let rules = [
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
@@ -264,7 +368,8 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
         (terms.audit == secure.audit, "the audit"),
         (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),
         (terms.contributions_max <= plan.cohort.maximum, "the most contributions"),
-        (terms.round <= plan.training.rounds, "the round's number"),
+        (terms.counters == plan.counters(), "the number of counters"),
+        (terms.control == control, "the control"),
     ];
     match rules.iter().find(|(holds, _)| !holds) {
         None => Ok(()),

@@ -60,7 +60,7 @@ pub(crate) fn seal<S: ChunkSink>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use covey_aggregation::config::{
         Audit, CommitteeShape, KeyLayer, Packing, Profile, Quantiser, Seat, Weighting,
     };
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    fn terms(dimension: u64) -> RoundConfig {
+    pub(crate) fn terms(dimension: u64) -> RoundConfig {
         let seat = |h: u8| Seat {
             holder: Identity::from_seed(&Zeroizing::new([100 + h; 32])).id(),
             sealing_key: SealingSecret::from_seed(&Zeroizing::new([h; 96])).public(),

@@ -1,6 +1,7 @@
 //! Measuring a model on data that it was not trained on.
 
 use burn::nn::loss::CrossEntropyLossConfig;
+use covey_aggregation::evaluation::Tally;
 
 use crate::data::Dataset;
 use crate::limits::EVALUATION_BATCH;
@@ -37,27 +38,69 @@ impl Trainer {
         guarded(|| self.measure(parameters, data))
     }
 
+    /// Measures `parameters` on held-out `data` into a tally, until it is full. No example is no
+    /// error: then nothing is counted.
+    ///
+    /// # Errors
+    /// [`FitError`], as for training; outputs that are no numbers count as wrong instead.
+    pub fn tally(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        tally: &mut Tally,
+    ) -> Result<(), FitError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.check(parameters, data)?;
+        guarded(|| {
+            self.outputs(parameters, data, |_, numbers, rows| {
+                for (row, &number) in rows.zip(numbers) {
+                    tally.class(row, data.labels()[number]);
+                }
+                Ok(!tally.is_full())
+            })
+        })
+    }
+
     fn measure(&self, parameters: &[f32], data: &Dataset) -> Result<Metrics, FitError> {
+        let (mut loss_sum, mut correct) = (0.0, 0);
+        self.outputs(parameters, data, |loss, numbers, rows| {
+            if !loss.is_finite() {
+                return Err(FitError::BadOutputs);
+            }
+            loss_sum += f64::from(loss) * numbers.len() as f64;
+            correct +=
+                rows.zip(numbers).filter(|(row, n)| largest(row) == data.labels()[**n]).count();
+            Ok(true)
+        })?;
+        let loss = loss_sum / data.len() as f64;
+        Ok(Metrics { loss, correct: correct as u32, count: data.len() as u32 })
+    }
+
+    /// Hands on the mean loss and the outputs of batch after batch, with the examples' numbers,
+    /// for as long as they are wanted.
+    fn outputs(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        mut take: impl FnMut(f32, &[usize], std::slice::Chunks<'_, f32>) -> Result<bool, FitError>,
+    ) -> Result<(), FitError> {
         // The plain device: a tracked pass that is never followed by `backward` is kept.
         let device = &self.compute.device;
         let model = Model::build(self.task.blueprint(), parameters, device);
         let cross_entropy = CrossEntropyLossConfig::new().init(device);
         let numbers: Vec<usize> = (0..data.len()).collect();
-        let (mut loss_sum, mut correct) = (0.0, 0);
         for numbers in numbers.chunks(EVALUATION_BATCH) {
             let (examples, labels) = batch(data, numbers, device);
             let outputs = model.forward(examples, &mut Pass::Evaluation);
             let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
-            if !loss.is_finite() {
-                return Err(FitError::BadOutputs);
-            }
-            loss_sum += f64::from(loss) * numbers.len() as f64;
             let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
-            let rows = outputs.chunks(data.classes()).zip(numbers);
-            correct += rows.filter(|(row, n)| largest(row) == data.labels()[**n]).count();
+            if !take(loss, numbers, outputs.chunks(data.classes()))? {
+                break;
+            }
         }
-        let loss = loss_sum / data.len() as f64;
-        Ok(Metrics { loss, correct: correct as u32, count: data.len() as u32 })
+        Ok(())
     }
 }
 

@@ -27,12 +27,14 @@
 //!     seed: FitSeed([7; 32]),
 //!     cancel: &Cancel::new(),
 //!     progress: &mut |progress| println!("{progress:?}"),
+//!     gradient_offset: None,
 //! })?;
 //! println!("{} examples, loss {}", report.examples, report.loss);
 //! # Ok(())
 //! # }
 //! ```
 
+mod correction;
 pub mod data;
 pub mod device;
 pub mod evaluate;

@@ -61,6 +61,12 @@ impl Variates {
                 ParticipantRecord::Receipted { .. } => continue,
             };
         }
+        // Added already, but not removed: before another one is added and takes the name's place.
+        for round_ctx in this.changes()? {
+            if this.is_added_last(&round_ctx)? {
+                this.discard(&round_ctx)?;
+            }
+        }
         for round_ctx in this.changes()? {
             match fates.get(&round_ctx) {
                 Some(None) => {} // not over
@@ -70,6 +76,13 @@ impl Variates {
             }
         }
         Ok(this)
+    }
+
+    fn is_added_last(&self, round_ctx: &Digest) -> Result<bool, FileError> {
+        let change = self.read::<Change>(&self.change_path(round_ctx))?;
+        let Some(change) = change else { return Ok(false) };
+        let own = self.read::<Own>(&self.own_path(&change.run))?;
+        Ok(own.is_some_and(|own| own.last == *round_ctx))
     }
 
     /// Rounds with a change on the disk.

@@ -125,7 +125,8 @@ impl Federation {
     /// What holder `holder` is sent of a contribution.
     pub(crate) fn envelope(sealed: &Sealed, holder: usize) -> Envelope {
         let sealed_box = sealed.boxes[holder].clone();
-        Envelope { header: sealed.header.clone(), sealed_box }
+        let holder = HolderIndex(holder as u8);
+        Envelope::new(&sealed.header, holder, sealed_box).expect("a seat of the committee")
     }
 
     pub(crate) fn propose(terms: &Terms) -> ToHolder {

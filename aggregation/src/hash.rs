@@ -89,6 +89,10 @@ domains! {
     SealedBox = "sealed-box";
     /// Digest of the public correction.
     Correction = "correction";
+    /// What one holder's box contains: commitments to all the seeds in it.
+    Contents = "contents";
+    /// Leaf of the tree over a header's seats.
+    Seat = "seat";
     /// Leaf of a contribution's Merkle tree.
     ChunkLeaf = "chunk-leaf";
     /// Inner node of a Merkle tree.
@@ -190,16 +194,58 @@ pub fn chunk_leaf(index: u32, bytes: &[u8]) -> Digest {
 pub fn merkle_root(leaves: &[Digest]) -> Digest {
     let mut level = leaves.to_vec();
     while level.len() > 1 {
-        level = level
-            .chunks(2)
-            .map(|pair| match pair {
-                [left, right] => hash(Domain::MerkleNode, &[&left.0, &right.0]),
-                rest => rest[0],
-            })
-            .collect();
+        level = level.chunks(2).map(parent).collect();
     }
-    let top = level.first().copied().unwrap_or(Digest::ZERO);
-    hash(Domain::MerkleRoot, &[&(leaves.len() as u64).to_le_bytes(), &top.0])
+    bind_root(leaves.len(), level.first().unwrap_or(&Digest::ZERO))
+}
+
+/// What leaf `index` needs to find the root: the node beside it on each level, from the leaves
+/// up, where there is one.
+#[must_use]
+pub fn merkle_path(leaves: &[Digest], mut index: usize) -> Vec<Digest> {
+    let (mut level, mut path) = (leaves.to_vec(), Vec::new());
+    while level.len() > 1 {
+        path.extend(level.get(index ^ 1));
+        level = level.chunks(2).map(parent).collect();
+        index /= 2;
+    }
+    path
+}
+
+/// The root that leaf `index` of `count` has by its path; `None` when there is no such leaf or
+/// the path is of another length.
+#[must_use]
+pub fn merkle_root_of_path(
+    leaf: Digest,
+    mut index: usize,
+    count: usize,
+    path: &[Digest],
+) -> Option<Digest> {
+    if index >= count {
+        return None;
+    }
+    let (mut node, mut path, mut width) = (leaf, path.iter(), count);
+    while width > 1 {
+        node = match index {
+            left if left % 2 == 1 => parent(&[*path.next()?, node]),
+            last if last + 1 == width => node,
+            _ => parent(&[node, *path.next()?]),
+        };
+        index /= 2;
+        width = width.div_ceil(2);
+    }
+    path.next().is_none().then(|| bind_root(count, &node))
+}
+
+fn parent(pair: &[Digest]) -> Digest {
+    match pair {
+        [left, right] => hash(Domain::MerkleNode, &[&left.0, &right.0]),
+        rest => rest[0],
+    }
+}
+
+fn bind_root(leaves: usize, top: &Digest) -> Digest {
+    hash(Domain::MerkleRoot, &[&(leaves as u64).to_le_bytes(), &top.0])
 }
 
 #[cfg(test)]
@@ -220,6 +266,25 @@ mod tests {
         assert_ne!(merkle_root(&leaves), merkle_root(&swapped));
         assert_ne!(merkle_root(&leaves), merkle_root(&leaves[..4]));
         assert_ne!(merkle_root(&[]), merkle_root(&[Digest::ZERO]));
+    }
+
+    #[test]
+    fn every_leaf_finds_the_root_by_its_own_path_and_no_other() {
+        for count in 1..=9usize {
+            let leaves: Vec<_> = (0..count as u32).map(|i| chunk_leaf(i, b"x")).collect();
+            let root = merkle_root(&leaves);
+            for (index, leaf) in leaves.iter().enumerate() {
+                let path = merkle_path(&leaves, index);
+                let found =
+                    |index, count, path: &[Digest]| merkle_root_of_path(*leaf, index, count, path);
+                assert_eq!(found(index, count, &path), Some(root));
+                assert_eq!(found(index, count, &[path.clone(), vec![root]].concat()), None);
+                assert!(path.is_empty() || found(index, count, &path[1..]).is_none());
+                for other in (0..count + 1).filter(|other| *other != index) {
+                    assert_ne!(found(other, count, &path), Some(root), "{other} of {count}");
+                }
+            }
+        }
     }
 
     #[test]

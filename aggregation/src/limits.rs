@@ -72,8 +72,8 @@ pub const BACKOFF_MAX_MS: u64 = 30_000;
 /// owners is below 3 MB.
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Envelopes sent to a holder in one message: 128 headers and boxes stay below
-/// [`FRAME_BYTES_MAX`] with a committee of seven (2.2 kB each).
+/// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
+/// committee of seven (2.0 kB each).
 pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.
@@ -172,5 +172,13 @@ pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;
 pub const STATE_BYTES_MAX: usize = 4 << 30;
 
 /// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
-/// 200 million parameters (at most five bytes each) stay below it.
+/// 200 million parameters (four bytes each) stay below it.
 pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;
+
+/// Byte strings in one list: the component sums of a holder of a committee of seven are 15. Each
+/// takes 24 bytes of memory beside its own, and may be a single byte on the wire.
+pub const BYTE_STRINGS_MAX: usize = 15;
+
+/// Faults of holders in one report: seven holders, each silent or refusing in each of six phases,
+/// or one of three other faults. Each takes three bytes of memory and two on the wire.
+pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 6 + 3);

@@ -3,84 +3,21 @@
 //! travel on streams of their own (`net`), never in these.
 
 mod certificate;
+mod header;
 mod report;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::certificate::{BadCertificate, Certificate, Countersignature, Vote, countersigned};
+pub use self::header::{Envelope, Header, SignedHeader};
+pub(crate) use self::header::{box_digest, contents_digest};
 pub use self::report::{AbandonReason, HolderFault, MissingReason, Outcome, Phase, Report};
 
 use crate::config::{HolderIndex, RoundConfig};
 use crate::hash::{Digest, Domain, hash};
 use crate::party::PartyId;
-use crate::signing::{BadSignature, Identity, Signature, Statement};
+use crate::signing::Signature;
 use crate::wire;
-
-/// What a client binds itself to: hashes of everything it sends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// The round.
-    pub round_ctx: Digest,
-    /// The client.
-    pub client: PartyId,
-    /// com_T for every component, in canonical order.
-    pub components: Vec<Digest>,
-    /// Commitment to the AEAD key of each holder's box, in the committee's order. What makes a
-    /// complaint checkable by anybody.
-    pub box_keys: Vec<Digest>,
-    /// Digest of each holder's box, in the committee's order.
-    pub boxes: Vec<Digest>,
-    /// Digest of the correction d.
-    pub correction: Digest,
-    /// Merkle root over the chunks.
-    pub chunks_root: Digest,
-}
-
-impl Header {
-    /// The name of this contribution in sets.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        hash(Domain::Header, &[&wire::encode(self)])
-    }
-}
-
-/// A header and its client's signature.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedHeader {
-    /// What is signed.
-    pub header: Header,
-    /// By `header.client`.
-    pub signature: Signature,
-}
-
-impl SignedHeader {
-    /// Signs a header.
-    #[must_use]
-    pub fn sign(header: Header, identity: &Identity) -> Self {
-        let body = wire::encode(&header);
-        let signature = identity.sign(Statement::Header, &header.round_ctx, &body);
-        Self { header, signature }
-    }
-
-    /// Checks the signature.
-    ///
-    /// # Errors
-    /// [`BadSignature`].
-    pub fn verify(&self) -> Result<(), BadSignature> {
-        let body = wire::encode(&self.header);
-        let header = &self.header;
-        header.client.verify(Statement::Header, &header.round_ctx, &body, &self.signature)
-    }
-}
-
-/// What one holder is sent of one contribution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
-    /// The contribution.
-    pub header: SignedHeader,
-    /// The box sealed to this holder.
-    pub sealed_box: Vec<u8>,
-}
 
 /// Why a holder complains about a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +67,7 @@ pub struct Release {
     pub holder: HolderIndex,
     /// R_T for each component this holder knows, in canonical order; each
     /// [`crate::config::Profile::key_vector_bytes`] long.
+    #[serde(with = "crate::wire::byte_strings")]
     pub sums: Vec<Vec<u8>>,
     /// Over [`Release::body`].
     pub signature: Signature,

@@ -31,6 +31,7 @@ pub struct RoundResult {
     /// Q votes for U.
     pub certificate: Certificate,
     /// S ([`crate::sum::open::KeySum::to_bytes`]).
+    #[serde(with = "serde_bytes")]
     pub key_sum: Vec<u8>,
     /// The opened sum.
     pub aggregate: Aggregate,

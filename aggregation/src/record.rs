@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::HolderIndex;
 use crate::hash::Digest;
+use crate::limits::HOLDER_FAULTS_MAX;
 use crate::message::{
     Certificate, Countersignature, Decline, HolderFault, MissingReason, Outcome, Receipt,
     SignedHeader,
@@ -20,6 +21,7 @@ use crate::message::{
 use crate::party::PartyId;
 use crate::round::{Opened, Terms};
 use crate::time::Time;
+use crate::wire::bounded;
 
 /// A record's place among the records of its machine, from 0.
 #[derive(
@@ -73,6 +75,7 @@ pub enum RoundRecord {
         /// Contributions left out, ascending.
         dropped: Vec<(PartyId, MissingReason)>,
         /// What holders did wrong so far.
+        #[serde(deserialize_with = "bounded::<_, _, HOLDER_FAULTS_MAX>")]
         faults: Vec<(HolderIndex, HolderFault)>,
         /// When.
         at: Time,

@@ -134,21 +134,39 @@ fn envelopes_that_were_tampered_with_are_the_coordinators_fault() {
     let fixture = fixture();
     let upload = fixture.seal(0, &[5; 300], 1);
     let good = fixture.envelope(&upload, 1);
+    let name = upload.sealed.header.header.digest();
     let check =
         |envelope: &Envelope| check_envelope(&fixture.config, &fixture.round_ctx, HOLDER, envelope);
-    assert_eq!(check(&good), Ok(()));
+    assert_eq!(check(&good), Ok(name));
     let mut changed = good.clone();
     changed.sealed_box[77] ^= 1;
-    assert_eq!(check(&changed), Err(BadContribution::Box(HOLDER)));
-    // Another holder's box.
-    assert_eq!(check(&fixture.envelope(&upload, 2)), Err(BadContribution::Box(HOLDER)));
+    assert_eq!(check(&changed), Err(BadContribution::Signature));
+    // Another holder's box, alone and with all that belongs to it.
+    let mut others = good.clone();
+    others.sealed_box = upload.sealed.boxes[2].clone();
+    assert_eq!(check(&others), Err(BadContribution::Signature));
+    assert_eq!(check(&fixture.envelope(&upload, 2)), Err(BadContribution::Signature));
     let mut short = good.clone();
     short.sealed_box.pop();
     let refused = BadContribution::BoxLength { holder: HOLDER, got: 1231, expected: 1232 };
     assert_eq!(check(&short), Err(refused));
-    let mut forged = good;
-    forged.header.header.correction.0[0] ^= 1;
-    assert_eq!(check(&forged), Err(BadContribution::Signature));
+    let mut long_path = good.clone();
+    long_path.path.push(Digest::ZERO);
+    assert_eq!(check(&long_path), Err(BadContribution::Vectors));
+    let changes: [fn(&mut Envelope); 7] = [
+        |envelope| envelope.client.0[0] ^= 1,
+        |envelope| envelope.correction.0[0] ^= 1,
+        |envelope| envelope.chunks_root.0[0] ^= 1,
+        |envelope| envelope.box_key.0[0] ^= 1,
+        |envelope| envelope.contents.0[0] ^= 1,
+        |envelope| envelope.path[0].0[0] ^= 1,
+        |envelope| envelope.path.swap(0, 1),
+    ];
+    for change in changes {
+        let mut forged = good.clone();
+        change(&mut forged);
+        assert_eq!(check(&forged), Err(BadContribution::Signature));
+    }
 }
 
 #[test]

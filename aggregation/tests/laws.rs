@@ -157,8 +157,8 @@ proptest! {
     fn aggregates_round_trip(
         count in any::<u32>(),
         weight in any::<u64>(),
-        sums in proptest::collection::vec(any::<i64>(), 0..50),
-        control in proptest::collection::vec(any::<i64>(), 0..20),
+        sums in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..50),
+        control in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..20),
         counters in proptest::collection::vec(any::<u64>(), 0..20),
     ) {
         let aggregate = Aggregate { count, weight, sums, control, counters };

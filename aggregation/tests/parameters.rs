@@ -5,6 +5,7 @@ mod support;
 
 use covey_aggregation::config::{CommitteeShape, Packing, Profile};
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
+use covey_aggregation::wire;
 use support::{Fixture, Terms};
 use tfhe::core_crypto::commons::noise_formulas::secure_noise;
 use tfhe::core_crypto::prelude::{GlweDimension, PolynomialSize};
@@ -72,6 +73,18 @@ fn the_key_layer_costs_56_kilobytes_a_contribution() {
     assert_eq!(bytes(Profile::B, CommitteeShape::Four), 51_200 + 4 * 1232);
     assert_eq!(bytes(Profile::B, CommitteeShape::Seven), 51_200 + 7 * 1616);
     assert_eq!(bytes(Profile::A, CommitteeShape::Four), 12_800 + 4 * 1232);
+}
+
+#[test]
+fn a_holder_is_sent_its_box_and_little_more() {
+    let bytes = |shape| {
+        let fixture = Fixture::new(Terms { shape, ..Terms::default() });
+        let upload = fixture.seal(0, &[1; 300], 1);
+        wire::encode(&fixture.envelope(&upload, 0)).len()
+    };
+    // Version, five digests, path and its length, signature, box and its length.
+    assert_eq!(bytes(CommitteeShape::Four), 1 + 160 + 1 + 2 * 32 + 64 + 2 + 1232);
+    assert_eq!(bytes(CommitteeShape::Seven), 1 + 160 + 1 + 3 * 32 + 64 + 2 + 1616);
 }
 
 #[test]

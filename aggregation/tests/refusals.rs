@@ -143,7 +143,7 @@ fn an_upload_of_another_round_is_refused_everywhere() {
     assert_eq!(now.check(&old), Err(BadContribution::OtherRound));
     let envelope = now.envelope(&old, 1);
     let refused = check_envelope(&now.config, &now.round_ctx, HOLDER, &envelope);
-    assert_eq!(refused, Err(BadContribution::OtherRound));
+    assert_eq!(refused, Err(BadContribution::Signature));
     // Even past that check the box has another key.
     let opened = open_envelope(&now.config, &now.round_ctx, HOLDER, &now.secrets[1], &envelope);
     assert_eq!(opened.err(), Some(ComplaintKind::Key));

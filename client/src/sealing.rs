@@ -11,7 +11,7 @@ use covey_aggregation::sum::seal::{ChunkSink, Leaf, SealError, Sealed, Sealing};
 use zeroize::Zeroizing;
 
 /// Chunks that wait to be taken from one thread, at most.
-const AHEAD: usize = 2;
+const AHEAD: usize = 8;
 
 /// A sealed chunk and its leaf.
 type Made = (Vec<u8>, Leaf);
@@ -47,6 +47,8 @@ pub(crate) fn seal<S: ChunkSink>(
                 receiver
             })
             .collect();
+        // Meanwhile; it takes as long as some eight chunks.
+        sealing.share();
         let mut leaves = Vec::new();
         for index in 0..terms.chunks() {
             // A thread that is gone has panicked; the scope passes that on.

@@ -26,6 +26,7 @@ pub struct Stored(PathBuf);
 struct Head {
     header: SignedHeader,
     correction: Vec<u8>,
+    #[serde(with = "wire::byte_strings")]
     boxes: Vec<Vec<u8>>,
 }
 

@@ -326,7 +326,7 @@ fn load(
     let envelope = |header: SignedHeader| {
         let stored = blobs.contribution(config.round, &header.header.digest());
         let sealed_box = stored.sealed_box(usize::from(holder.0), bytes)?;
-        Ok(Envelope { header, sealed_box })
+        Ok(Envelope::new(&header, holder, sealed_box).expect("headers have a seat per holder"))
     };
     headers.into_iter().map(envelope).collect()
 }

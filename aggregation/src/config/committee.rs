@@ -88,6 +88,7 @@ impl Component {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealingKey {
     /// ML-KEM-768 encapsulation key, 1184 bytes.
+    #[serde(with = "serde_bytes")]
     pub ml_kem: Vec<u8>,
     /// X25519 public key.
     pub x25519: [u8; 32],

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Control;
 use crate::fixture::{Federation, MINIMUM, OWNERS, Spoil, digests, drain_holder, identity, resign};
-use crate::message::{ComplaintKind, Outcome, Report};
+use crate::message::{ComplaintKind, Header, Outcome, Report};
 use crate::round::Terms;
 use crate::sum::seal::Sealed;
 
@@ -156,26 +156,36 @@ fn envelopes_that_the_coordinator_should_have_refused_are_refused_each_with_its_
     let good = Federation::envelope(&bench.sealed[0], 0);
 
     let mut changed = good.clone();
-    changed.header.header.chunks_root.0[3] ^= 1;
+    changed.chunks_root.0[3] ^= 1;
     bench.assert_refused(one(changed), Refusal::BadSignature);
 
-    let mut other_round = good.clone();
+    let resealed = |owner: &Identity, change: &dyn Fn(&mut Header)| {
+        let signed = resign(&bench.sealed[0].header, owner, change);
+        Envelope::new(&signed, HolderIndex(0), good.sealed_box.clone()).expect("a seat")
+    };
     let owner = bench.federation.owners[0].clone();
-    other_round.header = resign(&good.header, &owner, |header| header.round_ctx = Digest::ZERO);
-    bench.assert_refused(one(other_round), Refusal::UnknownRound);
-
+    let other_round = resealed(&owner, &|header| header.round_ctx = Digest::ZERO);
     let stranger = identity(0x55, 0);
-    let mut of_stranger = good.clone();
-    of_stranger.header = resign(&good.header, &stranger, |header| header.client = stranger.id());
+    let of_stranger = resealed(&stranger, &|header| header.client = stranger.id());
+    let second = resealed(&owner, &|header| header.correction = Digest::ZERO);
+    bench.assert_refused(one(other_round), Refusal::BadSignature);
+
     bench.assert_refused(one(of_stranger), Refusal::NotAdmitted);
 
     let mut other_box = good.clone();
     other_box.sealed_box[9] ^= 1;
-    let why = "the box for holder 0 does not match the header";
-    bench.assert_refused(one(other_box), Refusal::Malformed(why.into()));
+    bench.assert_refused(one(other_box), Refusal::BadSignature);
 
-    let mut second = good.clone();
-    second.header = resign(&good.header, &owner, |header| header.correction = Digest::ZERO);
+    let mut long_path = good.clone();
+    long_path.path.push(Digest::ZERO);
+    let why = "the header has not one hash per component and holder";
+    bench.assert_refused(one(long_path), Refusal::Malformed(why.into()));
+
+    let mut short_box = good.clone();
+    short_box.sealed_box.pop();
+    let why = "the box for holder 0 has 1231 bytes, 1232 expected";
+    bench.assert_refused(one(short_box), Refusal::Malformed(why.into()));
+
     assert_eq!(bench.tell(one(good)), Vec::new());
     bench.assert_refused(one(second), Refusal::Conflict);
 }

@@ -82,11 +82,13 @@ impl Work {
         identity: &Identity,
         secret: &SealingSecret,
     ) -> Result<(), Refusal> {
-        let client = envelope.header.header.client;
-        let header = envelope.header.header.digest();
+        let client = envelope.client;
         if !self.cohort.contains(&client) {
             return Err(Refusal::NotAdmitted);
         }
+        let malformed = |bad: BadContribution| Refusal::Malformed(bad.to_string());
+        let header = envelope.digest(&self.context, self.config.shape, self.seat);
+        let header = header.ok_or_else(|| malformed(BadContribution::Vectors))?;
         match self.contributions.get(&client) {
             Some(known) if known.header == header => return Ok(()),
             Some(_) => return Err(Refusal::Conflict),
@@ -98,8 +100,7 @@ impl Work {
         check_envelope(&self.config, &self.context, self.seat, envelope).map_err(
             |bad| match bad {
                 BadContribution::Signature => Refusal::BadSignature,
-                BadContribution::OtherRound => Refusal::UnknownRound,
-                other => Refusal::Malformed(other.to_string()),
+                other => malformed(other),
             },
         )?;
         let box_ = open_envelope(&self.config, &self.context, self.seat, secret, envelope).map_err(

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Decline;
 use crate::config::HolderIndex;
+use crate::limits::HOLDER_FAULTS_MAX;
 use crate::party::PartyId;
+use crate::wire::bounded;
 
 /// How a round ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,7 @@ pub struct Report {
     /// Admitted clients not in the sum, with the reason, ascending.
     pub missing: Vec<(PartyId, MissingReason)>,
     /// Holders that failed somewhere, with what they did, ascending.
+    #[serde(deserialize_with = "bounded::<_, _, HOLDER_FAULTS_MAX>")]
     pub faults: Vec<(HolderIndex, HolderFault)>,
 }
 

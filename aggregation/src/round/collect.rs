@@ -5,7 +5,6 @@
 //! A receipt promises that the contribution is counted or named with a reason. It is an effect
 //! behind the contribution's record, so it cannot leave before that is durable.
 
-use crate::config::RoundConfig;
 use crate::message::{AbandonReason, Decline, Phase, Receipt, Refusal, SignedHeader, ToClient};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
@@ -53,7 +52,7 @@ impl Round {
         if header.header.client != *from {
             return Err(Refusal::Malformed("the header names another client".into()));
         }
-        if !has_all_hashes(&self.terms.config, header) {
+        if header.header.shape() != Some(self.terms.config.shape) {
             let why = "the header has not one hash per component and holder";
             return Err(Refusal::Malformed(why.into()));
         }
@@ -156,12 +155,4 @@ impl Round {
         self.commit(RoundRecord::Checking { at: now });
         self.ask(now);
     }
-}
-
-/// Whether a header has as many hashes as the terms ask for.
-fn has_all_hashes(config: &RoundConfig, header: &SignedHeader) -> bool {
-    let members = config.shape.members();
-    header.header.components.len() == config.shape.components().len()
-        && header.header.box_keys.len() == members
-        && header.header.boxes.len() == members
 }

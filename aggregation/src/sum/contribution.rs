@@ -3,7 +3,7 @@
 
 use crate::config::{BadConfig, HolderIndex, RoundConfig};
 use crate::hash::{Digest, Domain, chunk_leaf, hash, merkle_root};
-use crate::message::SignedHeader;
+use crate::message::{SignedHeader, box_digest};
 use crate::sum::modulus::primes;
 use crate::sum::pack::unpack_residues;
 use crate::sum::sealed_box::OVERHEAD_BYTES;
@@ -95,11 +95,6 @@ pub(crate) fn correction_digest(bytes: &[u8]) -> Digest {
     hash(Domain::Correction, &[bytes])
 }
 
-/// What the header says of a box.
-pub(crate) fn box_digest(bytes: &[u8]) -> Digest {
-    hash(Domain::SealedBox, &[bytes])
-}
-
 /// Checks a header: round, signature, number of hashes.
 pub(crate) fn check_header(
     config: &RoundConfig,
@@ -109,10 +104,7 @@ pub(crate) fn check_header(
     if header.header.round_ctx != *round_ctx {
         return Err(BadContribution::OtherRound);
     }
-    let (members, components) = (config.shape.members(), config.shape.components().len());
-    let lengths =
-        [header.header.components.len(), header.header.box_keys.len(), header.header.boxes.len()];
-    if lengths != [components, members, members] {
+    if header.header.shape() != Some(config.shape) {
         return Err(BadContribution::Vectors);
     }
     header.verify().map_err(|_| BadContribution::Signature)

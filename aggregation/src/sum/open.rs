@@ -233,7 +233,8 @@ pub enum Spoiled {
     Counter(usize),
 }
 
-/// The opened sum.
+/// The opened sum. On the wire the sums are one byte string, four bytes each (little-endian, two's
+/// complement): [`open`] lets none pass of `n_max (2^(w-1) - 1)`, which is below 2^29, or more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Contributions.
@@ -241,10 +242,13 @@ pub struct Aggregate {
     /// Sum of their weights.
     pub weight: u64,
     /// Sums of signed units, one per parameter.
+    #[serde(with = "sums")]
     pub sums: Vec<i64>,
     /// The same of the control; empty where there is none.
+    #[serde(with = "sums")]
     pub control: Vec<i64>,
-    /// Sums of the counters.
+    /// Sums of the counters; on the wire one byte string, eight bytes each (little-endian).
+    #[serde(with = "counters")]
     pub counters: Vec<u64>,
 }
 
@@ -287,6 +291,88 @@ impl Aggregate {
             hasher.raw(&bytes);
         }
         hasher.finish()
+    }
+}
+
+/// Sums as they travel.
+mod sums {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::{Error as _, Serializer};
+
+    /// Bytes of a sum.
+    const SUM_BYTES: usize = 4;
+
+    pub(super) fn serialize<S: Serializer>(sums: &[i64], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(sums.len() * SUM_BYTES);
+        for &sum in sums {
+            let sum = i32::try_from(sum).map_err(S::Error::custom)?;
+            bytes.extend_from_slice(&sum.to_le_bytes());
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<i64>, D::Error> {
+        struct Sums;
+
+        impl Visitor<'_> for Sums {
+            type Value = Vec<i64>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{SUM_BYTES} bytes for each sum")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<i64>, E> {
+                let (sums, []) = bytes.as_chunks::<SUM_BYTES>() else {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                };
+                Ok(sums.iter().map(|&sum| i32::from_le_bytes(sum).into()).collect())
+            }
+        }
+
+        deserializer.deserialize_bytes(Sums)
+    }
+}
+
+/// Sums of counters as they travel.
+mod counters {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(
+        counters: &[u64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = counters.iter().flat_map(|counter| counter.to_le_bytes()).collect();
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u64>, D::Error> {
+        struct Counters;
+
+        impl Visitor<'_> for Counters {
+            type Value = Vec<u64>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("8 bytes for each counter")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u64>, E> {
+                let (counters, []) = bytes.as_chunks::<8>() else {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                };
+                Ok(counters.iter().map(|&counter| u64::from_le_bytes(counter)).collect())
+            }
+        }
+
+        deserializer.deserialize_bytes(Counters)
     }
 }
 

@@ -79,6 +79,9 @@ pub enum BadControl {
 /// Values rounded together.
 const BLOCK: usize = 1024;
 
+/// Coordinates hashed at once; as bytes they fit a second-level cache.
+const HASHED_AT_ONCE: usize = 1 << 15;
+
 /// Adding 1.5 * 2^52 to a number below 2^51 leaves the number, rounded to an integer, in the low
 /// bits of the sum (IEEE 754 binary64): a conversion that vectorises.
 const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
@@ -354,11 +357,19 @@ impl Quantised {
         for counter in self.counters.iter() {
             hasher.part(&counter.to_le_bytes());
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * BLOCK));
-        for raw in self.raw.chunks(8 * BLOCK) {
-            bytes.clear();
-            bytes.extend(raw.iter().flat_map(|raw| raw.to_le_bytes()));
-            hasher.raw(&bytes);
+        // In blocks, as this is what all threads of a sealing wait for. Coordinates of up to
+        // eight bits are a byte each.
+        let mut bytes = Zeroizing::new(vec![0; 2 * HASHED_AT_ONCE]);
+        for raw in self.raw.chunks(HASHED_AT_ONCE) {
+            let width = if self.quantiser.bits <= 8 {
+                bytes.iter_mut().zip(raw).for_each(|(byte, raw)| *byte = *raw as u8);
+                1
+            } else {
+                let pairs = bytes.as_chunks_mut::<2>().0.iter_mut();
+                pairs.zip(raw).for_each(|(pair, raw)| *pair = raw.to_le_bytes());
+                2
+            };
+            hasher.raw(&bytes[..width * raw.len()]);
         }
     }
 

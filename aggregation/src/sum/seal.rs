@@ -1,14 +1,15 @@
 //! From integers to a sealed update (design note, section 4, steps 2 to 7).
 
 use std::convert::Infallible;
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
 use crate::config::{BadConfig, HolderIndex, Packing, RoundConfig};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
-use crate::message::{Header, SignedHeader};
+use crate::message::{Header, SignedHeader, box_digest};
 use crate::signing::Identity;
-use crate::sum::contribution::{box_digest, correction_digest};
+use crate::sum::contribution::correction_digest;
 use crate::sum::key::{ClientKey, ClientRandomness};
 use crate::sum::pack::{PACKER_SLACK, Packer};
 use crate::sum::pad::{Padder, TransformedKey};
@@ -123,6 +124,15 @@ pub struct Sealing<'a> {
     randomness: ClientRandomness,
     key: ClientKey,
     transformed: TransformedKey,
+    shared: OnceLock<Result<SharedKey, HolderIndex>>,
+}
+
+/// The key, shared among the holders: all of it may be seen by anybody.
+struct SharedKey {
+    correction: Vec<u8>,
+    components: Vec<Digest>,
+    boxes: Vec<Vec<u8>>,
+    box_keys: Vec<Digest>,
 }
 
 impl<'a> Sealing<'a> {
@@ -146,7 +156,8 @@ impl<'a> Sealing<'a> {
         let key = ClientKey::draw(config.profile, &randomness);
         let padder = Padder::new(config, &round_ctx);
         let transformed = padder.transform(key.entries().iter().copied());
-        Ok(Self { config, round_ctx, identity, quantised, randomness, key, transformed })
+        let shared = OnceLock::new();
+        Ok(Self { config, round_ctx, identity, quantised, randomness, key, transformed, shared })
     }
 
     /// Seals chunks, with buffers for one.
@@ -158,6 +169,12 @@ impl<'a> Sealing<'a> {
             coordinates: Zeroizing::new(vec![0; self.config.chunk_coordinates() as usize]),
             bytes: vec![0; self.config.chunk_bytes(0) + PACKER_SLACK],
         }
+    }
+
+    /// Shares the key among the holders, which [`Self::finish`] does otherwise: for a thread of
+    /// its own while the chunks are sealed. Once is enough, more changes nothing.
+    pub fn share(&self) {
+        self.shared.get_or_init(|| self.share_key());
     }
 
     /// Shares the key among the holders and signs. `leaves` are those of all chunks, in any
@@ -173,25 +190,34 @@ impl<'a> Sealing<'a> {
             return Err(SealError::Chunks);
         }
         let leaves: Vec<Digest> = leaves.into_iter().map(|leaf| leaf.digest).collect();
-        let shares = Shares::new(
-            (config.profile, config.shape),
-            &self.round_ctx,
-            &client,
-            &self.key,
-            &mut self.randomness.seeds(),
-        );
-        let (boxes, box_keys) = self.boxes(&shares).map_err(SealError::SealingKey)?;
+        self.share();
+        let shared = self.shared.into_inner().expect("it is shared now");
+        let SharedKey { correction, components, boxes, box_keys } =
+            shared.map_err(SealError::SealingKey)?;
         let header = Header {
             round_ctx: self.round_ctx,
             client,
-            components: shares.commitments,
+            components,
             box_keys,
             boxes: boxes.iter().map(|sealed| box_digest(sealed)).collect(),
-            correction: correction_digest(&shares.correction),
+            correction: correction_digest(&correction),
             chunks_root: merkle_root(&leaves),
         };
         let header = SignedHeader::sign(header, self.identity);
-        Ok(Sealed { header, correction: shares.correction, boxes })
+        Ok(Sealed { header, correction, boxes })
+    }
+
+    fn share_key(&self) -> Result<SharedKey, HolderIndex> {
+        let shares = Shares::new(
+            (self.config.profile, self.config.shape),
+            &self.round_ctx,
+            &self.identity.id(),
+            &self.key,
+            &mut self.randomness.seeds(),
+        );
+        let (boxes, box_keys) = self.boxes(&shares)?;
+        let (correction, components) = (shares.correction, shares.commitments);
+        Ok(SharedKey { correction, components, boxes, box_keys })
     }
 
     /// A box for every holder, and the commitments to their keys.

@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::config::{CommitteeShape, Component, HolderIndex, Profile, RoundConfig};
 use crate::hash::{Digest, Domain, hash};
-use crate::message::{Complaint, ComplaintKind, Envelope, Header, SignedHeader};
+use crate::message::{Complaint, ComplaintKind, Envelope, SignedHeader, contents_digest};
 use crate::party::PartyId;
 use crate::signing::Statement;
-use crate::sum::contribution::{BadContribution, box_bytes, box_digest, check_header};
+use crate::sum::contribution::{BadContribution, box_bytes};
 use crate::sum::key::ClientKey;
 use crate::sum::modulus::{primes, residue, sub_mod};
 use crate::sum::pack::pack_residues;
@@ -30,22 +30,25 @@ const LAZY_ADDITIONS_MAX: usize = 1 << 13;
 pub struct Seeds(Vec<Zeroizing<[u8; SEED_BYTES]>>);
 
 impl Seeds {
-    /// From what a box contains, if that is what the header commits to.
+    /// From what a box contains, if that is what its client commits to with `committed`.
     fn check(
         shape: CommitteeShape,
-        holder: HolderIndex,
-        header: &Header,
+        place: Place<'_>,
+        committed: &Digest,
         contents: &[u8],
     ) -> Option<Self> {
         let (seeds, []) = contents.as_chunks::<SEED_BYTES>() else { return None };
-        let known = shape.components().into_iter().zip(&header.components);
-        let known: Vec<_> = known.filter(|(component, _)| component.known_to(holder)).collect();
-        let commits = |((component, commitment), seed): (&(Component, &Digest), &[u8; 32])| {
-            let own = seed_commitment(&header.round_ctx, &header.client, *component, seed);
-            own.equals(commitment)
-        };
-        let all = known.len() == seeds.len() && known.iter().zip(seeds).all(commits);
-        all.then(|| Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect()))
+        let components = shape.components_of(place.holder);
+        if components.len() != seeds.len() {
+            return None;
+        }
+        let commitments: Vec<Digest> = (components.into_iter().zip(seeds))
+            .map(|(component, seed)| {
+                seed_commitment(place.round_ctx, place.client, component, seed)
+            })
+            .collect();
+        let is_as_committed = contents_digest(commitments.iter()).equals(committed);
+        is_as_committed.then(|| Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect()))
     }
 }
 
@@ -157,27 +160,27 @@ pub enum Verdict {
     FalseComplaint,
 }
 
-/// Checks an envelope as far as public bytes go: round, client's signature, number of hashes,
-/// length and digest of the box. A fault here is the coordinator's, who should have refused it.
+/// Checks an envelope as far as public bytes go, and names its contribution: length of the box,
+/// and the client's signature over everything, this round included. A fault here is the
+/// coordinator's, who should have refused it, or who changed it.
 ///
 /// # Errors
-/// [`BadContribution`].
+/// [`BadContribution::BoxLength`], [`BadContribution::Vectors`], [`BadContribution::Signature`].
 pub fn check_envelope(
     config: &RoundConfig,
     round_ctx: &Digest,
     holder: HolderIndex,
     envelope: &Envelope,
-) -> Result<(), BadContribution> {
-    check_header(config, round_ctx, &envelope.header)?;
+) -> Result<Digest, BadContribution> {
     let (got, expected) = (envelope.sealed_box.len(), box_bytes(config));
     if got != expected {
         return Err(BadContribution::BoxLength { holder, got, expected });
     }
-    let committed = envelope.header.header.boxes.get(usize::from(holder.0));
-    match committed {
-        Some(digest) if *digest == box_digest(&envelope.sealed_box) => Ok(()),
-        _ => Err(BadContribution::Box(holder)),
-    }
+    let header =
+        envelope.digest(round_ctx, config.shape, holder).ok_or(BadContribution::Vectors)?;
+    let signed =
+        envelope.client.verify(Statement::Header, round_ctx, &header.0, &envelope.signature);
+    signed.map(|()| header).map_err(|_| BadContribution::Signature)
 }
 
 /// Opens the box of an envelope. Call [`check_envelope`] first: what it finds is the
@@ -192,15 +195,13 @@ pub fn open_envelope(
     secret: &SealingSecret,
     envelope: &Envelope,
 ) -> Result<Seeds, ComplaintKind> {
-    let header = &envelope.header.header;
-    let place = Place { round_ctx, client: &header.client, holder };
+    let place = Place { round_ctx, client: &envelope.client, holder };
     let key = decapsulate(secret, place, &envelope.sealed_box).ok_or(ComplaintKind::Key)?;
-    let committed = header.box_keys.get(usize::from(holder.0));
-    if !committed.is_some_and(|committed| key.commitment(place).equals(committed)) {
+    if !key.commitment(place).equals(&envelope.box_key) {
         return Err(ComplaintKind::Key);
     }
     let seeds = (key.open(&envelope.sealed_box))
-        .and_then(|contents| Seeds::check(config.shape, holder, header, &contents));
+        .and_then(|contents| Seeds::check(config.shape, place, &envelope.contents, &contents));
     seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })
 }
 
@@ -233,8 +234,11 @@ pub fn check_complaint(
     if header.box_keys.get(usize::from(holder.0)) != Some(&key.commitment(place)) {
         return Verdict::FalseComplaint;
     }
+    let Some(committed) = header.contents(holder) else {
+        return Verdict::FalseComplaint;
+    };
     let seeds = (key.open(sealed_box))
-        .and_then(|contents| Seeds::check(config.shape, holder, header, &contents));
+        .and_then(|contents| Seeds::check(config.shape, place, &committed, &contents));
     if seeds.is_some() { Verdict::FalseComplaint } else { Verdict::ClientAtFault }
 }
 

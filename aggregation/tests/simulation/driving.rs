@@ -53,11 +53,7 @@ impl World {
                 let blobs = &self.coordinator.blobs.0;
                 let envelopes: Vec<Envelope> = headers
                     .into_iter()
-                    .map(|header| Envelope {
-                        sealed_box: blobs[&header.header.digest()].boxes[usize::from(holder.0)]
-                            .clone(),
-                        header,
-                    })
+                    .map(|header| blobs[&header.header.digest()].envelope(holder.0.into()))
                     .collect();
                 for batch in envelopes.chunks(envelopes.len().div_ceil(BATCHES).max(2)) {
                     let batch = batch.to_vec();

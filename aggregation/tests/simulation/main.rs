@@ -12,6 +12,7 @@ mod nodes;
 mod oracle;
 mod rounds;
 mod scenario;
+mod stage;
 mod world;
 
 use std::panic::catch_unwind;

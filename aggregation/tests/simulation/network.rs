@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use covey_aggregation::config::RoundConfig;
+use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::{Digest, Domain, hash};
-use covey_aggregation::message::SignedHeader;
+use covey_aggregation::message::{Envelope, SignedHeader};
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, Opened};
 use rand::{RngExt, SeedableRng};
@@ -27,6 +27,14 @@ pub(crate) struct Upload {
     pub(crate) correction: Vec<u8>,
     pub(crate) boxes: Vec<Vec<u8>>,
     pub(crate) chunks: Vec<Vec<u8>>,
+}
+
+impl Upload {
+    /// What `holder` is sent of it.
+    pub(crate) fn envelope(&self, holder: usize) -> Envelope {
+        let (sealed_box, holder) = (self.boxes[holder].clone(), HolderIndex(holder as u8));
+        Envelope::new(&self.header, holder, sealed_box).expect("a seat")
+    }
 }
 
 /// What happens. Messages travel encoded; `life` tells events of a process from those of its

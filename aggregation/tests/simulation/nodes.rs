@@ -129,6 +129,11 @@ pub(crate) struct HolderNode {
 }
 
 impl HolderNode {
+    pub(crate) fn new(identity: Arc<Identity>, secret: Arc<SealingSecret>) -> Self {
+        let (journal, shown) = (Journal::default(), Vec::new());
+        Self { identity, secret, life: 0, machine: None, journal, lie: None, shown }
+    }
+
     pub(crate) fn start(&mut self, roster: &Roster) {
         let (identity, secret) = (Arc::clone(&self.identity), Arc::clone(&self.secret));
         let setup = HolderSetup { identity, secret, roster: roster.clone() };

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use covey_aggregation::config::{
-    Audit, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting, cohort_digest,
+    Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
+    cohort_digest,
 };
 use covey_aggregation::hash::{Digest, Domain, Hasher};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
@@ -62,14 +63,11 @@ fn identity(kind: u8, index: usize) -> Arc<Identity> {
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Self {
         let holders: Vec<HolderNode> = (0..scenario.shape.members())
-            .map(|index| HolderNode {
-                identity: identity(0xa0, index),
-                secret: Arc::new(SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]))),
-                life: 0,
-                machine: None,
-                journal: Journal::default(),
-                lie: scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie),
-                shown: Vec::new(),
+            .map(|index| {
+                let secret = SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]));
+                let mut node = HolderNode::new(identity(0xa0, index), Arc::new(secret));
+                node.lie = scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie);
+                node
             })
             .collect();
         let owners: Vec<OwnerNode> = (0..scenario.owners)
@@ -230,8 +228,9 @@ impl World {
         match event {
             Event::ToHolder { holder, bytes } => {
                 let message: ToHolder = decode(&bytes);
-                if let ToHolder::Envelopes { batch, .. } = &message {
-                    let shown = batch.iter().map(|one| one.header.header.digest());
+                if let ToHolder::Envelopes { round_ctx, batch, .. } = &message {
+                    let (shape, seat) = (self.scenario.shape, HolderIndex(holder as u8));
+                    let shown = batch.iter().filter_map(|one| one.digest(round_ctx, shape, seat));
                     self.holders[holder].shown.extend(shown);
                 }
                 if let Some(machine) = &mut self.holders[holder].machine {

@@ -156,10 +156,8 @@ impl Fixture {
 
     /// What holder `holder` is sent of an upload.
     pub(crate) fn envelope(&self, upload: &Upload, holder: usize) -> Envelope {
-        Envelope {
-            header: upload.sealed.header.clone(),
-            sealed_box: upload.sealed.boxes[holder].clone(),
-        }
+        let sealed_box = upload.sealed.boxes[holder].clone();
+        Envelope::new(&upload.sealed.header, HolderIndex(holder as u8), sealed_box).expect("a seat")
     }
 
     /// Checks an upload as the coordinator does.

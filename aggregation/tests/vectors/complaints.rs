@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, File, NAME, REFUSED, WRONG, hex};
 use crate::reference::boxes::{Place, commitment, open_with};
-use crate::reference::bytes::{accepts, hash, signed_bytes};
+use crate::reference::bytes::{accepts, hash, header_digest, signed_bytes};
 use crate::round::{CHANGES, SIGNED_AGAIN, Stored, UPLOAD, base};
 
 /// Who complains in all cases but one.
@@ -27,8 +27,8 @@ fn text(verdict: Verdict) -> &'static str {
 fn found(upload: &Stored) -> Option<ComplaintKind> {
     let (config, round_ctx) = (&base().config, &base().round_ctx);
     let holder = HolderIndex(HOLDER as u8);
-    let envelope =
-        Envelope { header: upload.signed_header(), sealed_box: upload.boxes[HOLDER].clone() };
+    let sealed_box = upload.boxes[HOLDER].clone();
+    let envelope = Envelope::new(&upload.signed_header(), holder, sealed_box).expect("a seat");
     check_envelope(config, round_ctx, holder, &envelope).expect("signed for");
     open_envelope(config, round_ctx, holder, &base().sealing_secret(HOLDER), &envelope).err()
 }
@@ -169,7 +169,7 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
 /// The verdict once more, from the text.
 fn plain_verdict(upload: &Stored, complaint: &Complaint) -> &'static str {
     let (round_ctx, client) = (base().round_ctx.0, &upload.header[33..65]);
-    let (holder, name) = (complaint.holder.0, hash("header", &[&upload.header]));
+    let (holder, name) = (complaint.holder.0, header_digest(&upload.header));
     let mut body = vec![1];
     body.extend(complaint.header.0);
     body.push(holder);

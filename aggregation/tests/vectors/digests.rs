@@ -7,7 +7,7 @@ use crate::case::{Case, File, NAME, REFUSED, WRONG, hex, unhex};
 use crate::reference::bytes;
 
 /// The domains of the secure sum and their texts.
-const DOMAINS: [(Domain, &str); 22] = [
+const DOMAINS: [(Domain, &str); 24] = [
     (Domain::RoundConfig, "round-config"),
     (Domain::Mask, "mask"),
     (Domain::ClientRng, "client-rng"),
@@ -20,6 +20,8 @@ const DOMAINS: [(Domain, &str); 22] = [
     (Domain::ChunkLeaf, "chunk-leaf"),
     (Domain::MerkleNode, "merkle-node"),
     (Domain::MerkleRoot, "merkle-root"),
+    (Domain::Contents, "contents"),
+    (Domain::Seat, "seat"),
     (Domain::Header, "header"),
     (Domain::Set, "set"),
     (Domain::Cohort, "cohort"),
@@ -41,8 +43,8 @@ pub(crate) fn hashes() -> File {
     };
     let mut valid: Vec<Value> =
         DOMAINS.iter().map(|one| case(*one, &[b"covey", &[], &[0; 70]])).collect();
-    valid.push(case(DOMAINS[21], &[]));
-    valid.push(case(DOMAINS[21], &[b"one"]));
+    valid.push(case(DOMAINS[23], &[]));
+    valid.push(case(DOMAINS[23], &[b"one"]));
     let refused = |name: &str, domain: &str, parts: &[&[u8]], digest: Digest| {
         let parts: Vec<_> = parts.iter().map(|part| hex(part)).collect();
         let wrong = format!("the digest is that of {name}");

@@ -10,6 +10,7 @@ mod case;
 mod certificates;
 mod complaints;
 mod digests;
+mod envelopes;
 mod opening;
 mod packings;
 mod parts;
@@ -41,7 +42,7 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 21] = [
+const SUBJECTS: [Subject; 22] = [
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
     Subject { name: "signature.json", write: Some(signatures::file), check: signatures::check },
@@ -56,6 +57,7 @@ const SUBJECTS: [Subject; 21] = [
     Subject { name: "seal.json", write: Some(seals::file), check: seals::check },
     Subject { name: "round.json", write: Some(round::file), check: round::check },
     Subject { name: "upload.json", write: Some(uploads::file), check: uploads::check },
+    Subject { name: "envelope.json", write: Some(envelopes::file), check: envelopes::check },
     Subject { name: "complaint.json", write: Some(complaints::file), check: complaints::check },
     Subject {
         name: "certificate.json",

@@ -25,7 +25,7 @@ pub(crate) fn sums(index: usize, uploads: &[usize]) -> Vec<Vec<u8>> {
         let upload = &base().uploads[*upload];
         let header = upload.signed_header();
         let client = header.header.client;
-        let envelope = Envelope { header, sealed_box: upload.boxes[index].clone() };
+        let envelope = Envelope::new(&header, holder, upload.boxes[index].clone()).expect("a seat");
         let seeds = open_envelope(config, round_ctx, holder, &secret, &envelope);
         (client, seeds.unwrap_or_else(|_| panic!("a good box")))
     };

@@ -21,7 +21,9 @@ use zeroize::Zeroizing;
 
 use crate::case::{Case, File, NAME, digest, hex, read, splice_between, spliced, unhex};
 use crate::reference::boxes::{self, Place};
-use crate::reference::bytes::{accepts, hash as plain_hash, merkle_root, signed_bytes, unpack};
+use crate::reference::bytes::{
+    accepts, hash as plain_hash, header_digest, merkle_root, signed_bytes, unpack,
+};
 use crate::reference::ring::Ring;
 use crate::support::{Fixture, Terms, Upload, agreed};
 
@@ -470,9 +472,9 @@ fn check_header(upload: &Stored, round_ctx: &[u8]) {
     expected.extend(merkle_root(&upload.chunks));
     assert_eq!(*header, expected);
     let public = client.try_into().expect("32 bytes");
-    let message = signed_bytes("header", round_ctx, header);
+    let message = signed_bytes("header", round_ctx, &header_digest(header));
     assert!(accepts(&public, &message, &upload.signature));
-    assert_eq!(plain_hash("header", &[header]), upload.header().digest().0);
+    assert_eq!(header_digest(header), upload.header().digest().0);
 }
 
 /// The lanes under a key: `(words - pad + 2^(R-1)) / 2^R`, cut into lanes.

@@ -268,10 +268,10 @@ impl Coordinator {
     ) -> Vec<ToHolder> {
         let (round_ctx, total) = (*round.context(), headers.len() as u32);
         let shelf = lock(&self.shelf);
-        let envelope = |header: &SignedHeader| Envelope {
-            header: header.clone(),
-            sealed_box: shelf.contributions[&header.header.digest()].boxes[usize::from(holder.0)]
-                .clone(),
+        let envelope = |header: &SignedHeader| {
+            let boxes = &shelf.contributions[&header.header.digest()].boxes;
+            let sealed_box = boxes[usize::from(holder.0)].clone();
+            Envelope::new(header, holder, sealed_box).expect("a seat")
         };
         let batches = headers.chunks(ENVELOPES_PER_MESSAGE_MAX);
         batches

@@ -166,7 +166,8 @@ impl Federation {
             let entropy = Zeroizing::new([7; 32]);
             let mut chunks: Vec<Vec<u8>> = Vec::new();
             let sealed = seal(terms, owner, &quantised, &entropy, &mut chunks).expect("sealed");
-            Envelope { header: sealed.header, sealed_box: sealed.boxes[0].clone() }
+            let first = covey_aggregation::config::HolderIndex(0);
+            Envelope::new(&sealed.header, first, sealed.boxes[0].clone()).expect("a seat")
         };
         self.owners.iter().map(envelope).collect()
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use covey_aggregation::config::RoundConfig;
+use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{FromHolder, Refusal, ToHolder};
 use covey_aggregation::net::{Arrival, Link, Listener, write_roster};
@@ -47,7 +47,10 @@ async fn a_killed_holder_never_votes_for_another_set() {
     let terms = federation.terms(1, 1.0);
     let round_ctx = terms.context();
     let envelopes = federation.envelopes(&terms);
-    let set: Vec<Digest> = envelopes.iter().map(|one| one.header.header.digest()).collect();
+    let set: Vec<Digest> = envelopes
+        .iter()
+        .map(|one| one.digest(&round_ctx, terms.shape, HolderIndex(0)).expect("a seat"))
+        .collect();
     let smaller = set[1..].to_vec();
     let all = ToHolder::Envelopes { round_ctx, total: 4, batch: envelopes };
 

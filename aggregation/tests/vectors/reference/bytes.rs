@@ -26,9 +26,9 @@ pub(crate) fn accepts(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -
     key.verify_strict(message, &signature).is_ok()
 }
 
-/// Root of the tree over chunks, from the top: the left part of a node is the largest power of two
-/// below its number of leaves.
-pub(crate) fn merkle_root(chunks: &[Vec<u8>]) -> [u8; 32] {
+/// Root of a tree, from the top: the left part of a node is the largest power of two below its
+/// number of leaves.
+pub(crate) fn tree_root(leaves: &[[u8; 32]]) -> [u8; 32] {
     fn node(leaves: &[[u8; 32]]) -> [u8; 32] {
         match leaves {
             [] => [0; 32],
@@ -39,9 +39,29 @@ pub(crate) fn merkle_root(chunks: &[Vec<u8>]) -> [u8; 32] {
             }
         }
     }
+    hash("merkle-root", &[&(leaves.len() as u64).to_le_bytes(), &node(leaves)])
+}
+
+/// Root of the tree over chunks.
+pub(crate) fn merkle_root(chunks: &[Vec<u8>]) -> [u8; 32] {
     let leaf = |(index, chunk): (u32, &Vec<u8>)| hash("chunk-leaf", &[&index.to_le_bytes(), chunk]);
     let leaves: Vec<[u8; 32]> = (0..).zip(chunks).map(leaf).collect();
-    hash("merkle-root", &[&(leaves.len() as u64).to_le_bytes(), &node(&leaves)])
+    tree_root(&leaves)
+}
+
+/// The digest of an encoded header for four holders: version, round, client, three counted lists
+/// of four digests (components, keys of boxes, boxes), correction, chunks.
+pub(crate) fn header_digest(header: &[u8]) -> [u8; 32] {
+    let list = |n: usize| header[66 + n * 129..66 + n * 129 + 128].chunks(32).collect::<Vec<_>>();
+    let (components, keys, boxes) = (list(0), list(1), list(2));
+    let seat = |holder: usize| {
+        // Component i is the one that holder i lacks.
+        let known: Vec<&[u8]> = (0..4).filter(|i| *i != holder).map(|i| components[i]).collect();
+        hash("seat", &[keys[holder], boxes[holder], &hash("contents", &known)])
+    };
+    let seats = tree_root(&[seat(0), seat(1), seat(2), seat(3)]);
+    let (correction, chunks) = (&header[452..484], &header[484..516]);
+    hash("header", &[&header[1..33], &header[33..65], correction, chunks, &seats])
 }
 
 /// `XOF(key, stream)`, block by block.

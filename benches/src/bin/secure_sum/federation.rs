@@ -131,8 +131,9 @@ pub(crate) fn holder(index: usize) -> HolderIndex {
     HolderIndex(index as u8)
 }
 
-pub(crate) fn envelope(sealed: &Sealed, holder: usize) -> Envelope {
-    Envelope { header: sealed.header.clone(), sealed_box: sealed.boxes[holder].clone() }
+pub(crate) fn envelope(sealed: &Sealed, index: usize) -> Envelope {
+    let sealed_box = sealed.boxes[index].clone();
+    Envelope::new(&sealed.header, holder(index), sealed_box).expect("a seat of the committee")
 }
 
 pub(crate) fn update(dimension: u64) -> Vec<f32> {

@@ -119,6 +119,12 @@ pub const CLASSES_MAX: usize = 10_000;
 /// Bytes of a column's, category's or class's name.
 pub const LABEL_BYTES_MAX: usize = 256;
 
+/// Tokens of a window of text. Bounds what one example may make an owner allocate.
+pub const CONTEXT_TOKENS_MAX: u32 = 65_536;
+
+/// Characters of a vocabulary: more than any one script has, and below what a plan may hold.
+pub const VOCABULARY_MAX: usize = 65_536;
+
 /// Longest deadline of a phase, in milliseconds: 30 days.
 pub const DEADLINE_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 

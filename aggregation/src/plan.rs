@@ -44,7 +44,10 @@ mod strategy;
 mod training;
 
 pub use cohort::{Cohort, Deadlines};
-pub use data::{Column, ColumnKind, Data, Image, Outside, Tabular};
+pub use data::{
+    Class, Column, ColumnKind, Data, Fill, Image, Missing, Numeric, Outside, Rows, Scale, Tabular,
+    Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
+};
 pub use error::{Code, PlanError, PlanErrors};
 pub use evaluation::Evaluation;
 pub use layer::{Layer, LayerKind};

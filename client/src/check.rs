@@ -1,7 +1,7 @@
 //! Plans and data, before anything runs: everything that is wrong, and what a plan would cost.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
 use covey_aggregation::hash::Digest;
@@ -10,7 +10,7 @@ use covey_aggregation::net::files;
 use covey_aggregation::plan::{Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
-use covey_model::data::{DataSource, Dataset, Header};
+use covey_model::data::{DataError, DataSource, Dataset, Parts, ReadLimits, mock};
 use covey_model::task::Task;
 use serde::Serialize;
 use serde_json::json;
@@ -47,10 +47,23 @@ pub struct PlanSummary {
 pub struct DataSummary {
     /// Examples.
     pub examples: usize,
-    /// Numbers of one example.
+    /// Of them, those that are not trained on but kept to measure the model.
+    pub held_out: usize,
+    /// Numbers of one example; of text, tokens of a window.
     pub features: usize,
-    /// Examples of each class, in the plan's order.
+    /// Examples of each class, in the plan's order; none where no class is predicted.
     pub class_counts: Vec<u32>,
+}
+
+/// Synthetic data that were written.
+#[derive(Debug, Serialize)]
+pub struct MockSummary {
+    /// Where.
+    pub file: PathBuf,
+    /// How many examples.
+    pub rows: u64,
+    /// The seed that gives the same again.
+    pub seed: u64,
 }
 
 /// Checks a plan as the coordinator and every client do.
@@ -76,23 +89,73 @@ pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
     })
 }
 
-/// Checks data against a plan. `path` is a CSV file, or, with `labels`, the images of an IDX pair.
+/// Checks data against a plan.
 ///
 /// # Errors
 /// [`Failure`], naming file, line and column.
-pub fn data(path: &Path, labels: Option<&Path>, plan: &Path) -> Result<DataSummary, Failure> {
+pub fn data(
+    source: &DataSource,
+    plan: &Path,
+    dataset_bytes_max: Option<u64>,
+) -> Result<DataSummary, Failure> {
     let (plan, ..) = read_plan(plan)?;
-    let source = match labels {
-        None => DataSource::Csv { path: path.to_owned(), header: Header::Detect },
-        Some(labels) => DataSource::Idx { images: path.to_owned(), labels: labels.to_owned() },
-    };
-    let data = Dataset::load(&source, &plan.data)
-        .map_err(|error| Failure::new(Exit::BadInput, "DATA", error))?;
+    let limits = read_limits(dataset_bytes_max);
+    let parts = Parts::load(source, &plan.data, plan.seed, limits);
+    let Parts { training, holdout } = parts.map_err(|error| data_failure(&error))?;
+    let held_out = holdout.as_ref().map_or(0, Dataset::len);
+    let mut class_counts = training.class_counts();
+    if let Some(holdout) = &holdout {
+        for (count, more) in class_counts.iter_mut().zip(holdout.class_counts()) {
+            *count += more;
+        }
+    }
     Ok(DataSummary {
-        examples: data.len(),
-        features: data.features(),
-        class_counts: data.class_counts(),
+        examples: training.len() + held_out,
+        held_out,
+        features: training.features(),
+        class_counts,
     })
+}
+
+/// Half of the free memory, unless the owner says how many bytes.
+pub(crate) fn read_limits(dataset_bytes_max: Option<u64>) -> ReadLimits {
+    dataset_bytes_max
+        .map_or_else(ReadLimits::default, |dataset_bytes_max| ReadLimits { dataset_bytes_max })
+}
+
+/// Writes synthetic data of a plan's form.
+///
+/// # Errors
+/// [`Failure`] when the plan is bad, asks for more rows, or the file is there or cannot be written.
+pub fn mock(plan: &Path, rows: u64, seed: u64, output: &Path) -> Result<MockSummary, Failure> {
+    let (plan, ..) = read_plan(plan)?;
+    let minimum = plan.data.rows().minimum;
+    if rows < minimum.into() {
+        let message = format!("{rows} rows, the plan asks every owner for {minimum} to train on");
+        return Err(Failure::new(Exit::BadInput, "TOO_FEW_ROWS", message)
+            .with_help("give more with --rows; a holdout takes its share on top"));
+    }
+    if output.exists() {
+        let message = format!("{} exists already and is not overwritten", output.display());
+        return Err(
+            Failure::new(Exit::BadInput, "EXISTS", message).with_help("choose another file")
+        );
+    }
+    mock::write(output, &plan.data, rows, seed).map_err(|error| {
+        let message = format!("cannot write {}: {error}", output.display());
+        Failure::new(Exit::Failed, "FILE", message)
+    })?;
+    Ok(MockSummary { file: output.to_owned(), rows, seed })
+}
+
+/// The failure of an owner's file.
+pub(crate) fn data_failure(error: &DataError) -> Failure {
+    let place = error.place.to_string();
+    let detail = json!({
+        "kind": error.kind.as_str(), "file": error.path.display().to_string(),
+        "place": place.trim_start_matches(", "), "message": error.problem, "help": error.help,
+    });
+    Failure::new(Exit::BadInput, "DATA", error).with_details(json!([detail]))
 }
 
 fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
@@ -186,8 +249,21 @@ impl fmt::Display for PlanSummary {
 
 impl fmt::Display for DataSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "data ok: {} examples of {} numbers", self.examples, self.features)?;
+        write!(f, "data ok: {} examples of {} numbers", self.examples, self.features)?;
+        if self.held_out > 0 {
+            write!(f, ", {} of them held out", self.held_out)?;
+        }
         let counts: Vec<String> = self.class_counts.iter().map(u32::to_string).collect();
-        write!(f, "per class: {} (shown here only)", counts.join(" "))
+        if !counts.is_empty() {
+            write!(f, "\nper class: {} (shown here only)", counts.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for MockSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, rows, seed } = self;
+        write!(f, "{}: {rows} synthetic examples, seed {seed}; none is real", file.display())
     }
 }

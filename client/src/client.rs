@@ -2,7 +2,6 @@
 
 mod desk;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,16 +88,12 @@ impl Client {
 
 /// Whether the files are there; whether they fit is known once there is a plan.
 fn check_data(data: &DataSource) -> Result<(), Failure> {
-    let check = |path: &Path| match std::fs::File::open(path) {
+    data.paths().into_iter().try_for_each(|path| match std::fs::File::open(path) {
         Ok(_) => Ok(()),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
             Err(Failure::new(Exit::BadInput, "DATA", message)
                 .with_help("set the section [data] of client.toml to the owner's files"))
         }
-    };
-    match data {
-        DataSource::Csv { path, .. } => check(path),
-        DataSource::Idx { images, labels } => check(images).and_then(|()| check(labels)),
-    }
+    })
 }

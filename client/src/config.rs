@@ -2,38 +2,57 @@
 
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::party::Name;
 use covey_aggregation::program::config::{ConfigError, beside, read};
 use covey_model::data::DataSource;
 use covey_model::device::DeviceChoice;
 use serde::{Deserialize, Deserializer};
 
+use crate::datasets::{DATASETS_FILE, Datasets};
 use crate::limits::Limits;
 
 /// The configuration's name in an owner's folder.
 pub const CONFIG_FILE: &str = "client.toml";
 
-/// An owner's configuration. Paths are relative to the file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// An owner's configuration, its paths made absolute.
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// Version of this file's format.
-    #[serde(rename = "schema")]
-    _schema: Schema,
     /// The coordinator's address, `host:port`.
     pub coordinator: String,
-    /// The folder with identity.key, member.pem, authority.pem, roster.json.
-    #[serde(default = "here")]
+    /// The folder with identity.key, member.pem, authority.pem, roster.json, datasets.toml.
     pub folder: PathBuf,
     /// The folder with records and sealed updates. Never run two clients with one, nor copy it.
-    #[serde(default = "state")]
     pub state: PathBuf,
     /// Where to train: `auto`, `cpu` or `cuda:0`.
-    #[serde(default = "auto", deserialize_with = "device")]
     pub device: DeviceChoice,
     /// The data to train on.
     pub data: DataSource,
     /// What the owner allows.
     pub limits: Limits,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "schema")]
+    _schema: Schema,
+    coordinator: String,
+    #[serde(default = "here")]
+    folder: PathBuf,
+    #[serde(default = "state")]
+    state: PathBuf,
+    #[serde(default = "auto", deserialize_with = "device")]
+    device: DeviceChoice,
+    #[serde(deserialize_with = "data")]
+    data: Data,
+    limits: Limits,
+}
+
+/// The data to train on: `name = "..."` alone, or a source.
+enum Data {
+    Named(Name),
+    Source(DataSource),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -59,28 +78,53 @@ fn device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DeviceChoice, D:
     text.parse().map_err(serde::de::Error::custom)
 }
 
+fn data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
+    use serde::de::Error as _;
+    let mut table = toml::Table::deserialize(deserializer)?;
+    match table.remove("name") {
+        None => DataSource::deserialize(table).map(Data::Source).map_err(D::Error::custom),
+        Some(toml::Value::String(name)) if table.is_empty() => {
+            name.parse().map(Data::Named).map_err(D::Error::custom)
+        }
+        Some(_) => Err(D::Error::custom(
+            "`name` is the name of data in datasets.toml, and stands alone: remove the other fields",
+        )),
+    }
+}
+
 impl Config {
     /// Reads a configuration.
     ///
     /// # Errors
     /// [`ConfigError`] with file and line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = read(path)?;
-        config.limits.check().map_err(|message| ConfigError {
-            path: path.to_owned(),
-            at: None,
-            message,
-        })?;
-        config.folder = beside(path, &config.folder);
-        config.state = beside(path, &config.state);
-        let files: &mut [&mut PathBuf] = match &mut config.data {
-            DataSource::Csv { path, .. } => &mut [path],
-            DataSource::Idx { images, labels } => &mut [images, labels],
+        let file: File = read(path)?;
+        let wrong = |message| ConfigError { path: path.to_owned(), at: None, message };
+        file.limits.check().map_err(wrong)?;
+        let folder = beside(path, &file.folder);
+        let data = match file.data {
+            Data::Source(mut source) => {
+                for file in source.paths_mut() {
+                    *file = beside(path, file);
+                }
+                source
+            }
+            Data::Named(name) => Datasets::read(&folder)?.get(&name).cloned().ok_or_else(|| {
+                let file = folder.join(DATASETS_FILE);
+                wrong(format!(
+                    "data.name = \"{name}\" is not in {}; add it with covey-client data add",
+                    file.display()
+                ))
+            })?,
         };
-        for file in files {
-            **file = beside(path, file);
-        }
-        Ok(config)
+        Ok(Self {
+            coordinator: file.coordinator,
+            state: beside(path, &file.state),
+            device: file.device,
+            limits: file.limits,
+            folder,
+            data,
+        })
     }
 
     /// The text of a new configuration. Allows nothing yet: that is for the owner to say.
@@ -94,8 +138,8 @@ state = "state"                 # records and sealed updates; never copy it to r
 device = "auto"                 # auto, cpu, cuda:0
 
 [data]                          # stays on this machine
-format = "csv"                  # csv, or: format = "idx", images = "...", labels = "..."
-path = "data.csv"               # plain or gzip
+format = "csv"                  # or parquet, images, idx, npy, safetensors, text; or only: name = "..."
+path = "data.csv"               # images: folder; idx: images, labels; npy: features, labels
 
 [limits]                        # what may run here; nobody upstream can loosen it
 purposes = []                   # purposes allowed, "*" for any text: ["*readmission*"]
@@ -138,6 +182,8 @@ mod tests {
             (good.replace("\"auto\"", "\"gpu\""), "client.toml:5:10: \"gpu\" is no device"),
             (good.replace("\"csv\"", "\"xls\""), "unknown variant `xls`"),
             (good.replace("path =", "file ="), "`file`"),
+            (good.replace("format = \"csv\"", "name = \"x\""), "stands alone"),
+            (good.replace("= \"csv\"", "= \"idx\""), "unknown field `path`"),
             (good.replace("= 200", "= -1"), "client.toml:13:14: "),
             (good.replace("[limits]", "[limit]"), "unknown field `limit`"),
             (good.replace("min_contributions = 3", "min_contributions = 2"), "at least 3"),

@@ -7,6 +7,7 @@
 //!   sealed, on disk)
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
+//! - [`datasets`]: names of an owner's data
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -15,6 +16,7 @@ mod arguments;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod datasets;
 pub mod event;
 pub mod init;
 pub mod limits;
@@ -33,7 +35,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
-use arguments::{Arguments, Command, DataCommand, PlanCommand};
+use covey_aggregation::party::Name;
+use covey_model::data::{DataSource, Preview};
+
+use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand};
+use datasets::Datasets;
 use screen::Screen;
 
 pub use client::Client;
@@ -67,16 +73,63 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             let summary = check::plan(&file)?;
             format.answer(&summary, &summary);
         }
-        Command::Data(DataCommand::Check { path, labels, plan }) => {
-            let summary = check::data(&path, labels.as_deref(), &plan)?;
-            format.answer(&summary, &summary);
-        }
+        Command::Data(command) => data(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
         }
     }
     Ok(Exit::Done)
+}
+
+fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        DataCommand::Add { name, path, kind, folder } => {
+            let added = datasets::add(&folder.dir, name, &source_at(&path, &kind)?)?;
+            format.answer(&added, &added);
+        }
+        DataCommand::List { folder } => {
+            let datasets = Datasets::read(&folder.dir)?;
+            format.answer(&datasets, &datasets);
+        }
+        DataCommand::Remove { name, folder } => {
+            let removed = datasets::remove(&folder.dir, &name)?;
+            format.answer(&removed, &removed);
+        }
+        DataCommand::Preview { data, kind, folder } => {
+            let source = source_of(&data, &kind, &folder)?;
+            let preview = Preview::of(&source).map_err(|error| check::data_failure(&error))?;
+            format.answer(&preview, &preview);
+        }
+        DataCommand::Check { data, kind, folder, plan, dataset_bytes_max } => {
+            let source = source_of(&data, &kind, &folder)?;
+            let summary = check::data(&source, &plan, dataset_bytes_max)?;
+            format.answer(&summary, &summary);
+        }
+        DataCommand::Mock { plan, rows, seed, output } => {
+            let mock = check::mock(&plan, rows, seed, &output)?;
+            format.answer(&mock, &mock);
+        }
+    }
+    Ok(())
+}
+
+/// The data of a name, or at a path.
+fn source_of(data: &Path, kind: &DataKind, folder: &DataFolder) -> Result<DataSource, Failure> {
+    let is_plain = kind.labels.is_none() && kind.format.is_none();
+    match data.to_str().and_then(|text| text.parse::<Name>().ok()) {
+        Some(name) if is_plain => match Datasets::read(&folder.dir)?.get(&name) {
+            Some(source) => Ok(source.clone()),
+            None if data.exists() => source_at(data, kind),
+            None => Err(datasets::unknown(&folder.dir, &name)),
+        },
+        _ => source_at(data, kind),
+    }
+}
+
+fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
+    DataSource::at(path, kind.labels.as_deref(), kind.format)
+        .map_err(|error| check::data_failure(&error))
 }
 
 fn start(config: &Path, format: Format) -> Result<Exit, Failure> {

@@ -30,6 +30,9 @@ pub struct Limits {
     /// numbers about the data as the update again.
     #[serde(default = "control")]
     pub control: bool,
+    /// Most bytes of memory that data are read into; half of what is free if not given.
+    #[serde(default)]
+    pub dataset_bytes_max: Option<u64>,
 }
 
 const fn max_counters() -> u16 {
@@ -188,10 +191,10 @@ schema = "plan/1"
 name = "small"
 purpose = "A test"
 seed = 7
-data = { kind = "image", height = 2, width = 2, pixel_max = 16, classes = 2 }
+data = { kind = "image", height = 2, width = 2, pixel_max = 16, classes = 2, holdout = 0.2 }
 model = { layers = [{ kind = "flatten" }, { kind = "linear", out = 2 }] }
 strategy = { name = "scaffold", range = 1, clip_norm = 9 }
-evaluation = { holdout = 0.2, metrics = ["accuracy", "loss"] }
+evaluation = { metrics = ["accuracy", "loss"] }
 [training]
 rounds = 10
 batch_size = 4

@@ -17,9 +17,8 @@ use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::strategy::{control_change, gradient_offset, sent_change, variate_digest};
 use covey_aggregation::sum::quantise::quantise;
-use covey_model::data::{DataSource, Dataset};
+use covey_model::data::{DataSource, Dataset, Parts};
 use covey_model::device::DeviceChoice;
-use covey_model::split::holdout;
 use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
 use rand::SeedableRng as _;
@@ -29,6 +28,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use crate::check::read_limits;
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
@@ -98,7 +98,7 @@ pub(crate) struct Bench {
     plan: Plan,
     task: Task,
     data: Dataset,
-    /// Examples kept out of training; none where nothing is measured.
+    /// Examples kept out of training; none where the plan keeps none, or none fell to them.
     held_out: Option<Dataset>,
     trainer: Trainer,
 }
@@ -178,17 +178,11 @@ impl Workshop {
         let task = Task::from_plan(&plan).map_err(Declined::terms)?;
         let this = Arc::clone(self);
         let loaded = spawn_blocking(move || {
-            let data = Dataset::load(&this.data, &plan.data)
-                .map_err(|error| Declined::new(Decline::Data, error))?;
-            let (data, held_out) = match &plan.evaluation {
-                Some(evaluation) => {
-                    let owner = this.identity.id();
-                    let [training, held_out] =
-                        holdout(&data, evaluation.holdout, plan.seed, &owner);
-                    (training, Some(held_out))
-                }
-                None => (data, None),
-            };
+            let limits = read_limits(this.limits.dataset_bytes_max);
+            // What is held out is for measuring: it is never trained on.
+            let Parts { training: data, holdout: held_out } =
+                Parts::load(&this.data, &plan.data, plan.seed, limits)
+                    .map_err(|error| Declined::new(Decline::Data, error))?;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
             Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer }))
         });
@@ -343,11 +337,11 @@ fn measure(
     terms: &RoundConfig,
     parameters: &[f32],
 ) -> Result<Zeroizing<Vec<u64>>, Declined> {
-    let Some((layout, held_out)) = bench.plan.layout().zip(bench.held_out.as_ref()) else {
-        return Ok(Zeroizing::default());
-    };
+    let Some(layout) = bench.plan.layout() else { return Ok(Zeroizing::default()) };
     let mut tally = Tally::new(&layout, &terms.quantiser);
-    bench.trainer.tally(parameters, held_out, &mut tally).map_err(Declined::training)?;
+    if let Some(held_out) = &bench.held_out {
+        bench.trainer.tally(parameters, held_out, &mut tally).map_err(Declined::training)?;
+    }
     Ok(tally.counters())
 }
 

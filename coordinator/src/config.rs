@@ -251,13 +251,11 @@ impl Config {
         let mut test_data = None;
         if let Some(typed) = typed.test_data {
             let offset = typed.span().start;
-            let at = |path: &Path| existing(path, "test_data", offset);
-            test_data = Some(match typed.into_inner() {
-                DataSource::Csv { path, header } => DataSource::Csv { path: at(&path)?, header },
-                DataSource::Idx { images, labels } => {
-                    DataSource::Idx { images: at(&images)?, labels: at(&labels)? }
-                }
-            });
+            let mut source = typed.into_inner();
+            for file in source.paths_mut() {
+                *file = existing(file, "test_data", offset)?;
+            }
+            test_data = Some(source);
         }
         Ok(Self {
             listen: typed.listen,

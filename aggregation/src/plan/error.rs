@@ -59,6 +59,12 @@ codes! {
     Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
+    /// A policy for missing values that the column cannot follow.
+    MissingValues = "P050";
+    /// A scale that is not whole, or contradicts itself.
+    Scaling = "P051";
+    /// Characters listed twice, or too few or too many of them.
+    Vocabulary = "P052";
 }
 
 impl fmt::Display for Code {

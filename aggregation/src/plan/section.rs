@@ -105,6 +105,19 @@ impl<'i> Section<'i> {
         }
     }
 
+    /// Takes a truth value that is false where it is not given.
+    pub(super) fn flag(&mut self, errors: &mut Collector<'_>, name: &'static str) -> Option<bool> {
+        match self.optional(name) {
+            Some(field) => field.boolean(errors),
+            None => Some(false),
+        }
+    }
+
+    /// Whether a field is there and not yet taken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// Takes a required positive number.
     pub(super) fn positive(
         &mut self,
@@ -142,6 +155,28 @@ impl<'i> Field<'i> {
 
     pub(super) fn is_whole(&self) -> bool {
         self.value.is_integer()
+    }
+
+    pub(super) fn is_section(&self) -> bool {
+        self.value.is_table()
+    }
+
+    /// A number or truth value without quotes, as text.
+    pub(super) fn as_plain(&self) -> Option<String> {
+        match &self.value {
+            DeValue::Integer(integer) if integer.radix() == 10 => Some(integer.as_str().to_owned()),
+            DeValue::Float(float) => Some(float.as_str().to_owned()),
+            DeValue::Boolean(boolean) => Some(boolean.to_string()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn boolean(self, errors: &mut Collector<'_>) -> Option<bool> {
+        let boolean = self.value.as_bool();
+        if boolean.is_none() {
+            self.wrong_type(errors, "true or false");
+        }
+        boolean
     }
 
     fn wrong_type(&self, errors: &mut Collector<'_>, expected: &str) {

@@ -74,7 +74,7 @@ fn a_good_plan_is_read_with_its_defaults() {
     assert_eq!(plan.seed, 42);
     assert_eq!(plan.data.features(), 64);
     assert_eq!(plan.data.classes().len(), 10);
-    assert_eq!(plan.data.label_column(), "label");
+    assert_eq!(plan.data.label_column(), Some("label"));
     assert_eq!(plan.layers.len(), 8);
     assert_eq!(plan.layers[1].line, 13);
     assert_eq!(plan.layers[1].kind, LayerKind::GroupNorm { groups: 2 });
@@ -95,7 +95,7 @@ fn a_good_plan_is_read_with_its_defaults() {
 fn a_tabular_plan_counts_its_inputs() {
     let plan = Plan::parse(&tabular("120", "130")).expect("a good plan");
     assert_eq!(plan.data.features(), 4);
-    assert_eq!(plan.data.label_column(), "readmitted");
+    assert_eq!(plan.data.label_column(), Some("readmitted"));
     assert_eq!(plan.data.classes(), ["no", "yes"]);
 }
 

@@ -36,7 +36,7 @@ impl Shape {
                 height: image.height.into(),
                 width: image.width.into(),
             },
-            Data::Tabular(_) => Self::Features(data.features()),
+            Data::Tabular(_) | Data::Text(_) => Self::Features(data.features()),
         }
     }
 

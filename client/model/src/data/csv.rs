@@ -1,58 +1,124 @@
-//! Comma-separated values, one example per line.
+//! Text tables: values separated by commas, semicolons or tabs, one example per line.
 
-use std::collections::BTreeMap;
+use std::cell::Cell as Shared;
+use std::io::{self, BufRead, BufReader, ErrorKind as IoErrorKind, Read};
 use std::path::Path;
+use std::rc::Rc;
 
-use covey_aggregation::plan::{Column, ColumnKind, Data, Outside};
-use csv::{ErrorKind, ReaderBuilder, StringRecord};
+use covey_aggregation::plan::Data;
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
+use crate::limits::CSV_RECORD_BYTES_MAX;
+
+use super::cell::Cell;
+use super::collect::Collect;
 use super::error::{DataError, DataErrorKind, Place};
-use super::source::{failed, open};
-use super::{Dataset, Header};
-use crate::limits::{DATASET_NUMBERS_MAX, EXAMPLES_MAX};
+use super::source::{ReadLimits, failed, open};
+use super::table::{Layout, Row, Rules, has_header};
+use super::{Header, Loaded};
 
-/// Words of the header that an error shows at most.
-const SHOWN_MAX: usize = 8;
+/// Bytes of the beginning of a file in which the separator is looked for.
+const SEPARATOR_BYTES: usize = 64 * 1024;
 
-pub(super) fn read(path: &Path, header: Header, data: &Data) -> Result<Dataset, DataError> {
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).from_reader(open(path)?);
-    let mut table = Table::new(path, data);
+impl Row for StringRecord {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn cell(&self, place: usize) -> Cell<'_> {
+        self.get(place).map_or(Cell::Null, |cell| Cell::Text(cell.trim()))
+    }
+}
+
+pub(super) fn read(
+    path: &Path,
+    header: Header,
+    data: &Data,
+    limits: ReadLimits,
+) -> Result<Loaded, DataError> {
+    let rules = Rules::new(path, data)?;
+    let mut collect = Collect::new(path, data, limits);
+    let mut lines = Lines::open(path)?;
     let mut layout = None;
     let mut record = StringRecord::new();
-    loop {
-        let more = reader.read_record(&mut record).map_err(|error| broken(path, &error))?;
-        if !more {
-            break;
-        }
-        let line = record.position().map_or(0, ::csv::Position::line);
+    while let Some(line) = lines.next(&mut record)? {
+        let place = Place::Line(line);
         match &layout {
-            Some(layout) => table.add(&record, line, layout)?,
+            Some(layout) => rules.add(&record, &place, layout, &mut collect)?,
             None if has_header(&record, header, data) => {
-                layout = Some(Layout::of_header(path, &record, data)?);
+                let names: Vec<&str> = record.iter().collect();
+                let help = ", or set header = \"absent\" if the first line is an example already";
+                layout = Some(Layout::of_names(path, &place, &names, data, help)?);
             }
             None => {
                 let first = Layout::of_position(data);
-                table.add(&record, line, &first)?;
+                rules.add(&record, &place, &first, &mut collect)?;
                 layout = Some(first);
             }
         }
     }
-    table.finish()
+    collect.finish()
 }
 
-fn has_header(first: &StringRecord, header: Header, data: &Data) -> bool {
-    match header {
-        Header::Present => true,
-        Header::Absent => false,
-        Header::Detect => first.iter().any(|cell| cell.trim() == data.label_column()),
+/// The records of a text table.
+pub(super) struct Lines<'a> {
+    path: &'a Path,
+    reader: Reader<RecordBounded<BufReader<Box<dyn Read>>>>,
+    since_record: Rc<Shared<usize>>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn open(path: &'a Path) -> Result<Self, DataError> {
+        let mut inner = BufReader::with_capacity(SEPARATOR_BYTES, open(path)?);
+        let start = inner.fill_buf().map_err(|error| failed(path, &error))?;
+        let separator = separator(start);
+        let since_record = Rc::new(Shared::new(0));
+        let bounded = RecordBounded { inner, since_record: Rc::clone(&since_record) };
+        let reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bounded);
+        Ok(Self { path, reader, since_record })
+    }
+
+    /// Reads the next record; returns its line.
+    pub(super) fn next(&mut self, record: &mut StringRecord) -> Result<Option<u64>, DataError> {
+        self.since_record.set(0);
+        let more = self.reader.read_record(record);
+        let more =
+            more.map_err(|error| broken(self.path, &error, self.reader.position().line()))?;
+        Ok(more.then(|| record.position().map_or(0, csv::Position::line)))
     }
 }
 
+/// What separates the values: a tab or a semicolon where the first line has one outside quotes,
+/// else a comma.
+fn separator(start: &[u8]) -> u8 {
+    let mut is_quoted = false;
+    let mut seen_semicolon = false;
+    for &byte in start {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' | b'\r' if !is_quoted => break,
+            b'\t' if !is_quoted => return b'\t',
+            b';' if !is_quoted => seen_semicolon = true,
+            _ => {}
+        }
+    }
+    if seen_semicolon { b';' } else { b',' }
+}
+
 /// A line that is not CSV, or not UTF-8, or cannot be read.
-fn broken(path: &Path, error: &csv::Error) -> DataError {
+fn broken(path: &Path, error: &csv::Error, line: u64) -> DataError {
     let place = error.position().map_or(Place::File, |at| Place::Line(at.line()));
     match error.kind() {
+        ErrorKind::Io(error) if error.kind() == IoErrorKind::InvalidInput => {
+            let problem = format!("a line of more than {CSV_RECORD_BYTES_MAX} bytes");
+            let help = "give a table in text, one example per line; look for a quote that is \
+                        never closed";
+            DataError::new(DataErrorKind::TooLarge, path, Place::Line(line), problem, help)
+        }
         ErrorKind::Io(error) => failed(path, error),
         ErrorKind::Utf8 { .. } => DataError::new(
             DataErrorKind::Unreadable,
@@ -68,262 +134,48 @@ fn broken(path: &Path, error: &csv::Error) -> DataError {
     }
 }
 
-/// Which cells of a row are read.
-struct Layout {
-    /// Place and name of the inputs, in the plan's order.
-    inputs: Vec<(usize, String)>,
-    label: usize,
-    cells: usize,
-    named: bool,
+/// A reader that fails where one record takes too many bytes, so that a file without line ends
+/// does not fill the memory.
+struct RecordBounded<R> {
+    inner: R,
+    since_record: Rc<Shared<usize>>,
 }
 
-impl Layout {
-    /// The plan's columns in order, then the label.
-    fn of_position(data: &Data) -> Self {
-        let names: Vec<String> = match data {
-            Data::Image(_) => (1..=data.features()).map(|place| place.to_string()).collect(),
-            Data::Tabular(tabular) => {
-                tabular.columns.iter().map(|column| format!("{:?}", column.name)).collect()
-            }
-        };
-        let label = names.len();
-        let inputs = names.into_iter().enumerate().collect();
-        Self { inputs, label, cells: label + 1, named: false }
-    }
-
-    fn of_header(path: &Path, header: &StringRecord, data: &Data) -> Result<Self, DataError> {
-        let error = |problem: String, help: &str| {
-            DataError::new(DataErrorKind::Header, path, Place::Line(1), problem, help)
-        };
-        let mut places = BTreeMap::new();
-        for (place, name) in header.iter().enumerate() {
-            if places.insert(name.trim(), place).is_some() {
-                return Err(error(format!("two columns named {name:?}"), "rename one of them"));
-            }
+impl<R: Read> Read for RecordBounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.since_record.get() > CSV_RECORD_BYTES_MAX {
+            return Err(IoErrorKind::InvalidInput.into());
         }
-        let find = |name: &str| {
-            places.get(name).copied().ok_or_else(|| {
-                let shown: Vec<_> = header.iter().take(SHOWN_MAX).collect();
-                let more = if header.len() > SHOWN_MAX { ", ..." } else { "" };
-                let problem = format!("no column named {name:?} among {}{more}", shown.join(", "));
-                error(
-                    problem,
-                    "rename the column, or set header = \"absent\" if the first \
-                                line is an example already",
-                )
-            })
-        };
-        let label = find(data.label_column())?;
-        let inputs = match data {
-            Data::Image(_) => {
-                let pixels = header.iter().enumerate().filter(|(place, _)| *place != label);
-                let pixels: Vec<_> =
-                    pixels.map(|(place, name)| (place, format!("{:?}", name.trim()))).collect();
-                if pixels.len() as u64 != data.features() {
-                    let problem = format!(
-                        "{} columns beside the label, the plan's images have {} pixel values",
-                        pixels.len(),
-                        data.features()
-                    );
-                    return Err(error(problem, "give one column per pixel value, and the label"));
-                }
-                pixels
-            }
-            Data::Tabular(tabular) => {
-                let named = |column: &Column| {
-                    find(&column.name).map(|place| (place, format!("{:?}", column.name)))
-                };
-                tabular.columns.iter().map(named).collect::<Result<_, _>>()?
-            }
-        };
-        Ok(Self { inputs, label, cells: header.len(), named: true })
+        let read = self.inner.read(buffer)?;
+        self.since_record.set(self.since_record.get() + read);
+        Ok(read)
     }
-}
-
-/// The data set as it grows.
-struct Table<'a> {
-    path: &'a Path,
-    data: &'a Data,
-    classes: BTreeMap<&'a str, u32>,
-    features: usize,
-    numbers: Vec<f32>,
-    labels: Vec<u32>,
-}
-
-impl<'a> Table<'a> {
-    fn new(path: &'a Path, data: &'a Data) -> Self {
-        let classes = data.classes().iter().map(String::as_str).zip(0..).collect();
-        let features = data.features() as usize;
-        Self { path, data, classes, features, numbers: Vec::new(), labels: Vec::new() }
-    }
-
-    fn error(
-        &self,
-        kind: DataErrorKind,
-        place: Place,
-        problem: String,
-        help: impl Into<String>,
-    ) -> DataError {
-        DataError::new(kind, self.path, place, problem, help)
-    }
-
-    fn add(&mut self, record: &StringRecord, line: u64, layout: &Layout) -> Result<(), DataError> {
-        if record.len() != layout.cells {
-            let expected = match (layout.named, self.data) {
-                (true, _) => format!("the header has {}", layout.cells),
-                (false, Data::Image(_)) => format!(
-                    "the plan's images have {} pixel values and a label, {} columns",
-                    layout.label, layout.cells
-                ),
-                (false, Data::Tabular(_)) => {
-                    format!("the plan asks for {} and a label, {}", layout.label, layout.cells)
-                }
-            };
-            let problem = format!("{} columns, but {expected}", record.len());
-            let help = if layout.named {
-                "complete the row or remove it"
-            } else {
-                "check the plan's [data] section against the file; if the first line names the \
-                 columns, set header = \"present\""
-            };
-            return Err(self.error(DataErrorKind::Row, Place::Line(line), problem, help));
-        }
-        if self.labels.len() >= EXAMPLES_MAX
-            || self.numbers.len() + self.features > DATASET_NUMBERS_MAX
-        {
-            let problem = format!("more than {} examples", self.labels.len());
-            let help = "divide the file; a data set is held in memory";
-            return Err(self.error(DataErrorKind::TooLarge, Place::File, problem, help));
-        }
-        let label = self.label(record[layout.label].trim(), line)?;
-        match self.data {
-            Data::Image(_) => self.add_image(record, line, layout)?,
-            Data::Tabular(tabular) => {
-                for (column, (place, name)) in tabular.columns.iter().zip(&layout.inputs) {
-                    self.add_cell(record[*place].trim(), column, line, name)?;
-                }
-            }
-        }
-        self.labels.push(label);
-        Ok(())
-    }
-
-    fn label(&self, cell: &str, line: u64) -> Result<u32, DataError> {
-        self.classes.get(cell).copied().ok_or_else(|| {
-            let place = Place::Cell(line, format!("{:?}", self.data.label_column()));
-            let names = self.data.classes();
-            let shown = names[..names.len().min(SHOWN_MAX)].join(", ");
-            let more = if names.len() > SHOWN_MAX { ", ..." } else { "" };
-            let problem = format!("label {cell:?} is none of the plan's classes");
-            let help = format!("the {} classes are {shown}{more}", names.len());
-            self.error(DataErrorKind::Label, place, problem, help)
-        })
-    }
-
-    fn number(&self, cell: &str, line: u64, column: &str) -> Result<f64, DataError> {
-        match cell.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(number),
-            _ => {
-                let place = Place::Cell(line, column.to_owned());
-                let (problem, help) = if cell.is_empty() {
-                    ("an empty value".to_owned(), "fill it in or remove the row")
-                } else if line == 1 {
-                    let help = "write a number such as 12.5; if the first line names the \
-                                columns, set header = \"present\"";
-                    (format!("{cell:?} is not a number"), help)
-                } else {
-                    (format!("{cell:?} is not a number"), "write a number such as 12.5")
-                };
-                Err(self.error(DataErrorKind::Value, place, problem, help))
-            }
-        }
-    }
-
-    /// Pixel values in the order of the file (the channels of a pixel together) become one plane
-    /// per channel.
-    fn add_image(
-        &mut self,
-        record: &StringRecord,
-        line: u64,
-        layout: &Layout,
-    ) -> Result<(), DataError> {
-        let Data::Image(image) = self.data else { return Ok(()) };
-        let start = self.numbers.len();
-        self.numbers.resize(start + self.features, 0.0);
-        let plane = image.height as usize * image.width as usize;
-        for (pixel, (place, name)) in layout.inputs.iter().enumerate() {
-            let value = self.number(record[*place].trim(), line, name)?;
-            if !(0.0..=f64::from(image.pixel_max)).contains(&value) {
-                let place = Place::Cell(line, name.clone());
-                let problem = format!("pixel value {value} is not in 0..={}", image.pixel_max);
-                let help = "check pixel_max in the plan's [data] section";
-                return Err(self.error(DataErrorKind::Value, place, problem, help));
-            }
-            let place = start + plane_place(pixel, image.channels as usize, plane);
-            self.numbers[place] = value as f32 / image.pixel_max;
-        }
-        Ok(())
-    }
-
-    fn add_cell(
-        &mut self,
-        cell: &str,
-        column: &Column,
-        line: u64,
-        name: &str,
-    ) -> Result<(), DataError> {
-        match &column.kind {
-            ColumnKind::Float { min, max, outside } => {
-                let value = self.number(cell, line, name)?;
-                if !(*min..=*max).contains(&value) && *outside == Outside::Refuse {
-                    let place = Place::Cell(line, name.to_owned());
-                    let problem = format!("{value} is not in the plan's {min}..={max}");
-                    let help = "correct the value, or ask for outside = \"clamp\" in the plan";
-                    return Err(self.error(DataErrorKind::Value, place, problem, help));
-                }
-                let value = value.clamp(*min, *max);
-                self.numbers.push(((value - min) / (max - min)) as f32);
-            }
-            ColumnKind::Category { values } => {
-                let Some(chosen) = values.iter().position(|value| value == cell) else {
-                    let place = Place::Cell(line, name.to_owned());
-                    let shown = values[..values.len().min(SHOWN_MAX)].join(", ");
-                    let problem = format!("{cell:?} is none of the column's values");
-                    let help = format!("the plan's values are {shown}");
-                    return Err(self.error(DataErrorKind::Value, place, problem, help));
-                };
-                let hot = |place| if place == chosen { 1.0 } else { 0.0 };
-                self.numbers.extend((0..values.len()).map(hot));
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Dataset, DataError> {
-        if self.labels.is_empty() {
-            let problem = "no examples".to_owned();
-            let help = "give a file with one example per line";
-            return Err(self.error(DataErrorKind::Empty, Place::File, problem, help));
-        }
-        let classes = self.data.classes().len();
-        let (path, features) = (self.path, self.features);
-        Dataset::new(self.numbers, self.labels, features, classes).map_err(|error| {
-            let help = "report this: a row passed the reader that should not have";
-            DataError::new(DataErrorKind::Shape, path, Place::File, error.to_string(), help)
-        })
-    }
-}
-
-/// Where pixel value `pixel` of a file lies in an example.
-pub(super) const fn plane_place(pixel: usize, channels: usize, plane: usize) -> usize {
-    pixel % channels * plane + pixel / channels
 }
 
 /// A cell as CSV text.
 pub(super) fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) || cell.trim() != cell {
+    if cell.contains([',', '"', '\n', '\r', ';', '\t']) || cell.trim() != cell {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
         cell.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_separator_is_told_by_the_first_line() {
+        for (start, expected) in [
+            ("a,b,c\n1;2", b','),
+            ("a;b\n", b';'),
+            ("a\tb;c,d\n", b'\t'),
+            ("\"a;b\",c\n", b','),
+            ("\"a\nb\";c\n", b';'),
+            ("", b','),
+        ] {
+            assert_eq!(separator(start.as_bytes()), expected, "{start:?}");
+        }
     }
 }

@@ -4,13 +4,14 @@
 use std::io::Read;
 use std::path::Path;
 
-use covey_aggregation::plan::Image;
+use covey_aggregation::plan::{Data, Image};
 
-use crate::limits::{DATASET_NUMBERS_MAX, EXAMPLES_MAX};
-
-use super::Dataset;
+use super::Loaded;
+use super::collect::Collect;
+use super::encode::{Answer, TargetEncoder};
 use super::error::{DataError, DataErrorKind, Place};
-use super::source::{failed, open};
+use super::pixel;
+use super::source::{ReadLimits, failed, open};
 
 /// Element type "unsigned byte".
 const UNSIGNED_BYTE: u8 = 0x08;
@@ -18,35 +19,57 @@ const UNSIGNED_BYTE: u8 = 0x08;
 /// Most sizes of a header: examples, height, width, channels.
 const SIZES_MAX: usize = 4;
 
-pub(super) fn read(images: &Path, labels: &Path, image: &Image) -> Result<Dataset, DataError> {
-    let [height, width, channels] =
-        [image.height, image.width, image.channels].map(|size| size as usize);
+pub(super) fn read(
+    images: &Path,
+    labels: &Path,
+    data: &Data,
+    limits: ReadLimits,
+) -> Result<Loaded, DataError> {
+    let Data::Image(image) = data else {
+        let problem = match data {
+            Data::Text(_) => "IDX files hold images, the plan asks for running text",
+            _ => "IDX files hold images, the plan asks for a table",
+        };
+        let help = "give a file of the plan's form";
+        return Err(DataError::new(DataErrorKind::Shape, images, Place::File, problem, help));
+    };
     let mut pixel_file = Idx::open(images)?;
-    let count = check_image_sizes(&pixel_file, [height, width, channels])?;
-    let features = height * width * channels;
-    if count > EXAMPLES_MAX || count.saturating_mul(features) > DATASET_NUMBERS_MAX {
-        let problem = format!("{count} examples of {features} numbers are too many");
-        let help = "divide the file; a data set is held in memory";
-        return Err(pixel_file.error(DataErrorKind::TooLarge, Place::File, problem, help));
-    }
+    let sizes = [image.height, image.width, image.channels].map(|size| size as usize);
+    let count = check_image_sizes(&pixel_file, sizes)?;
+    let mut collect = Collect::new(images, data, limits);
+    collect.allow(count as u64)?;
     let labels = read_labels(labels, images, count, image)?;
-    let pixels = pixel_file.elements(count * features)?;
-    let mut numbers = vec![0.0; pixels.len()];
-    for (index, pixel) in pixels.iter().enumerate() {
-        if f32::from(*pixel) > image.pixel_max {
-            let place = Place::Example((index / features) as u64 + 1);
-            let problem = format!("pixel value {pixel} is above {}", image.pixel_max);
-            let help = "check pixel_max in the plan's [data] section";
-            return Err(pixel_file.error(DataErrorKind::Value, place, problem, help));
-        }
-        let (example, pixel_index) = (index / features, index % features);
-        let place = super::csv::plane_place(pixel_index, channels, height * width);
-        numbers[example * features + place] = f32::from(*pixel) / image.pixel_max;
+    let each = sizes.iter().product();
+    let mut pixels = vec![0; each];
+    for (number, label) in labels.into_iter().enumerate() {
+        let place = Place::Example(number as u64 + 1);
+        pixel_file.fill(&mut pixels, number * each, count * each)?;
+        collect.add(label, &place, |numbers| {
+            let start = numbers.len();
+            numbers.resize(start + pixels.len(), 0.0);
+            for (index, pixel) in pixels.iter().enumerate() {
+                let feature = pixel::feature(f64::from(*pixel), image);
+                numbers[start + pixel::plane_place(index, image)] =
+                    feature.map_err(|fault| fault.at(images, place.clone()))?;
+            }
+            Ok(())
+        })?;
     }
-    Dataset::new(numbers, labels, features, image.classes.len()).map_err(|error| {
-        let help = "report this: an example passed the reader that should not have";
-        pixel_file.error(DataErrorKind::Shape, Place::File, error.to_string(), help)
-    })
+    pixel_file.end(count * each)?;
+    collect.finish()
+}
+
+/// Height, width and channels of the images.
+pub(super) fn image_sizes(file: &Idx<'_>) -> Result<[usize; 3], DataError> {
+    match file.sizes[..] {
+        [_, height, width] => Ok([height, width, 1]),
+        [_, height, width, channels] => Ok([height, width, channels]),
+        _ => {
+            let problem = format!("{} sizes in the header, images have 3 or 4", file.sizes.len());
+            let help = "give the file of the images here, and that of the labels as labels";
+            Err(file.error(DataErrorKind::Shape, Place::File, problem, help))
+        }
+    }
 }
 
 /// The number of images, if their sizes are the plan's.
@@ -54,17 +77,7 @@ fn check_image_sizes(
     file: &Idx<'_>,
     [height, width, channels]: [usize; 3],
 ) -> Result<usize, DataError> {
-    let found = match file.sizes[..] {
-        [_, found_height, found_width] => [found_height, found_width, 1],
-        [_, found_height, found_width, found_channels] => {
-            [found_height, found_width, found_channels]
-        }
-        _ => {
-            let problem = format!("{} sizes in the header, images have 3 or 4", file.sizes.len());
-            let help = "give the file of the images here, and that of the labels as labels";
-            return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
-        }
-    };
+    let found = image_sizes(file)?;
     if found != [height, width, channels] {
         let [found_height, found_width, found_channels] = found;
         let problem = format!(
@@ -86,7 +99,18 @@ fn read_labels(
     images: &Path,
     count: usize,
     image: &Image,
-) -> Result<Vec<u32>, DataError> {
+) -> Result<Vec<Answer>, DataError> {
+    let target = TargetEncoder::of_classes(&image.classes);
+    let labels = all_labels(path, images, count)?;
+    let answers = labels.into_iter().zip(1..).map(|(label, number)| {
+        let answer = target.encode_number(label.into());
+        answer.map_err(|fault| fault.at(path, Place::Example(number)))
+    });
+    answers.collect()
+}
+
+/// The labels of `count` images.
+pub(super) fn all_labels(path: &Path, images: &Path, count: usize) -> Result<Vec<u8>, DataError> {
     let mut file = Idx::open(path)?;
     if file.sizes.len() != 1 {
         let problem = format!("{} sizes in the header, labels have 1", file.sizes.len());
@@ -99,26 +123,18 @@ fn read_labels(
         let help = "give the labels of these images";
         return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
     }
-    let labels = file.elements(count)?;
-    let classes = image.classes.len();
-    if let Some(row) = labels.iter().position(|label| usize::from(*label) >= classes) {
-        let place = Place::Example(row as u64 + 1);
-        let problem = format!("label {} is out of range", labels[row]);
-        let help = format!("the plan has {classes} classes, labels 0 to {}", classes - 1);
-        return Err(file.error(DataErrorKind::Label, place, problem, help));
-    }
-    Ok(labels.into_iter().map(u32::from).collect())
+    file.elements(count)
 }
 
 /// A file whose header was read.
-struct Idx<'a> {
+pub(super) struct Idx<'a> {
     path: &'a Path,
     reader: Box<dyn Read>,
-    sizes: Vec<usize>,
+    pub(super) sizes: Vec<usize>,
 }
 
 impl<'a> Idx<'a> {
-    fn open(path: &'a Path) -> Result<Self, DataError> {
+    pub(super) fn open(path: &'a Path) -> Result<Self, DataError> {
         let mut idx = Self { path, reader: open(path)?, sizes: Vec::new() };
         let magic: [u8; 4] = idx.bytes()?;
         let [0, 0, kind, dimensions] = magic else {
@@ -148,6 +164,37 @@ impl<'a> Idx<'a> {
         DataError::new(kind, self.path, place, problem, help)
     }
 
+    /// Fills `bytes`; the file has `expected` elements, `before` of them already read.
+    fn fill(&mut self, bytes: &mut [u8], before: usize, expected: usize) -> Result<(), DataError> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let read = self.reader.read(&mut bytes[filled..]);
+            match read.map_err(|error| failed(self.path, &error))? {
+                0 => return Err(self.wrong_length(before + filled, expected)),
+                read => filled += read,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is the end of the file.
+    fn end(&mut self, expected: usize) -> Result<(), DataError> {
+        match self.reader.read(&mut [0]).map_err(|error| failed(self.path, &error))? {
+            0 => Ok(()),
+            _ => Err(self.wrong_length(expected + 1, expected)),
+        }
+    }
+
+    fn wrong_length(&self, got: usize, expected: usize) -> DataError {
+        let problem = if got < expected {
+            format!("ends after {got} of {expected} bytes")
+        } else {
+            format!("more than the {expected} bytes that the header announces")
+        };
+        let help = "the file is cut off or damaged; copy it again";
+        self.error(DataErrorKind::Unreadable, Place::File, problem, help)
+    }
+
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], DataError> {
         let mut bytes = [0; N];
         self.reader.read_exact(&mut bytes).map_err(|error| failed(self.path, &error))?;
@@ -163,12 +210,6 @@ impl<'a> Idx<'a> {
         if bytes.len() == expected {
             return Ok(bytes);
         }
-        let problem = if bytes.len() < expected {
-            format!("ends after {} of {expected} bytes", bytes.len())
-        } else {
-            format!("more than the {expected} bytes that the header announces")
-        };
-        let help = "the file is cut off or damaged; copy it again";
-        Err(self.error(DataErrorKind::Unreadable, Place::File, problem, help))
+        Err(self.wrong_length(bytes.len(), expected))
     }
 }

@@ -246,7 +246,7 @@ pub struct Receipt {
     pub round_ctx: Digest,
     /// The contribution.
     pub header: Digest,
-    /// By the coordinator over `header`, as [`Statement::Receipt`].
+    /// By the coordinator over `header`, as [`crate::signing::Statement::Receipt`].
     pub signature: Signature,
 }
 

@@ -1,11 +1,11 @@
 //! The one encoding: a version byte, then postcard (<https://postcard.jamesmunns.com/wire-format>).
 //! A value has exactly one accepted form: what does not encode back to the same bytes is refused.
 //!
-//! Decoding n bytes holds at most 4 n + 64 KiB at its peak, whatever they are
-//! (`tests/decoding.rs`): no announced length is believed, so a list grows as its elements come;
-//! byte strings are copied once, into as many bytes; and a list whose elements take more memory
-//! than bytes has a limit ([`bounded`], [`byte_strings`]). The check for the one form compares
-//! while it encodes, and holds nothing.
+//! What decoding holds is meant to stay in proportion to the bytes: no announced length is believed,
+//! so a list grows as its elements come; byte strings are copied once, into as many bytes; and a list
+//! whose elements take more memory than bytes has a limit ([`bounded`], [`byte_strings`]). The check
+//! for the one form compares while it encodes, and holds nothing. How much it holds at its peak has
+//! not been measured.
 
 use std::fmt;
 use std::marker::PhantomData;

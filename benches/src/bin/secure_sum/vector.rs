@@ -68,7 +68,7 @@ fn client(report: &Report, federation: &Federation, update: &[f32]) {
 const SHARING_CHUNKS: u32 = 8;
 
 /// How much faster two threads seal than one: CPU time of all the work over that of its longest
-/// chain, so that other jobs on the machine do not count.
+/// chain. Waiting for a core does not count; a core that is shared with another job still does.
 pub(crate) fn threads(report: &Report, federation: &Federation, update: &[f32]) {
     let quantised = federation.quantise(&update[..federation.config.dimension as usize]);
     let median = |mut ratios: Vec<f64>| {

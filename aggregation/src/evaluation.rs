@@ -65,12 +65,6 @@ impl Metric {
     pub const fn is_gain(self) -> bool {
         matches!(self, Self::Accuracy | Self::MacroF1 | Self::Auroc)
     }
-
-    /// Whether it is about classes (or tokens), not numbers.
-    #[must_use]
-    pub const fn is_of_classes(self) -> bool {
-        !matches!(self, Self::Mae | Self::Rmse)
-    }
 }
 
 impl fmt::Display for Metric {

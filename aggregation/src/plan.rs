@@ -36,6 +36,7 @@ mod cohort;
 mod data;
 mod error;
 mod evaluation;
+mod goal;
 mod layer;
 mod protection;
 mod section;
@@ -50,6 +51,7 @@ pub use data::{
 };
 pub use error::{Code, PlanError, PlanErrors};
 pub use evaluation::Evaluation;
+pub use goal::Goal;
 pub use layer::{Layer, LayerKind};
 pub use protection::SecureAggregation;
 pub use training::{Optimizer, OtherLength, Training};
@@ -145,7 +147,7 @@ impl Plan {
     /// What each counter of a contribution counts; none where nothing is measured.
     #[must_use]
     pub fn layout(&self) -> Option<Layout> {
-        self.evaluation.as_ref().map(|evaluation| evaluation.layout(&self.data))
+        self.evaluation.as_ref().map(|evaluation| evaluation.layout(self.data.goal()))
     }
 
     /// Counters of a contribution.

@@ -136,8 +136,9 @@ async fn a_run_ends_when_the_owners_metric_reaches_its_target() {
     let options = PlanOptions {
         rounds: 6,
         weighting: "\"uniform\"",
+        holdout: 0.2,
         more: "[strategy]\nname = \"scaffold\"\nrange = 0.5\nclip_norm = 9\n\
-               [evaluation]\nholdout = 0.2\nmetrics = [\"accuracy\"]\n\
+               [evaluation]\nmetrics = [\"accuracy\"]\n\
                [stop]\ntarget = { metric = \"accuracy\", value = 0.65 }\n",
         ..PlanOptions::default()
     };

@@ -28,6 +28,15 @@ impl Tally {
         }
     }
 
+    /// Which of `examples` to count: all, or, where a counter could overflow, as many as it takes,
+    /// evenly spread.
+    #[must_use]
+    pub fn sample(&self, examples: usize) -> Vec<usize> {
+        let most = usize::try_from(self.examples_max).unwrap_or(usize::MAX).min(examples);
+        let place = |i: usize| (i as u128 * examples as u128 / most as u128) as usize;
+        (0..most).map(place).collect()
+    }
+
     /// Whether it takes no more examples: a counter could overflow.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -163,6 +172,17 @@ mod tests {
         assert_eq!(scores.examples, 4);
         assert_eq!(scores.get(Metric::Accuracy), Some(0.0));
         assert_eq!(scores.get(Metric::Loss), Some(LOSS_MAX_NATS));
+    }
+
+    #[test]
+    fn examples_beyond_what_counters_hold_are_left_out_evenly() {
+        let quantiser =
+            Quantiser { bits: 4, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform };
+        let layout = Layout::new(&[Metric::Loss], 2, 1.0);
+        let tally = Tally::new(&layout, &quantiser);
+        assert_eq!(tally.sample(10), [0, 3, 6]);
+        assert_eq!(tally.sample(3), [0, 1, 2]);
+        assert_eq!(tally.sample(0), [0; 0]);
     }
 
     #[test]

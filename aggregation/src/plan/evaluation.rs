@@ -1,4 +1,5 @@
-//! The `[evaluation]` section: what owners measure on examples kept out of training.
+//! The `[evaluation]` section: what owners measure on the examples that `data.holdout` keeps out
+//! of training.
 
 use crate::config::Quantiser;
 use crate::evaluation::{Layout, Metric};
@@ -6,14 +7,13 @@ use crate::limits::COUNTERS_MAX;
 
 use super::data::Data;
 use super::error::{Code, Collector};
+use super::goal::Goal;
 use super::section::{At, Section};
 
 /// The `[evaluation]` section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Share of an owner's examples that is kept out of training, above 0 and below 1.
-    pub holdout: f64,
-    /// What is measured on them, each once, in a fixed order.
+    /// What is measured, each once, in a fixed order.
     pub metrics: Vec<Metric>,
     /// The largest error that counts, in the unit in which the model predicts; 1 by default.
     pub error_max: f64,
@@ -29,24 +29,13 @@ pub(super) fn read(
     let Some(field) = root.optional("evaluation") else { return Some(None) };
     let span = field.span.clone();
     let mut section = field.section(errors)?;
-    let help = "write `holdout = 0.2`: a fifth of every owner's examples";
-    let holdout = section.required(errors, "holdout", help).and_then(|field| {
-        let span = field.span.clone();
-        let holdout = field.fraction(errors)?;
-        if holdout > 0.0 {
-            return Some(holdout);
-        }
-        let message = "evaluation.holdout = 0 leaves nothing to measure on";
-        errors.push(&span, Code::OutOfRange, message, "use a number such as 0.2");
-        None
-    });
     let metrics = read_metrics(&mut section, errors);
     let error_max = match section.optional("error_max") {
         Some(field) => field.positive(errors).map(|at| at.value),
         None => Some(1.0),
     };
     section.finish(errors);
-    let value = Evaluation { holdout: holdout?, metrics: metrics?, error_max: error_max? };
+    let value = Evaluation { metrics: metrics?, error_max: error_max? };
     Some(Some(At { value, span }))
 }
 
@@ -74,10 +63,10 @@ fn read_metrics(section: &mut Section<'_>, errors: &mut Collector<'_>) -> Option
 }
 
 impl Evaluation {
-    /// What each counter counts, for these data.
+    /// What each counter counts, of a model that answers `goal`.
     #[must_use]
-    pub fn layout(&self, data: &Data) -> Layout {
-        Layout::new(&self.metrics, data.classes().len(), self.error_max)
+    pub fn layout(&self, goal: Goal) -> Layout {
+        Layout::new(&self.metrics, goal.outputs() as usize, self.error_max)
     }
 }
 
@@ -89,18 +78,31 @@ pub(super) fn check(
     errors: &mut Collector<'_>,
 ) {
     let At { value, span } = evaluation;
-    let has_classes = !data.classes().is_empty();
-    if let Some(metric) = value.metrics.iter().find(|one| one.is_of_classes() != has_classes) {
-        let (wanted, others) =
-            if has_classes { ("classes", "accuracy or loss") } else { ("numbers", "mae or rmse") };
-        let message = format!("{metric} cannot be measured where a model predicts {wanted}");
-        errors.push(span, Code::Metrics, message, format!("use {others}"));
+    if data.rows().holdout <= 0.0 {
+        let message = "there is nothing to measure on: no example is kept out of training";
+        let help = "write `holdout = 0.2` in [data]: a fifth of every owner's examples";
+        errors.push(span, Code::Metrics, message, help);
+    }
+    let goal = data.goal();
+    let (answers, fitting): (_, &[Metric]) = match goal {
+        Goal::Class(_) => {
+            ("a class", &[Metric::Accuracy, Metric::Loss, Metric::MacroF1, Metric::Auroc])
+        }
+        Goal::Number => ("a number", &[Metric::Mae, Metric::Rmse]),
+        Goal::NextToken(_) => {
+            ("the next token", &[Metric::Accuracy, Metric::Loss, Metric::Perplexity])
+        }
+    };
+    if let Some(metric) = value.metrics.iter().find(|metric| !fitting.contains(metric)) {
+        let message = format!("{metric} cannot be measured where a model answers {answers}");
+        let names: Vec<_> = fitting.iter().map(|metric| metric.name()).collect();
+        errors.push(span, Code::Metrics, message, format!("use {}", names.join(", ")));
         return;
     }
-    let layout = value.layout(data);
+    let layout = value.layout(goal);
     if layout.len() > usize::from(COUNTERS_MAX) {
         let message =
-            format!("{} counters for {} classes are too many", layout.len(), data.classes().len());
+            format!("{} counters for {} classes are too many", layout.len(), goal.outputs());
         let help = format!("at most {COUNTERS_MAX} may travel: leave out auroc, then macro_f1");
         errors.push(span, Code::Metrics, message, help);
     }

@@ -38,8 +38,8 @@ impl Trainer {
         guarded(|| self.measure(parameters, data))
     }
 
-    /// Measures `parameters` on held-out `data` into a tally, until it is full. No example is no
-    /// error: then nothing is counted.
+    /// Measures `parameters` on held-out `data` into a tally. No example is no error: then nothing
+    /// is counted.
     ///
     /// # Errors
     /// [`FitError`], as for training; outputs that are no numbers count as wrong instead.
@@ -54,51 +54,51 @@ impl Trainer {
         }
         self.check(parameters, data)?;
         guarded(|| {
-            self.outputs(parameters, data, |_, numbers, rows| {
+            let numbers = tally.sample(data.len());
+            self.outputs(parameters, data, &numbers, |_, numbers, rows| {
                 for (row, &number) in rows.zip(numbers) {
                     tally.class(row, data.labels()[number]);
                 }
-                Ok(!tally.is_full())
+                Ok(())
             })
         })
     }
 
     fn measure(&self, parameters: &[f32], data: &Dataset) -> Result<Metrics, FitError> {
         let (mut loss_sum, mut correct) = (0.0, 0);
-        self.outputs(parameters, data, |loss, numbers, rows| {
+        let numbers: Vec<usize> = (0..data.len()).collect();
+        self.outputs(parameters, data, &numbers, |loss, numbers, rows| {
             if !loss.is_finite() {
                 return Err(FitError::BadOutputs);
             }
             loss_sum += f64::from(loss) * numbers.len() as f64;
             correct +=
                 rows.zip(numbers).filter(|(row, n)| largest(row) == data.labels()[**n]).count();
-            Ok(true)
+            Ok(())
         })?;
         let loss = loss_sum / data.len() as f64;
         Ok(Metrics { loss, correct: correct as u32, count: data.len() as u32 })
     }
 
-    /// Hands on the mean loss and the outputs of batch after batch, with the examples' numbers,
-    /// for as long as they are wanted.
+    /// Hands on the mean loss and the outputs of batch after batch of the examples with these
+    /// numbers.
     fn outputs(
         &self,
         parameters: &[f32],
         data: &Dataset,
-        mut take: impl FnMut(f32, &[usize], std::slice::Chunks<'_, f32>) -> Result<bool, FitError>,
+        numbers: &[usize],
+        mut take: impl FnMut(f32, &[usize], std::slice::Chunks<'_, f32>) -> Result<(), FitError>,
     ) -> Result<(), FitError> {
         // The plain device: a tracked pass that is never followed by `backward` is kept.
         let device = &self.compute.device;
         let model = Model::build(self.task.blueprint(), parameters, device);
         let cross_entropy = CrossEntropyLossConfig::new().init(device);
-        let numbers: Vec<usize> = (0..data.len()).collect();
         for numbers in numbers.chunks(EVALUATION_BATCH) {
             let (examples, labels) = batch(data, numbers, device);
             let outputs = model.forward(examples, &mut Pass::Evaluation);
             let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
             let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
-            if !take(loss, numbers, outputs.chunks(data.classes()))? {
-                break;
-            }
+            take(loss, numbers, outputs.chunks(data.classes()))?;
         }
         Ok(())
     }

@@ -1,10 +1,7 @@
 //! Dividing a data set: into training and test part, and unevenly among owners.
 
-use covey_aggregation::party::PartyId;
-use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::Dataset;
 use crate::limits::SPLIT_ATTEMPTS_MAX;
 use crate::random::{shuffle, stream, unit_f64};
 
@@ -38,18 +35,6 @@ pub fn train_test(labels: &[u32], test_share: f64, seed: u64) -> (Vec<usize>, Ve
     train.sort_unstable();
     test.sort_unstable();
     (train, test)
-}
-
-/// An owner's training part and its held-out part: the same in every round of a plan, drawn from
-/// the plan's seed and the owner. The held-out part is in random order, so its beginning is a fair
-/// sample of it.
-#[must_use]
-pub fn holdout(data: &Dataset, share: f64, plan_seed: u64, owner: &PartyId) -> [Dataset; 2] {
-    let mut rng = stream("holdout", &[&plan_seed.to_le_bytes(), &owner.0]);
-    let (mut training, mut held_out) = train_test(data.labels(), share, rng.next_u64());
-    shuffle(&mut held_out, &mut rng);
-    training.sort_unstable();
-    [data.subset(&training), data.subset(&held_out)]
 }
 
 /// Divides examples among owners unevenly: for every class, the owners' shares are drawn from a

@@ -203,9 +203,9 @@ fn own_variate(federation: &Federation, owner: &str) -> Vec<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     let owners = ["ada", "bob", "cyd"];
-    let plan = federation::PLAN.to_owned()
+    let plan = federation::PLAN.replace("kind = \"tabular\"", "kind = \"tabular\"\nholdout = 0.25")
         + "[strategy]\nname = \"scaffold\"\nrange = 20.0\nclip_norm = 200.0\n\
-           [evaluation]\nholdout = 0.25\n\
+           [evaluation]\n\
            metrics = [\"accuracy\", \"loss\", \"auroc\", \"macro_f1\"]\n";
     let federation = Federation::new(&owners);
     let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);

@@ -52,6 +52,7 @@ pub(crate) struct PlanOptions {
     pub(crate) collect: &'static str,
     pub(crate) vote: &'static str,
     pub(crate) weighting: &'static str,
+    pub(crate) holdout: f64,
     /// Further sections.
     pub(crate) more: &'static str,
 }
@@ -64,6 +65,7 @@ impl Default for PlanOptions {
             collect: "60s",
             vote: "60s",
             weighting: "{ capped_examples = 500 }",
+            holdout: 0.0,
             more: "",
         }
     }
@@ -139,10 +141,10 @@ impl Federation {
     }
 
     fn write_plan(&self, options: &PlanOptions) {
-        let PlanOptions { rounds, minimum, collect, vote, weighting, more } = options;
+        let PlanOptions { rounds, minimum, collect, vote, weighting, holdout, more } = options;
         let plan = format!(
             "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
-             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\n\
+             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\nholdout = {holdout:?}\n\
              [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
              [training]\nrounds = {rounds}\nbatch_size = 4\n\
              optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\

@@ -198,3 +198,6 @@ fn label(field: Field<'_>, errors: &mut Collector<'_>) -> Option<String> {
     errors.push(&text.span, Code::Text, message, help);
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,12 @@ codes! {
     NoPacking = "P012";
     /// The example cap does not fit the weight that travels inside the encryption.
     ExampleCap = "P013";
+    /// A policy for missing values that the column cannot follow.
+    MissingValues = "P015";
+    /// A scale that is not whole, or contradicts itself.
+    Scaling = "P016";
+    /// Characters listed twice, or too few or too many of them.
+    Vocabulary = "P017";
     /// So few contributions that a sum would tell about one owner.
     CohortTooSmall = "P020";
     /// The minimum is above the maximum.
@@ -59,12 +65,6 @@ codes! {
     Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
-    /// A policy for missing values that the column cannot follow.
-    MissingValues = "P050";
-    /// A scale that is not whole, or contradicts itself.
-    Scaling = "P051";
-    /// Characters listed twice, or too few or too many of them.
-    Vocabulary = "P052";
 }
 
 impl fmt::Display for Code {

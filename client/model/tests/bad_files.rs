@@ -37,6 +37,9 @@ const GREY: &str = "kind = \"image\"\nheight = 2\nwidth = 2\nclasses = [\"cat\",
 const LETTERS: &str = "kind = \"text\"\ntokens = \"characters\"\nvocabulary = \"ab\\n\"\n\
                        unknown = \"refuse\"\ncontext = 3";
 
+/// What it is, its path, its bytes, the error, and what the message holds.
+type BadFile<'a> = (&'static str, &'a str, Vec<u8>, Kind, &'a [&'static str]);
+
 /// One bad file and its error: the section, the kind, and what the message holds.
 struct Case {
     what: &'static str,
@@ -330,7 +333,7 @@ fn every_bad_folder_of_pictures_is_refused() {
         png
     };
     let wide = png(16_000, 1, &vec![0; 16_000]);
-    let files: [(&'static str, &str, Vec<u8>, Kind, &[&'static str]); 11] = [
+    let files: [BadFile<'_>; 11] = [
         (
             "a class that the plan does not know",
             "cow/a.png",
@@ -753,7 +756,7 @@ fn read_as_everything(folder: &Folder, bytes: &[u8]) {
     let labels = folder.file("labels", idx(8, &[1], &[1]));
     let npy_labels = folder.file("y.npy", npy("<i8", "(1,)", &i64s(&[1])));
     let pictures = folder.file("p/cat/a.png", bytes);
-    let pictures = pictures.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+    let pictures = pictures.parent().and_then(Path::parent).expect("a folder").to_owned();
     for source in [
         DataSource::Csv { path: path.clone(), header: Header::Detect },
         DataSource::Csv { path: path.clone(), header: Header::Absent },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::limits::{ACTIVATIONS_MAX, COLUMNS_MAX};
+use crate::limits::COLUMNS_MAX;
 use crate::plan::error::{Code, Collector};
 use crate::plan::section::{Field, Section};
 
@@ -94,13 +94,5 @@ fn read_columns(
             errors.push(&at, Code::Duplicate, message, "list every column once");
         }
     }
-    let columns: Vec<Column> = columns.into_iter().collect::<Option<_>>()?;
-    let features: u64 = columns.iter().map(Column::features).sum();
-    if features > ACTIVATIONS_MAX {
-        let message = format!("the columns become {features} numbers for each row");
-        let help = format!("use fewer category values: at most {ACTIVATIONS_MAX} numbers in all");
-        errors.push(&span, Code::OutOfRange, message, help);
-        return None;
-    }
-    Some(columns)
+    columns.into_iter().collect()
 }

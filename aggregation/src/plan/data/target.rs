@@ -36,7 +36,7 @@ impl Class {
     /// What stands for it in a file of words.
     #[must_use]
     pub fn words(&self) -> &[String] {
-        self.values.as_deref().unwrap_or(std::slice::from_ref(&self.name))
+        self.values.as_deref().unwrap_or_else(|| std::slice::from_ref(&self.name))
     }
 }
 

@@ -245,8 +245,8 @@ impl Format {
             _ if ends(&[".parquet"]) => Self::Parquet,
             _ if ends(&[".npy"]) => Self::Npy,
             _ if ends(&[".safetensors"]) => Self::Safetensors,
-            _ if ends(&[".csv", ".tsv", ".data"]) && !has_labels => Self::Csv,
-            _ if ends(&[".txt", ".text", ".md"]) && !has_labels => Self::Text,
+            _ if ends(&[".csv", ".tsv", ".data"]) => Self::Csv,
+            _ if ends(&[".txt", ".text", ".md"]) => Self::Text,
             _ if has_labels => Self::Idx,
             _ => {
                 let problem = "its format cannot be told by its name";

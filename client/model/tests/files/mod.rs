@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use covey_aggregation::plan::{Data, Plan};
@@ -59,7 +59,7 @@ impl Folder {
 
     pub(crate) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a temporary folder");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a temporary folder");
         fs::write(&path, bytes).expect("a temporary file");
         path
     }

@@ -68,8 +68,16 @@ pub const BACKOFF_MIN_MS: u64 = 250;
 /// Longest wait before dialling again: a coordinator that is back is found within this time.
 pub const BACKOFF_MAX_MS: u64 = 30_000;
 
-/// A file that a member hands over (request, certificate, roster) in bytes: a roster of 10,000
-/// owners is below 3 MB.
+/// A configuration file, in bytes. One is below 4 kB; its parser holds many times its bytes.
+pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// A member's request, in bytes. A holder's is below 4 kB.
+pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+
+/// A certificate (PEM), in bytes. One is below 2 kB.
+pub const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A roster file, in bytes: one of 10,000 owners is below 3 MB.
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
@@ -78,6 +86,10 @@ pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.
 pub const PLAN_BYTES_MAX: u32 = 256 * 1024;
+
+/// Bytes of a plan up to which all its syntax errors are told: the parser keeps them all, some 400
+/// bytes for each byte of the plan. Of a longer plan the first is told.
+pub const PLAN_BYTES_ALL_SYNTAX_ERRORS: usize = 16 * 1024;
 
 /// Bytes of a plan's purpose, which every owner is shown word for word.
 pub const PURPOSE_BYTES_MAX: usize = 4096;

@@ -126,8 +126,9 @@ pub enum Uncounted {
     /// The round was abandoned.
     #[error("the round was abandoned: {0}")]
     Abandoned(AbandonReason),
-    /// The coordinator gave a receipt, and neither counted nor named it: a broken promise, and
-    /// the receipt proves it.
+    /// The coordinator gave a receipt, and neither counted nor named it, or named it for a reason
+    /// that the receipt disproves (no answer, declined): a broken promise, and the receipt proves
+    /// it.
     #[error("the coordinator gave a receipt but neither counted the contribution nor named it")]
     PromiseBroken(Receipt),
     /// The coordinator refused it.

@@ -56,12 +56,15 @@ pub use layer::{Layer, LayerKind};
 pub use protection::SecureAggregation;
 pub use training::{Optimizer, OtherLength, Training};
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::config::{Audit, Control, Packing, Quantiser};
 use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
+use crate::limits::{
+    NAME_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX,
+};
 use crate::party::Name;
 use crate::stop::StopRules;
 use crate::strategy::Strategy;
@@ -201,19 +204,31 @@ fn read(text: &str, errors: &mut Collector<'_>) -> Option<Plan> {
         errors.push(&(0..0), Code::File, message, help);
         return None;
     }
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let at = error.span().unwrap_or_default();
-        errors.push(&at, Code::Syntax, error.message(), "see https://toml.io for the syntax");
-    }
-    if !syntax.is_empty() {
-        return None;
-    }
+    let table = match parse_table(text) {
+        Ok(table) => table,
+        Err(syntax) => {
+            for error in &syntax {
+                let at = error.span().unwrap_or_default();
+                let help = "see https://toml.io for the syntax";
+                errors.push(&at, Code::Syntax, error.message(), help);
+            }
+            return None;
+        }
+    };
     let mut root = Section::new("", 0..0, table.into_inner());
     read_schema(&mut root, errors)?;
     let plan = read_fields(&mut root, errors);
     root.finish(errors);
     plan
+}
+
+/// All syntax errors of a file that people write, the first of a longer one.
+fn parse_table(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<toml::de::Error>> {
+    if text.len() > PLAN_BYTES_ALL_SYNTAX_ERRORS {
+        return DeTable::parse(text).map_err(|first| vec![first]);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() { Ok(table) } else { Err(errors) }
 }
 
 fn read_schema(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<()> {

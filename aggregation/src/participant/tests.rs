@@ -230,11 +230,18 @@ fn the_end_is_told_truly_and_the_bytes_are_deleted() {
     let reason = AbandonReason::Stopped;
     let abandoned = Outcome::Abandoned { reason: reason.clone(), report: Report::default() };
     let receipt = Bench::new().receipt();
+    // Reasons that the receipt disproves.
+    let denied = |why| {
+        let report = Report { missing: vec![(id, why)], ..Report::default() };
+        (Outcome::Done(report), Some(Uncounted::PromiseBroken(receipt.clone())))
+    };
     for (outcome, why) in [
+        denied(MissingReason::NoAnswer),
+        denied(MissingReason::Declined(Decline::Data)),
         (Outcome::Done(counted), None),
         (Outcome::Done(named), Some(Uncounted::Missing(bad_box))),
         (abandoned, Some(Uncounted::Abandoned(reason))),
-        (Outcome::Done(Report::default()), Some(Uncounted::PromiseBroken(receipt))),
+        (Outcome::Done(Report::default()), Some(Uncounted::PromiseBroken(receipt.clone()))),
     ] {
         let mut bench = Bench::promised();
         let round_ctx = bench.context;

@@ -486,6 +486,45 @@ fn votes_are_refused_each_with_its_reason() {
 }
 
 #[test]
+fn a_vote_for_another_set_names_the_holder_who_signed_it() {
+    let mut bench = Bench::voting();
+    let (round_ctx, other) = (bench.context, Digest([8; 32]));
+    for holder in [2, 3] {
+        let vote = bench.federation.vote(holder, &round_ctx, &other);
+        let message = FromHolder::Voted { round_ctx, set: other, vote };
+        bench.holder_says(holder, message).expect_err("not the set that was proposed");
+        // It may vote for the right one as well.
+        bench.vote(holder).unwrap();
+        bench.vote(0).unwrap();
+    }
+    bench.vote(1).unwrap();
+    // After the certificate, too.
+    let vote = bench.federation.vote(1, &round_ctx, &other);
+    let message = FromHolder::Voted { round_ctx, set: other, vote };
+    bench.holder_says(1, message).expect_err("not the set that was proposed");
+    bench.round.stop(bench.now);
+    let liar = |holder| (HolderIndex(holder), HolderFault::OtherVote);
+    assert_eq!(bench.report().faults, [liar(1), liar(2), liar(3)]);
+}
+
+#[test]
+fn a_signed_release_that_is_malformed_or_for_another_set_names_the_holder() {
+    let mut bench = Bench::releasing();
+    let own = bench.release(0);
+    let elsewhere = bench.signed(0, Digest::ZERO, own.sums.clone());
+    bench.send_release(0, elsewhere).expect_err("another set");
+    let short = bench.signed(1, own.set, own.sums[..2].to_vec());
+    bench.send_release(1, short).expect_err("malformed");
+    // Not signed by its holder: nobody can say who sent it.
+    let mut unsigned = bench.release(2);
+    unsigned.set = Digest::ZERO;
+    bench.send_release(2, unsigned).expect_err("not signed");
+    bench.round.stop(bench.now);
+    let liar = |holder| (HolderIndex(holder), HolderFault::WrongRelease);
+    assert_eq!(bench.report().faults, [liar(0), liar(1)]);
+}
+
+#[test]
 fn vote_ends_by_its_deadline_and_names_the_silent() {
     let mut bench = Bench::voting();
     bench.vote(0).unwrap();

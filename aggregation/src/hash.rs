@@ -91,6 +91,8 @@ domains! {
     Correction = "correction";
     /// What one holder's box contains: commitments to all the seeds in it.
     Contents = "contents";
+    /// Digest of the commitments to all seeds of a client.
+    Components = "components";
     /// Leaf of the tree over a header's seats.
     Seat = "seat";
     /// Leaf of a contribution's Merkle tree.

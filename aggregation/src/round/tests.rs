@@ -9,7 +9,7 @@ use crate::message::{
 };
 use crate::signing::Statement;
 use crate::sum::seal::Sealed;
-use crate::sum::share::{component_sums, open_envelope};
+use crate::sum::share::{BadBox, component_sums, open_envelope};
 
 /// Boxes of all contributions.
 struct Boxes<'a>(&'a [Sealed]);
@@ -427,7 +427,7 @@ fn complaints_drop_the_client_or_name_the_holder() {
     let secret = &bench.federation.secrets[0];
     let kind =
         open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
-    let Err(kind) = kind else { panic!("a bad box") };
+    let Err(BadBox::Complaint(kind)) = kind else { panic!("a bad box") };
     let proven = bench.complaint(0, 0, kind);
     bench.checked(0, vec![proven]).unwrap();
     let unprovable = bench.complaint(1, 1, ComplaintKind::Key);

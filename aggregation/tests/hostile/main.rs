@@ -25,7 +25,6 @@ mod world;
 mod client;
 mod coordinator;
 mod holder;
-mod terms;
 
 use covey_aggregation::message::{AbandonReason, MissingReason, Outcome, Report};
 

@@ -7,7 +7,7 @@ use covey_aggregation::message::{ComplaintKind, Envelope, SignedHeader};
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
 use covey_aggregation::sum::open::{KeySum, combine};
-use covey_aggregation::sum::share::{check_envelope, open_envelope};
+use covey_aggregation::sum::share::{BadBox, check_envelope, open_envelope};
 
 use super::seeds::{Seeds, Upload};
 use super::{FACTOR, bounded, decoded};
@@ -125,7 +125,7 @@ pub fn sealed_box(bytes: &[u8]) -> bool {
         open_envelope(config, round_ctx, holder, secret, &envelope)
     });
     assert_eq!(opened.is_ok(), is_sealed);
-    if let Err(ComplaintKind::Contents { .. }) = opened {
+    if let Err(BadBox::Complaint(ComplaintKind::Contents { .. })) = opened {
         let kem = 1088 + 32;
         assert!(bytes.len() >= kem && bytes[..kem] == boxes[0][..kem], "the key is the box's own");
     }

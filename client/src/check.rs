@@ -158,7 +158,7 @@ pub(crate) fn data_failure(error: &DataError) -> Failure {
     Failure::new(Exit::BadInput, "DATA", error).with_details(json!([detail]))
 }
 
-fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
+pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let bytes = files::read(path, PLAN_BYTES_MAX.into())
         .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
     let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &errors))?;

@@ -7,7 +7,6 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use covey_aggregation::config::RoundConfig;
-use covey_aggregation::evaluation::Tally;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::{Decline, Refusal, SignedHeader};
@@ -15,18 +14,14 @@ use covey_aggregation::net::{Bulk, BulkError, BulkRequest};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
-use covey_aggregation::strategy::{control_change, gradient_offset, sent_change, variate_digest};
-use covey_aggregation::sum::quantise::quantise;
+use covey_aggregation::strategy::variate_digest;
 use covey_model::data::{DataSource, Dataset, Parts};
 use covey_model::device::DeviceChoice;
 use covey_model::task::Task;
-use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
+use covey_model::train::{Cancel, Progress, Trainer};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use zeroize::Zeroizing;
 
 use crate::check::read_limits;
 use crate::event::{Event, Round};
@@ -34,6 +29,7 @@ use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::sealing;
 use crate::stored::Stored;
+use crate::update::{Made, Owner, Start, Work};
 use crate::variates::Variates;
 
 /// The wait after a fetch that failed with its link, or was put off.
@@ -49,7 +45,7 @@ pub struct Declined {
 }
 
 impl Declined {
-    fn new(reason: Decline, why: impl ToString) -> Self {
+    pub(crate) fn new(reason: Decline, why: impl ToString) -> Self {
         Self { reason, why: why.to_string() }
     }
 
@@ -57,7 +53,7 @@ impl Declined {
         Self::new(Decline::Terms, why)
     }
 
-    fn training(why: impl ToString) -> Self {
+    pub(crate) fn training(why: impl ToString) -> Self {
         Self::new(Decline::Training, why)
     }
 }
@@ -103,17 +99,11 @@ pub(crate) struct Bench {
     trainer: Trainer,
 }
 
-/// What a round begins with.
-struct Start {
-    parameters: Vec<f32>,
-    /// The federation's control variate, where the strategy has one.
-    variate: Option<Vec<f32>>,
-}
-
-/// What training and measuring gave.
-struct Work {
-    report: FitReport,
-    counters: Zeroizing<Vec<u64>>,
+impl Bench {
+    fn owner(&self, identity: &Identity) -> Owner<'_> {
+        let Self { plan, trainer, data, held_out, .. } = self;
+        Owner { plan, trainer, id: identity.id(), training: data, held_out: held_out.as_ref() }
+    }
 }
 
 impl Workshop {
@@ -154,7 +144,7 @@ impl Workshop {
             let begun = Instant::now();
             // Once more before anything can leave: the rules may be the owner's last word.
             this.allow(&bench.plan, &terms)?;
-            let header = this.seal(&terms, &work, start.variate.as_deref())?;
+            let header = this.seal(&bench, &terms, &start, &work)?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
             this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
             Ok(header)
@@ -249,7 +239,7 @@ impl Workshop {
         }
     }
 
-    /// Measures the round's first model on what is held out, then trains.
+    /// Measures, trains.
     fn work(
         &self,
         bench: &Bench,
@@ -258,51 +248,37 @@ impl Workshop {
         start: &Start,
         cancel: &Cancel,
     ) -> Result<Work, Declined> {
-        let counters = measure(bench, terms, &start.parameters)?;
         let own = match &start.variate {
             Some(variate) => {
                 let own = self.variates.own(&terms.run, variate.len());
-                Some((variate, own.map_err(Declined::training)?))
+                Some(own.map_err(Declined::training)?)
             }
             None => None,
         };
-        let offset = own.map(|(variate, own)| gradient_offset(variate, &own));
-        let seed = FitSeed::derive(bench.plan.seed, terms.round, &self.identity.id());
         let mut progress = |progress: Progress| {
             let Progress { step, steps, loss, .. } = progress;
             self.tell(Event::Training { round, step, steps, loss });
         };
-        let gradient_offset = offset.as_deref();
-        let context = FitContext { seed, cancel, progress: &mut progress, gradient_offset };
-        let report = bench.trainer.fit(&start.parameters, &bench.data, context);
-        let report = report.map_err(Declined::training)?;
+        let owner = bench.owner(&self.identity);
+        let work = owner.work(terms, start, own.as_deref(), cancel, &mut progress)?;
         if let Some(observer) = &self.observer {
-            observer.trained(terms, &report);
+            observer.trained(terms, &work.report);
         }
-        Ok(Work { report, counters })
+        Ok(work)
     }
 
     fn seal(
         &self,
+        bench: &Bench,
         terms: &RoundConfig,
+        start: &Start,
         work: &Work,
-        variate: Option<&[f32]>,
     ) -> Result<SignedHeader, Declined> {
-        let Work { report, counters } = work;
-        let seed = secret::<32>().map_err(Declined::training)?;
-        let mut rng = StdRng::from_seed(*seed);
-        let mut quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
-            .map_err(Declined::training)?
-            .with_counters(counters)
-            .map_err(Declined::training)?;
-        if let Some((control, variate)) = terms.control.as_ref().zip(variate) {
-            let change = control_change(variate, &report.update, report.lr_sum)
-                .ok_or_else(|| Declined::training("no training step was done"))?;
-            quantised =
-                quantised.with_control(&change, control, &mut rng).map_err(Declined::training)?;
-            let sent = sent_change(&quantised, control);
+        let owner = bench.owner(&self.identity);
+        let Made { quantised, change } = owner.quantise(terms, start, work)?;
+        if let Some(change) = change {
             self.variates
-                .propose(&terms.context(), &terms.run, sent)
+                .propose(&terms.context(), &terms.run, change)
                 .map_err(Declined::training)?;
         }
         if let Some(observer) = &self.observer {
@@ -329,20 +305,6 @@ impl Workshop {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Bench>>> {
         self.bench.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What the round's first model does on the held-out examples, as counters.
-fn measure(
-    bench: &Bench,
-    terms: &RoundConfig,
-    parameters: &[f32],
-) -> Result<Zeroizing<Vec<u64>>, Declined> {
-    let Some(layout) = bench.plan.layout() else { return Ok(Zeroizing::default()) };
-    let mut tally = Tally::new(&layout, &terms.quantiser);
-    if let Some(held_out) = &bench.held_out {
-        bench.trainer.tally(parameters, held_out, &mut tally).map_err(Declined::training)?;
-    }
-    Ok(tally.counters())
 }
 
 /// Whether the terms are those that the plan asks for. Rounds beyond the plan's are a matter of

@@ -11,6 +11,7 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Optimizer;
+use rand_chacha::ChaCha8Rng;
 
 use crate::correction::Correction;
 use crate::data::Dataset;
@@ -37,6 +38,14 @@ impl FitSeed {
     pub fn derive(plan_seed: u64, round: u32, client: &PartyId) -> Self {
         let parts = [&plan_seed.to_le_bytes()[..], &round.to_le_bytes(), &client.0];
         Self(key("fit", &parts).0)
+    }
+
+    /// What rounds this fit's update to integers. It hangs on public values alone, as all of a
+    /// fit does, so that a run can be done again to the same models: rounding at random keeps the
+    /// mean right, it hides nothing.
+    #[must_use]
+    pub fn rounding(&self) -> ChaCha8Rng {
+        stream("rounding", &[&self.0])
     }
 }
 

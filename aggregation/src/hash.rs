@@ -91,6 +91,8 @@ domains! {
     Correction = "correction";
     /// What one holder's box contains: commitments to all the seeds in it.
     Contents = "contents";
+    /// Digest of the commitments to all seeds of a client.
+    Components = "components";
     /// Leaf of the tree over a header's seats.
     Seat = "seat";
     /// Leaf of a contribution's Merkle tree.
@@ -115,6 +117,10 @@ domains! {
     Manifest = "manifest";
     /// Digest of a flat parameter vector.
     Model = "model";
+    /// Digest of what a strategy keeps from round to round.
+    StrategyState = "strategy-state";
+    /// Digest of the federation's control variate.
+    Variate = "variate";
     /// A record of a journal, bound to its place.
     JournalRecord = "journal-record";
     /// Digest of one holder's release.

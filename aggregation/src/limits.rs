@@ -68,8 +68,16 @@ pub const BACKOFF_MIN_MS: u64 = 250;
 /// Longest wait before dialling again: a coordinator that is back is found within this time.
 pub const BACKOFF_MAX_MS: u64 = 30_000;
 
-/// A file that a member hands over (request, certificate, roster) in bytes: a roster of 10,000
-/// owners is below 3 MB.
+/// A configuration file, in bytes. One is below 4 kB; its parser holds many times its bytes.
+pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// A member's request, in bytes. A holder's is below 4 kB.
+pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+
+/// A certificate (PEM), in bytes. One is below 2 kB.
+pub const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A roster file, in bytes: one of 10,000 owners is below 3 MB.
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
@@ -78,6 +86,10 @@ pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.
 pub const PLAN_BYTES_MAX: u32 = 256 * 1024;
+
+/// Bytes of a plan up to which all its syntax errors are told: the parser keeps them all, some 400
+/// bytes for each byte of the plan. Of a longer plan the first is told.
+pub const PLAN_BYTES_ALL_SYNTAX_ERRORS: usize = 16 * 1024;
 
 /// Bytes of a plan's purpose, which every owner is shown word for word.
 pub const PURPOSE_BYTES_MAX: usize = 4096;
@@ -144,6 +156,16 @@ pub const SENTINELS: usize = 64;
 /// Coordinates that carry an owner's example weight, little-endian digits of `bits` bits each.
 pub const WEIGHT_DIGITS: usize = 4;
 
+/// Coordinates that carry one counter of an owner, as a weight is carried.
+pub const COUNTER_DIGITS: usize = WEIGHT_DIGITS;
+
+/// Largest counter of one owner. 10,000 of them stay below 2^62, so a sum fits a `u64`.
+pub const COUNTER_MAX: u64 = (1 << 48) - 1;
+
+/// Counters of a contribution. So many are 16,384 coordinates (42 kB with w = 8 and n = 1000):
+/// evaluation stays cheaper than the key layer.
+pub const COUNTERS_MAX: u16 = 4096;
+
 /// Largest example weight: fits four digits of the narrowest useful quantiser (2^(4*4)-1) and
 /// keeps one owner from counting for everything.
 pub const WEIGHT_MAX: u32 = 65_535;
@@ -163,6 +185,9 @@ pub const PARTICIPANT_ROUNDS_OVER_MAX: usize = 64;
 /// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
 /// more boxes are bad, the holder votes for no set that holds one of the rest.
 pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;
+
+/// What a strategy keeps, in bytes: two numbers of eight bytes for each of 200 million parameters.
+pub const STATE_BYTES_MAX: usize = 4 << 30;
 
 /// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
 /// 200 million parameters (four bytes each) stay below it.

@@ -126,8 +126,9 @@ pub enum Uncounted {
     /// The round was abandoned.
     #[error("the round was abandoned: {0}")]
     Abandoned(AbandonReason),
-    /// The coordinator gave a receipt, and neither counted nor named it: a broken promise, and
-    /// the receipt proves it.
+    /// The coordinator gave a receipt, and neither counted nor named it, or named it for a reason
+    /// that the receipt disproves (no answer, declined): a broken promise, and the receipt proves
+    /// it.
     #[error("the coordinator gave a receipt but neither counted the contribution nor named it")]
     PromiseBroken(Receipt),
     /// The coordinator refused it.
@@ -146,6 +147,8 @@ pub struct Participant {
     identity: Arc<Identity>,
     roster: Digest,
     committee: Vec<Seat>,
+    /// Data owners of the roster.
+    owners: u32,
     coordinator: PartyId,
     resend_ms: u64,
     patience_ms: u64,
@@ -186,6 +189,7 @@ impl Participant {
             identity,
             roster: roster.digest(),
             committee: roster.committee(),
+            owners: roster.with_role(Role::DataOwner).count() as u32,
             coordinator,
             resend_ms,
             patience_ms,

@@ -35,10 +35,14 @@
 mod cohort;
 mod data;
 mod error;
+mod evaluation;
+mod goal;
 mod layer;
 mod protection;
 pub mod schema;
 mod section;
+mod stop;
+mod strategy;
 mod training;
 
 pub use cohort::{Cohort, Deadlines};
@@ -47,16 +51,24 @@ pub use data::{
     Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
 };
 pub use error::{Code, PlanError, PlanErrors};
+pub use evaluation::Evaluation;
+pub use goal::Goal;
 pub use layer::{Layer, LayerKind};
 pub use protection::SecureAggregation;
 pub use training::{Optimizer, OtherLength, Training};
 
+use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::config::{Audit, Packing, Quantiser};
+use crate::config::{Audit, Control, Packing, Quantiser};
+use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
+use crate::limits::{
+    NAME_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX,
+};
 use crate::party::Name;
+use crate::stop::StopRules;
+use crate::strategy::Strategy;
 
 use error::Collector;
 use section::Section;
@@ -80,6 +92,12 @@ pub struct Plan {
     pub layers: Vec<Layer>,
     /// How owners train.
     pub training: Training,
+    /// How aggregates become the next model.
+    pub strategy: Strategy,
+    /// What owners measure on examples kept out of training, if anything.
+    pub evaluation: Option<Evaluation>,
+    /// When the run ends before its last round.
+    pub stop: StopRules,
     /// How many owners, and how long they have.
     pub cohort: Cohort,
     /// How updates are limited and encrypted.
@@ -130,6 +148,38 @@ impl Plan {
         protection::quantiser(&self.secure_aggregation, self.training.weighting)
     }
 
+    /// What each counter of a contribution counts; none where nothing is measured.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        self.evaluation.as_ref().map(|evaluation| evaluation.layout(self.data.goal()))
+    }
+
+    /// Counters of a contribution.
+    #[must_use]
+    pub fn counters(&self) -> u16 {
+        // Within the limit: that was checked while reading.
+        self.layout().map_or(0, |layout| u16::try_from(layout.len()).unwrap_or(u16::MAX))
+    }
+
+    /// The second vector of a contribution, if the strategy has one, for a federation of `owners`
+    /// whose control variate has the digest `variate`.
+    #[must_use]
+    pub const fn control(&self, owners: u32, variate: Digest) -> Option<Control> {
+        match self.strategy {
+            Strategy::Scaffold { range, clip_norm } => {
+                Some(Control { range, clip_norm, owners, variate })
+            }
+            _ => None,
+        }
+    }
+
+    /// What leaves an owner's machine in every round of a model of `parameters` parameters, in
+    /// words.
+    #[must_use]
+    pub fn sends(&self, parameters: u64) -> String {
+        self.strategy.sends(parameters, self.counters())
+    }
+
     /// How coordinates are packed for up to [`Cohort::maximum`] contributions.
     #[must_use]
     pub const fn packing(&self) -> Packing {
@@ -155,19 +205,31 @@ fn read(text: &str, errors: &mut Collector<'_>) -> Option<Plan> {
         errors.push(&(0..0), Code::File, message, help);
         return None;
     }
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let at = error.span().unwrap_or_default();
-        errors.push(&at, Code::Syntax, error.message(), "see https://toml.io for the syntax");
-    }
-    if !syntax.is_empty() {
-        return None;
-    }
+    let table = match parse_table(text) {
+        Ok(table) => table,
+        Err(syntax) => {
+            for error in &syntax {
+                let at = error.span().unwrap_or_default();
+                let help = "see https://toml.io for the syntax";
+                errors.push(&at, Code::Syntax, error.message(), help);
+            }
+            return None;
+        }
+    };
     let mut root = Section::new("", 0..0, table.into_inner());
     read_schema(&mut root, errors)?;
     let plan = read_fields(&mut root, errors);
     root.finish(errors);
     plan
+}
+
+/// All syntax errors of a file that people write, the first of a longer one.
+fn parse_table(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<toml::de::Error>> {
+    if text.len() > PLAN_BYTES_ALL_SYNTAX_ERRORS {
+        return DeTable::parse(text).map_err(|first| vec![first]);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() { Ok(table) } else { Err(errors) }
 }
 
 fn read_schema(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<()> {
@@ -195,8 +257,22 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
     let secure = secure.and_then(|section| protection::read(section, errors));
+    let strategy = strategy::read(root, errors);
+    let evaluation = evaluation::read(root, errors);
+    let stop = stop::read(root, errors);
     if let (Some((secure, _)), Some((_, weighting))) = (&secure, &training) {
         protection::check_cap(secure, weighting, errors);
+        let quantiser = protection::quantiser(secure, weighting.value);
+        if let (Some(data), Some(Some(evaluation))) = (&data, &evaluation) {
+            evaluation::check(evaluation, data, &quantiser, errors);
+        }
+    }
+    if let (Some(strategy), Some((training, _))) = (&strategy, &training) {
+        strategy::check_optimizer(strategy, training, errors);
+    }
+    let evaluation = evaluation.map(|read| read.map(|at| at.value));
+    if let (Some(stop), Some(evaluation)) = (&stop, &evaluation) {
+        stop::check(stop, evaluation.as_ref(), errors);
     }
     let (secure_aggregation, bits) = secure?;
     let cohort = cohort?;
@@ -208,6 +284,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         data: data?,
         layers: layers?,
         training: training?.0,
+        strategy: strategy?.value,
+        evaluation: evaluation?,
+        stop: stop?.rules,
         cohort,
         secure_aggregation,
         packing: packing?,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use covey_aggregation::config::{CommitteeShape, HolderIndex, Profile};
+use covey_aggregation::config::{CommitteeShape, Component, HolderIndex, Profile};
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{Aggregate, Combined, KeySum, NotShort, Spoiled, combine, open};
 use support::{Fixture, Terms, Upload, agreed};
@@ -38,6 +38,52 @@ impl Round {
         let opened = open(config, &self.fixture.round_ctx, &self.accumulator, &key_sum, 3);
         Ok(opened.expect("opens"))
     }
+
+    /// What these holders know of R_T for each component in canonical order.
+    fn known_to(&self, holders: &[usize]) -> Vec<Option<Vec<u8>>> {
+        let shape = self.fixture.config.shape;
+        let find = |component: &Component| {
+            let knows = |&&h: &&usize| component.known_to(HolderIndex(h as u8));
+            let holder = *holders.iter().find(knows)?;
+            let known = shape.components_of(HolderIndex(holder as u8));
+            let at = known.iter().position(|other| other == component)?;
+            Some(self.releases[holder][at].clone())
+        };
+        shape.components().iter().map(find).collect()
+    }
+
+    /// Corrections and these component sums, added up as the opening does (small profile).
+    fn sum_of(&self, known: &[Option<Vec<u8>>]) -> Vec<u64> {
+        const PRIME: u64 = (1 << 50) - (1 << 14) + 1;
+        let mut sum = vec![0; self.fixture.config.profile.ring_dimension()];
+        let corrections = self.uploads.iter().map(|upload| &upload.sealed.correction);
+        for vector in corrections.chain(known.iter().flatten()) {
+            let entries = unpack(vector);
+            sum.iter_mut().zip(entries).for_each(|(sum, entry)| *sum = (*sum + entry) % PRIME);
+        }
+        sum
+    }
+}
+
+/// Far above what 16 bins of 2048 uniform values reach (15 degrees of freedom, 1 in 10^10).
+const CHI_SQUARE_MAX: f64 = 80.0;
+
+/// How unevenly the first four bits of numbers below the small profile's prime are spread.
+fn chi_square(numbers: &[u64]) -> f64 {
+    let mut bins = [0u32; 16];
+    for number in numbers {
+        bins[(number >> 46) as usize] += 1;
+    }
+    let expected = numbers.len() as f64 / 16.0;
+    bins.iter().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum()
+}
+
+/// The numbers below the small profile's prime in packed bytes, 50 bits each.
+fn unpack(bytes: &[u8]) -> Vec<u64> {
+    let bit = |at: usize| u64::from(bytes[at / 8] >> (at % 8) & 1);
+    (0..bytes.len() * 8 / 50)
+        .map(|entry| (0..50).fold(0, |word, at| word | bit(entry * 50 + at) << at))
+        .collect()
 }
 
 fn subsets(members: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
@@ -54,10 +100,12 @@ fn is_open(combined: &Combined) -> bool {
 fn every_quorum_opens_the_same_sum() {
     for shape in SHAPES {
         let round = Round::new(Profile::B, shape, 1);
-        for holders in subsets(shape.members(), shape.members() - shape.faults()) {
-            let combined = round.fixture.combine(&round.releases, &holders);
-            assert!(combined.liars.is_empty());
-            assert_eq!(round.open(&agreed(&combined)).expect("short").sums, round.sums);
+        for size in shape.quorum()..=shape.members() {
+            for holders in subsets(shape.members(), size) {
+                let combined = round.fixture.combine(&round.releases, &holders);
+                assert!(combined.liars.is_empty());
+                assert_eq!(round.open(&agreed(&combined)).expect("short").sums, round.sums);
+            }
         }
     }
 }
@@ -67,20 +115,58 @@ fn every_quorum_opens_the_same_sum() {
 fn every_f_plus_one_holders_know_the_whole_key() {
     for shape in SHAPES {
         let round = Round::new(Profile::A, shape, 1);
-        for holders in subsets(shape.members(), shape.faults() + 1) {
-            let components: Vec<Vec<u8>> = shape
-                .components()
-                .iter()
-                .map(|component| {
-                    let knows = |&&h: &&usize| component.known_to(HolderIndex(h as u8));
-                    let holder = *holders.iter().find(knows).expect("f + 1 holders cover all");
-                    let known = shape.components_of(HolderIndex(holder as u8));
-                    let at = known.iter().position(|other| other == component).expect("known");
-                    round.releases[holder][at].clone()
-                })
-                .collect();
-            assert_eq!(round.open(&components).expect("short").sums, round.sums);
+        for size in shape.faults() + 1..=shape.members() {
+            for holders in subsets(shape.members(), size) {
+                let known = round.known_to(&holders).into_iter();
+                let components: Vec<_> =
+                    known.map(|sum| sum.expect("f + 1 holders cover all")).collect();
+                assert_eq!(round.open(&components).expect("short").sums, round.sums);
+            }
         }
+    }
+}
+
+/// What f holders and the coordinator have, put together in whatever way, is no key: at least one
+/// component is missing, nothing they could put in its place fits, and what they do have looks
+/// like noise.
+#[test]
+fn no_f_holders_can_open_anything_with_all_that_is_public() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::A, shape, 1);
+        let other = Round::new(Profile::A, shape, 2);
+        for size in 0..=shape.faults() {
+            for holders in subsets(shape.members(), size) {
+                let known = round.known_to(&holders);
+                let missing = known.iter().filter(|sum| sum.is_none()).count();
+                assert!(missing >= 1, "{holders:?}");
+                assert_eq!(missing == 1, size == shape.faults(), "{holders:?}");
+                let with = |filling: &dyn Fn(usize) -> Vec<u8>| {
+                    let filled = (0..).zip(&known);
+                    let filled: Vec<_> = filled
+                        .map(|(at, sum)| sum.clone().unwrap_or_else(|| filling(at)))
+                        .collect();
+                    round.open(&filled).err()
+                };
+                // Nothing, another round's, and another component's.
+                let elsewhere = other.known_to(&(0..shape.members()).collect::<Vec<_>>());
+                let here = round.known_to(&(0..shape.members()).collect::<Vec<_>>());
+                let next = |at: usize| here[(at + 1) % here.len()].clone().expect("all known");
+                let fillings: [&dyn Fn(usize) -> Vec<u8>; 3] = [
+                    &|_| vec![0; 12_800],
+                    &|at| elsewhere[at].clone().expect("all known"),
+                    // All of them moved by one would be the right ones in another order.
+                    &|at| if missing == known.len() { vec![0; 12_800] } else { next(at) },
+                ];
+                for filling in fillings {
+                    assert_eq!(with(filling), Some(NotShort::Entry { entry: 0 }), "{holders:?}");
+                }
+                let flat = chi_square(&round.sum_of(&known));
+                assert!(flat < CHI_SQUARE_MAX, "{holders:?}: {flat}");
+            }
+        }
+        // The whole key sum is anything but flat, so the measure tells the difference.
+        let all: Vec<usize> = (0..shape.members()).collect();
+        assert!(chi_square(&round.sum_of(&round.known_to(&all))) > 100.0 * CHI_SQUARE_MAX);
     }
 }
 
@@ -88,10 +174,90 @@ fn every_f_plus_one_holders_know_the_whole_key() {
 fn fewer_releases_than_a_quorum_open_nothing() {
     for shape in SHAPES {
         let round = Round::new(Profile::A, shape, 1);
-        for holders in subsets(shape.members(), shape.members() - shape.faults() - 1) {
-            let combined = round.fixture.combine(&round.releases, &holders);
-            assert!(!is_open(&combined) && combined.liars.is_empty());
+        for size in 0..shape.quorum() {
+            for holders in subsets(shape.members(), size) {
+                let combined = round.fixture.combine(&round.releases, &holders);
+                assert!(!is_open(&combined) && combined.liars.is_empty());
+            }
         }
+    }
+}
+
+/// Every choice of holders that release nothing and of at most f that lie, alone or in concert:
+/// a component opens if and only if f + 1 honest copies of it came, and then it is the right one
+/// and whoever gave another is named. So one of four, or two of seven, stop nothing; one of four
+/// missing and one lying open nothing; nobody honest is ever named.
+#[test]
+fn every_choice_of_missing_and_lying_holders_opens_the_right_sum_or_nothing() {
+    for shape in SHAPES {
+        let round = Round::new(Profile::A, shape, 1);
+        let all: Vec<usize> = (0..shape.members()).collect();
+        let right = agreed(&round.fixture.combine(&round.releases, &all));
+        let mut opened = 0;
+        for liars in (0..=shape.faults()).flat_map(|size| subsets(shape.members(), size)) {
+            for missing in (0..=shape.members()).flat_map(|size| subsets(shape.members(), size)) {
+                if liars.iter().any(|liar| missing.contains(liar)) {
+                    continue;
+                }
+                let lie = Choice { liars: &liars, missing: &missing, in_concert: false };
+                let is_open = lie.judge(&round, &right);
+                opened += usize::from(is_open);
+                if liars.len() > 1 {
+                    assert_eq!(Choice { in_concert: true, ..lie }.judge(&round, &right), is_open);
+                }
+            }
+        }
+        // Nobody faulty, or up to f of them missing, or lying, or both.
+        let expected = match shape {
+            CommitteeShape::Four => 1 + 4 + 4,
+            CommitteeShape::Seven => 1 + 7 + 7 + 21 + 21 + 42,
+        };
+        assert_eq!(opened, expected, "{shape:?}");
+    }
+}
+
+/// Who does not release, and who lies.
+struct Choice<'a> {
+    liars: &'a [usize],
+    missing: &'a [usize],
+    /// Liars tell the same lie.
+    in_concert: bool,
+}
+
+impl Choice<'_> {
+    /// Whether everything opens.
+    fn judge(&self, round: &Round, right: &[Vec<u8>]) -> bool {
+        let shape = round.fixture.config.shape;
+        let mut releases = round.releases.clone();
+        for &liar in self.liars {
+            let mark = if self.in_concert { 1 } else { 1 << liar };
+            releases[liar].iter_mut().for_each(|sum| sum[0] ^= mark);
+        }
+        let present: Vec<usize> =
+            (0..shape.members()).filter(|holder| !self.missing.contains(holder)).collect();
+        let combined = round.fixture.combine(&releases, &present);
+        let mut named = Vec::new();
+        for ((component, sum), right) in
+            shape.components().iter().zip(&combined.components).zip(right)
+        {
+            let knows = |holder: &&usize| component.known_to(HolderIndex(**holder as u8));
+            let (lying, honest): (Vec<usize>, Vec<usize>) =
+                present.iter().filter(knows).partition(|holder| self.liars.contains(holder));
+            if honest.len() > shape.faults() {
+                assert_eq!(sum.as_ref(), Some(right), "{:?} {:?}", self.liars, self.missing);
+                named.extend(lying);
+            } else {
+                assert_eq!(*sum, None, "{:?} {:?}", self.liars, self.missing);
+            }
+        }
+        named.sort_unstable();
+        named.dedup();
+        let liars: Vec<usize> = combined.liars.iter().map(|liar| liar.0.into()).collect();
+        assert_eq!(liars, named, "missing {:?}", self.missing);
+        if is_open(&combined) {
+            assert_eq!(named, self.liars, "who lied is named whenever the sum opens");
+        }
+        is_open(&combined)
     }
 }
 

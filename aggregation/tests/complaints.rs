@@ -9,7 +9,9 @@ use covey_aggregation::message::{Complaint, ComplaintKind, Envelope};
 use covey_aggregation::signing::Statement;
 use covey_aggregation::sum::contribution::BadContribution;
 use covey_aggregation::sum::sealed_box::SealingSecret;
-use covey_aggregation::sum::share::{Verdict, check_complaint, check_envelope, open_envelope};
+use covey_aggregation::sum::share::{
+    BadBox, Verdict, check_complaint, check_envelope, open_envelope,
+};
 use support::{Fixture, Terms, Upload, resigned};
 use zeroize::Zeroizing;
 
@@ -36,9 +38,9 @@ fn complaint_of(fixture: &Fixture, upload: &Upload) -> ComplaintKind {
     let envelope = fixture.envelope(upload, 1);
     check_envelope(&fixture.config, &fixture.round_ctx, HOLDER, &envelope).expect("signed for");
     let secret = &fixture.secrets[1];
-    open_envelope(&fixture.config, &fixture.round_ctx, HOLDER, secret, &envelope)
-        .err()
-        .expect("a bad box")
+    let opened = open_envelope(&fixture.config, &fixture.round_ctx, HOLDER, secret, &envelope);
+    let Err(BadBox::Complaint(kind)) = opened else { panic!("{:?}", opened.err()) };
+    kind
 }
 
 /// Signs for whatever is in the boxes now.
@@ -153,7 +155,8 @@ fn envelopes_that_were_tampered_with_are_the_coordinators_fault() {
     let mut long_path = good.clone();
     long_path.path.push(Digest::ZERO);
     assert_eq!(check(&long_path), Err(BadContribution::Vectors));
-    let changes: [fn(&mut Envelope); 7] = [
+    let changes: [fn(&mut Envelope); 8] = [
+        |envelope| envelope.components.0[0] ^= 1,
         |envelope| envelope.client.0[0] ^= 1,
         |envelope| envelope.correction.0[0] ^= 1,
         |envelope| envelope.chunks_root.0[0] ^= 1,
@@ -167,6 +170,20 @@ fn envelopes_that_were_tampered_with_are_the_coordinators_fault() {
         change(&mut forged);
         assert_eq!(check(&forged), Err(BadContribution::Signature));
     }
+    // What is not signed for itself is found when the box is open.
+    let changes: [fn(&mut Envelope); 3] = [
+        |envelope| envelope.lacking[0].0[0] ^= 1,
+        |envelope| envelope.lacking.clear(),
+        |envelope| envelope.lacking.push(Digest::ZERO),
+    ];
+    for change in changes {
+        let mut forged = good.clone();
+        change(&mut forged);
+        assert_eq!(check(&forged), Ok(name));
+        let secret = &fixture.secrets[1];
+        let opened = open_envelope(&fixture.config, &fixture.round_ctx, HOLDER, secret, &forged);
+        assert_eq!(opened.err(), Some(BadBox::Components));
+    }
 }
 
 #[test]
@@ -176,5 +193,5 @@ fn a_wrong_sealing_secret_opens_nothing() {
     let other = SealingSecret::from_seed(&Zeroizing::new([99; 96]));
     let envelope = fixture.envelope(&upload, 1);
     let opened = open_envelope(&fixture.config, &fixture.round_ctx, HOLDER, &other, &envelope);
-    assert_eq!(opened.err(), Some(ComplaintKind::Key));
+    assert_eq!(opened.err(), Some(ComplaintKind::Key.into()));
 }

@@ -82,9 +82,10 @@ fn a_holder_is_sent_its_box_and_little_more() {
         let upload = fixture.seal(0, &[1; 300], 1);
         wire::encode(&fixture.envelope(&upload, 0)).len()
     };
-    // Version, five digests, path and its length, signature, box and its length.
-    assert_eq!(bytes(CommitteeShape::Four), 1 + 160 + 1 + 2 * 32 + 64 + 2 + 1232);
-    assert_eq!(bytes(CommitteeShape::Seven), 1 + 160 + 1 + 3 * 32 + 64 + 2 + 1616);
+    // Version, six digests, commitments it lacks and their number, path and its length, signature,
+    // box and its length.
+    assert_eq!(bytes(CommitteeShape::Four), 1 + 192 + 33 + 1 + 2 * 32 + 64 + 2 + 1232);
+    assert_eq!(bytes(CommitteeShape::Seven), 1 + 192 + 193 + 1 + 3 * 32 + 64 + 2 + 1616);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn an_upload_of_another_round_is_refused_everywhere() {
     assert_eq!(refused, Err(BadContribution::Signature));
     // Even past that check the box has another key.
     let opened = open_envelope(&now.config, &now.round_ctx, HOLDER, &now.secrets[1], &envelope);
-    assert_eq!(opened.err(), Some(ComplaintKind::Key));
+    assert_eq!(opened.err(), Some(ComplaintKind::Key.into()));
 }
 
 #[test]

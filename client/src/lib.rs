@@ -9,6 +9,7 @@
 //! - [`observer`]: what a program that embeds a [`Client`] may see
 //! - [`datasets`]: names of an owner's data
 //! - [`plan`]: plans to begin with, in plain words, compared
+//! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -26,20 +27,24 @@ pub mod plan;
 pub mod prepare;
 pub mod screen;
 mod sealing;
+pub mod sim;
 pub mod status;
 pub mod stored;
+mod update;
+mod variates;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use covey_aggregation::program::answer::print_line;
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::Name;
 use covey_model::data::{DataSource, Preview};
 
-use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand};
+use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
 use datasets::Datasets;
 use screen::Screen;
 
@@ -72,6 +77,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Start { config } => return start(&config, format),
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
+        Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
@@ -135,6 +141,32 @@ fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
             format.answer(&mock, &mock);
         }
     }
+    Ok(())
+}
+
+fn simulate(simulation: Simulation, format: Format) -> Result<(), Failure> {
+    let Simulation { plan, data, kind, folder, test_data, attacks, no_crypto, .. } = simulation;
+    let data = data.map(|data| source_of(&data, &kind, &folder)).transpose()?;
+    let test_data = test_data.map(|data| source_of(&data, &DataKind::default(), &folder));
+    let options = sim::Options {
+        plan,
+        data,
+        test_data: test_data.transpose()?,
+        clients: simulation.clients,
+        partition: simulation.partition,
+        dropout: simulation.dropout,
+        attacks,
+        is_sealed: !no_crypto,
+        rounds: simulation.rounds,
+        seed: simulation.seed,
+        device: simulation.device,
+        workers: simulation.workers,
+        dataset_bytes_max: simulation.dataset_bytes_max,
+    };
+    sim::simulate(&options, &mut |event| match format {
+        Format::Json => print_line(&event.to_json()),
+        Format::Text => print_line(&event.to_string()),
+    })?;
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{HolderIndex, RoundConfig};
 use crate::hash::Digest;
 use crate::limits::COMPLAINTS_PER_MESSAGE_MAX;
-use crate::message::{Complaint, Envelope, FromHolder, Refusal, Release};
+use crate::message::{Complaint, ComplaintKind, Envelope, FromHolder, Refusal, Release};
 use crate::party::PartyId;
 use crate::signing::{Identity, Statement};
 use crate::sum::contribution::BadContribution;
 use crate::sum::sealed_box::SealingSecret;
-use crate::sum::share::{Seeds, check_envelope, component_sums, open_envelope};
+use crate::sum::share::{BadBox, Seeds, check_envelope, component_sums, open_envelope};
 
 use super::No;
 
@@ -103,17 +103,20 @@ impl Work {
                 other => malformed(other),
             },
         )?;
-        let box_ = open_envelope(&self.config, &self.context, self.seat, secret, envelope).map_err(
-            |kind| {
-                let body = Complaint::body(&header, self.seat, &kind);
-                let signature = identity.sign(Statement::Complaint, &self.context, &body);
-                let (round_ctx, holder) = (self.context, self.seat);
-                Complaint { round_ctx, header, holder, kind, signature }
-            },
-        );
+        let box_ = match open_envelope(&self.config, &self.context, self.seat, secret, envelope) {
+            Ok(seeds) => Ok(seeds),
+            Err(BadBox::Complaint(kind)) => Err(self.complain(header, kind, identity)),
+            Err(bad @ BadBox::Components) => return Err(Refusal::Malformed(bad.to_string())),
+        };
         self.contributions.insert(client, Checked { header, box_ });
         self.clients.insert(header, client);
         Ok(())
+    }
+
+    fn complain(&self, header: Digest, kind: ComplaintKind, identity: &Identity) -> Complaint {
+        let body = Complaint::body(&header, self.seat, &kind);
+        let signature = identity.sign(Statement::Complaint, &self.context, &body);
+        Complaint { round_ctx: self.context, header, holder: self.seat, kind, signature }
     }
 
     fn is_complete(&self) -> bool {

@@ -49,6 +49,13 @@ impl Header {
         }
     }
 
+    /// com_T of the components that `holder` lacks, in canonical order.
+    fn lacking(&self, holder: HolderIndex) -> Option<Vec<Digest>> {
+        let components = self.shape()?.components().into_iter().zip(&self.components);
+        let lacking = components.filter(|(component, _)| !component.known_to(holder));
+        Some(lacking.map(|(_, commitment)| *commitment).collect())
+    }
+
     /// Digest of what the box for `holder` must contain: com_T of the components it knows.
     #[must_use]
     pub fn contents(&self, holder: HolderIndex) -> Option<Digest> {
@@ -67,8 +74,16 @@ impl Header {
     }
 
     fn bind(&self, seats: &Digest) -> Digest {
-        bind(&self.round_ctx, &self.client, &self.correction, &self.chunks_root, seats)
+        let components = components_digest(self.components.iter());
+        let parts = [&self.correction, &self.chunks_root, &components, seats];
+        bind(&self.round_ctx, &self.client, parts)
     }
+}
+
+/// Digest of com_T for every component, in canonical order.
+fn components_digest<'a>(commitments: impl Iterator<Item = &'a Digest>) -> Digest {
+    let parts: Vec<&[u8]> = commitments.map(|commitment| commitment.0.as_slice()).collect();
+    hash(Domain::Components, &parts)
 }
 
 /// Digest of what a box contains, from the commitments to its seeds in canonical order.
@@ -86,15 +101,9 @@ fn seat(box_key: &Digest, sealed_box: &Digest, contents: &Digest) -> Digest {
     hash(Domain::Seat, &[&box_key.0, &sealed_box.0, &contents.0])
 }
 
-fn bind(
-    round_ctx: &Digest,
-    client: &PartyId,
-    correction: &Digest,
-    chunks_root: &Digest,
-    seats: &Digest,
-) -> Digest {
-    let parts: [&[u8]; 5] = [&round_ctx.0, &client.0, &correction.0, &chunks_root.0, &seats.0];
-    hash(Domain::Header, &parts)
+fn bind(round_ctx: &Digest, client: &PartyId, parts: [&Digest; 4]) -> Digest {
+    let [correction, chunks_root, components, seats] = parts.map(|part| part.0.as_slice());
+    hash(Domain::Header, &[&round_ctx.0, &client.0, correction, chunks_root, components, seats])
 }
 
 /// A header and its client's signature.
@@ -135,6 +144,10 @@ pub struct Envelope {
     pub correction: Digest,
     /// As in the header.
     pub chunks_root: Digest,
+    /// Digest of com_T for every component.
+    pub components: Digest,
+    /// com_T of the components that this holder lacks, in canonical order.
+    pub lacking: Vec<Digest>,
     /// The header's commitment to the key of this holder's box.
     pub box_key: Digest,
     /// [`Header::contents`] for this holder.
@@ -158,6 +171,8 @@ impl Envelope {
             client: header.client,
             correction: header.correction,
             chunks_root: header.chunks_root,
+            components: components_digest(header.components.iter()),
+            lacking: header.lacking(holder)?,
             box_key: *header.box_keys.get(index)?,
             contents: header.contents(holder)?,
             path: merkle_path(&seats, index),
@@ -176,6 +191,26 @@ impl Envelope {
     ) -> Option<Digest> {
         let seat = seat(&self.box_key, &box_digest(&self.sealed_box), &self.contents);
         let seats = merkle_root_of_path(seat, usize::from(holder.0), shape.members(), &self.path)?;
-        Some(bind(round_ctx, &self.client, &self.correction, &self.chunks_root, &seats))
+        let parts = [&self.correction, &self.chunks_root, &self.components, &seats];
+        Some(bind(round_ctx, &self.client, parts))
+    }
+
+    /// Whether the one list of com_T that the client signed is made of `known`, those of the
+    /// seeds in the box, and of those that this holder is told it lacks. If so, every other
+    /// holder whose envelope is good has the same seed for each component they share.
+    pub(crate) fn agrees(
+        &self,
+        shape: CommitteeShape,
+        holder: HolderIndex,
+        known: &[Digest],
+    ) -> bool {
+        let (mut known, mut lacking) = (known.iter(), self.lacking.iter());
+        let components = shape.components().into_iter().map(|component| {
+            if component.known_to(holder) { known.next() } else { lacking.next() }
+        });
+        let Some(all) = components.collect::<Option<Vec<_>>>() else { return false };
+        known.next().is_none()
+            && lacking.next().is_none()
+            && components_digest(all.into_iter()) == self.components
     }
 }

@@ -94,7 +94,8 @@ pub enum HolderFault {
     /// It refused.
     #[error("refused in phase {0:?}")]
     Refused(Phase),
-    /// Its component sums differ from those that f + 1 others agree on.
+    /// Its component sums differ from those that f + 1 others agree on, are malformed, or are for
+    /// a set that was not certified.
     #[error("released wrong component sums")]
     WrongRelease,
     /// A complaint that does not hold.
@@ -104,6 +105,9 @@ pub enum HolderFault {
     /// the two is wrong. Both are named.
     #[error("released other component sums than another holder; one of them lies")]
     Disagrees,
+    /// A signed vote for a set that it was not asked to vote for.
+    #[error("voted for another set than the one proposed")]
+    OtherVote,
 }
 
 /// The phases of a round.

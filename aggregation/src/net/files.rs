@@ -4,8 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::limits::MEMBER_FILE_BYTES_MAX;
-
 /// A file that is not there, not readable, or not what it should be. Always names the path.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -84,12 +82,12 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Reads a text file that a member hands over.
+/// Reads a text file of at most `bytes_max` bytes.
 ///
 /// # Errors
 /// As [`read`], and when it is not UTF-8.
-pub fn read_text(path: &Path) -> Result<String, FileError> {
-    String::from_utf8(read(path, MEMBER_FILE_BYTES_MAX)?)
+pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileError> {
+    String::from_utf8(read(path, bytes_max)?)
         .map_err(|_| FileError::content(path, "not a text file"))
 }
 

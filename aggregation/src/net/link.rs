@@ -17,14 +17,14 @@ use crate::roster::Member;
 
 /// A dialer's first frame.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Greeting {
+pub struct Greeting {
     /// The roster it has pinned.
-    roster: Digest,
+    pub roster: Digest,
 }
 
 /// A listener's first frame: from here on messages may be sent.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Welcome;
+pub struct Welcome;
 
 /// A connection to a member whose certificate, role and key have been checked, and who has the
 /// same roster.

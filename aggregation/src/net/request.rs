@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::SealingKey;
 use crate::hash::Digest;
+use crate::limits::REQUEST_BYTES_MAX;
 use crate::net::files::{self, FileError};
 use crate::net::key::IdentityKey;
 use crate::net::text::{from_hex, party_from_hex, party_to_hex, signature_from_hex, to_hex};
@@ -165,7 +166,7 @@ impl Request {
     /// # Errors
     /// [`FileError`], naming the file and the proof that fails.
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        Self::from_json(&files::read_text(path)?)
+        Self::from_json(&files::read_text(path, REQUEST_BYTES_MAX)?)
             .map_err(|bad| FileError::content(path, bad.to_string()))
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+use crate::limits::MEMBER_FILE_BYTES_MAX;
 use crate::net::files::{self, FileError};
 use crate::net::request::sealing_key_from_hex;
 use crate::net::text::{party_from_hex, party_to_hex, to_hex};
@@ -92,7 +93,8 @@ pub fn write_roster(path: &Path, roster: &Roster) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`], also when the digest in the file is not that of its content.
 pub fn read_roster(path: &Path) -> Result<Roster, FileError> {
-    from_json(&files::read_text(path)?).map_err(|what| FileError::content(path, what))
+    from_json(&files::read_text(path, MEMBER_FILE_BYTES_MAX)?)
+        .map_err(|what| FileError::content(path, what))
 }
 
 /// The roster as JSON text.
@@ -119,7 +121,11 @@ pub fn to_json(roster: &Roster) -> String {
     json
 }
 
-fn from_json(text: &str) -> Result<Roster, String> {
+/// Reads the text of a roster file.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn from_json(text: &str) -> Result<Roster, String> {
     let text: RosterText = serde_json::from_str(text)
         .map_err(|error| format!("not a roster of this version: {error}"))?;
     if text.schema != SCHEMA {

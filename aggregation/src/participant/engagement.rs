@@ -101,15 +101,18 @@ impl Participant {
         let Some(engagement) = self.engagements.get(round_ctx) else { return };
         let named = |report: &Report| {
             let named = report.missing.iter().find(|(client, _)| *client == id);
-            named.map(|(_, reason)| Uncounted::Missing(*reason))
-        };
-        let unnamed = match &engagement.stage {
-            Stage::Promised(receipt) => Uncounted::PromiseBroken(receipt.clone()),
-            _ => Uncounted::Missing(MissingReason::NoAnswer),
+            named.map_or(MissingReason::NoAnswer, |(_, reason)| *reason)
         };
         let why = match outcome {
             Outcome::Done(report) if report.counted.contains(&id) => None,
-            Outcome::Done(report) => Some(named(&report).unwrap_or(unnamed)),
+            Outcome::Done(report) => Some(match (named(&report), &engagement.stage) {
+                // Left out without a word, or with one that the receipt disproves.
+                (
+                    MissingReason::NoAnswer | MissingReason::Declined(_),
+                    Stage::Promised(receipt),
+                ) => Uncounted::PromiseBroken(receipt.clone()),
+                (reason, _) => Uncounted::Missing(reason),
+            }),
             Outcome::Abandoned { reason, .. } => Some(Uncounted::Abandoned(reason)),
         };
         self.finish(round_ctx, why);

@@ -9,6 +9,7 @@
 mod data;
 mod model;
 mod protection;
+mod strategy;
 mod training;
 
 use crate::limits::PURPOSE_BYTES_MAX;
@@ -232,6 +233,17 @@ pub static PLAN: Section = Section::new(
         Field::new("data", Form::Section(&data::DATA), "What an owner's data must look like."),
         Field::new("model", Form::Section(&model::MODEL), "The model.").leaves(),
         Field::new("training", Form::Section(&training::TRAINING), "How owners train."),
+        Field::new(
+            "strategy",
+            Form::Section(&strategy::STRATEGY),
+            "How aggregates become a model.",
+        )
+        .optional()
+        .leaves(),
+        Field::new("evaluation", Form::Section(&strategy::EVALUATION), "What owners measure.")
+            .optional()
+            .leaves(),
+        Field::new("stop", Form::Section(&strategy::STOP), "When the run ends early.").optional(),
         Field::new("cohort", Form::Section(&protection::COHORT), "How many owners, how long.")
             .leaves(),
         Field::new(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use crate::limits::CONFIG_BYTES_MAX;
 use crate::net::files;
 use crate::program::answer::Failure;
 use crate::program::exit::Exit;
@@ -36,17 +37,26 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Reads a configuration of at most a megabyte.
+/// Reads a configuration of at most [`CONFIG_BYTES_MAX`].
 ///
 /// # Errors
 /// [`ConfigError`].
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let error = |at, message| ConfigError { path: path.to_owned(), at, message };
-    let bytes = files::read(path, 1 << 20).map_err(|fault| error(None, fault.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| error(None, "not a text file".to_owned()))?;
-    toml::from_str(&text).map_err(|fault| {
-        let at = fault.span().map(|span| position(&text, span.start));
-        error(at, fault.message().to_owned())
+    let error = |message| ConfigError { path: path.to_owned(), at: None, message };
+    let bytes = files::read(path, CONFIG_BYTES_MAX).map_err(|fault| error(fault.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))?;
+    parse(path, &text)
+}
+
+/// Reads the text of the configuration at `path`.
+///
+/// # Errors
+/// [`ConfigError`] with line and column.
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|fault| ConfigError {
+        path: path.to_owned(),
+        at: fault.span().map(|span| position(text, span.start)),
+        message: fault.message().to_owned(),
     })
 }
 

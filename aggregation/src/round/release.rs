@@ -42,6 +42,20 @@ impl Releasing {
         self.releases.contains_key(&holder)
     }
 
+    /// Whether a release is for the certified set and has the lengths that the terms imply.
+    fn check(&self, config: &RoundConfig, release: &Release) -> Result<(), Refusal> {
+        if release.set != self.digest {
+            return Err(Refusal::BadSet("a release for a set that is not certified".into()));
+        }
+        let length = config.profile.key_vector_bytes();
+        let expected = config.shape.components_of(release.holder).len();
+        if release.sums.len() != expected || release.sums.iter().any(|sum| sum.len() != length) {
+            let why = format!("a release has {expected} sums of {length} bytes");
+            return Err(Refusal::Malformed(why));
+        }
+        Ok(())
+    }
+
     /// Holders that gave different values for a component of which no f + 1 gave the same.
     fn at_odds(&self, config: &RoundConfig) -> BTreeSet<HolderIndex> {
         let mut given: BTreeMap<Component, Vec<(HolderIndex, &Vec<u8>)>> = BTreeMap::new();
@@ -78,24 +92,20 @@ impl Round {
         release: Release,
     ) -> Result<(), Refusal> {
         let Stage::Release(releasing) = &self.stage else { return Err(Refusal::WrongPhase) };
-        let config = &self.terms.config;
         if release.holder != holder {
             return Err(Refusal::Malformed("the release of another holder".into()));
         }
-        if release.set != releasing.digest {
-            return Err(Refusal::BadSet("a release for a set that is not certified".into()));
-        }
-        let length = config.profile.key_vector_bytes();
-        let expected = config.shape.components_of(holder).len();
-        if release.sums.len() != expected || release.sums.iter().any(|sum| sum.len() != length) {
-            let why = format!("a release has {expected} sums of {length} bytes");
-            return Err(Refusal::Malformed(why));
-        }
+        let config = &self.terms.config;
         let body = Release::body(&release.set, &release.sums);
         let seat = &config.committee[usize::from(holder.0)];
         let signed =
             seat.holder.verify(Statement::Release, &self.context, &body, &release.signature);
         signed.map_err(|_| Refusal::BadSignature)?;
+        // From here on the holder cannot deny it.
+        if let Err(refusal) = releasing.check(config, &release) {
+            self.committee.add_fault(holder, HolderFault::WrongRelease);
+            return Err(refusal);
+        }
         if let Some(first) = releasing.releases.get(&holder) {
             if first.sums == release.sums {
                 return Ok(());

@@ -9,7 +9,7 @@ use crate::message::{
 };
 use crate::signing::Statement;
 use crate::sum::seal::Sealed;
-use crate::sum::share::{component_sums, open_envelope};
+use crate::sum::share::{BadBox, component_sums, open_envelope};
 
 /// Boxes of all contributions.
 struct Boxes<'a>(&'a [Sealed]);
@@ -427,7 +427,7 @@ fn complaints_drop_the_client_or_name_the_holder() {
     let secret = &bench.federation.secrets[0];
     let kind =
         open_envelope(bench.round.config(), &bench.context, HolderIndex(0), secret, &envelope);
-    let Err(kind) = kind else { panic!("a bad box") };
+    let Err(BadBox::Complaint(kind)) = kind else { panic!("a bad box") };
     let proven = bench.complaint(0, 0, kind);
     bench.checked(0, vec![proven]).unwrap();
     let unprovable = bench.complaint(1, 1, ComplaintKind::Key);
@@ -483,6 +483,45 @@ fn votes_are_refused_each_with_its_reason() {
     let certificate = bench.round.certificate().expect("certified");
     assert_eq!(certificate.verify(bench.round.config(), &round_ctx), Ok(()));
     bench.vote(3).expect("late, but right");
+}
+
+#[test]
+fn a_vote_for_another_set_names_the_holder_who_signed_it() {
+    let mut bench = Bench::voting();
+    let (round_ctx, other) = (bench.context, Digest([8; 32]));
+    for holder in [2, 3] {
+        let vote = bench.federation.vote(holder, &round_ctx, &other);
+        let message = FromHolder::Voted { round_ctx, set: other, vote };
+        bench.holder_says(holder, message).expect_err("not the set that was proposed");
+        // It may vote for the right one as well.
+        bench.vote(holder).unwrap();
+        bench.vote(0).unwrap();
+    }
+    bench.vote(1).unwrap();
+    // After the certificate, too.
+    let vote = bench.federation.vote(1, &round_ctx, &other);
+    let message = FromHolder::Voted { round_ctx, set: other, vote };
+    bench.holder_says(1, message).expect_err("not the set that was proposed");
+    bench.round.stop(bench.now);
+    let liar = |holder| (HolderIndex(holder), HolderFault::OtherVote);
+    assert_eq!(bench.report().faults, [liar(1), liar(2), liar(3)]);
+}
+
+#[test]
+fn a_signed_release_that_is_malformed_or_for_another_set_names_the_holder() {
+    let mut bench = Bench::releasing();
+    let own = bench.release(0);
+    let elsewhere = bench.signed(0, Digest::ZERO, own.sums.clone());
+    bench.send_release(0, elsewhere).expect_err("another set");
+    let short = bench.signed(1, own.set, own.sums[..2].to_vec());
+    bench.send_release(1, short).expect_err("malformed");
+    // Not signed by its holder: nobody can say who sent it.
+    let mut unsigned = bench.release(2);
+    unsigned.set = Digest::ZERO;
+    bench.send_release(2, unsigned).expect_err("not signed");
+    bench.round.stop(bench.now);
+    let liar = |holder| (HolderIndex(holder), HolderFault::WrongRelease);
+    assert_eq!(bench.report().faults, [liar(0), liar(1)]);
 }
 
 #[test]

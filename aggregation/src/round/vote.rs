@@ -304,20 +304,25 @@ impl Round {
         let seat = &self.terms.config.committee[usize::from(holder.0)];
         let signed = seat.holder.verify(Statement::Vote, &self.context, &set.0, &vote.signature);
         signed.map_err(|_| Refusal::BadSignature)?;
-        let other = || Err(Refusal::BadSet("a vote for a set that was not proposed".into()));
         match &mut self.stage {
-            Stage::Vote(voting) if voting.digest != *set => other(),
-            Stage::Vote(voting) => {
+            Stage::Vote(voting) if voting.digest == *set => {
                 voting.votes.entry(holder).or_insert(vote);
                 self.committee.note_answer(holder, Phase::Vote);
                 self.conclude_vote(now);
                 Ok(())
             }
-            Stage::Release(releasing) if releasing.digest() != set => other(),
+            // Only one set is ever proposed in a round, and an honest holder votes for no other.
+            Stage::Vote(_) => Err(self.other_vote(holder)),
+            Stage::Release(releasing) if releasing.digest() != set => Err(self.other_vote(holder)),
             // Late, and no longer needed.
             Stage::Release(_) => Ok(()),
             _ => Err(Refusal::WrongPhase),
         }
+    }
+
+    fn other_vote(&mut self, holder: HolderIndex) -> Refusal {
+        self.committee.add_fault(holder, HolderFault::OtherVote);
+        Refusal::BadSet("a vote for a set that was not proposed".into())
     }
 
     fn conclude_vote(&mut self, now: Time) {

@@ -42,13 +42,36 @@ impl Seeds {
         if components.len() != seeds.len() {
             return None;
         }
-        let commitments: Vec<Digest> = (components.into_iter().zip(seeds))
-            .map(|(component, seed)| {
-                seed_commitment(place.round_ctx, place.client, component, seed)
-            })
-            .collect();
-        let is_as_committed = contents_digest(commitments.iter()).equals(committed);
-        is_as_committed.then(|| Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect()))
+        let seeds = Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect());
+        let commitments = seeds.commitments(shape, place);
+        contents_digest(commitments.iter()).equals(committed).then_some(seeds)
+    }
+
+    /// com_T for each of them.
+    fn commitments(&self, shape: CommitteeShape, place: Place<'_>) -> Vec<Digest> {
+        let components = shape.components_of(place.holder).into_iter().zip(&self.0);
+        let commit = |(component, seed): (_, &Zeroizing<[u8; SEED_BYTES]>)| {
+            seed_commitment(place.round_ctx, place.client, component, seed)
+        };
+        components.map(commit).collect()
+    }
+}
+
+/// A box that gives a holder no seeds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBox {
+    /// The client's fault, or the holder's: something to complain of.
+    #[error("the box does not hold what the header commits to, or does not open")]
+    Complaint(ComplaintKind),
+    /// The coordinator's fault, who told the holder another list of commitments than the client
+    /// signed, or took a header whose seats are not made from one list.
+    #[error("the commitments to the seeds are not those that the header was made from")]
+    Components,
+}
+
+impl From<ComplaintKind> for BadBox {
+    fn from(kind: ComplaintKind) -> Self {
+        Self::Complaint(kind)
     }
 }
 
@@ -183,26 +206,30 @@ pub fn check_envelope(
     signed.map(|()| header).map_err(|_| BadContribution::Signature)
 }
 
-/// Opens the box of an envelope. Call [`check_envelope`] first: what it finds is the
-/// coordinator's fault and nothing to complain of.
+/// Opens the box of an envelope, and checks that all holders of a component were given the same
+/// seed. Call [`check_envelope`] first: what it finds is the coordinator's fault and nothing to
+/// complain of.
 ///
 /// # Errors
-/// What to complain of.
+/// [`BadBox::Complaint`] with what to complain of; [`BadBox::Components`] when a good box is not
+/// one of those that the one list of commitments in the header was made from.
 pub fn open_envelope(
     config: &RoundConfig,
     round_ctx: &Digest,
     holder: HolderIndex,
     secret: &SealingSecret,
     envelope: &Envelope,
-) -> Result<Seeds, ComplaintKind> {
+) -> Result<Seeds, BadBox> {
     let place = Place { round_ctx, client: &envelope.client, holder };
     let key = decapsulate(secret, place, &envelope.sealed_box).ok_or(ComplaintKind::Key)?;
     if !key.commitment(place).equals(&envelope.box_key) {
-        return Err(ComplaintKind::Key);
+        return Err(ComplaintKind::Key.into());
     }
     let seeds = (key.open(&envelope.sealed_box))
         .and_then(|contents| Seeds::check(config.shape, place, &envelope.contents, &contents));
-    seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })
+    let seeds = seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })?;
+    let known = seeds.commitments(config.shape, place);
+    envelope.agrees(config.shape, holder, &known).then_some(seeds).ok_or(BadBox::Components)
 }
 
 /// Judges a complaint about the contribution `header`, whose box for that holder is

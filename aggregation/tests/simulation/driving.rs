@@ -3,13 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use covey_aggregation::config::HolderIndex;
 use covey_aggregation::holder::HolderEffect;
 use covey_aggregation::message::{Envelope, Outcome, ToClient, ToHolder};
 use covey_aggregation::participant::ParticipantEffect;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::record::Sequence;
-use covey_aggregation::round::{Round, RoundEffect};
+use covey_aggregation::round::{OpenFailure, Round, RoundEffect};
 use covey_aggregation::wire::encode;
 use rand::RngExt;
 
@@ -68,7 +67,12 @@ impl World {
                 let Some(round) = &self.coordinator.round else { return };
                 let (config, round_ctx) = (round.config().clone(), *round.context());
                 let set: Vec<_> = set.iter().map(|signed| signed.header.digest()).collect();
-                let result = self.coordinator.open(&config, &set, &components);
+                let result = if self.disk_fails() {
+                    self.witness.saw_unreadable(round_ctx);
+                    Err(OpenFailure::Unavailable("a contribution cannot be read".into()))
+                } else {
+                    self.coordinator.open(&config, &set, &components)
+                };
                 self.witness.saw_opening(round_ctx);
                 let at_ms = self.now_ms + self.network.rng.random_range(1..50);
                 let life = self.coordinator.life;
@@ -92,6 +96,9 @@ impl World {
             self.drain_farewells();
             self.coordinator.journal = Journal::default();
             self.coordinator.life += 1;
+            if self.scenario.clears_up && done + 1 == self.scenario.rounds {
+                self.clear_up();
+            }
             self.open_round(done + 1);
         }
     }
@@ -120,10 +127,8 @@ impl World {
                 self.store(Node::Holder(index), self.holders[index].life, sequence);
             }
             HolderEffect::Send(message) => {
-                let holder = &self.holders[index];
-                let seat = HolderIndex(index as u8);
-                let messages = match holder.lie {
-                    Some(lie) => lie.distort(&holder.identity, seat, &holder.shown, message),
+                let messages = match &mut self.holders[index].lie {
+                    Some((lie, liar)) => lie.distort(liar, message),
                     None => {
                         self.witness.saw_holder(index, &message);
                         vec![message]
@@ -155,6 +160,10 @@ impl World {
                 assert_eq!(upload.header.header.digest(), header, "the bytes that were recorded");
                 self.witness.saw_upload(round_ctx, index, header);
                 self.network.send(self.now_ms, Event::Upload { owner: index, upload });
+                if let Some(second) = self.owners[index].second.get(&round_ctx) {
+                    let upload = Rc::clone(second);
+                    self.network.send(self.now_ms, Event::Upload { owner: index, upload });
+                }
             }
             ParticipantEffect::Send(message) => {
                 let event = Event::FromOwner { owner: index, bytes: encode(&message) };

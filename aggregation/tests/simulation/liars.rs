@@ -1,11 +1,16 @@
 //! Parties that do not follow the protocol.
 
-use covey_aggregation::config::HolderIndex;
+use std::sync::Arc;
+
+use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::{Digest, Domain, chunk_leaf, hash, merkle_root};
 use covey_aggregation::message::{
-    Complaint, ComplaintKind, FromHolder, Refusal, Release, SignedHeader, Vote,
+    Complaint, ComplaintKind, Envelope, FromHolder, Refusal, Release, SignedHeader, ToHolder, Vote,
 };
+use covey_aggregation::party::PartyId;
 use covey_aggregation::signing::{Identity, Statement};
+use covey_aggregation::sum::sealed_box::SealingSecret;
+use covey_aggregation::sum::share::{component_sums, open_envelope};
 
 use crate::network::Upload;
 
@@ -18,6 +23,14 @@ pub(crate) enum Lie {
     OneWrongSum,
     /// Releases wrong sums first and right ones afterwards.
     TwoReleases,
+    /// Releases what it released in an earlier round, in the place of this round's.
+    ReplayedRelease,
+    /// Releases the component sums of an earlier round, signed for this one.
+    ReplayedSums,
+    /// Releases the sums of all but one of the certified set, signed for the certified set.
+    SumsOfOtherSet,
+    /// Releases the sums of all but one of the certified set, and says so.
+    ReleaseOfOtherSet,
     /// Votes for another set as well, and for that one first.
     SecondVote,
     /// Complains of a good box with a key that is not its key.
@@ -35,10 +48,14 @@ pub(crate) enum Lie {
 }
 
 impl Lie {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::WrongRelease,
         Self::OneWrongSum,
         Self::TwoReleases,
+        Self::ReplayedRelease,
+        Self::ReplayedSums,
+        Self::SumsOfOtherSet,
+        Self::ReleaseOfOtherSet,
         Self::SecondVote,
         Self::FalseContents,
         Self::FalseKeys,
@@ -48,39 +65,24 @@ impl Lie {
         Self::Refusal,
     ];
 
-    /// What leaves instead of `message`. `headers` are contributions the holder was shown.
-    pub(crate) fn distort(
-        self,
-        identity: &Identity,
-        seat: HolderIndex,
-        headers: &[Digest],
-        message: FromHolder,
-    ) -> Vec<FromHolder> {
+    /// What leaves instead of `message`.
+    pub(crate) fn distort(self, liar: &mut Liar, message: FromHolder) -> Vec<FromHolder> {
         let round_ctx = *message.round_ctx();
         match (self, message) {
-            (Self::WrongRelease, FromHolder::Released(release)) => {
-                let count = release.sums.len();
-                vec![FromHolder::Released(Box::new(falsify(identity, *release, count)))]
-            }
-            (Self::OneWrongSum, FromHolder::Released(release)) => {
-                vec![FromHolder::Released(Box::new(falsify(identity, *release, 1)))]
-            }
-            (Self::TwoReleases, FromHolder::Released(release)) => {
-                let wrong = falsify(identity, (*release).clone(), 1);
-                vec![FromHolder::Released(Box::new(wrong)), FromHolder::Released(release)]
-            }
+            (lie, FromHolder::Released(release)) => lie.distort_release(liar, *release),
             (Self::SecondVote, FromHolder::Voted { set, vote, .. }) => {
                 let other = hash(Domain::Set, &[b"another set", &set.0]);
-                let signature = identity.sign(Statement::Vote, &round_ctx, &other.0);
-                let second = Vote { holder: seat, signature };
+                let signature = liar.identity.sign(Statement::Vote, &round_ctx, &other.0);
+                let second = Vote { holder: liar.seat, signature };
                 vec![
                     FromHolder::Voted { round_ctx, set: other, vote: second },
                     FromHolder::Voted { round_ctx, set, vote },
                 ]
             }
             (lie, FromHolder::Checked { total, mut complaints, .. }) => {
-                for header in &headers[..lie.false_complaints(headers.len())] {
-                    complaints.push(lie.complain(identity, round_ctx, seat, *header));
+                let shown: Vec<_> = liar.shown.iter().map(|(header, _)| *header).collect();
+                for header in &shown[..lie.false_complaints(shown.len())] {
+                    complaints.push(lie.complain(&liar.identity, round_ctx, liar.seat, *header));
                 }
                 if self == Self::Silence {
                     return Vec::new();
@@ -98,6 +100,34 @@ impl Lie {
             }
             (_, honest) => vec![honest],
         }
+    }
+
+    fn distort_release(self, liar: &mut Liar, release: Release) -> Vec<FromHolder> {
+        let (round_ctx, set) = (release.round_ctx, release.set);
+        let count = release.sums.len();
+        let earlier = liar.earlier(&release).cloned();
+        let releases = match self {
+            Self::WrongRelease => vec![falsify(&liar.identity, release, count)],
+            Self::OneWrongSum => vec![falsify(&liar.identity, release, 1)],
+            Self::TwoReleases => vec![falsify(&liar.identity, release.clone(), 1), release],
+            Self::ReplayedRelease => vec![earlier.unwrap_or(release)],
+            Self::ReplayedSums => {
+                let sums = earlier.map_or_else(|| release.sums.clone(), |earlier| earlier.sums);
+                vec![liar.sign(round_ctx, set, sums)]
+            }
+            Self::SumsOfOtherSet => vec![liar.sign(round_ctx, set, liar.sums_of_all_but_one())],
+            Self::ReleaseOfOtherSet => {
+                let other = hash(Domain::Set, &[b"all but one", &set.0]);
+                vec![liar.sign(round_ctx, other, liar.sums_of_all_but_one())]
+            }
+            Self::Silence => Vec::new(),
+            Self::Refusal => {
+                let refusal = Refusal::AlreadyVoted;
+                return vec![FromHolder::Refused { round_ctx, refusal }];
+            }
+            _ => vec![release],
+        };
+        releases.into_iter().map(|release| FromHolder::Released(Box::new(release))).collect()
     }
 
     fn false_complaints(self, contributions: usize) -> usize {
@@ -126,6 +156,77 @@ impl Lie {
     }
 }
 
+/// A lying holder: all that it has and remembers.
+pub(crate) struct Liar {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) secret: Arc<SealingSecret>,
+    pub(crate) seat: HolderIndex,
+    /// The latest terms it was shown, and every envelope under them with its header's digest.
+    config: Option<RoundConfig>,
+    shown: Vec<(Digest, Envelope)>,
+    /// What it would have released, were it honest, in order.
+    releases: Vec<Release>,
+}
+
+impl Liar {
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        secret: Arc<SealingSecret>,
+        seat: HolderIndex,
+    ) -> Self {
+        Self { identity, secret, seat, config: None, shown: Vec::new(), releases: Vec::new() }
+    }
+
+    /// Remembers what the coordinator says.
+    pub(crate) fn hear(&mut self, message: &ToHolder) {
+        match message {
+            ToHolder::Propose { config, .. } if self.config.as_ref() != Some(&**config) => {
+                self.config = Some((**config).clone());
+                self.shown.clear();
+            }
+            ToHolder::Envelopes { round_ctx, batch, .. } => {
+                let Some(config) = &self.config else { return };
+                for envelope in batch {
+                    let digest = envelope.digest(round_ctx, config.shape, self.seat);
+                    let digest = digest.expect("of this committee");
+                    if self.shown.iter().all(|(known, _)| *known != digest) {
+                        self.shown.push((digest, envelope.clone()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Its release of an earlier round than `release`, which it remembers.
+    fn earlier(&mut self, release: &Release) -> Option<&Release> {
+        let now = release.round_ctx;
+        if self.releases.iter().all(|known| known.round_ctx != now) {
+            self.releases.push(release.clone());
+        }
+        self.releases.iter().rev().find(|known| known.round_ctx != now)
+    }
+
+    /// R_T over all contributions with a good box but the first.
+    fn sums_of_all_but_one(&self) -> Vec<Vec<u8>> {
+        let config = self.config.as_ref().expect("it was shown terms");
+        let context = config.context();
+        let open = |(_, envelope): &(Digest, Envelope)| {
+            let opened = open_envelope(config, &context, self.seat, &self.secret, envelope);
+            Some((envelope.client, opened.ok()?))
+        };
+        let seeds: Vec<(PartyId, _)> = self.shown.iter().filter_map(open).collect();
+        let seeds = seeds.iter().skip(1).map(|(client, seeds)| (*client, seeds));
+        component_sums(config, &context, self.seat, seeds)
+    }
+
+    fn sign(&self, round_ctx: Digest, set: Digest, sums: Vec<Vec<u8>>) -> Release {
+        let body = Release::body(&set, &sums);
+        let signature = self.identity.sign(Statement::Release, &round_ctx, &body);
+        Release { round_ctx, set, holder: self.seat, sums, signature }
+    }
+}
+
 /// Changes the first `count` sums, and signs.
 fn falsify(identity: &Identity, mut release: Release, count: usize) -> Release {
     for sum in &mut release.sums[..count] {
@@ -141,19 +242,69 @@ fn falsify(identity: &Identity, mut release: Release, count: usize) -> Release {
 pub(crate) enum OwnerLie {
     /// A seed commitment that the boxes do not match: every holder of that seed can prove it.
     WrongCommitment,
+    /// Every box has its contents broken: every holder can prove it.
+    BrokenContents,
     /// A key commitment that holder 0 cannot match: nobody can tell who is at fault.
     WrongBoxKey,
+    /// Holder 0's box is random bytes: nobody can tell who is at fault.
+    RandomBox,
     /// Chunks that are no encryption of anything: the sum opens to nonsense.
     Garbage,
+    /// A correction that makes no key of the seeds: the sum of the keys is not short.
+    WrongCorrection,
+    /// Holder 0's box is a byte short: it is refused before it is stored.
+    ShortBox,
+    /// Two sealed updates, each of them good, and both of them sent every time.
+    TwoMessages,
 }
 
 impl OwnerLie {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::ShortBox,
+        Self::WrongCommitment,
+        Self::BrokenContents,
+        Self::WrongBoxKey,
+        Self::RandomBox,
+        Self::Garbage,
+        Self::WrongCorrection,
+        Self::TwoMessages,
+    ];
+
+    /// Whether one such contribution in the set is enough for nothing to open.
+    pub(crate) const fn spoils(self) -> bool {
+        matches!(self, Self::Garbage | Self::WrongCorrection)
+    }
+
+    /// Whether a holder can only say that something is wrong.
+    pub(crate) const fn is_undecidable(self) -> bool {
+        matches!(self, Self::WrongBoxKey | Self::RandomBox)
+    }
+
     pub(crate) fn distort(self, identity: &Identity, mut upload: Upload) -> Upload {
         let mut header = upload.header.header;
         let other = hash(Domain::Body, &[b"something else"]);
         match self {
             Self::WrongCommitment => header.components[0] = other,
+            Self::BrokenContents => {
+                for (sealed_box, digest) in upload.boxes.iter_mut().zip(&mut header.boxes) {
+                    // Behind both key exchanges.
+                    sealed_box[1088 + 32] ^= 1;
+                    *digest = hash(Domain::SealedBox, &[sealed_box]);
+                }
+            }
             Self::WrongBoxKey => header.box_keys[0] = other,
+            Self::RandomBox => {
+                let mut noise = other;
+                for bytes in upload.boxes[0].chunks_mut(32) {
+                    noise = hash(Domain::Body, &[&noise.0]);
+                    bytes.copy_from_slice(&noise.0[..bytes.len()]);
+                }
+                header.boxes[0] = hash(Domain::SealedBox, &[&upload.boxes[0]]);
+            }
+            Self::ShortBox => {
+                upload.boxes[0].pop();
+                header.boxes[0] = hash(Domain::SealedBox, &[&upload.boxes[0]]);
+            }
             Self::Garbage => {
                 for byte in &mut upload.chunks[0] {
                     *byte ^= 0x55;
@@ -161,6 +312,12 @@ impl OwnerLie {
                 let leaves = (0..).zip(&upload.chunks).map(|(i, bytes)| chunk_leaf(i, bytes));
                 header.chunks_root = merkle_root(&leaves.collect::<Vec<_>>());
             }
+            Self::WrongCorrection => {
+                // Still below the prime in every entry.
+                upload.correction.fill(0);
+                header.correction = hash(Domain::Correction, &[&upload.correction]);
+            }
+            Self::TwoMessages => {}
         }
         upload.header = SignedHeader::sign(header, identity);
         upload

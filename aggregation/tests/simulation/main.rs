@@ -17,7 +17,7 @@ mod world;
 
 use std::panic::catch_unwind;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Outcome;
@@ -28,19 +28,36 @@ use world::World;
 /// Names the one seed to run.
 const SEED_VARIABLE: &str = "COVEY_SIMULATION_SEED";
 
+/// What came of some lives.
+#[derive(Debug, Default)]
+struct Lives {
+    /// Rounds that were done.
+    done: usize,
+    /// Rounds that were abandoned.
+    abandoned: usize,
+    /// Lives in which all faults stopped and the last round then counted everybody.
+    recovered: usize,
+    /// Failures of disks.
+    disk_faults: u64,
+}
+
 /// Runs a scenario to its end and judges it.
 fn run(scenario: Scenario) -> (World, Digest) {
-    let mut world = World::new(scenario);
-    let trace = world.run();
-    world.judge();
+    let (world, trace, _) = run_and_judge(scenario);
     (world, trace)
 }
 
-/// Runs these seeds on two threads; returns how many rounds were done. A seed that fails says
-/// how to run it alone.
-fn run_seeds(seeds: std::ops::Range<u64>) -> usize {
-    let (next, done) = (AtomicU64::new(seeds.start), AtomicUsize::new(0));
-    let failed = Mutex::new(Vec::new());
+fn run_and_judge(scenario: Scenario) -> (World, Digest, bool) {
+    let mut world = World::new(scenario);
+    let trace = world.run();
+    let recovered = world.judge();
+    (world, trace, recovered)
+}
+
+/// Runs these seeds on two threads. A seed that fails says how to run it alone.
+fn run_seeds(seeds: std::ops::Range<u64>) -> Lives {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let lives = Mutex::new(Lives::default());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -50,7 +67,7 @@ fn run_seeds(seeds: std::ops::Range<u64>) -> usize {
                         break;
                     }
                     match catch_unwind(|| run_seed(seed).0) {
-                        Ok(rounds) => _ = done.fetch_add(rounds, Ordering::Relaxed),
+                        Ok(life) => lives.lock().expect("not poisoned").add(&life),
                         Err(_) => failed.lock().expect("not poisoned").push(seed),
                     }
                 }
@@ -65,14 +82,26 @@ fn run_seeds(seeds: std::ops::Range<u64>) -> usize {
         )
     });
     assert!(failed.is_empty(), "seeds {failed:?} fail; replay: {}", replay.unwrap_or_default());
-    done.into_inner()
+    lives.into_inner().expect("not poisoned")
 }
 
-/// One life; returns how many of its rounds were done, and its trace.
-fn run_seed(seed: u64) -> (usize, Digest) {
+/// One life, and its trace.
+fn run_seed(seed: u64) -> (Lives, Digest) {
     let is_done = |(_, outcome): &&(Digest, Outcome)| matches!(outcome, Outcome::Done(_));
-    let (world, trace) = run(Scenario::draw(seed));
-    (world.coordinator.ended.iter().filter(is_done).count(), trace)
+    let (world, trace, recovered) = run_and_judge(Scenario::draw(seed));
+    let ended = &world.coordinator.ended;
+    let done = ended.iter().filter(is_done).count();
+    let (abandoned, recovered) = (ended.len() - done, usize::from(recovered));
+    (Lives { done, abandoned, recovered, disk_faults: world.witness.disk_faults }, trace)
+}
+
+impl Lives {
+    const fn add(&mut self, other: &Self) {
+        self.done += other.done;
+        self.abandoned += other.abandoned;
+        self.recovered += other.recovered;
+        self.disk_faults += other.disk_faults;
+    }
 }
 
 #[test]
@@ -80,22 +109,25 @@ fn the_seed_of_the_environment() {
     let Ok(seed) = std::env::var(SEED_VARIABLE) else { return };
     let seed = seed.parse().expect("a seed is a number");
     println!("{:#?}", Scenario::draw(seed));
-    let (done, trace) = run_seed(seed);
-    println!("seed {seed}: {done} rounds done, trace {trace}");
+    let (lives, trace) = run_seed(seed);
+    let (_, again) = run_seed(seed);
+    println!("seed {seed}: {lives:?}, trace {trace}, again {again}");
+    assert_eq!(trace, again, "the same seed is the same run");
 }
 
 #[test]
 fn two_hundred_seeds_of_foul_weather_crashes_and_lies() {
-    // Not a promise, but seeds in which hardly anything completes would test little.
-    let done = run_seeds(0..200);
-    println!("{done} rounds were done");
-    assert!(done >= 150, "only {done} rounds were done");
+    let lives = run_seeds(0..200);
+    println!("{lives:?}");
+    // Not promises, but seeds in which hardly anything completes or breaks would test little.
+    assert!(lives.done >= 150 && lives.abandoned >= 10, "{lives:?}");
+    assert!(lives.recovered >= 20 && lives.disk_faults >= 500, "{lives:?}");
 }
 
 #[test]
 #[ignore = "takes half an hour; run it before a release and after a change of a machine"]
 fn ten_thousand_seeds_of_foul_weather_crashes_and_lies() {
-    println!("{} rounds were done", run_seeds(200..10_200));
+    println!("{:?}", run_seeds(200..10_200));
 }
 
 #[test]

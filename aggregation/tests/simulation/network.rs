@@ -145,6 +145,12 @@ impl Network {
         }
     }
 
+    /// From now on nothing is lost, repeated, or cut off.
+    pub(crate) fn clear_up(&mut self) {
+        self.weather = Weather::FAIR;
+        self.cuts.clear();
+    }
+
     /// When the next thing happens.
     pub(crate) fn next_ms(&self) -> Option<u64> {
         self.agenda.keys().next().map(|(at_ms, _)| *at_ms)
@@ -155,7 +161,7 @@ impl Network {
         self.agenda.pop_first().map(|(_, event)| event)
     }
 
-    fn chance(&mut self, percent: u32) -> bool {
+    pub(crate) fn chance(&mut self, percent: u32) -> bool {
         self.rng.random_range(0..100) < percent
     }
 }

@@ -22,7 +22,7 @@ use rand::RngExt;
 use zeroize::Zeroizing;
 
 use crate::disk::Journal;
-use crate::liars::{Lie, OwnerLie};
+use crate::liars::{Liar, Lie, OwnerLie};
 use crate::network::Upload;
 
 /// Contributions by header digest: durable.
@@ -123,15 +123,18 @@ pub(crate) struct HolderNode {
     pub(crate) life: u32,
     pub(crate) machine: Option<Holder>,
     pub(crate) journal: Journal,
-    pub(crate) lie: Option<Lie>,
-    /// Headers it was shown, for lies about them.
-    pub(crate) shown: Vec<Digest>,
+    pub(crate) lie: Option<(Lie, Liar)>,
 }
 
 impl HolderNode {
     pub(crate) fn new(identity: Arc<Identity>, secret: Arc<SealingSecret>) -> Self {
-        let (journal, shown) = (Journal::default(), Vec::new());
-        Self { identity, secret, life: 0, machine: None, journal, lie: None, shown }
+        Self { identity, secret, life: 0, machine: None, journal: Journal::default(), lie: None }
+    }
+
+    /// It lies from now on.
+    pub(crate) fn corrupt(&mut self, seat: HolderIndex, lie: Lie) {
+        let (identity, secret) = (Arc::clone(&self.identity), Arc::clone(&self.secret));
+        self.lie = Some((lie, Liar::new(identity, secret, seat)));
     }
 
     pub(crate) fn start(&mut self, roster: &Roster) {
@@ -151,6 +154,8 @@ pub(crate) struct OwnerNode {
     pub(crate) is_willing: bool,
     /// Sealed updates on its disk, by round.
     pub(crate) stored: BTreeMap<Digest, Rc<Upload>>,
+    /// The other of its two messages, if it is such a liar.
+    pub(crate) second: BTreeMap<Digest, Rc<Upload>>,
     /// What it was told of rounds: counted, or why not.
     pub(crate) told: BTreeMap<Digest, Option<Uncounted>>,
 }
@@ -170,6 +175,16 @@ impl OwnerNode {
         config: &RoundConfig,
         rng: &mut impl RngExt,
     ) -> Rc<Upload> {
+        let upload = self.sealed(index, config, rng);
+        if self.lie == Some(OwnerLie::TwoMessages) {
+            let second = self.sealed(index, config, rng);
+            self.second.insert(config.context(), second);
+        }
+        self.stored.insert(config.context(), Rc::clone(&upload));
+        upload
+    }
+
+    fn sealed(&self, index: usize, config: &RoundConfig, rng: &mut impl RngExt) -> Rc<Upload> {
         let mut units = vec![0; config.dimension as usize];
         units[index] = 1;
         let quantised =
@@ -180,12 +195,9 @@ impl OwnerNode {
             .expect("countersigned terms can be sealed for");
         let (header, correction, boxes) = (sealed.header, sealed.correction, sealed.boxes);
         let honest = Upload { header, correction, boxes, chunks };
-        let upload = match self.lie {
+        Rc::new(match self.lie {
             Some(lie) => lie.distort(&self.identity, honest),
             None => honest,
-        };
-        let upload = Rc::new(upload);
-        self.stored.insert(config.context(), Rc::clone(&upload));
-        upload
+        })
     }
 }

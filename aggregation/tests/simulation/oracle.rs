@@ -9,7 +9,7 @@ use covey_aggregation::message::{
 use covey_aggregation::party::PartyId;
 
 use crate::liars::OwnerLie;
-use crate::scenario::{Fault, Scenario};
+use crate::network::Node;
 use crate::world::World;
 
 /// What was seen while it happened. Things that may never happen are asserted on the spot.
@@ -23,6 +23,10 @@ pub(crate) struct Witness {
     uploads: BTreeMap<(Digest, usize), Digest>,
     votes: BTreeMap<(Digest, usize), Digest>,
     releases: BTreeMap<(Digest, usize), Digest>,
+    crashes: BTreeMap<Node, u64>,
+    /// Rounds whose contributions could not be read when they were to be opened.
+    unreadable: BTreeSet<Digest>,
+    pub(crate) disk_faults: u64,
 }
 
 impl Witness {
@@ -32,6 +36,18 @@ impl Witness {
 
     pub(crate) fn saw_end(&mut self, round_ctx: Digest, now_ms: u64) {
         self.ended_ms.insert(round_ctx, now_ms);
+    }
+
+    pub(crate) fn saw_crash(&mut self, node: Node) {
+        *self.crashes.entry(node).or_default() += 1;
+    }
+
+    pub(crate) fn saw_unreadable(&mut self, round_ctx: Digest) {
+        self.unreadable.insert(round_ctx);
+    }
+
+    fn crashes(&self, node: Node) -> u64 {
+        self.crashes.get(&node).copied().unwrap_or_default()
     }
 
     pub(crate) fn saw_opening(&mut self, round_ctx: Digest) {
@@ -75,8 +91,9 @@ impl Witness {
 }
 
 impl World {
-    /// Judges a world that has come to rest.
-    pub(crate) fn judge(&self) {
+    /// Judges a world that has come to rest. Returns whether it had to be live: all faults stopped,
+    /// and nobody who could still prevent it kept the last round from counting everybody.
+    pub(crate) fn judge(&self) -> bool {
         let seed = self.scenario.seed;
         let ended = &self.coordinator.ended;
         assert_eq!(ended.len(), self.scenario.rounds as usize, "seed {seed}: every round ends");
@@ -90,6 +107,54 @@ impl World {
             }
             self.judge_owners(round_ctx, outcome);
         }
+        let last = ended.last().filter(|_| self.is_clear);
+        last.is_some_and(|(round_ctx, outcome)| self.judge_clear(round_ctx, outcome))
+    }
+
+    /// A round that begins when all faults have stopped counts everybody who is there, willing
+    /// and honest. Only those who lie or are gone for ever can still keep it from that.
+    fn judge_clear(&self, round_ctx: &Digest, outcome: &Outcome) -> bool {
+        let seed = self.scenario.seed;
+        let lies = |owner: usize| self.scenario.owner_lies.iter().find(|(liar, _)| *liar == owner);
+        let is_there = |index: &usize| {
+            self.owners[*index].machine.is_some()
+                && self.owners[*index].is_willing
+                && lies(*index).is_none()
+        };
+        let honest: Vec<usize> = (0..self.owners.len()).filter(is_there).collect();
+        let spoiled = self.scenario.owner_lies.iter().any(|(_, lie)| lie.spoils());
+        let too_few = honest.len() < self.scenario.minimum as usize;
+        let is_dead = |holder: &&crate::nodes::HolderNode| holder.machine.is_none();
+        let faulty = self.holders.iter().filter(is_dead).count() + self.scenario.lies.len();
+        let framed = self.may_be_framed(round_ctx);
+        if spoiled || too_few || framed || faulty > self.scenario.shape.faults() {
+            return false;
+        }
+        let Outcome::Done(report) = outcome else {
+            panic!("seed {seed}: the faults have stopped, and yet: {outcome:?}")
+        };
+        for owner in honest {
+            let id = self.owners[owner].identity.id();
+            let why = report.missing.iter().find(|(client, _)| *client == id);
+            let by_liar = |holder: &covey_aggregation::config::HolderIndex| {
+                self.scenario.lies.iter().any(|(liar, _)| *liar == usize::from(holder.0))
+            };
+            let disputed =
+                why.is_some_and(|(_, why)| matches!(why, MissingReason::Disputed(h) if by_liar(h)));
+            assert!(why.is_none() || disputed, "seed {seed}: owner {owner}: {why:?}");
+        }
+        true
+    }
+
+    /// Whether so many clients of whom nobody can tell took part that holder 0 looks like the liar.
+    fn may_be_framed(&self, round_ctx: &Digest) -> bool {
+        let has_receipt = |owner: &usize| {
+            let id = self.owners[*owner].identity.id();
+            self.witness.receipts.contains(&(*round_ctx, id))
+        };
+        let undecidable = self.scenario.undecidable_owners().filter(has_receipt).count();
+        let owners = 0..self.owners.len();
+        undecidable > (owners.filter(has_receipt).count() / 4).max(1)
     }
 
     fn judge_time(&self, round_ctx: &Digest) {
@@ -97,8 +162,10 @@ impl World {
         let phases = timings.select_ms + timings.collect_ms + timings.vote_ms;
         let phases = phases + 2 * timings.release_ms;
         let longest = timings.collect_ms.max(timings.vote_ms);
-        // Down for at most 1.5 s, and a flush or two.
-        let bound_ms = phases + self.scenario.coordinator_restarts() * (longest + 1_500) + 500;
+        // Down for at most 1.5 s, and a flush or two; a disk that cannot be read takes longer.
+        let crashes = self.witness.crashes(Node::Coordinator);
+        let disk_ms = 300 * self.witness.disk_faults;
+        let bound_ms = phases + crashes * (longest + 1_500) + disk_ms + 500;
         let begun_ms = self.witness.begun_ms[round_ctx];
         let took_ms = self.witness.ended_ms[round_ctx] - begun_ms;
         assert!(took_ms <= bound_ms, "seed {}: {took_ms} ms", self.scenario.seed);
@@ -125,22 +192,23 @@ impl World {
         assert!(report.counted.is_empty(), "seed {seed}: nobody is counted on Abandon");
         self.judge_report(round_ctx, report);
         let spoiled = matches!(reason, AbandonReason::Spoiled(_));
-        let crashed = self.scenario.coordinator_restarts() > 0;
+        let crashed = self.witness.crashes(Node::Coordinator) > 0;
         if !spoiled && !crashed {
             let opened = self.witness.openings.contains(round_ctx);
             assert!(!opened, "seed {seed}: opened, then abandoned: {reason}");
         }
-        if self.scenario.is_within_bounds() {
+        if self.scenario.is_within_bounds() && !self.may_be_framed(round_ctx) {
             match reason {
+                AbandonReason::Spoiled(_) if self.witness.unreadable.contains(round_ctx) => {}
                 AbandonReason::TooFewContributions { got, needed } => assert!(got < needed),
                 AbandonReason::Spoiled(_) => {
-                    let garbage = self.scenario.owner_lies.iter();
-                    let mut garbage = garbage.filter(|(_, lie)| *lie == OwnerLie::Garbage);
+                    let spoilers = self.scenario.owner_lies.iter();
+                    let mut spoilers = spoilers.filter(|(_, lie)| lie.spoils());
                     let sent = |(owner, _): &(usize, OwnerLie)| {
                         let id = self.owners[*owner].identity.id();
                         self.witness.receipts.contains(&(*round_ctx, id))
                     };
-                    assert!(garbage.any(sent), "seed {seed}: spoiled by nobody");
+                    assert!(spoilers.any(sent), "seed {seed}: spoiled by nobody");
                 }
                 other => panic!("seed {seed}: no reason to abandon: {other}; {report:?}"),
             }
@@ -164,7 +232,11 @@ impl World {
         for (holder, fault) in &report.faults {
             let index = usize::from(holder.0);
             let honest = !self.scenario.lies.iter().any(|(liar, _)| *liar == index);
-            let grave = matches!(fault, HolderFault::WrongRelease | HolderFault::FalseComplaint);
+            let grave = match fault {
+                HolderFault::WrongRelease | HolderFault::OtherVote => true,
+                HolderFault::FalseComplaint => !(index == 0 && self.may_be_framed(round_ctx)),
+                _ => false,
+            };
             assert!(!(honest && grave), "seed {seed}: honest holder {index} {fault}");
         }
     }
@@ -175,6 +247,10 @@ impl World {
         for (index, owner) in self.owners.iter().enumerate() {
             let Some(machine) = &owner.machine else { continue };
             assert_eq!(machine.rounds().count(), 0, "seed {seed}: owner {index} still waits");
+            if owner.lie == Some(OwnerLie::TwoMessages) {
+                // One of the two is refused, the other may be counted.
+                continue;
+            }
             let counted = match outcome {
                 Outcome::Done(report) => report.counted.contains(&owner.identity.id()),
                 Outcome::Abandoned { .. } => false,
@@ -187,21 +263,19 @@ impl World {
                 // A crash may swallow the news, never the contribution.
                 None => {
                     let promised = self.witness.promises.contains(&(*round_ctx, index));
-                    assert!(!promised || self.scenario.breaks_owner(index), "seed {seed}");
+                    assert!(!promised || self.breaks_owner(index), "seed {seed}");
                 }
             }
-            if !self.scenario.breaks_owner(index) {
+            if !self.breaks_owner(index) {
                 assert!(owner.stored.is_empty(), "seed {seed}: owner {index} keeps old bytes");
             }
         }
     }
 }
 
-impl Scenario {
+impl World {
+    /// Whether the owner ever died.
     fn breaks_owner(&self, index: usize) -> bool {
-        self.faults.iter().any(|(_, fault)| {
-            let (Fault::Kill(node) | Fault::Restart(node, _)) = *fault;
-            node == crate::network::Node::Owner(index)
-        })
+        self.witness.crashes(Node::Owner(index)) > 0
     }
 }

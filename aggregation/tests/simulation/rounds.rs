@@ -152,16 +152,20 @@ fn one_lying_holder_is_outvoted_and_named() {
             let named: Vec<_> =
                 report.faults.iter().map(|(holder, fault)| (holder.0, *fault)).collect();
             let (dropped, expected) = match lie {
-                Lie::WrongRelease | Lie::OneWrongSum | Lie::TwoReleases => {
-                    (0, Some(HolderFault::WrongRelease))
-                }
+                Lie::WrongRelease
+                | Lie::OneWrongSum
+                | Lie::TwoReleases
+                | Lie::SumsOfOtherSet
+                | Lie::ReleaseOfOtherSet => (0, Some(HolderFault::WrongRelease)),
                 Lie::FalseContents | Lie::FalseKeys | Lie::BadSignature => {
                     (0, Some(HolderFault::FalseComplaint))
                 }
                 Lie::OneFalseKey => (1, None),
                 Lie::Silence => (0, Some(HolderFault::Silent(Phase::Vote))),
                 Lie::Refusal => (0, Some(HolderFault::Refused(Phase::Vote))),
-                Lie::SecondVote => (0, None),
+                Lie::SecondVote => (0, Some(HolderFault::OtherVote)),
+                // There is no earlier round.
+                Lie::ReplayedRelease | Lie::ReplayedSums => (0, None),
             };
             assert_eq!(report.counted.len(), 4 - dropped, "{lie:?}: {report:?}");
             for (_, why) in &report.missing {

@@ -44,6 +44,10 @@ pub(crate) struct Scenario {
     pub(crate) cuts: Vec<Cut>,
     /// Whether a process that starts finds its clock up to an hour off.
     pub(crate) clock_jumps: bool,
+    /// How often a disk fails to write or to read, in percent.
+    pub(crate) disk_fault_percent: u32,
+    /// Whether all faults stop before the last round: it must be done then.
+    pub(crate) clears_up: bool,
 }
 
 /// Times in which a lossy network has dozens of tries.
@@ -72,6 +76,8 @@ impl Scenario {
             faults: Vec::new(),
             cuts: Vec::new(),
             clock_jumps: false,
+            disk_fault_percent: 0,
+            clears_up: false,
         }
     }
 
@@ -92,6 +98,8 @@ impl Scenario {
         scenario.minimum = rng.random_range(3..=scenario.owners as u32 / 2);
         scenario.clock_jumps = rng.random();
         scenario.rounds = rng.random_range(1..=2);
+        scenario.clears_up = scenario.rounds > 1 && rng.random();
+        scenario.disk_fault_percent = [0, 0, 2, 10][rng.random_range(0..4)];
         scenario.weather = Weather {
             loss_percent: [0, 5, 30][rng.random_range(0..3)],
             duplicate_percent: [0, 20, 50][rng.random_range(0..3)],
@@ -107,24 +115,7 @@ impl Scenario {
                 scenario.faults.push((when, Fault::Kill(Node::Holder(holder))));
             }
         }
-        for owner in 0..scenario.owners {
-            let node = Node::Owner(owner);
-            let when = When::AtMs(rng.random_range(0..6_000));
-            match rng.random_range(0..20) {
-                0 => scenario.unwilling.push(owner),
-                1 => scenario.owner_lies.push((owner, OwnerLie::WrongCommitment)),
-                // More than a quarter of such clients could frame the holder.
-                2 if !scenario.has_wrong_key() => {
-                    scenario.owner_lies.push((owner, OwnerLie::WrongBoxKey));
-                }
-                3 if rng.random_range(0..30) == 0 => {
-                    scenario.owner_lies.push((owner, OwnerLie::Garbage));
-                }
-                4 => scenario.faults.push((when, Fault::Kill(node))),
-                5 | 6 => scenario.faults.push((when, Fault::Restart(node, 700))),
-                _ => {}
-            }
-        }
+        scenario.draw_owners(&mut rng);
         for _ in 0..rng.random_range(0..4) {
             let node = match rng.random_range(0..3) {
                 0 => Node::Coordinator,
@@ -136,6 +127,38 @@ impl Scenario {
         }
         scenario.draw_cuts(&mut rng);
         scenario
+    }
+
+    /// Some owners are unwilling, vanish, come back; up to 30 % lie.
+    fn draw_owners(&mut self, rng: &mut ChaCha8Rng) {
+        let liars_percent = [0, 5, 30][rng.random_range(0..3)];
+        for owner in 0..self.owners {
+            let node = Node::Owner(owner);
+            let when = When::AtMs(rng.random_range(0..6_000));
+            if rng.random_range(0..100) < liars_percent {
+                let lie = OwnerLie::ALL[rng.random_range(0..OwnerLie::ALL.len())];
+                // One spoiler is enough to end a round, and more than a quarter of clients of
+                // whom nobody can tell could frame a holder.
+                let is_rare = lie.spoils() && rng.random_range(0..30) > 0;
+                let undecidable = self.undecidable_owners().count();
+                if !is_rare && (!lie.is_undecidable() || undecidable < self.owners.div_ceil(20)) {
+                    self.owner_lies.push((owner, lie));
+                }
+                continue;
+            }
+            match rng.random_range(0..20) {
+                0 => self.unwilling.push(owner),
+                1 => self.faults.push((when, Fault::Kill(node))),
+                2 | 3 => self.faults.push((when, Fault::Restart(node, 700))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Owners whose lie nobody can prove.
+    pub(crate) fn undecidable_owners(&self) -> impl Iterator<Item = usize> {
+        let lies = self.owner_lies.iter().filter(|(_, lie)| lie.is_undecidable());
+        lies.map(|(owner, _)| *owner)
     }
 
     /// In each of the first seconds up to 3 % of the nodes are cut off for a while; now and then
@@ -160,10 +183,6 @@ impl Scenario {
         }
     }
 
-    fn has_wrong_key(&self) -> bool {
-        self.owner_lies.iter().any(|(_, lie)| *lie == OwnerLie::WrongBoxKey)
-    }
-
     /// Whether at most f holders are ever dead or lying.
     pub(crate) fn is_within_bounds(&self) -> bool {
         let mut faulty: Vec<usize> = self.lies.iter().map(|(holder, _)| *holder).collect();
@@ -176,11 +195,5 @@ impl Scenario {
         let coordinator_lives =
             !self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Kill(Node::Coordinator)));
         coordinator_lives && faulty.len() <= self.shape.faults()
-    }
-
-    /// How many times the coordinator comes back.
-    pub(crate) fn coordinator_restarts(&self) -> u64 {
-        let is_restart = |fault: &Fault| matches!(fault, Fault::Restart(Node::Coordinator, _));
-        self.faults.iter().filter(|(_, fault)| is_restart(fault)).count() as u64
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct World {
     skews_ms: BTreeMap<Node, i64>,
     /// Faults that are still to come.
     faults: Vec<(When, Fault)>,
+    /// Nothing breaks any more.
+    pub(crate) is_clear: bool,
 }
 
 fn identity(kind: u8, index: usize) -> Arc<Identity> {
@@ -66,7 +68,9 @@ impl World {
             .map(|index| {
                 let secret = SealingSecret::from_seed(&Zeroizing::new([index as u8; 96]));
                 let mut node = HolderNode::new(identity(0xa0, index), Arc::new(secret));
-                node.lie = scenario.lies.iter().find(|(h, _)| *h == index).map(|(_, lie)| *lie);
+                if let Some((_, lie)) = scenario.lies.iter().find(|(h, _)| *h == index) {
+                    node.corrupt(HolderIndex(index as u8), *lie);
+                }
                 node
             })
             .collect();
@@ -79,6 +83,7 @@ impl World {
                 lie: scenario.owner_lies.iter().find(|(o, _)| *o == index).map(|(_, lie)| *lie),
                 is_willing: !scenario.unwilling.contains(&index),
                 stored: BTreeMap::new(),
+                second: BTreeMap::new(),
                 told: BTreeMap::new(),
             })
             .collect();
@@ -100,6 +105,7 @@ impl World {
             trace: Hasher::new(Domain::Body),
             skews_ms: BTreeMap::new(),
             faults: scenario.faults.clone(),
+            is_clear: false,
             scenario,
         };
         for holder in 0..world.holders.len() {
@@ -137,6 +143,8 @@ impl World {
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser,
+            counters: 0,
+            control: None,
             packing: packing.expect("a packing for few owners"),
             contributions_min: self.scenario.minimum,
             contributions_max: owners.max(3),
@@ -226,10 +234,8 @@ impl World {
         match event {
             Event::ToHolder { holder, bytes } => {
                 let message: ToHolder = decode(&bytes);
-                if let ToHolder::Envelopes { round_ctx, batch, .. } = &message {
-                    let (shape, seat) = (self.scenario.shape, HolderIndex(holder as u8));
-                    let shown = batch.iter().filter_map(|one| one.digest(round_ctx, shape, seat));
-                    self.holders[holder].shown.extend(shown);
+                if let Some((_, liar)) = &mut self.holders[holder].lie {
+                    liar.hear(&message);
                 }
                 if let Some(machine) = &mut self.holders[holder].machine {
                     machine.handle(message);
@@ -261,6 +267,7 @@ impl World {
                     round.handle_opened(now, result);
                 }
             }
+            Event::Down(_) if self.is_clear => {}
             Event::Down(node) => self.crash(node),
             Event::Up(node) => self.start(node),
         }
@@ -294,11 +301,14 @@ impl World {
         if self.tell_past(owner, upload.header.header.round_ctx) {
             return;
         }
+        // A contribution that cannot be stored breaks its stream off; the client tries again.
+        let breaks_off = self.disk_fails();
         let now = self.now(Node::Coordinator);
         let from = self.owners[owner].identity.id();
         let Some(mut round) = self.coordinator.round.take() else { return };
         let answer = match round.known_answer(&from, &upload.header) {
             Some(answer) => Some(answer),
+            None if breaks_off => None,
             None => {
                 let round_ctx = upload.header.header.round_ctx;
                 let config = round.config().clone();
@@ -317,7 +327,37 @@ impl World {
         }
     }
 
+    /// From now on nothing breaks, nobody is cut off, and nothing is lost.
+    pub(crate) fn clear_up(&mut self) {
+        self.is_clear = true;
+        self.faults.clear();
+        self.network.clear_up();
+    }
+
+    /// Whether a disk fails right now.
+    pub(crate) fn disk_fails(&mut self) -> bool {
+        let percent = if self.is_clear { 0 } else { self.scenario.disk_fault_percent };
+        let fails = percent > 0 && self.network.chance(percent);
+        self.witness.disk_faults += u64::from(fails);
+        fails
+    }
+
+    /// How often the process of `node` came to an end.
+    fn life(&self, node: Node) -> u32 {
+        match node {
+            Node::Coordinator => self.coordinator.life,
+            Node::Holder(index) => self.holders[index].life,
+            Node::Owner(index) => self.owners[index].life,
+        }
+    }
+
+    /// A flush returns. When it fails, nobody knows what is stored: the process must not go on, and
+    /// is started again by whoever watches over it.
     fn stored(&mut self, node: Node, life: u32, upto: Sequence) {
+        if self.life(node) == life && self.disk_fails() {
+            self.fail(node);
+            return;
+        }
         match node {
             Node::Coordinator if self.coordinator.life == life => {
                 self.coordinator.journal.flush(upto);
@@ -345,11 +385,16 @@ impl World {
 
     /// Training is done.
     fn prepared(&mut self, index: usize, life: u32, config: &RoundConfig) {
-        let now = self.now(Node::Owner(index));
-        let owner = &mut self.owners[index];
-        if owner.life != life || owner.machine.is_none() {
+        if self.owners[index].life != life || self.owners[index].machine.is_none() {
             return;
         }
+        if self.disk_fails() {
+            // What is sealed cannot be stored.
+            self.fail(Node::Owner(index));
+            return;
+        }
+        let now = self.now(Node::Owner(index));
+        let owner = &mut self.owners[index];
         let result = if owner.is_willing {
             Ok(owner.seal(index, config, &mut self.network.rng).header.clone())
         } else {
@@ -360,7 +405,15 @@ impl World {
         }
     }
 
+    /// The process of `node` stops, and is started again.
+    fn fail(&mut self, node: Node) {
+        self.crash(node);
+        let at_ms = self.now_ms + self.network.rng.random_range(100..1_000);
+        self.network.schedule(at_ms, Event::Up(node));
+    }
+
     fn crash(&mut self, node: Node) {
+        self.witness.saw_crash(node);
         let rng = &mut self.network.rng;
         match node {
             Node::Coordinator => {
@@ -389,9 +442,15 @@ impl World {
             Node::Holder(index) => self.holders[index].machine.is_some(),
             Node::Owner(index) => self.owners[index].machine.is_some(),
         };
-        if !is_up {
-            self.set_clock(node);
+        if is_up {
+            return;
         }
+        if self.now_ms > 0 && self.disk_fails() {
+            // Its records cannot be read: it stops with an error, and is started again.
+            self.network.schedule(self.now_ms + 300, Event::Up(node));
+            return;
+        }
+        self.set_clock(node);
         let now = self.now(node);
         let timings = self.scenario.timings;
         match node {

@@ -4,7 +4,9 @@ use covey_aggregation::config::HolderIndex;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Complaint, ComplaintKind, Envelope};
 use covey_aggregation::signing::Statement;
-use covey_aggregation::sum::share::{Verdict, check_complaint, check_envelope, open_envelope};
+use covey_aggregation::sum::share::{
+    BadBox, Verdict, check_complaint, check_envelope, open_envelope,
+};
 use serde_json::{Value, json};
 
 use crate::case::{Case, File, NAME, REFUSED, WRONG, hex};
@@ -30,7 +32,12 @@ fn found(upload: &Stored) -> Option<ComplaintKind> {
     let sealed_box = upload.boxes[HOLDER].clone();
     let envelope = Envelope::new(&upload.signed_header(), holder, sealed_box).expect("a seat");
     check_envelope(config, round_ctx, holder, &envelope).expect("signed for");
-    open_envelope(config, round_ctx, holder, &base().sealing_secret(HOLDER), &envelope).err()
+    let secret = base().sealing_secret(HOLDER);
+    match open_envelope(config, round_ctx, holder, &secret, &envelope) {
+        Ok(_) => None,
+        Err(BadBox::Complaint(kind)) => Some(kind),
+        Err(bad @ BadBox::Components) => panic!("{bad}"),
+    }
 }
 
 fn complain(upload: &Stored, kind: ComplaintKind) -> Complaint {

@@ -7,7 +7,7 @@ use crate::case::{Case, File, NAME, REFUSED, WRONG, hex, unhex};
 use crate::reference::bytes;
 
 /// The domains of the secure sum and their texts.
-const DOMAINS: [(Domain, &str); 24] = [
+const DOMAINS: [(Domain, &str); 25] = [
     (Domain::RoundConfig, "round-config"),
     (Domain::Mask, "mask"),
     (Domain::ClientRng, "client-rng"),
@@ -21,6 +21,7 @@ const DOMAINS: [(Domain, &str); 24] = [
     (Domain::MerkleNode, "merkle-node"),
     (Domain::MerkleRoot, "merkle-root"),
     (Domain::Contents, "contents"),
+    (Domain::Components, "components"),
     (Domain::Seat, "seat"),
     (Domain::Header, "header"),
     (Domain::Set, "set"),
@@ -43,8 +44,8 @@ pub(crate) fn hashes() -> File {
     };
     let mut valid: Vec<Value> =
         DOMAINS.iter().map(|one| case(*one, &[b"covey", &[], &[0; 70]])).collect();
-    valid.push(case(DOMAINS[23], &[]));
-    valid.push(case(DOMAINS[23], &[b"one"]));
+    valid.push(case(DOMAINS[24], &[]));
+    valid.push(case(DOMAINS[24], &[b"one"]));
     let refused = |name: &str, domain: &str, parts: &[&[u8]], digest: Digest| {
         let parts: Vec<_> = parts.iter().map(|part| hex(part)).collect();
         let wrong = format!("the digest is that of {name}");

@@ -3,11 +3,12 @@
 
 use covey_aggregation::config::HolderIndex;
 use covey_aggregation::message::Envelope;
-use covey_aggregation::sum::share::check_envelope;
+use covey_aggregation::sum::share::{check_envelope, open_envelope};
 use covey_aggregation::wire;
 use serde_json::{Value, json};
 
 use crate::case::{Case, File, NAME, REFUSED, WRONG, hex};
+use crate::reference::boxes::{self, Place};
 use crate::reference::bytes::{accepts, hash, header_digest, signed_bytes};
 use crate::round::{UPLOAD, base};
 
@@ -19,8 +20,11 @@ fn envelope(upload: usize, holder: usize) -> Envelope {
 
 fn check_of(envelope: &Envelope, holder: usize) -> Result<String, String> {
     let (config, round_ctx) = (&base().config, &base().round_ctx);
-    let checked = check_envelope(config, round_ctx, HolderIndex(holder as u8), envelope);
-    checked.map(|header| header.to_string()).map_err(|refused| refused.to_string())
+    let (place, secret) = (HolderIndex(holder as u8), base().sealing_secret(holder));
+    let header = check_envelope(config, round_ctx, place, envelope)
+        .map_err(|refused| refused.to_string())?;
+    let opened = open_envelope(config, round_ctx, place, &secret, envelope);
+    opened.map(|_| header.to_string()).map_err(|bad| bad.to_string())
 }
 
 fn valid((upload, holder): (usize, usize)) -> Value {
@@ -46,8 +50,10 @@ fn invalid(name: &str, change: impl Fn(&mut Envelope)) -> Value {
 pub(crate) fn file() -> File {
     let next = base().uploads[1].header().client;
     File {
-        about: "envelopes: client, correction, chunks, the seat's key commitment and contents, the \
-                path to the root over seats, signature, box",
+        about: "envelopes: client, correction, chunks, components, the commitments that the holder \
+                lacks, the seat's key commitment and contents, the path to the root over seats, \
+                signature, box; good if its client signed that, and the box's seeds are of the one \
+                list of components",
         step: "step 8, Envelope",
         fields: &[
             NAME,
@@ -63,6 +69,12 @@ pub(crate) fn file() -> File {
             invalid("another client's name", |envelope| envelope.client = next),
             invalid("another correction", |envelope| envelope.correction.0[0] ^= 1),
             invalid("other chunks", |envelope| envelope.chunks_root.0[31] ^= 1),
+            invalid("other components", |envelope| envelope.components.0[0] ^= 1),
+            invalid("another commitment that the holder lacks", |envelope| {
+                envelope.lacking[0].0[0] ^= 1;
+            }),
+            invalid("no commitment that the holder lacks", |envelope| envelope.lacking.clear()),
+            invalid("one commitment too many", |envelope| envelope.lacking.push(envelope.box_key)),
             invalid("another key commitment", |envelope| envelope.box_key.0[0] ^= 1),
             invalid("other contents", |envelope| envelope.contents.0[0] ^= 1),
             invalid("the path swapped", |envelope| envelope.path.swap(0, 1)),
@@ -96,23 +108,50 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
 
 /// The header digest that an envelope leads holder `holder` of four to, if its client signed that.
 fn plain_header(bytes: &[u8], holder: usize) -> Option<[u8; 32]> {
-    // Five digests, the number of nodes, two nodes, a signature, the length of the box, the box.
-    if bytes.len() != 1 + 5 * 32 + 1 + 2 * 32 + 64 + 2 + 1232 {
+    // Client, correction, chunks, components; one component lacked; key and contents of the seat;
+    // two nodes; a signature; the length of the box, the box.
+    if bytes.len() != 1 + 4 * 32 + 33 + 2 * 32 + 1 + 2 * 32 + 64 + 2 + 1232 {
         return None;
     }
-    let digest = |n: usize| &bytes[1 + 32 * n..33 + 32 * n];
+    let digest = |at: usize| &bytes[at..at + 32];
     let sealed_box = hash("sealed-box", &[&bytes[bytes.len() - 1232..]]);
-    let mut node = hash("seat", &[digest(3), &sealed_box, digest(4)]);
-    for (level, beside) in bytes[162..226].chunks(32).enumerate() {
+    let mut node = hash("seat", &[digest(162), &sealed_box, digest(194)]);
+    for (level, beside) in bytes[227..291].chunks(32).enumerate() {
         let is_right = holder >> level & 1 == 1;
         let pair = if is_right { [beside, &node] } else { [&node, beside] };
         node = hash("merkle-node", &pair);
     }
     let seats = hash("merkle-root", &[&4u64.to_le_bytes(), &node]);
     let round_ctx = base().round_ctx.0;
-    let header = hash("header", &[&round_ctx, digest(0), digest(1), digest(2), &seats]);
+    let parts = [&round_ctx, digest(1), digest(33), digest(65), digest(97), &seats];
+    let header = hash("header", &parts);
     let message = signed_bytes("header", &round_ctx, &header);
-    let client = digest(0).try_into().expect("32 bytes");
-    let signature = bytes[226..290].try_into().expect("64 bytes");
-    accepts(client, &message, signature).then_some(header)
+    let client = digest(1).try_into().expect("32 bytes");
+    let signature = bytes[291..355].try_into().expect("64 bytes");
+    if !accepts(client, &message, signature) {
+        return None;
+    }
+    opens_to_one_list(bytes, holder).then_some(header)
+}
+
+/// Whether the seeds in the box, and the one commitment beside it, make the signed components.
+fn opens_to_one_list(bytes: &[u8], holder: usize) -> bool {
+    let (round_ctx, client) = (&base().round_ctx.0, &bytes[1..33]);
+    let place = Place { round_ctx, client, holder: holder as u8 };
+    let sealed = &bytes[bytes.len() - 1232..];
+    let Some((_, seeds)) = boxes::open(&base().sealing_seeds[holder], &place, sealed) else {
+        return false;
+    };
+    let mut seeds = seeds.chunks(32);
+    // Component T is the one that holder T lacks.
+    let commitments = (0..4).map(|component| {
+        if component == holder {
+            return bytes[130..162].try_into().expect("32 bytes");
+        }
+        let (mask, seed) = (1u16 << component, seeds.next().expect("three seeds"));
+        hash("component-commitment", &[round_ctx, client, &mask.to_le_bytes(), seed])
+    });
+    let commitments: Vec<[u8; 32]> = commitments.collect();
+    let parts: Vec<&[u8]> = commitments.iter().map(<[u8; 32]>::as_slice).collect();
+    hash("components", &parts) == bytes[97..129]
 }

@@ -82,6 +82,7 @@ impl Federation<'_> {
             seed: FitSeed::derive(self.plan.seed ^ self.seed << 32, round, &client),
             cancel: &Cancel::new(),
             progress: &mut |_| (),
+            gradient_offset: None,
         };
         Ok(self.trainer.fit(parameters, &self.owners[owner], context)?)
     }

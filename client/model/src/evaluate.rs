@@ -1,6 +1,7 @@
 //! Measuring a model on data that it was not trained on.
 
 use burn::nn::loss::CrossEntropyLossConfig;
+use covey_aggregation::evaluation::Tally;
 
 use crate::data::Dataset;
 use crate::limits::EVALUATION_BATCH;
@@ -37,27 +38,69 @@ impl Trainer {
         guarded(|| self.measure(parameters, data))
     }
 
+    /// Measures `parameters` on held-out `data` into a tally. No example is no error: then nothing
+    /// is counted.
+    ///
+    /// # Errors
+    /// [`FitError`], as for training; outputs that are no numbers count as wrong instead.
+    pub fn tally(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        tally: &mut Tally,
+    ) -> Result<(), FitError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.check(parameters, data)?;
+        guarded(|| {
+            let numbers = tally.sample(data.len());
+            self.outputs(parameters, data, &numbers, |_, numbers, rows| {
+                for (row, &number) in rows.zip(numbers) {
+                    tally.class(row, data.labels()[number]);
+                }
+                Ok(())
+            })
+        })
+    }
+
     fn measure(&self, parameters: &[f32], data: &Dataset) -> Result<Metrics, FitError> {
-        // The plain device: a tracked pass that is never followed by `backward` is kept.
-        let device = &self.compute.device;
-        let model = Model::build(self.task.blueprint(), parameters, device);
-        let cross_entropy = CrossEntropyLossConfig::new().init(device);
-        let numbers: Vec<usize> = (0..data.len()).collect();
         let (mut loss_sum, mut correct) = (0.0, 0);
-        for numbers in numbers.chunks(EVALUATION_BATCH) {
-            let (examples, labels) = batch(data, numbers, device);
-            let outputs = model.forward(examples, &mut Pass::Evaluation);
-            let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
+        let numbers: Vec<usize> = (0..data.len()).collect();
+        self.outputs(parameters, data, &numbers, |loss, numbers, rows| {
             if !loss.is_finite() {
                 return Err(FitError::BadOutputs);
             }
             loss_sum += f64::from(loss) * numbers.len() as f64;
-            let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
-            let rows = outputs.chunks(data.classes()).zip(numbers);
-            correct += rows.filter(|(row, n)| largest(row) == data.labels()[**n]).count();
-        }
+            correct +=
+                rows.zip(numbers).filter(|(row, n)| largest(row) == data.labels()[**n]).count();
+            Ok(())
+        })?;
         let loss = loss_sum / data.len() as f64;
         Ok(Metrics { loss, correct: correct as u32, count: data.len() as u32 })
+    }
+
+    /// Hands on the mean loss and the outputs of batch after batch of the examples with these
+    /// numbers.
+    fn outputs(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        numbers: &[usize],
+        mut take: impl FnMut(f32, &[usize], std::slice::Chunks<'_, f32>) -> Result<(), FitError>,
+    ) -> Result<(), FitError> {
+        // The plain device: a tracked pass that is never followed by `backward` is kept.
+        let device = &self.compute.device;
+        let model = Model::build(self.task.blueprint(), parameters, device);
+        let cross_entropy = CrossEntropyLossConfig::new().init(device);
+        for numbers in numbers.chunks(EVALUATION_BATCH) {
+            let (examples, labels) = batch(data, numbers, device);
+            let outputs = model.forward(examples, &mut Pass::Evaluation);
+            let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
+            let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
+            take(loss, numbers, outputs.chunks(data.classes()))?;
+        }
+        Ok(())
     }
 }
 

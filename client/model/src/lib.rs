@@ -8,6 +8,7 @@
 //! - [`device`]: where to compute, chosen at run time
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
+//! - [`random`]: seeded draws
 //!
 //! ```no_run
 //! use covey_aggregation::plan::Plan;
@@ -27,19 +28,21 @@
 //!     seed: FitSeed([7; 32]),
 //!     cancel: &Cancel::new(),
 //!     progress: &mut |progress| println!("{progress:?}"),
+//!     gradient_offset: None,
 //! })?;
 //! println!("{} examples, loss {}", report.examples, report.loss);
 //! # Ok(())
 //! # }
 //! ```
 
+mod correction;
 pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod limits;
 pub mod manifest;
 mod model;
-mod random;
+pub mod random;
 pub mod shape;
 pub mod split;
 pub mod task;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::{Plan, Training};
+use covey_aggregation::strategy::Strategy;
 
 use crate::manifest::{Manifest, parameters_digest};
 use crate::random::{stream, unit_f32};
@@ -19,6 +20,8 @@ struct Inner {
     manifest: Manifest,
     manifest_digest: Digest,
     training: Training,
+    /// mu of FedProx.
+    proximal: Option<f64>,
     seed: u64,
 }
 
@@ -36,6 +39,10 @@ impl Task {
             blueprint,
             manifest,
             training: plan.training.clone(),
+            proximal: match plan.strategy {
+                Strategy::FedProx { mu } => Some(mu),
+                _ => None,
+            },
             seed: plan.seed,
         })))
     }
@@ -96,6 +103,11 @@ impl Task {
 
     pub(crate) fn blueprint(&self) -> &Blueprint {
         &self.0.blueprint
+    }
+
+    /// mu of FedProx, where the plan asks for it.
+    pub(crate) fn proximal(&self) -> Option<f64> {
+        self.0.proximal
     }
 
     pub(crate) fn training(&self) -> &Training {

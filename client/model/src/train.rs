@@ -11,7 +11,9 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Optimizer;
+use rand_chacha::ChaCha8Rng;
 
+use crate::correction::Correction;
 use crate::data::Dataset;
 use crate::device::{Compute, DeviceChoice, DeviceError};
 use crate::model::{Model, Pass};
@@ -36,6 +38,14 @@ impl FitSeed {
     pub fn derive(plan_seed: u64, round: u32, client: &PartyId) -> Self {
         let parts = [&plan_seed.to_le_bytes()[..], &round.to_le_bytes(), &client.0];
         Self(key("fit", &parts).0)
+    }
+
+    /// What rounds this fit's update to integers. It hangs on public values alone, as all of a
+    /// fit does, so that a run can be done again to the same models: rounding at random keeps the
+    /// mean right, it hides nothing.
+    #[must_use]
+    pub fn rounding(&self) -> ChaCha8Rng {
+        stream("rounding", &[&self.0])
     }
 }
 
@@ -83,6 +93,8 @@ pub struct FitContext<'a> {
     pub cancel: &'a Cancel,
     /// Called after every step.
     pub progress: &'a mut dyn FnMut(Progress),
+    /// Added to the gradient of every step, as long as the parameters (SCAFFOLD: `c - c_i`).
+    pub gradient_offset: Option<&'a [f32]>,
 }
 
 /// What training gave.
@@ -96,6 +108,8 @@ pub struct FitReport {
     pub loss: f32,
     /// Training steps done.
     pub steps: u64,
+    /// Sum of the learning rates of these steps.
+    pub lr_sum: f64,
 }
 
 /// Training or evaluation could not be done.
@@ -197,6 +211,11 @@ impl Trainer {
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError> {
         self.check(parameters, data)?;
+        if let Some(offset) = context.gradient_offset
+            && offset.len() != parameters.len()
+        {
+            return Err(FitError::Parameters { expected: parameters.len(), got: offset.len() });
+        }
         guarded(|| {
             let mut fit = Fit::new(self, parameters, data, context);
             let loss = fit.run()?;
@@ -264,23 +283,27 @@ struct Fit<'a, 'c> {
     trainer: &'a Trainer,
     data: &'a Dataset,
     context: FitContext<'c>,
+    /// What the fit began with.
+    parameters: &'a [f32],
     device: Device,
     model: Option<Model>,
     optimizer: ModuleOptimizer,
     step: u64,
+    lr_sum: f64,
 }
 
 impl<'a, 'c> Fit<'a, 'c> {
     fn new(
         trainer: &'a Trainer,
-        parameters: &[f32],
+        parameters: &'a [f32],
         data: &'a Dataset,
         context: FitContext<'c>,
     ) -> Self {
         let device = trainer.compute.device.clone().autodiff();
         let model = Model::build(trainer.task.blueprint(), parameters, &device);
         let optimizer = optimizer(trainer.task.training().optimizer);
-        Self { trainer, data, context, device, model: Some(model), optimizer, step: 0 }
+        let model = Some(model);
+        Self { trainer, data, context, parameters, device, model, optimizer, step: 0, lr_sum: 0.0 }
     }
 
     /// All local epochs; the mean loss of the last.
@@ -323,9 +346,15 @@ impl<'a, 'c> Fit<'a, 'c> {
         if !loss.is_finite() {
             return Err(FitError::Diverged { step: self.step, what: "the loss" });
         }
+        let correction = Correction {
+            offset: self.context.gradient_offset,
+            pull: self.trainer.task.proximal().map(|mu| (mu, self.parameters)),
+        };
+        let gradients = correction.apply(&model, gradients);
         let lr = match self.trainer.task.training().optimizer {
             Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr } => lr,
         };
+        self.lr_sum += lr;
         self.model = Some(self.optimizer.step(lr, model, gradients));
         Ok(loss)
     }
@@ -340,7 +369,8 @@ impl<'a, 'c> Fit<'a, 'c> {
         if update.iter().any(|change| !change.is_finite()) {
             return Err(FitError::Diverged { step: self.step, what: "a parameter" });
         }
-        Ok(FitReport { update, examples: self.data.len() as u32, loss, steps: self.step })
+        let (examples, steps, lr_sum) = (self.data.len() as u32, self.step, self.lr_sum);
+        Ok(FitReport { update, examples, loss, steps, lr_sum })
     }
 }
 

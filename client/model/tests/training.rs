@@ -156,7 +156,9 @@ fn a_cancelled_fit_says_how_far_it_came() {
             cancel.cancel();
         }
     };
-    let context = FitContext { seed: FitSeed([1; 32]), cancel: &cancel, progress: &mut progress };
+    let seed = FitSeed([1; 32]);
+    let progress = &mut progress;
+    let context = FitContext { seed, cancel: &cancel, progress, gradient_offset: None };
     let outcome = trainer.fit(&trainer.task().initial_parameters(), &train, context);
     assert_eq!(outcome, Err(FitError::Cancelled { step: 3 }));
     assert_eq!(seen.iter().map(|p| p.step).collect::<Vec<_>>(), [1, 2, 3]);
@@ -182,6 +184,7 @@ fn a_panic_while_training_is_an_error_and_the_trainer_goes_on() {
         seed: FitSeed([1; 32]),
         cancel: &Cancel::new(),
         progress: &mut |_| panic!("deliberate, by a test"),
+        gradient_offset: None,
     };
     let outcome = trainer.fit(&parameters, &train, context);
     let reason = "deliberate, by a test".to_owned();

@@ -122,10 +122,10 @@ fn trained(plan: &Plan, summary: &PlanSummary, table: &Table) -> Vec<String> {
         "in each of {} rounds an owner makes {work}, {} examples a step, by {optimizer}",
         summary.rounds, training.batch_size
     ));
-    lines.push(
-        "the owners' mean change becomes the next model; equal seeds and data give equal models"
-            .to_owned(),
-    );
+    lines.push(format!(
+        "strategy {}; equal seeds and equal data give equal models",
+        plan.strategy.name()
+    ));
     lines
 }
 
@@ -173,20 +173,26 @@ fn reads(plan: &Plan) -> Vec<String> {
 
 fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     let secure = &plan.secure_aggregation;
-    let mut lines = vec![format!(
-        "an encrypted update: {} numbers of {} bits, each within +-{}, together at most {} long \
-         (L2 norm); {} of ciphertext and {} of keys for a committee of four",
-        count(summary.parameters),
-        secure.bits,
-        secure.range,
-        secure.clip_norm,
-        bytes(summary.bytes_payload),
-        bytes(summary.bytes_fixed),
-    )];
+    let mut lines = vec![
+        summary.sends.clone(),
+        format!(
+            "a number of the update has {} bits and is within +-{}; together they are at most {} \
+             long (L2 norm)",
+            secure.bits, secure.range, secure.clip_norm
+        ),
+        format!(
+            "{} of ciphertext, and {} of keys for a committee of four",
+            bytes(summary.bytes_payload),
+            bytes(summary.bytes_fixed),
+        ),
+    ];
     lines.push(match plan.training.weighting {
-        Weighting::Uniform => "no number of examples: all owners count alike".to_owned(),
+        Weighting::Uniform => {
+            "all owners count alike: the number of examples is not sent".to_owned()
+        }
         Weighting::CappedExamples(cap) => format!(
-            "inside the same encryption, the number of its examples, as {} where it has more",
+            "an owner counts by its examples, as {} where it has more; the number travels inside \
+             the encryption",
             count(cap.into())
         ),
     });

@@ -21,8 +21,6 @@ pub enum Template {
     Image,
     /// Small pictures, and a network without convolutions.
     ImageMlp,
-    /// Running text, of which the next character is predicted.
-    Text,
 }
 
 impl Template {
@@ -33,7 +31,6 @@ impl Template {
             Self::Tabular => include_str!("templates/tabular.toml"),
             Self::Image => include_str!("templates/image.toml"),
             Self::ImageMlp => include_str!("templates/image-mlp.toml"),
-            Self::Text => include_str!("templates/text.toml"),
         };
         text.replacen("name = \"NAME\"", &format!("name = \"{name}\""), 1)
     }

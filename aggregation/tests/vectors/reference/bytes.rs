@@ -61,7 +61,8 @@ pub(crate) fn header_digest(header: &[u8]) -> [u8; 32] {
     };
     let seats = tree_root(&[seat(0), seat(1), seat(2), seat(3)]);
     let (correction, chunks) = (&header[452..484], &header[484..516]);
-    hash("header", &[&header[1..33], &header[33..65], correction, chunks, &seats])
+    let components = hash("components", &components);
+    hash("header", &[&header[1..33], &header[33..65], correction, chunks, &components, &seats])
 }
 
 /// `XOF(key, stream)`, block by block.

@@ -112,7 +112,12 @@ pub(crate) fn fit(
     seed: u8,
 ) -> Result<FitReport, FitError> {
     let cancel = Cancel::new();
-    let context = FitContext { seed: FitSeed([seed; 32]), cancel: &cancel, progress: &mut |_| () };
+    let context = FitContext {
+        seed: FitSeed([seed; 32]),
+        cancel: &cancel,
+        progress: &mut |_| (),
+        gradient_offset: None,
+    };
     trainer.fit(parameters, data, context)
 }
 

@@ -123,6 +123,7 @@ impl<'a> Laboratory<'a> {
                     seed: FitSeed::derive(self.plan.seed, summary.round, &id),
                     cancel: &Cancel::new(),
                     progress: &mut |_| (),
+                    gradient_offset: None,
                 };
                 let fit = self.trainer.fit(&parameters, &data, context);
                 let update = fit.map_err(|error| format!("{name} alone: {error}"))?.update;

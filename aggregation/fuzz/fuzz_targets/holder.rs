@@ -1,0 +1,3 @@
+#![no_main]
+
+covey_fuzz::fuzz_target!(|bytes: &[u8]| covey_fuzz::machines::holder::run(bytes));

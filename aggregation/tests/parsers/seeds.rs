@@ -1,0 +1,460 @@
+//! Inputs that parsers accept: made from `tests/vectors/round.json`, a whole small round.
+
+use std::time::{Duration, SystemTime};
+
+use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::{
+    AbandonReason, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
+    HolderFault, MissingReason, Outcome, Phase, Receipt, Refusal, Release, Report, SignedHeader,
+    ToClient, ToHolder,
+};
+use covey_aggregation::net::link::{Greeting, Welcome};
+use covey_aggregation::net::roster_file::to_json;
+use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Request, Validity};
+use covey_aggregation::party::Role;
+use covey_aggregation::publication::{Publication, RoundResult};
+use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
+use covey_aggregation::roster::Roster;
+use covey_aggregation::round::{Opened, Terms, Timings};
+use covey_aggregation::signing::Signature;
+use covey_aggregation::sum::open::Aggregate;
+use covey_aggregation::sum::sealed_box::SealingSecret;
+use covey_aggregation::time::Time;
+use covey_aggregation::wire::encode;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::digest;
+
+/// A plan, from the documentation of the format.
+const PLAN: &str = r#"schema = "plan/1"
+name = "digits"
+purpose = "Learn to read handwritten digits"
+seed = 42
+[data]
+kind = "image"
+height = 8
+width = 8
+pixel_max = 16
+classes = 10
+[model]
+layers = [
+  { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
+  { kind = "groupnorm", groups = 2 },
+  { kind = "relu" },
+  { kind = "maxpool2d", kernel = 2 },
+  { kind = "residual", layers = [{ kind = "gelu" }] },
+  { kind = "flatten" },
+  { kind = "dropout", p = 0.1 },
+  { kind = "linear", out = 10 },
+]
+[training]
+rounds = 10
+batch_size = 32
+optimizer = { name = "sgd", lr = 0.05, momentum = 0.9 }
+weighting = { capped_examples = 500 }
+[cohort]
+minimum = 3
+maximum = 100
+deadlines = { collect = "60s" }
+[secure_aggregation]
+profile = "B"
+bits = 12
+range = 0.5
+clip_norm = 5.0
+audit = "off"
+"#;
+
+const CONFIGURATION: &str = "schema = \"holder/1\"\ncoordinator = \"a.example:7443\"\n\
+    folder = \".\"\n[limits]\nrounds = 10\nnames = [\"a\", \"b\"]\nshare = 0.5\n";
+
+/// One contribution.
+pub struct Upload {
+    pub header: SignedHeader,
+    pub correction: Vec<u8>,
+    pub boxes: Vec<Vec<u8>>,
+    pub chunks: Vec<Vec<u8>>,
+}
+
+impl Upload {
+    /// Correction, boxes, chunks.
+    pub fn parts(&self) -> Vec<Vec<u8>> {
+        let rest = self.boxes.iter().chain(&self.chunks).cloned();
+        std::iter::once(self.correction.clone()).chain(rest).collect()
+    }
+}
+
+/// The round.
+pub struct Seeds {
+    pub config: RoundConfig,
+    pub round_ctx: Digest,
+    pub roster: Roster,
+    pub uploads: Vec<Upload>,
+    pub secrets: Vec<SealingSecret>,
+    pub result: RoundResult,
+    pub publication: Publication,
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    let text = value.as_str().expect("text");
+    (0..text.len() / 2)
+        .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hexadecimal digits"))
+        .collect()
+}
+
+fn list(value: &Value) -> Vec<Vec<u8>> {
+    value.as_array().expect("a list").iter().map(bytes).collect()
+}
+
+fn value<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
+    covey_aggregation::wire::decode(bytes, 1 << 20).expect("a value of the vectors")
+}
+
+impl Seeds {
+    pub fn read() -> Self {
+        let text = include_str!("../vectors/round.json");
+        let file: Value = serde_json::from_str(text).expect("JSON");
+        let case = &file["valid"][0];
+        let signature =
+            |value: &Value| Signature::from_bytes(bytes(value).try_into().expect("64 bytes"));
+        let upload = |value: &Value| Upload {
+            header: SignedHeader {
+                header: self::value(&bytes(&value["header"])),
+                signature: signature(&value["signature"]),
+            },
+            correction: bytes(&value["correction"]),
+            boxes: list(&value["boxes"]),
+            chunks: list(&value["chunks"]),
+        };
+        let secret = |bytes: Vec<u8>| {
+            SealingSecret::from_seed(&Zeroizing::new(bytes.try_into().expect("96 bytes")))
+        };
+        let config: RoundConfig = value(&bytes(&case["config"]));
+        let result: RoundResult = value(&bytes(&case["result"]));
+        let signature = signature(&case["publication_signature"]);
+        Self {
+            round_ctx: config.context(),
+            config,
+            roster: value(&bytes(&case["roster"])),
+            uploads: case["uploads"].as_array().expect("a list").iter().map(upload).collect(),
+            secrets: list(&case["sealing_seeds"]).into_iter().map(secret).collect(),
+            publication: Publication { result: result.clone(), signature },
+            result,
+        }
+    }
+
+    fn set(&self) -> Vec<Digest> {
+        self.uploads.iter().map(|upload| upload.header.header.digest()).collect()
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let report = self.result.report.clone();
+        let client = self.result.cohort[0];
+        let faults = [
+            HolderFault::Silent(Phase::Vote),
+            HolderFault::Refused(Phase::Select),
+            HolderFault::WrongRelease,
+            HolderFault::FalseComplaint,
+            HolderFault::Disagrees,
+        ];
+        let missing = [
+            MissingReason::NoAnswer,
+            MissingReason::Declined(Decline::Data),
+            MissingReason::BadBox(HolderIndex(1)),
+            MissingReason::Disputed(HolderIndex(2)),
+            MissingReason::Abandoned,
+        ];
+        let full = Report {
+            counted: self.result.cohort.clone(),
+            missing: missing.map(|reason| (client, reason)).to_vec(),
+            faults: faults.map(|fault| (HolderIndex(3), fault)).to_vec(),
+        };
+        let reasons = [
+            AbandonReason::NotCountersigned { got: 1, needed: 3 },
+            AbandonReason::TooFewContributions { got: 2, needed: 300 },
+            AbandonReason::NotCertified { got: 2, needed: 3 },
+            AbandonReason::NotReleased { got: 1, needed: 2 },
+            AbandonReason::Spoiled("why".into()),
+            AbandonReason::Stopped,
+        ];
+        let abandoned = reasons.map(|reason| Outcome::Abandoned { reason, report: full.clone() });
+        [vec![Outcome::Done(report)], abandoned.to_vec()].concat()
+    }
+
+    fn refusals() -> Vec<Refusal> {
+        vec![
+            Refusal::UnknownRound,
+            Refusal::Malformed("why".into()),
+            Refusal::Terms("these".into()),
+            Refusal::SetSize { got: 2, min: 3, max: 300 },
+            Refusal::BadSet("that".into()),
+            Refusal::Busy { retry_after_ms: 1000 },
+        ]
+    }
+
+    fn complaints(&self) -> Vec<Complaint> {
+        let (round_ctx, header) = (self.round_ctx, self.set()[0]);
+        let signature = self.publication.signature;
+        let kinds = [ComplaintKind::Contents { box_key: [7; 32] }, ComplaintKind::Key];
+        kinds
+            .map(|kind| Complaint { round_ctx, header, holder: HolderIndex(1), kind, signature })
+            .to_vec()
+    }
+
+    fn releases(&self) -> Vec<Release> {
+        let (round_ctx, set) = (self.round_ctx, self.result.certificate.set);
+        let signature = self.publication.signature;
+        let vector = self.uploads[0].correction.clone();
+        [vec![vector; 3], vec![vec![1, 2, 3]; 3], Vec::new()]
+            .map(|sums| Release { round_ctx, set, holder: HolderIndex(1), sums, signature })
+            .to_vec()
+    }
+
+    fn receipt(&self) -> Receipt {
+        let signature = self.publication.signature;
+        Receipt { round_ctx: self.round_ctx, header: self.set()[0], signature }
+    }
+
+    pub fn to_holder(&self) -> Vec<Vec<u8>> {
+        let (round_ctx, set) = (self.round_ctx, self.set());
+        let envelope = |upload: &Upload| {
+            let sealed_box = upload.boxes[0].clone();
+            Envelope::new(&upload.header, HolderIndex(0), sealed_box).expect("a seat")
+        };
+        let batch: Vec<_> = self.uploads.iter().map(envelope).collect();
+        let small = Envelope { sealed_box: vec![1, 2], ..batch[0].clone() };
+        let certificate = self.result.certificate.clone();
+        let mut messages = vec![
+            ToHolder::Propose {
+                config: Box::new(self.config.clone()),
+                cohort: self.result.cohort.clone(),
+            },
+            ToHolder::Envelopes { round_ctx, total: 3, batch },
+            ToHolder::Envelopes { round_ctx, total: 1, batch: vec![small] },
+            ToHolder::Set { round_ctx, set: set.clone() },
+            ToHolder::Certified { set, certificate },
+        ];
+        messages.extend(
+            self.outcomes().into_iter().map(|outcome| ToHolder::Ended { round_ctx, outcome }),
+        );
+        messages.iter().map(encode).collect()
+    }
+
+    pub fn holder_says(&self) -> Vec<Vec<u8>> {
+        let (round_ctx, vote) = (self.round_ctx, self.result.certificate.votes[0].clone());
+        let signature = self.result.countersignatures[0].clone();
+        let set = self.result.certificate.set;
+        let mut messages = vec![
+            FromHolder::Countersigned { round_ctx, signature },
+            FromHolder::Checked { round_ctx, total: 3, complaints: self.complaints() },
+            FromHolder::Voted { round_ctx, set, vote },
+            FromHolder::Lacking { round_ctx },
+        ];
+        let refused = Self::refusals().into_iter();
+        messages.extend(refused.map(|refusal| FromHolder::Refused { round_ctx, refusal }));
+        messages.extend(self.releases().into_iter().map(|one| FromHolder::Released(Box::new(one))));
+        messages.iter().map(encode).collect()
+    }
+
+    pub fn to_client(&self) -> Vec<Vec<u8>> {
+        let round_ctx = self.round_ctx;
+        let mut messages = vec![
+            ToClient::Open {
+                config: Box::new(self.config.clone()),
+                countersignatures: self.result.countersignatures.clone(),
+            },
+            ToClient::Receipt(self.receipt()),
+        ];
+        let refused = Self::refusals().into_iter();
+        messages.extend(refused.map(|refusal| ToClient::Refused { round_ctx, refusal }));
+        let ended = self.outcomes().into_iter();
+        messages.extend(ended.map(|outcome| ToClient::Ended { round_ctx, outcome }));
+        messages.iter().map(encode).collect()
+    }
+
+    pub fn client_says(&self) -> Vec<Vec<u8>> {
+        let round_ctx = self.round_ctx;
+        let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
+        [declined, FromClient::Pending { round_ctx }].iter().map(encode).collect()
+    }
+
+    pub fn bulk_request(&self) -> Vec<Vec<u8>> {
+        let header = Box::new(self.uploads[0].header.clone());
+        let requests = [
+            BulkRequest::Plan(digest(1)),
+            BulkRequest::Model(digest(2)),
+            BulkRequest::Contribution(header),
+        ];
+        requests.iter().map(encode).collect()
+    }
+
+    pub fn bulk_answer(&self) -> Vec<Vec<u8>> {
+        let answers =
+            [BulkAnswer::Follows { bytes: 300 }, BulkAnswer::Accepted, BulkAnswer::Stored];
+        let refused = Self::refusals().into_iter().map(BulkAnswer::Refused);
+        answers.into_iter().chain(refused).map(|answer| encode(&answer)).collect()
+    }
+
+    pub fn greeting(&self) -> Vec<Vec<u8>> {
+        vec![encode(&Greeting { roster: self.roster.digest() })]
+    }
+
+    pub fn welcome(&self) -> Vec<Vec<u8>> {
+        vec![encode(&Welcome)]
+    }
+
+    pub fn round_record(&self) -> Vec<Vec<u8>> {
+        let at = Time(1_000);
+        let timings = Timings {
+            select_ms: 1_000,
+            collect_ms: self.config.collect_ms,
+            vote_ms: 3_000,
+            release_ms: 4_000,
+            resend_ms: 100,
+        };
+        let (config, cohort) = (self.config.clone(), self.result.cohort.clone());
+        let opened = Opened { aggregate: digest(1), key_sum: digest(2), count: 3, weight: 3 };
+        let mut records = vec![
+            RoundRecord::Opened { terms: Box::new(Terms { config, cohort, timings }), at },
+            RoundRecord::Collecting {
+                countersignatures: self.result.countersignatures.clone(),
+                at,
+            },
+            RoundRecord::Contributed { header: Box::new(self.uploads[0].header.clone()), at },
+            RoundRecord::Declined { client: self.result.cohort[0], reason: Decline::Leaving },
+            RoundRecord::Checking { at },
+            RoundRecord::Voting {
+                set: self.set(),
+                dropped: vec![(self.result.cohort[0], MissingReason::BadBox(HolderIndex(1)))],
+                faults: vec![(HolderIndex(2), HolderFault::FalseComplaint)],
+                at,
+            },
+            RoundRecord::Certified { certificate: self.result.certificate.clone(), at },
+        ];
+        for outcome in self.outcomes() {
+            records.push(RoundRecord::Ended { outcome, opened: Some(opened), at });
+        }
+        records.iter().map(encode).collect()
+    }
+
+    pub fn holder_record(&self) -> Vec<Vec<u8>> {
+        let (run, round_ctx, set) = (digest(1), self.round_ctx, digest(3));
+        let records = [
+            HolderRecord::Countersigned { run, round: 300, round_ctx },
+            HolderRecord::Voted { run, round_ctx, set },
+            HolderRecord::Released { run, round_ctx, set },
+        ];
+        records.iter().map(encode).collect()
+    }
+
+    pub fn participant_record(&self) -> Vec<Vec<u8>> {
+        let (run, round_ctx, header) = (digest(1), self.round_ctx, digest(3));
+        let records = [
+            ParticipantRecord::Sealed { run, round: 300, round_ctx, header },
+            ParticipantRecord::Receipted { receipt: self.receipt() },
+            ParticipantRecord::Ended { round_ctx, counted: true },
+        ];
+        records.iter().map(encode).collect()
+    }
+
+    pub fn signed_header(&self) -> Vec<Vec<u8>> {
+        self.uploads.iter().map(|upload| encode(&upload.header)).collect()
+    }
+
+    pub fn release(&self) -> Vec<Vec<u8>> {
+        self.releases().iter().map(encode).collect()
+    }
+
+    pub fn certificate(&self) -> Vec<Vec<u8>> {
+        vec![encode(&self.result.certificate)]
+    }
+
+    pub fn complaint(&self) -> Vec<Vec<u8>> {
+        self.complaints().iter().map(encode).collect()
+    }
+
+    pub fn outcome(&self) -> Vec<Vec<u8>> {
+        self.outcomes().iter().map(encode).collect()
+    }
+
+    pub fn aggregate(&self) -> Vec<Vec<u8>> {
+        let none = Aggregate { sums: Vec::new(), ..self.result.aggregate.clone() };
+        vec![encode(&self.result.aggregate), encode(&none)]
+    }
+
+    pub fn publication(&self) -> Vec<Vec<u8>> {
+        let mut small = self.publication.clone();
+        small.result.key_sum.truncate(9);
+        small.result.config.committee.truncate(1);
+        vec![self.publication.encode(), small.encode()]
+    }
+
+    pub fn terms(&self) -> Vec<Vec<u8>> {
+        vec![encode(&self.config)]
+    }
+
+    pub fn frame(&self) -> Vec<Vec<u8>> {
+        let framed = |body: &Vec<u8>| [&(body.len() as u32).to_le_bytes()[..], body].concat();
+        let bodies = [self.greeting(), self.client_says(), self.welcome()].concat();
+        let stream: Vec<u8> = bodies.iter().flat_map(framed).collect();
+        [0, 6, 255].map(|step| [&[step][..], &stream].concat()).to_vec()
+    }
+
+    pub fn contribution(&self) -> Vec<Vec<u8>> {
+        let headers = self.signed_header().into_iter().map(|bytes| [vec![0], bytes].concat());
+        let changed = [vec![1], vec![1, 0, 9, 0, 1], vec![2, 5, 0, 0, 0, 2, 1, 2, 0]];
+        headers.chain(changed).collect()
+    }
+
+    pub fn sealed_box(&self) -> Vec<Vec<u8>> {
+        self.uploads.iter().map(|upload| upload.boxes[0].clone()).collect()
+    }
+
+    pub fn key_vectors(&self) -> Vec<Vec<u8>> {
+        vec![
+            self.uploads[0].correction.clone(),
+            self.result.key_sum.clone(),
+            vec![0],
+            vec![0xff, 0xff, 0xff, 0x7f],
+            [64 * self.config.contributions_max as i32, -3].map(i32::to_le_bytes).concat(),
+        ]
+    }
+
+    pub fn plan(&self) -> Vec<Vec<u8>> {
+        vec![PLAN.as_bytes().to_vec()]
+    }
+
+    pub fn configuration(&self) -> Vec<Vec<u8>> {
+        vec![CONFIGURATION.as_bytes().to_vec()]
+    }
+
+    pub fn roster(&self) -> Vec<Vec<u8>> {
+        let mut small = self.roster.clone();
+        small.members.truncate(1);
+        [&self.roster, &small].map(|roster| to_json(roster).into_bytes()).to_vec()
+    }
+
+    pub fn request(&self) -> Vec<Vec<u8>> {
+        let key = IdentityKey::from_seed(Zeroizing::new([1; 32]));
+        let name = || "a".parse().expect("a name");
+        let owner = Request::create(&key, name(), Role::DataOwner, None);
+        let holder = Request::create(&key, name(), Role::Holder, Some(self.secrets[0].public()));
+        [owner, holder].map(|one| one.expect("a request").to_json().into_bytes()).to_vec()
+    }
+
+    pub fn member_certificate(&self) -> Vec<Vec<u8>> {
+        let from = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30);
+        let federation = self.roster.federation.clone();
+        let authority = Authority::create(federation, Zeroizing::new([1; 32]), from);
+        let authority = authority.expect("an authority");
+        let validity = Validity { from, days: 7 };
+        let issue = |index: usize| {
+            let pem = authority.issue(&self.roster.members[index], validity).expect("issued");
+            CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM").to_vec()
+        };
+        vec![issue(0), issue(1), issue(self.roster.members.len() - 1)]
+    }
+}

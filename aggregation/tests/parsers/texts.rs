@@ -1,0 +1,148 @@
+//! Texts that people or other programs write, and certificates. The libraries behind them build
+//! trees of what they read: they hold more than [`FACTOR`](super::FACTOR) times the input, so
+//! their files are small by their limits, and have bounds of their own.
+
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::config::Packing;
+use covey_aggregation::limits::{
+    CERTIFICATE_BYTES_MAX, CONFIG_BYTES_MAX, MEMBER_FILE_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS,
+    PLAN_BYTES_MAX, PLAN_ERRORS_MAX, REQUEST_BYTES_MAX,
+};
+use covey_aggregation::net::certificate::{Claim, member_uri};
+use covey_aggregation::net::{Request, roster_file};
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::config::parse;
+use rustls_pki_types::CertificateDer;
+use serde::Deserialize;
+
+use super::bounded;
+
+/// Times its bytes that reading a TOML file may hold (measured: 242 for inline tables of one entry;
+/// the library's lists double).
+pub const TOML_FACTOR: usize = 512;
+/// The same of a plan of at most 16 KiB, all of whose syntax errors are told (measured: 432 for
+/// lines of `=`).
+pub const SHORT_PLAN_FACTOR: usize = 1024;
+/// Of a JSON file (measured: 5 for members with empty names).
+pub const JSON_FACTOR: usize = 16;
+/// Of a certificate.
+pub const CERTIFICATE_FACTOR: usize = 32;
+
+/// A plan: read, or refused with places that are in it.
+pub fn plan(bytes: &[u8]) -> bool {
+    if bytes.len() > PLAN_BYTES_MAX as usize {
+        return false;
+    }
+    let is_short = bytes.len() <= PLAN_BYTES_ALL_SYNTAX_ERRORS;
+    let factor = if is_short { SHORT_PLAN_FACTOR } else { TOML_FACTOR };
+    let read = bounded(bytes.len(), factor, || Plan::from_bytes(bytes));
+    match read {
+        Ok(plan) => {
+            let (secure, maximum) = (&plan.secure_aggregation, plan.cohort.maximum);
+            let derived = Packing::derive(secure.profile, plan.quantiser().bits, maximum);
+            assert_eq!(derived, Some(plan.packing()));
+            assert!(plan.quantiser().step() > 0.0);
+            true
+        }
+        Err(errors) => {
+            let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            assert!((1..=PLAN_ERRORS_MAX + 1).contains(&errors.errors().len()));
+            for error in errors.errors() {
+                assert!((1..=lines).contains(&(error.line as usize)), "{error}");
+                assert!(error.column >= 1 && error.column as usize <= bytes.len() + 1, "{error}");
+            }
+            false
+        }
+    }
+}
+
+/// A configuration of the form of the programs' own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    #[serde(rename = "schema")]
+    _schema: Schema,
+    coordinator: String,
+    #[serde(default)]
+    folder: PathBuf,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limits {
+    rounds: u32,
+    names: Vec<String>,
+    share: f64,
+}
+
+#[derive(Deserialize)]
+enum Schema {
+    #[serde(rename = "holder/1")]
+    Holder1,
+}
+
+/// A configuration: read, or refused with a place that is in it.
+pub fn configuration(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return false;
+    }
+    let path = Path::new("holder.toml");
+    let read = bounded(bytes.len(), TOML_FACTOR, || parse::<Configuration>(path, text));
+    match read {
+        Ok(config) => {
+            let Configuration { coordinator, folder, limits, .. } = config;
+            assert!(coordinator.len() + folder.as_os_str().len() <= text.len());
+            assert!(limits.names.len() <= text.len() && !limits.share.to_string().is_empty());
+            true
+        }
+        Err(error) => {
+            if let Some((line, column)) = error.at {
+                assert!(line >= 1 && line <= text.matches('\n').count() + 1, "{error}");
+                assert!(column >= 1 && column <= text.len() + 1, "{error}");
+            }
+            false
+        }
+    }
+}
+
+/// A roster file: what is read is written and read again.
+pub fn roster(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    assert!(bytes.len() as u64 <= MEMBER_FILE_BYTES_MAX);
+    let read = bounded(bytes.len(), JSON_FACTOR, || roster_file::from_json(text));
+    let Ok(roster) = read else { return false };
+    let again = roster_file::from_json(&roster_file::to_json(&roster));
+    assert_eq!(again.as_ref(), Ok(&roster));
+    let _ = roster.validate();
+    true
+}
+
+/// A member's request: what is read is written and read again.
+pub fn request(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if bytes.len() as u64 > REQUEST_BYTES_MAX {
+        return false;
+    }
+    let read = bounded(bytes.len(), JSON_FACTOR, || Request::from_json(text));
+    let Ok(request) = read else { return false };
+    assert_eq!(Request::from_json(&request.to_json()), Ok(request));
+    true
+}
+
+/// A member's certificate (DER): the member that it names is in it, word for word.
+pub fn member_certificate(bytes: &[u8]) -> bool {
+    if bytes.len() as u64 > CERTIFICATE_BYTES_MAX {
+        return false;
+    }
+    let certificate = CertificateDer::from(bytes);
+    let read = bounded(bytes.len(), CERTIFICATE_FACTOR, || Claim::read(&certificate));
+    let Ok(Claim { federation, role, name, key }) = read else { return false };
+    let uri = member_uri(&federation, role, &name);
+    assert!(bytes.windows(uri.len()).any(|window| window == uri.as_bytes()));
+    assert!(bytes.windows(key.0.len()).any(|window| window == key.0));
+    true
+}

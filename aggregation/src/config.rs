@@ -11,8 +11,8 @@ pub use self::packing::{Packing, Profile};
 
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
-    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN,
-    SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
+    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTER_DIGITS, COUNTER_MAX, COUNTERS_MAX,
+    PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
 };
 use crate::party::PartyId;
 use crate::wire;
@@ -64,6 +64,38 @@ impl Quantiser {
     pub fn step(&self) -> f64 {
         f64::from(self.range) / f64::from(self.magnitude_max())
     }
+
+    /// Largest counter of one owner: what its digits hold, and at most [`COUNTER_MAX`].
+    #[must_use]
+    pub const fn counter_max(&self) -> u64 {
+        let bits = COUNTER_DIGITS as u32 * self.bits as u32;
+        let held = if bits < u64::BITS { (1 << bits) - 1 } else { u64::MAX };
+        if held < COUNTER_MAX { held } else { COUNTER_MAX }
+    }
+}
+
+/// A second vector inside every contribution: the change of an owner's control variate (SCAFFOLD;
+/// Karimireddy et al., 2020). As long as the update and as wide, clipped and scaled on its own;
+/// every owner's counts alike, whatever the weighting of the updates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Bound of a coordinate's absolute value.
+    pub range: f32,
+    /// Bound of the vector's L2 norm.
+    pub clip_norm: f32,
+    /// N: owners over whom the federation's control variate is a mean.
+    pub owners: u32,
+    /// Digest of the federation's control variate, which owners start from.
+    pub variate: Digest,
+}
+
+impl Control {
+    /// How the vector becomes integers of `bits` bits.
+    #[must_use]
+    pub const fn quantiser(&self, bits: u8) -> Quantiser {
+        let (range, clip_norm) = (self.range, self.clip_norm);
+        Quantiser { bits, range, clip_norm, weighting: Weighting::Uniform }
+    }
 }
 
 /// Whether contributions are audited. Only `Off` exists yet: updates are range-limited by their
@@ -97,6 +129,10 @@ pub struct RoundConfig {
     pub key_layer: KeyLayer,
     /// How an update becomes integers.
     pub quantiser: Quantiser,
+    /// Counters that travel beside the update, each summed exactly; the plan says what they count.
+    pub counters: u16,
+    /// The second vector, if there is one.
+    pub control: Option<Control>,
     /// Must equal [`Packing::derive`] for the other fields.
     pub packing: Packing,
     /// Fewest contributions that may be opened.
@@ -136,6 +172,12 @@ pub enum BadConfig {
     /// The dimension is zero or beyond the limit.
     #[error("dimension {0}: need 1..={PARAMETERS_MAX}")]
     Dimension(u64),
+    /// More counters than may travel.
+    #[error("{0} counters: at most {COUNTERS_MAX}")]
+    Counters(u16),
+    /// The second vector has no usable range, clip or number of owners.
+    #[error("control: {0}")]
+    Control(&'static str),
     /// Not the packing that the other fields imply.
     #[error("packing {got:?}, expected {expected:?}")]
     Packing {
@@ -193,7 +235,11 @@ impl RoundConfig {
         if self.dimension == 0 || self.dimension > PARAMETERS_MAX {
             return Err(BadConfig::Dimension(self.dimension));
         }
+        if self.counters > COUNTERS_MAX {
+            return Err(BadConfig::Counters(self.counters));
+        }
         self.validate_quantiser()?;
+        self.validate_control()?;
         let expected = Packing::derive(self.profile, self.quantiser.bits, max);
         if expected != Some(self.packing) {
             return Err(BadConfig::Packing { got: self.packing, expected });
@@ -203,7 +249,6 @@ impl RoundConfig {
 
     fn validate_quantiser(&self) -> Result<(), BadConfig> {
         let quantiser = &self.quantiser;
-        let positive = |x: f32| x.is_finite() && x > 0.0;
         if !(QUANTISED_BITS_MIN..=QUANTISED_BITS_MAX).contains(&quantiser.bits) {
             return Err(BadConfig::Quantiser("bits must be 2..=16"));
         }
@@ -218,6 +263,20 @@ impl RoundConfig {
                 if u64::from(cap) >= 1 << (WEIGHT_DIGITS * usize::from(quantiser.bits)).min(32) =>
             {
                 Err(BadConfig::Quantiser("the example cap does not fit the weight digits"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_control(&self) -> Result<(), BadConfig> {
+        match &self.control {
+            Some(Control { range, clip_norm, .. })
+                if !positive(*range) || !positive(*clip_norm) =>
+            {
+                Err(BadConfig::Control("range and clip_norm must be positive numbers"))
+            }
+            Some(control) if control.owners < self.contributions_min => {
+                Err(BadConfig::Control("fewer owners than must contribute"))
             }
             _ => Ok(()),
         }
@@ -246,10 +305,18 @@ impl RoundConfig {
         u8::try_from(index).ok().map(HolderIndex)
     }
 
-    /// Coordinates that travel: the parameters, then [`SENTINELS`], then [`WEIGHT_DIGITS`].
+    /// Coordinates of vectors: the update's, and as many of the control's where there is one.
+    #[must_use]
+    pub const fn vector_coordinates(&self) -> u64 {
+        if self.control.is_some() { 2 * self.dimension } else { self.dimension }
+    }
+
+    /// Coordinates that travel: those of the vectors, then [`SENTINELS`], then [`WEIGHT_DIGITS`],
+    /// then [`COUNTER_DIGITS`] of each counter.
     #[must_use]
     pub const fn coordinates(&self) -> u64 {
-        self.dimension + SENTINELS as u64 + WEIGHT_DIGITS as u64
+        let counters = self.counters as u64 * COUNTER_DIGITS as u64;
+        self.vector_coordinates() + SENTINELS as u64 + WEIGHT_DIGITS as u64 + counters
     }
 
     /// Coordinates of a whole chunk: N k.
@@ -303,6 +370,10 @@ impl RoundConfig {
     }
 }
 
+fn positive(x: f32) -> bool {
+    x.is_finite() && x > 0.0
+}
+
 /// Where a coordinate lies in a contribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -347,6 +418,8 @@ pub(crate) mod tests {
             profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: Quantiser { bits, range: 1.0, clip_norm: 1.0, weighting },
+            counters: 0,
+            control: None,
             packing: Packing::derive(profile, bits, n).expect("a packing exists"),
             contributions_min: 3,
             contributions_max: n,

@@ -98,6 +98,8 @@ impl Federation {
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser,
+            counters: 0,
+            control: None,
             packing: Packing::derive(Profile::A, 8, OWNERS as u32).expect("a packing"),
             contributions_min: MINIMUM,
             contributions_max: OWNERS as u32,

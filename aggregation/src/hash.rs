@@ -117,6 +117,10 @@ domains! {
     Manifest = "manifest";
     /// Digest of a flat parameter vector.
     Model = "model";
+    /// Digest of what a strategy keeps from round to round.
+    StrategyState = "strategy-state";
+    /// Digest of the federation's control variate.
+    Variate = "variate";
     /// A record of a journal, bound to its place.
     JournalRecord = "journal-record";
     /// Digest of one holder's release.

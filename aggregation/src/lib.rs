@@ -13,11 +13,14 @@
 //! - [`sum`]: the secure sum itself
 //! - [`message`], [`record`]: what travels, and what a machine remembers
 //! - [`round`], [`participant`], [`holder`]: the three machines of a round
+//! - [`strategy`], [`evaluation`], [`stop`]: from an opened aggregate to the next model, to what
+//!   it is worth, and to the end of a run
 //! - [`publication`]: what is published of a round, and the check anybody can run
 //! - `net` (feature): QUIC connections, framing, identity
 //! - `program` (feature `net`): what else the programs have in common
 
 pub mod config;
+pub mod evaluation;
 #[cfg(test)]
 mod fixture;
 pub mod hash;
@@ -37,6 +40,8 @@ pub mod roster;
 pub mod round;
 pub mod shape;
 pub mod signing;
+pub mod stop;
+pub mod strategy;
 pub mod sum;
 pub mod time;
 pub mod wire;

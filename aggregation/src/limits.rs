@@ -168,6 +168,16 @@ pub const SENTINELS: usize = 64;
 /// Coordinates that carry an owner's example weight, little-endian digits of `bits` bits each.
 pub const WEIGHT_DIGITS: usize = 4;
 
+/// Coordinates that carry one counter of an owner, as a weight is carried.
+pub const COUNTER_DIGITS: usize = WEIGHT_DIGITS;
+
+/// Largest counter of one owner. 10,000 of them stay below 2^62, so a sum fits a `u64`.
+pub const COUNTER_MAX: u64 = (1 << 48) - 1;
+
+/// Counters of a contribution. So many are 16,384 coordinates (42 kB with w = 8 and n = 1000):
+/// evaluation stays cheaper than the key layer.
+pub const COUNTERS_MAX: u16 = 4096;
+
 /// Largest example weight: fits four digits of the narrowest useful quantiser (2^(4*4)-1) and
 /// keeps one owner from counting for everything.
 pub const WEIGHT_MAX: u32 = 65_535;
@@ -187,6 +197,9 @@ pub const PARTICIPANT_ROUNDS_OVER_MAX: usize = 64;
 /// Complaints a holder sends in one message, 162 bytes each: below [`FRAME_BYTES_MAX`]. Where
 /// more boxes are bad, the holder votes for no set that holds one of the rest.
 pub const COMPLAINTS_PER_MESSAGE_MAX: usize = 4096;
+
+/// What a strategy keeps, in bytes: two numbers of eight bytes for each of 200 million parameters.
+pub const STATE_BYTES_MAX: usize = 4 << 30;
 
 /// A publication, in bytes: 10,000 headers of a committee of seven (1.4 kB each) and the sums of
 /// 200 million parameters (four bytes each) stay below it.

@@ -147,6 +147,8 @@ pub struct Participant {
     identity: Arc<Identity>,
     roster: Digest,
     committee: Vec<Seat>,
+    /// Data owners of the roster.
+    owners: u32,
     coordinator: PartyId,
     resend_ms: u64,
     patience_ms: u64,
@@ -187,6 +189,7 @@ impl Participant {
             identity,
             roster: roster.digest(),
             committee: roster.committee(),
+            owners: roster.with_role(Role::DataOwner).count() as u32,
             coordinator,
             resend_ms,
             patience_ms,

@@ -35,12 +35,16 @@
 mod cohort;
 mod data;
 mod error;
+mod evaluation;
 mod goal;
 mod layer;
 mod model;
 mod protection;
 mod schedule;
+pub mod schema;
 mod section;
+mod stop;
+mod strategy;
 mod training;
 
 pub use cohort::{Cohort, Deadlines};
@@ -49,6 +53,7 @@ pub use data::{
     Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
 };
 pub use error::{Code, PlanError, PlanErrors};
+pub use evaluation::Evaluation;
 pub use goal::Goal;
 pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
@@ -59,13 +64,16 @@ pub use training::{EarlyStop, Loss, Optimizer, OtherLength, Training, Watch};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::config::{Audit, Packing, Quantiser};
+use crate::config::{Audit, Control, Packing, Quantiser};
+use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
     NAME_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX,
 };
 use crate::party::Name;
 use crate::shape::Blueprint;
+use crate::stop::StopRules;
+use crate::strategy::Strategy;
 
 use error::Collector;
 use section::Section;
@@ -89,6 +97,12 @@ pub struct Plan {
     pub model: Model,
     /// How owners train.
     pub training: Training,
+    /// How aggregates become the next model.
+    pub strategy: Strategy,
+    /// What owners measure on examples kept out of training, if anything.
+    pub evaluation: Option<Evaluation>,
+    /// When the run ends before its last round.
+    pub stop: StopRules,
     /// How many owners, and how long they have.
     pub cohort: Cohort,
     /// How updates are limited and encrypted.
@@ -144,6 +158,38 @@ impl Plan {
     #[must_use]
     pub const fn quantiser(&self) -> Quantiser {
         protection::quantiser(&self.secure_aggregation, self.training.weighting)
+    }
+
+    /// What each counter of a contribution counts; none where nothing is measured.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        self.evaluation.as_ref().map(|evaluation| evaluation.layout(self.data.goal()))
+    }
+
+    /// Counters of a contribution.
+    #[must_use]
+    pub fn counters(&self) -> u16 {
+        // Within the limit: that was checked while reading.
+        self.layout().map_or(0, |layout| u16::try_from(layout.len()).unwrap_or(u16::MAX))
+    }
+
+    /// The second vector of a contribution, if the strategy has one, for a federation of `owners`
+    /// whose control variate has the digest `variate`.
+    #[must_use]
+    pub const fn control(&self, owners: u32, variate: Digest) -> Option<Control> {
+        match self.strategy {
+            Strategy::Scaffold { range, clip_norm } => {
+                Some(Control { range, clip_norm, owners, variate })
+            }
+            _ => None,
+        }
+    }
+
+    /// What leaves an owner's machine in every round of a model of `parameters` parameters, in
+    /// words.
+    #[must_use]
+    pub fn sends(&self, parameters: u64) -> String {
+        self.strategy.sends(parameters, self.counters())
     }
 
     /// How coordinates are packed for up to [`Cohort::maximum`] contributions.
@@ -231,8 +277,25 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
     let secure = secure.and_then(|section| protection::read(section, errors));
+    let strategy = strategy::read(root, errors);
+    let evaluation = evaluation::read(root, errors);
+    let stop = stop::read(root, errors);
     if let (Some((secure, _)), Some((_, weighting))) = (&secure, &training) {
         protection::check_cap(secure, weighting, errors);
+        let quantiser = protection::quantiser(secure, weighting.value);
+        if let (Some(data), Some(Some(evaluation))) = (&data, &evaluation) {
+            evaluation::check(evaluation, data, &quantiser, errors);
+        }
+    }
+    if let (Some(strategy), Some((training, _))) = (&strategy, &training) {
+        strategy::check_optimizer(strategy, training, errors);
+    }
+    if let (Some(strategy), Some(model)) = (&strategy, &model) {
+        strategy::check_averages(strategy, model, errors);
+    }
+    let evaluation = evaluation.map(|read| read.map(|at| at.value));
+    if let (Some(stop), Some(evaluation)) = (&stop, &evaluation) {
+        stop::check(stop, evaluation.as_ref(), errors);
     }
     let (secure_aggregation, bits) = secure?;
     let cohort = cohort?;
@@ -244,6 +307,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         data: data?,
         model: model?,
         training: training?.0,
+        strategy: strategy?.value,
+        evaluation: evaluation?,
+        stop: stop?.rules,
         cohort,
         secure_aggregation,
         packing: packing?,

@@ -2,6 +2,8 @@
 //! can neither invent a key holder nor an owner: a round names the roster's digest, and a party
 //! refuses a round of another roster.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CommitteeShape, SealingKey, Seat};
@@ -62,9 +64,9 @@ impl Roster {
     /// # Errors
     /// [`BadRoster`] by the first fault.
     pub fn validate(&self) -> Result<(), BadRoster> {
-        for (i, member) in self.members.iter().enumerate() {
-            let twin = |other: &Member| other.name == member.name || other.id == member.id;
-            if self.members[..i].iter().any(twin) {
+        let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for member in &self.members {
+            if !names.insert(&member.name) || !ids.insert(member.id) {
                 return Err(BadRoster::Twice(member.name.clone()));
             }
             if member.sealing_key.is_some() != (member.role == Role::Holder) {

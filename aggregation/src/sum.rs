@@ -28,7 +28,7 @@ pub mod seal;
 pub mod sealed_box;
 pub mod share;
 mod transform;
-mod xof;
+pub(crate) mod xof;
 
 #[cfg(test)]
 mod vectors;

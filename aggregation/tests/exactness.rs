@@ -2,7 +2,8 @@
 
 mod support;
 
-use covey_aggregation::config::{CommitteeShape, Profile, Weighting};
+use covey_aggregation::config::{CommitteeShape, Control, Profile, Weighting};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{KeySum, open};
 use rand::{RngExt, SeedableRng};
@@ -158,4 +159,36 @@ fn mean_is_the_sum_of_units_times_the_step_over_the_count() {
     let mean = fixture.open(&uploads).mean(&fixture.config.quantiser);
     assert_eq!(mean.len(), 300);
     assert!((f64::from(mean[299]) - 60.0 / 127.0 / 4.0).abs() < 1e-7);
+}
+
+/// Counters at zero and at the most that their digits hold, with a control at both ends of its
+/// range beside the update; as many contributions as the packing leaves room for.
+#[test]
+fn counters_and_control_are_exact_at_their_extremes() {
+    for (bits, n) in [(2, 100), (8, 100), (16, 100), (2, 3), (8, 3), (16, 3)] {
+        let control = Control { range: 0.5, clip_norm: 1.0, owners: n, variate: Digest::ZERO };
+        let counters = 4;
+        let terms =
+            Terms { counters, control: Some(control), dimension: 40, ..terms(Profile::B, bits, n) };
+        let fixture = Fixture::new(terms);
+        let magnitude = fixture.config.quantiser.magnitude_max() as i32;
+        let most = fixture.config.quantiser.counter_max();
+        let signs = [magnitude, -magnitude].repeat(20);
+        let uploads: Vec<_> = (0..n)
+            .map(|i| {
+                let counted = [0, most, u64::from(i) % most, u64::from(i == 0)];
+                fixture.seal_all(i, (&[-magnitude; 40], 1), &signs, &counted)
+            })
+            .collect();
+        let aggregate = fixture.open(&uploads);
+        let all = i64::from(n) * i64::from(magnitude);
+        assert_eq!(aggregate.sums, [-all; 40], "w = {bits}, n = {n}");
+        assert_eq!(aggregate.control, [all, -all].repeat(20));
+        let third = (0..u64::from(n)).map(|i| i % most).sum();
+        assert_eq!(aggregate.counters, [0, u64::from(n) * most, third, 1]);
+        assert_eq!((aggregate.count, aggregate.weight), (n, n.into()));
+        // The mean of every owner's range, up and down.
+        let mean = aggregate.control_mean(&control, bits);
+        assert!(mean.iter().all(|x| (x.abs() - 0.5).abs() < 1e-12));
+    }
 }

@@ -2,7 +2,8 @@
 
 mod support;
 
-use covey_aggregation::config::{CommitteeShape, Packing, Profile, Weighting};
+use covey_aggregation::config::{CommitteeShape, Control, Packing, Profile, Weighting};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::publication::Publication;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{Aggregate, KeySum};
@@ -30,8 +31,9 @@ proptest! {
         shape in shapes(),
         bits in 2u8..=16,
         spare in 0u32..50,
+        with_control in any::<bool>(),
         vectors in proptest::collection::vec(
-            (proptest::collection::vec(-1.0f64..=1.0, 90), 1u32..=10), 2..5,
+            (proptest::collection::vec(-1.0f64..=1.0, 90), 1u32..=10, any::<[u64; 5]>()), 2..5,
         ),
     ) {
         let n = vectors.len() as u32;
@@ -42,25 +44,40 @@ proptest! {
             contributions_max: n + spare,
             dimension: 90,
             weighting: Weighting::CappedExamples(10),
+            counters: 5,
+            control: with_control.then_some(Control {
+                range: 0.5,
+                clip_norm: 1.0,
+                owners: 100,
+                variate: Digest::ZERO,
+            }),
             ..Terms::default()
         };
         let fixture = Fixture::new(terms);
         let max = f64::from(fixture.config.quantiser.magnitude_max());
+        let counter_max = fixture.config.quantiser.counter_max();
         let mut expected = vec![0i64; 90];
+        let mut totals = vec![0u64; 5];
         let mut uploads = Vec::new();
-        for (i, (vector, weight)) in (0..).zip(&vectors) {
+        for (i, (vector, weight, counters)) in (0..).zip(&vectors) {
+            let counters = counters.map(|counter| counter % (counter_max + 1));
+            totals.iter_mut().zip(counters).for_each(|(total, counter)| *total += counter);
             let units: Vec<i32> = vector.iter().map(|x| (x * max) as i32).collect();
             for (sum, unit) in expected.iter_mut().zip(&units) {
                 *sum += i64::from(*unit);
             }
-            uploads.push(fixture.seal(i, &units, *weight));
+            let control: Vec<i32> = units.iter().map(|unit| -unit).collect();
+            uploads.push(fixture.seal_all(i, (&units, *weight), &control, &counters));
         }
         for upload in &uploads {
             prop_assert_eq!(fixture.check(upload), Ok(()));
         }
         let aggregate = fixture.open(&uploads);
+        let negated = expected.iter().filter(|_| with_control).map(|sum| -sum);
+        prop_assert_eq!(aggregate.control, negated.collect::<Vec<_>>());
         prop_assert_eq!(aggregate.sums, expected);
-        let weight: u32 = vectors.iter().map(|(_, weight)| weight).sum();
+        prop_assert_eq!(aggregate.counters, totals);
+        let weight: u32 = vectors.iter().map(|(_, weight, _)| weight).sum();
         prop_assert_eq!(aggregate.weight, u64::from(weight));
     }
 
@@ -141,10 +158,12 @@ proptest! {
         count in any::<u32>(),
         weight in any::<u64>(),
         sums in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..50),
+        control in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..20),
+        counters in proptest::collection::vec(any::<u64>(), 0..20),
     ) {
-        let aggregate = Aggregate { count, weight, sums };
+        let aggregate = Aggregate { count, weight, sums, control, counters };
         let bytes = wire::encode(&aggregate);
-        prop_assert_eq!(wire::decode::<Aggregate>(&bytes, 1000), Ok(aggregate.clone()));
+        prop_assert_eq!(wire::decode::<Aggregate>(&bytes, 2000), Ok(aggregate.clone()));
         let mut other = aggregate.clone();
         other.weight ^= 1;
         prop_assert_ne!(other.digest(), aggregate.digest());

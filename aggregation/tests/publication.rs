@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use covey_aggregation::config::{
-    CommitteeShape, HolderIndex, Weighting, cohort_digest, set_digest,
+    CommitteeShape, Control, HolderIndex, Weighting, cohort_digest, set_digest,
 };
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
@@ -55,7 +55,9 @@ struct Done {
 
 impl Done {
     fn new() -> Self {
-        let mut fixture = Fixture::new(Terms { dimension: 30_000, ..Terms::default() });
+        let control = Control { range: 0.5, clip_norm: 1.0, owners: 4, variate: Digest([8; 32]) };
+        let terms = Terms { counters: 2, control: Some(control), ..Terms::default() };
+        let mut fixture = Fixture::new(Terms { dimension: 30_000, ..terms });
         let coordinator = identity(0xc0, 0);
         let mut clients: Vec<Identity> = (0..4).map(client).collect();
         clients.sort_by_key(Identity::id);
@@ -300,6 +302,14 @@ fn lies_about_the_sum_are_found() {
     assert_eq!(fault.blame(), Blame::Coordinator);
     let fault = done.fault(|result| result.aggregate.weight += 1);
     assert_eq!(fault, Fault::Aggregate { parameter: None });
+    let fault = done.fault(|result| result.aggregate.counters[1] += 1);
+    assert_eq!(fault, Fault::Aggregate { parameter: None });
+    let fault = done.fault(|result| result.aggregate.control[29_999] += 1);
+    assert_eq!(fault, Fault::Aggregate { parameter: None });
+    let fault = done.fault(|result| result.aggregate.counters.push(0));
+    assert_eq!(fault, Fault::Counters { got: 3, expected: 2 });
+    let fault = done.fault(|result| result.aggregate.control.truncate(29_999));
+    assert_eq!(fault, Fault::Control { got: 29_999, expected: 30_000 });
     let fault = done.fault(|result| result.aggregate.sums.truncate(29_999));
     assert_eq!(fault, Fault::Length { got: 29_999, expected: 30_000 });
     let fault = done.fault(|result| result.key_sum.truncate(16_383));

@@ -6,11 +6,15 @@ use clap::{Args, Parser, Subcommand};
 use covey_aggregation::party::Name;
 use covey_model::device::DeviceChoice;
 
+use crate::sim::{Attack, Partition};
+
+use crate::plan::Template;
+
 /// Take part in federated learning with data that stay here.
 #[derive(Parser)]
 #[command(name = "covey-client", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Answer with JSON on stdout: one object, or one per line for `start`.
+    /// Answer with JSON on stdout: one object, or one per line for `start` and `sim`.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -19,11 +23,16 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   covey-client init --name st-marys --dir ./st-marys --coordinator covey.example.org:7443
-  covey-client plan check plan.toml
+  covey-client plan new digits --template image
+  covey-client plan check digits.toml
+  covey-client plan explain digits.toml
+  covey-client plan diff digits.toml digits-2.toml
+  covey-client plan schema > plan.schema.json
   covey-client data preview ./readmissions.csv
   covey-client data check ./digits.csv.gz --plan plan.toml
   covey-client data add readmissions ./readmissions.csv --dir ./st-marys
   covey-client data mock --plan plan.toml --rows 100 -o mock.csv
+  covey-client sim plan.toml --data ./digits.csv.gz --clients 100 --partition dirichlet:0.5
   covey-client start --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
@@ -53,12 +62,16 @@ pub(crate) enum Command {
         #[arg(long)]
         device: Option<DeviceChoice>,
     },
-    /// Plans.
+    /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]
     Plan(PlanCommand),
     /// Data, looked at here only.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Try a plan: a whole federation in this process, with the real training, encryption and
+    /// machines, and no network. The models are those that real owners with the same keys and
+    /// data come to.
+    Sim(Box<Simulation>),
     /// Say who this owner is, what it has contributed, and whether the program is running.
     Status {
         /// The owner's configuration.
@@ -69,10 +82,36 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum PlanCommand {
+    /// Write a plan to begin with, complete and with comments.
+    New {
+        /// Its name.
+        name: Name,
+        /// What it is for.
+        #[arg(long, value_enum)]
+        template: Template,
+        /// The file to write, never one that is there; NAME.toml if not given.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
     /// Tell everything that is wrong with a plan, and what it would cost an owner.
     Check {
         /// The plan.
         file: PathBuf,
+    },
+    /// Say in plain words what a plan does: what is trained, what leaves each machine, how much,
+    /// how long, what protects it; and every field with its meaning.
+    Explain {
+        /// The plan.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of plans, for editors and other programs.
+    Schema,
+    /// Tell what differs between two plans, and what of it changes what leaves an owner's machine.
+    Diff {
+        /// The first plan.
+        before: PathBuf,
+        /// The second plan.
+        after: PathBuf,
     },
 }
 
@@ -144,8 +183,60 @@ pub(crate) enum DataCommand {
     },
 }
 
-/// What data are, where a path does not tell.
+/// A simulation.
 #[derive(Args)]
+pub(crate) struct Simulation {
+    /// The plan.
+    pub(crate) plan: PathBuf,
+    /// The examples of all clients: a name, or a file or folder. Synthetic ones, of which no
+    /// metric means anything, if not given.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kind: DataKind,
+    #[command(flatten)]
+    pub(crate) folder: DataFolder,
+    /// Examples that the model is measured on after every round: a name, or a file or folder.
+    #[arg(long)]
+    pub(crate) test_data: Option<PathBuf>,
+    /// How many clients. A round has at most the plan's cohort.maximum of them.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) clients: usize,
+    /// Who has which examples: iid; dirichlet:A (by class, uneven for a small A); by-column:NAME
+    /// (a client has one value of that column of a CSV or Parquet file, or one class).
+    #[arg(long, default_value = "iid")]
+    pub(crate) partition: Partition,
+    /// Probability that a client vanishes from a round after it was offered.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) dropout: f64,
+    /// N clients attack: label-flip:N, sign-flip:N, free-rider:N, boost:N:FACTOR (10 if not given),
+    /// noise:N:DEVIATION (0.1). May be given several times; the seed says who.
+    #[arg(long = "attack")]
+    pub(crate) attacks: Vec<Attack>,
+    /// Add updates in the clear: no encryption, no machine of the protocol. The same models,
+    /// sooner; says nothing of what the protocol costs.
+    #[arg(long)]
+    pub(crate) no_crypto: bool,
+    /// Rounds; the plan's if not given.
+    #[arg(long)]
+    pub(crate) rounds: Option<u32>,
+    /// Seed of keys, division, dropout and attacks; the plan's if not given. What training draws
+    /// hangs on the plan's seed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Where to train: auto, cpu or cuda:0.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// Threads that train and seal; one for each processor if not given.
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
+    /// Most bytes of memory to read data into; half of what is free if not given.
+    #[arg(long)]
+    pub(crate) dataset_bytes_max: Option<u64>,
+}
+
+/// What data are, where a path does not tell.
+#[derive(Args, Default)]
 pub(crate) struct DataKind {
     /// The labels of an IDX or .npy pair.
     #[arg(long)]

@@ -36,6 +36,8 @@ pub struct PlanSummary {
     pub contributions_min: u32,
     /// Most contributions that are summed.
     pub contributions_max: u32,
+    /// What leaves an owner's machine in every round, in words.
+    pub sends: String,
     /// What everybody must be told about the audit.
     pub audit: String,
 }
@@ -82,6 +84,7 @@ pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
         bytes_fixed: (correction_bytes(&terms) + boxes) as u64,
         contributions_min: terms.contributions_min,
         contributions_max: terms.contributions_max,
+        sends: plan.sends(terms.dimension),
         audit: plan.audit_notice().to_owned(),
     })
 }
@@ -155,7 +158,7 @@ pub(crate) fn data_failure(error: &DataError) -> Failure {
     Failure::new(Exit::BadInput, "DATA", error).with_details(json!([detail]))
 }
 
-fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
+pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let bytes = files::read(path, PLAN_BYTES_MAX.into())
         .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
     let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &errors))?;
@@ -188,6 +191,8 @@ fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
         profile: plan.secure_aggregation.profile,
         key_layer: KeyLayer::ReplicatedSeeds,
         quantiser: plan.quantiser(),
+        counters: plan.counters(),
+        control: plan.control(plan.cohort.maximum, Digest::ZERO),
         packing: plan.packing(),
         contributions_min: plan.cohort.minimum,
         contributions_max: plan.cohort.maximum,
@@ -236,6 +241,7 @@ impl fmt::Display for PlanSummary {
             "sums           of {} to {} contributions",
             self.contributions_min, self.contributions_max
         )?;
+        writeln!(f, "each round     {}", self.sends)?;
         write!(f, "note           {}", self.audit)
     }
 }

@@ -144,6 +144,9 @@ path = "data.csv"               # images: folder; idx: images, labels; npy: feat
 [limits]                        # what may run here; nobody upstream can loosen it
 purposes = []                   # purposes allowed, "*" for any text: ["*readmission*"]
 max_rounds = 200                # no plan with more rounds
+extra_rounds = 0                # rounds beyond the plan's, if the operator extends the run
+max_counters = 4096             # counts of held-out examples that may leave, inside the sum
+control = true                  # whether SCAFFOLD's second vector may leave, inside the sum
 min_contributions = 3           # nothing is opened with fewer owners; 10 is better
 "#
         )

@@ -64,6 +64,8 @@ pub enum Event {
         plan: String,
         /// The plan's purpose.
         purpose: String,
+        /// What leaves this machine in the round, in words.
+        sends: String,
     },
     /// It trains.
     Training {
@@ -159,8 +161,8 @@ impl fmt::Display for Event {
                 write!(f, "no link: {error}; again in {wait:.1} s")
             }
             Self::Unlinked { error, retry_ms: None } => write!(f, "the link ended: {error}"),
-            Self::Joined { round, rounds, plan, purpose } => {
-                write!(f, "{round} of {rounds} of plan {plan} ({purpose})")
+            Self::Joined { round, rounds, plan, purpose, sends } => {
+                write!(f, "{round} of {rounds} of plan {plan} ({purpose}); it sends by {sends}")
             }
             Self::Training { round, step, steps, loss } => {
                 write!(f, "{round}: training, step {step} of {steps}, loss {loss:.3}")

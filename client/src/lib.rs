@@ -8,6 +8,8 @@
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
 //! - [`datasets`]: names of an owner's data
+//! - [`plan`]: plans to begin with, in plain words, compared
+//! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -21,24 +23,29 @@ pub mod event;
 pub mod init;
 pub mod limits;
 pub mod observer;
+pub mod plan;
 pub mod prepare;
 pub mod screen;
 mod sealing;
+pub mod sim;
 pub mod status;
 pub mod stored;
+mod update;
+mod variates;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use covey_aggregation::program::answer::print_line;
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::Name;
 use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
-use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand};
+use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
 use datasets::Datasets;
 use screen::Screen;
 
@@ -69,17 +76,41 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             format.answer(&enrolment, &enrolment);
         }
         Command::Start { config, device } => return start(&config, device, format),
-        Command::Plan(PlanCommand::Check { file }) => {
-            let summary = check::plan(&file)?;
-            format.answer(&summary, &summary);
-        }
+        Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
+        Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
         }
     }
     Ok(Exit::Done)
+}
+
+fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        PlanCommand::New { name, template, output } => {
+            let new = plan::create(&name, template, output.as_deref())?;
+            format.answer(&new, &new);
+        }
+        PlanCommand::Check { file } => {
+            let summary = check::plan(&file)?;
+            format.answer(&summary, &summary);
+        }
+        PlanCommand::Explain { file } => {
+            let explanation = plan::explain(&file)?;
+            format.answer(&explanation, &explanation);
+        }
+        PlanCommand::Schema => {
+            let schema = plan::json_schema();
+            format.answer(&schema, &schema);
+        }
+        PlanCommand::Diff { before, after } => {
+            let comparison = plan::compare(&before, &after)?;
+            format.answer(&comparison, &comparison);
+        }
+    }
+    Ok(())
 }
 
 fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
@@ -111,6 +142,32 @@ fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
             format.answer(&mock, &mock);
         }
     }
+    Ok(())
+}
+
+fn simulate(simulation: Simulation, format: Format) -> Result<(), Failure> {
+    let Simulation { plan, data, kind, folder, test_data, attacks, no_crypto, .. } = simulation;
+    let data = data.map(|data| source_of(&data, &kind, &folder)).transpose()?;
+    let test_data = test_data.map(|data| source_of(&data, &DataKind::default(), &folder));
+    let options = sim::Options {
+        plan,
+        data,
+        test_data: test_data.transpose()?,
+        clients: simulation.clients,
+        partition: simulation.partition,
+        dropout: simulation.dropout,
+        attacks,
+        is_sealed: !no_crypto,
+        rounds: simulation.rounds,
+        seed: simulation.seed,
+        device: simulation.device,
+        workers: simulation.workers,
+        dataset_bytes_max: simulation.dataset_bytes_max,
+    };
+    sim::simulate(&options, &mut |event| match format {
+        Format::Json => print_line(&event.to_json()),
+        Format::Text => print_line(&event.to_string()),
+    })?;
     Ok(())
 }
 

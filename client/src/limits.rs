@@ -2,7 +2,7 @@
 //! nobody upstream can loosen it. The coordinator is told only "policy".
 
 use covey_aggregation::config::RoundConfig;
-use covey_aggregation::limits::CONTRIBUTIONS_FLOOR;
+use covey_aggregation::limits::{CONTRIBUTIONS_FLOOR, COUNTERS_MAX};
 use covey_aggregation::plan::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +16,31 @@ pub struct Limits {
     /// No plan with more rounds.
     #[serde(default = "max_rounds")]
     pub max_rounds: u32,
+    /// Rounds beyond the plan's that the operator may extend a run by; none by default, because
+    /// the plan is what an owner agreed to. `max_rounds` holds for them, too.
+    #[serde(default)]
+    pub extra_rounds: u32,
     /// No sum of fewer contributions is opened.
     #[serde(default = "min_contributions")]
     pub min_contributions: u32,
+    /// No more counts of held-out examples leave, inside the sum, in a round.
+    #[serde(default = "max_counters")]
+    pub max_counters: u16,
+    /// Whether a second vector may leave inside the sum (SCAFFOLD's control variates): as many
+    /// numbers about the data as the update again.
+    #[serde(default = "control")]
+    pub control: bool,
     /// Most bytes of memory that data are read into; half of what is free if not given.
     #[serde(default)]
     pub dataset_bytes_max: Option<u64>,
+}
+
+const fn max_counters() -> u16 {
+    COUNTERS_MAX
+}
+
+const fn control() -> bool {
+    true
 }
 
 const fn max_rounds() -> u32 {
@@ -39,13 +58,36 @@ pub enum NotAllowed {
     #[error("limits.purposes allows no plan with the purpose {0:?}")]
     Purpose(String),
     /// Too many rounds.
-    #[error("limits.max_rounds is {max}, the plan has {got}")]
+    #[error("limits.max_rounds is {max}, the plan or its extension has {got}")]
     Rounds {
-        /// Of the plan.
+        /// Of the plan, or the round's number where that is higher.
         got: u32,
         /// Allowed.
         max: u32,
     },
+    /// A round beyond the plan's.
+    #[error(
+        "round {round} is beyond the plan's {rounds}, and limits.extra_rounds allows {extra} more"
+    )]
+    Beyond {
+        /// The round's number.
+        round: u32,
+        /// Of the plan.
+        rounds: u32,
+        /// Allowed beyond.
+        extra: u32,
+    },
+    /// Too many counts.
+    #[error("limits.max_counters is {max}, the round has {got}")]
+    Counters {
+        /// The round's.
+        got: u16,
+        /// Allowed.
+        max: u16,
+    },
+    /// A second vector.
+    #[error("limits.control is false, the round has a second vector beside the update")]
+    Control,
     /// Too few owners in a sum.
     #[error("limits.min_contributions is {min}, the round opens sums of {got}")]
     Contributions {
@@ -77,9 +119,21 @@ impl Limits {
         if !self.purposes.iter().any(|pattern| matches(pattern, &plan.purpose)) {
             return Err(NotAllowed::Purpose(plan.purpose.clone()));
         }
-        if plan.training.rounds > self.max_rounds {
-            let (got, max) = (plan.training.rounds, self.max_rounds);
+        let rounds = plan.training.rounds;
+        let (got, max) = (rounds.max(terms.round), self.max_rounds);
+        if got > max {
             return Err(NotAllowed::Rounds { got, max });
+        }
+        let (round, extra) = (terms.round, self.extra_rounds);
+        if round > rounds.saturating_add(extra) {
+            return Err(NotAllowed::Beyond { round, rounds, extra });
+        }
+        if terms.counters > self.max_counters {
+            let (got, max) = (terms.counters, self.max_counters);
+            return Err(NotAllowed::Counters { got, max });
+        }
+        if terms.control.is_some() && !self.control {
+            return Err(NotAllowed::Control);
         }
         if terms.contributions_min < self.min_contributions {
             let (got, min) = (terms.contributions_min, self.min_contributions);
@@ -130,5 +184,69 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern:?} {text:?}");
         }
+    }
+
+    const PLAN: &str = r#"
+schema = "plan/1"
+name = "small"
+purpose = "A test"
+seed = 7
+data = { kind = "image", height = 2, width = 2, pixel_max = 16, classes = 2, holdout = 0.2 }
+model = { layers = [{ kind = "flatten" }, { kind = "linear", out = 2 }] }
+strategy = { name = "scaffold", range = 1, clip_norm = 9 }
+evaluation = { metrics = ["accuracy", "loss"] }
+[training]
+rounds = 10
+batch_size = 4
+optimizer = { name = "sgd", lr = 0.1 }
+weighting = "uniform"
+[cohort]
+minimum = 3
+maximum = 10
+[secure_aggregation]
+profile = "A"
+bits = 12
+range = 0.5
+clip_norm = 20.0
+audit = "off"
+"#;
+
+    /// By default an owner takes part in what its plan says, and in nothing beyond.
+    #[test]
+    fn rounds_beyond_the_plan_counts_and_control_are_for_the_owner_to_allow() {
+        let plan = Plan::parse(PLAN).expect("a plan");
+        let mut terms = crate::sealing::tests::terms(10);
+        terms.counters = plan.counters();
+        assert_eq!(terms.counters, 3);
+        terms.control = plan.control(5, covey_aggregation::hash::Digest::ZERO);
+        let limits = |text: &str| -> Limits { toml_limits(&format!("purposes = [\"*\"]\n{text}")) };
+        let judge = |limits: &Limits, round: u32| {
+            let mut terms = terms.clone();
+            terms.round = round;
+            limits.allow(&plan, &terms)
+        };
+        let usual = limits("");
+        assert_eq!(judge(&usual, 10), Ok(()));
+        let beyond = |extra| NotAllowed::Beyond { round: 13, rounds: 10, extra };
+        assert_eq!(judge(&usual, 13), Err(beyond(0)));
+        assert_eq!(judge(&limits("extra_rounds = 2"), 13), Err(beyond(2)));
+        assert_eq!(judge(&limits("extra_rounds = 3"), 13), Ok(()));
+        let few = limits("extra_rounds = 99\nmax_rounds = 12");
+        assert_eq!(judge(&few, 13), Err(NotAllowed::Rounds { got: 13, max: 12 }));
+        let counted = NotAllowed::Counters { got: 3, max: 2 };
+        assert_eq!(judge(&limits("max_counters = 2"), 1), Err(counted));
+        assert_eq!(judge(&limits("control = false"), 1), Err(NotAllowed::Control));
+    }
+
+    fn toml_limits(text: &str) -> Limits {
+        #[derive(Deserialize)]
+        struct File {
+            limits: Limits,
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("limits.toml");
+        std::fs::write(&path, format!("[limits]\n{text}\n")).expect("written");
+        let read: Result<File, _> = covey_aggregation::program::config::read(&path);
+        read.expect("limits").limits
     }
 }

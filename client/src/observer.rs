@@ -16,7 +16,7 @@ pub trait Observer: Send + Sync {
     }
 
     /// The integers that are sealed next. Should sealing fail, or the program be killed, they are
-    /// drawn anew and this is called again: the last call for a round counts.
+    /// made again and this is called again: the last call for a round counts.
     fn quantised(&self, terms: &RoundConfig, quantised: &Quantised) {
         let _ = (terms, quantised);
     }

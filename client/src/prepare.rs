@@ -14,13 +14,11 @@ use covey_aggregation::net::{Bulk, BulkError, BulkRequest};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
-use covey_aggregation::sum::quantise::quantise;
+use covey_aggregation::strategy::variate_digest;
 use covey_model::data::{DataSource, Dataset, Parts};
 use covey_model::device::DeviceChoice;
 use covey_model::task::Task;
-use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
+use covey_model::train::{Cancel, Progress, Trainer};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -31,6 +29,8 @@ use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::sealing;
 use crate::stored::Stored;
+use crate::update::{Made, Owner, Start, Work};
+use crate::variates::Variates;
 
 /// The wait after a fetch that failed with its link, or was put off.
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub struct Declined {
 }
 
 impl Declined {
-    fn new(reason: Decline, why: impl ToString) -> Self {
+    pub(crate) fn new(reason: Decline, why: impl ToString) -> Self {
         Self { reason, why: why.to_string() }
     }
 
@@ -53,7 +53,7 @@ impl Declined {
         Self::new(Decline::Terms, why)
     }
 
-    fn training(why: impl ToString) -> Self {
+    pub(crate) fn training(why: impl ToString) -> Self {
         Self::new(Decline::Training, why)
     }
 }
@@ -79,6 +79,7 @@ pub(crate) struct Workshop {
     pub(crate) device: DeviceChoice,
     pub(crate) limits: Limits,
     pub(crate) stored: Stored,
+    pub(crate) variates: Variates,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// The link's bulk transfers, while there is a link.
     pub(crate) bulk: watch::Receiver<Option<Bulk>>,
@@ -93,9 +94,16 @@ pub(crate) struct Bench {
     plan: Plan,
     task: Task,
     data: Dataset,
-    /// What an early stop may watch.
-    holdout: Option<Dataset>,
+    /// Examples kept out of training; none where the plan keeps none, or none fell to them.
+    held_out: Option<Dataset>,
     trainer: Trainer,
+}
+
+impl Bench {
+    fn owner(&self, identity: &Identity) -> Owner<'_> {
+        let Self { plan, trainer, data, held_out, .. } = self;
+        Owner { plan, trainer, id: identity.id(), training: data, held_out: held_out.as_ref() }
+    }
 }
 
 impl Workshop {
@@ -115,23 +123,28 @@ impl Workshop {
                 rounds: bench.plan.training.rounds,
                 plan: bench.plan.name.to_string(),
                 purpose: bench.plan.purpose.clone(),
+                sends: bench.plan.sends(terms.dimension),
             });
             let parameters = self.parameters(&terms, &bench.task).await?;
-            Ok((bench, round, parameters))
+            let variate = match &terms.control {
+                Some(control) => Some(self.variate(&terms, &control.variate).await?),
+                None => None,
+            };
+            Ok((bench, round, Start { parameters, variate }))
         };
-        let (bench, round, parameters) = tokio::select! {
+        let (bench, round, start) = tokio::select! {
             fetched = fetched => fetched?,
             () = halt.fetch.notified() => return Err(Declined::training("cancelled")),
         };
         let this = Arc::clone(&self);
         let worked = spawn_blocking(move || {
             let begun = Instant::now();
-            let report = this.train(&bench, &terms, round, &parameters, &halt.fit)?;
+            let work = this.work(&bench, &terms, round, &start, &halt.fit)?;
             let training_seconds = begun.elapsed().as_secs_f32();
             let begun = Instant::now();
             // Once more before anything can leave: the rules may be the owner's last word.
             this.allow(&bench.plan, &terms)?;
-            let header = this.seal(&terms, &report)?;
+            let header = this.seal(&bench, &terms, &start, &work)?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
             this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
             Ok(header)
@@ -157,11 +170,11 @@ impl Workshop {
         let loaded = spawn_blocking(move || {
             let limits = read_limits(this.limits.dataset_bytes_max);
             // What is held out is for measuring: it is never trained on.
-            let parts = Parts::load(&this.data, &plan.data, plan.seed, limits)
-                .map_err(|error| Declined::new(Decline::Data, error))?;
-            let (data, holdout) = (parts.training, parts.holdout);
+            let Parts { training: data, holdout: held_out } =
+                Parts::load(&this.data, &plan.data, plan.seed, limits)
+                    .map_err(|error| Declined::new(Decline::Data, error))?;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
-            Ok(Arc::new(Bench { digest, plan, task, data, holdout, trainer }))
+            Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer }))
         });
         let bench =
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
@@ -185,14 +198,36 @@ impl Workshop {
         if task.parameters_digest(&initial) == terms.model {
             return Ok(initial);
         }
-        let bytes_max = 4 * terms.dimension;
-        let bytes = self.fetch(&BulkRequest::Model(terms.model), bytes_max).await?;
-        let (numbers, rest) = bytes.as_chunks::<4>();
-        let parameters: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if !rest.is_empty() || task.parameters_digest(&parameters) != terms.model {
+        let parameters = self.numbers(terms, terms.model).await?;
+        if task.parameters_digest(&parameters) != terms.model {
             return Err(Declined::terms("the coordinator sent another model than the terms name"));
         }
         Ok(parameters)
+    }
+
+    /// The federation's control variate.
+    async fn variate(&self, terms: &RoundConfig, digest: &Digest) -> Result<Vec<f32>, Declined> {
+        let zeros = vec![0.0; terms.dimension as usize];
+        if variate_digest(&terms.manifest, &zeros) == *digest {
+            return Ok(zeros);
+        }
+        let variate = self.numbers(terms, *digest).await?;
+        let is_named = variate_digest(&terms.manifest, &variate) == *digest;
+        if !is_named || variate.len() != zeros.len() {
+            let what = "the coordinator sent another control variate than the terms name";
+            return Err(Declined::terms(what));
+        }
+        Ok(variate)
+    }
+
+    /// As many numbers as there are parameters.
+    async fn numbers(&self, terms: &RoundConfig, digest: Digest) -> Result<Vec<f32>, Declined> {
+        let bytes = self.fetch(&BulkRequest::Model(digest), 4 * terms.dimension).await?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(Declined::terms("the coordinator sent something else than numbers"));
+        }
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
     /// Fetches, over as many links as it takes: the round's end, not this, ends the waiting.
@@ -214,35 +249,48 @@ impl Workshop {
         }
     }
 
-    fn train(
+    /// Measures, trains.
+    fn work(
         &self,
         bench: &Bench,
         terms: &RoundConfig,
         round: Round,
-        parameters: &[f32],
+        start: &Start,
         cancel: &Cancel,
-    ) -> Result<FitReport, Declined> {
-        let seed = FitSeed::derive(bench.plan.seed, terms.round, &self.identity.id());
+    ) -> Result<Work, Declined> {
+        let own = match &start.variate {
+            Some(variate) => {
+                let own = self.variates.own(&terms.run, variate.len());
+                Some(own.map_err(Declined::training)?)
+            }
+            None => None,
+        };
         let mut progress = |progress: Progress| {
             let Progress { step, steps, loss, .. } = progress;
             self.tell(Event::Training { round, step, steps, loss });
         };
-        let context = FitContext::new(seed, cancel, &mut progress)
-            .in_round(terms.round)
-            .watching(bench.holdout.as_ref());
-        let report = bench.trainer.fit(parameters, &bench.data, context);
-        let report = report.map_err(Declined::training)?;
+        let owner = bench.owner(&self.identity);
+        let work = owner.work(terms, start, own.as_deref(), cancel, &mut progress)?;
         if let Some(observer) = &self.observer {
-            observer.trained(terms, &report);
+            observer.trained(terms, &work.report);
         }
-        Ok(report)
+        Ok(work)
     }
 
-    fn seal(&self, terms: &RoundConfig, report: &FitReport) -> Result<SignedHeader, Declined> {
-        let seed = secret::<32>().map_err(Declined::training)?;
-        let mut rng = StdRng::from_seed(*seed);
-        let quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
-            .map_err(Declined::training)?;
+    fn seal(
+        &self,
+        bench: &Bench,
+        terms: &RoundConfig,
+        start: &Start,
+        work: &Work,
+    ) -> Result<SignedHeader, Declined> {
+        let owner = bench.owner(&self.identity);
+        let Made { quantised, change } = owner.quantise(terms, start, work)?;
+        if let Some(change) = change {
+            self.variates
+                .propose(&terms.context(), &terms.run, change)
+                .map_err(Declined::training)?;
+        }
         if let Some(observer) = &self.observer {
             observer.quantised(terms, &quantised);
         }
@@ -269,10 +317,14 @@ impl Workshop {
     }
 }
 
-/// Whether the terms are those that the plan asks for. (That they hold together, and that the
+/// Whether the terms are those that the plan asks for. Rounds beyond the plan's are a matter of
+/// the owner's limits. (That they hold together, and that the
 /// holders countersigned them, the machine has checked.)
 pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Result<(), Declined> {
     let secure = &plan.secure_aggregation;
+    let (owners, variate) =
+        terms.control.map_or((0, Digest::ZERO), |control| (control.owners, control.variate));
+    let control = plan.control(owners, variate);
     let rules = [
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
@@ -282,7 +334,8 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
         (terms.audit == secure.audit, "the audit"),
         (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),
         (terms.contributions_max <= plan.cohort.maximum, "the most contributions"),
-        (terms.round <= plan.training.rounds, "the round's number"),
+        (terms.counters == plan.counters(), "the number of counters"),
+        (terms.control == control, "the control"),
     ];
     match rules.iter().find(|(holds, _)| !holds) {
         None => Ok(()),

@@ -62,7 +62,7 @@ pub(crate) fn seal<S: ChunkSink>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use covey_aggregation::config::{
         Audit, CommitteeShape, KeyLayer, Packing, Profile, Quantiser, Seat, Weighting,
     };
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    fn terms(dimension: u64) -> RoundConfig {
+    pub(crate) fn terms(dimension: u64) -> RoundConfig {
         let seat = |h: u8| Seat {
             holder: Identity::from_seed(&Zeroizing::new([100 + h; 32])).id(),
             sealing_key: SealingSecret::from_seed(&Zeroizing::new([h; 96])).public(),
@@ -88,6 +88,8 @@ mod tests {
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: Quantiser { bits: 8, range: 1.0, clip_norm: 1e4, weighting },
+            counters: 0,
+            control: None,
             packing: Packing::derive(Profile::A, 8, 100).expect("a packing"),
             contributions_min: 3,
             contributions_max: 100,

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use covey_aggregation::limits::ROUNDS_MAX;
 use covey_aggregation::party::Name;
+
+use crate::config::{Asked, ResumePoint};
 
 /// The untrusted middle of a federation: collects, adds and publishes sealed updates.
 #[derive(Debug, Parser)]
@@ -11,7 +14,8 @@ use covey_aggregation::party::Name;
 #[command(after_help = "Examples:\n  \
     covey-coordinator init --dir federation --federation digits\n  \
     covey-coordinator enrol --dir federation holder-1/request.json owner-1/request.json\n  \
-    covey-coordinator serve --config federation/coordinator.toml\n\n\
+    covey-coordinator serve --config federation/coordinator.toml\n  \
+    covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
     Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
     130 Ctrl-C, 143 SIGTERM")]
 pub struct Cli {
@@ -36,7 +40,7 @@ pub enum Command {
     /// Run the plan
     Serve(Serve),
     /// Tell how the run in a state folder is going
-    Status(Serve),
+    Status(Status),
 }
 
 /// `init`.
@@ -67,9 +71,39 @@ pub struct Enrol {
     pub print: bool,
 }
 
-/// `serve`, `status`.
+/// `serve`.
+///
+/// A plan's strategy decides what owners send: the update, clipped and rounded (fedavg, fedavgm,
+/// fedadam, fedyogi, fedprox), or with it the change of a control variate, as many numbers again
+/// (scaffold). `[evaluation]` adds exact counts of how the model does on held-out examples. All of
+/// it is opened as a sum over owners only. A run ends after its rounds, or by the plan's `[stop]`
+/// rules, and says why.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Begin a new run from this round of an earlier one: its model and what its strategy keeps.
+    /// Rounds count on from there. The earlier run's folder is only read.
+    #[arg(long, value_name = "STATE_DIR@ROUND")]
+    pub resume_from: Option<ResumePoint>,
+    /// Try rounds up to this number, beyond the plan's; also of a run that is done. Owners take
+    /// part only if their own limits allow rounds beyond the plan (limits.extra_rounds).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
+    pub rounds: Option<u32>,
+}
+
+impl Serve {
+    /// What is asked for beside the plan.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { resume_from: self.resume_from.clone(), rounds: self.rounds }
+    }
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
     pub config: PathBuf,

@@ -32,6 +32,44 @@ pub struct Config {
     pub rounds: Rounds,
     /// What a peer may use.
     pub limits: Limits,
+    /// What is asked for beside the plan; typed at the command line, never in the file.
+    pub asked: Asked,
+}
+
+/// What the operator asks for beside the plan, which stays as it is. Recorded with the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Begin a new run from a round of an earlier one.
+    pub resume_from: Option<ResumePoint>,
+    /// Try rounds up to this number, beyond the plan's.
+    pub rounds: Option<u32>,
+}
+
+/// A round of an earlier run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The state folder of that run.
+    pub state_dir: PathBuf,
+    /// The round; 0 is before the first.
+    pub round: u32,
+}
+
+/// A text that is no [`ResumePoint`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write STATE_DIR@ROUND, such as old/state@5")]
+pub struct NoResumePoint;
+
+impl std::str::FromStr for ResumePoint {
+    type Err = NoResumePoint;
+
+    fn from_str(text: &str) -> Result<Self, NoResumePoint> {
+        let (folder, round) = text.rsplit_once('@').ok_or(NoResumePoint)?;
+        let round = round.parse().map_err(|_| NoResumePoint)?;
+        if folder.is_empty() {
+            return Err(NoResumePoint);
+        }
+        Ok(Self { state_dir: folder.into(), round })
+    }
 }
 
 /// When a round may begin. It needs the committee's quorum and as many owners as the plan's
@@ -228,6 +266,7 @@ impl Config {
             start: typed.start,
             rounds: typed.rounds,
             limits: typed.limits,
+            asked: Asked::default(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use covey_aggregation::evaluation::Scores;
 use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::roster::Roster;
@@ -99,6 +100,13 @@ pub enum Event {
         /// Until the phase's deadline, in milliseconds.
         left_ms: u64,
     },
+    /// The run is not as its plan says.
+    Changed {
+        /// Who changed it.
+        by: String,
+        /// What, in a sentence.
+        what: String,
+    },
     /// A round is over, and its result is durable.
     Round(RoundSummary),
     /// The run is over, or was stopped.
@@ -132,6 +140,10 @@ pub struct RoundSummary {
     pub accuracy: Option<f64>,
     /// Mean loss on the test file.
     pub loss: Option<f64>,
+    /// What owners measured on held-out examples, of the model that the round began with.
+    pub federated: Option<Scores>,
+    /// Why there is no such measurement although the plan asks for it.
+    pub implausible: Option<String>,
     /// Milliseconds in each phase that this program saw from its beginning.
     pub phases_ms: Vec<(Phase, u64)>,
     /// Adding and opening, in milliseconds (part of Release).
@@ -152,7 +164,7 @@ pub struct Absence {
 pub struct RunSummary {
     /// The run's digest.
     pub run: String,
-    /// Rounds of the plan.
+    /// Number of the last round: the plan's, or what the run was extended to.
     pub rounds: u32,
     /// Rounds done.
     pub rounds_done: u32,
@@ -164,6 +176,12 @@ pub struct RunSummary {
     pub model_path: PathBuf,
     /// Share of right answers on the test file after the last round.
     pub accuracy: Option<f64>,
+    /// What owners measured together in the last round that tells, of the model it began with.
+    pub federated: Option<Scores>,
+    /// How it ended, in one word.
+    pub ending: String,
+    /// Why it ended, in a sentence.
+    pub reason: String,
     /// The folder with what is published.
     pub published: PathBuf,
 }
@@ -209,6 +227,8 @@ impl RoundSummary {
             publication: None,
             accuracy: None,
             loss: None,
+            federated: None,
+            implausible: None,
             phases_ms: Vec::new(),
             opening_ms: None,
         }
@@ -284,6 +304,7 @@ impl fmt::Display for Event {
                 Names(waiting),
                 left_ms.div_ceil(1000)
             ),
+            Self::Changed { by, what } => write!(f, "changed by {by}: {what}"),
             Self::Round(summary) => summary.fmt(f),
             Self::Finished(summary) => summary.fmt(f),
         }
@@ -300,6 +321,12 @@ impl fmt::Display for RoundSummary {
         if let Some(accuracy) = self.accuracy {
             write!(f, ", accuracy {:.2} %", accuracy * 100.0)?;
         }
+        if let Some(scores) = &self.federated {
+            write!(f, "\n  the owners, of the model it began with: {scores}")?;
+        }
+        if let Some(why) = &self.implausible {
+            write!(f, "\n  the owners' measurements are not used: {why}")?;
+        }
         for absence in &self.missing {
             write!(f, "\n  {} is not in the sum: {}", absence.name, absence.why)?;
         }
@@ -312,8 +339,12 @@ impl fmt::Display for RoundSummary {
 
 impl fmt::Display for RunSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, rounds_done, rounds_abandoned, .. } = self;
+        let Self { rounds, rounds_done, rounds_abandoned, reason, .. } = self;
         writeln!(f, "{rounds_done} of {rounds} rounds done, {rounds_abandoned} abandoned")?;
+        writeln!(f, "over: {reason}")?;
+        if let Some(scores) = &self.federated {
+            writeln!(f, "the owners: {scores}")?;
+        }
         if let Some(accuracy) = self.accuracy {
             writeln!(f, "accuracy on the test data: {:.2} %", accuracy * 100.0)?;
         }
@@ -346,6 +377,9 @@ mod tests {
             model: "11".into(),
             model_path: "m".into(),
             accuracy: Some(0.5),
+            federated: None,
+            ending: "done".into(),
+            reason: "all 3 rounds were tried".into(),
             published: "p".into(),
         });
         let line: serde_json::Value = serde_json::from_str(&finished.to_json()).expect("JSON");

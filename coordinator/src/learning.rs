@@ -46,7 +46,8 @@ impl Learning {
             .map_err(|errors| input("BAD_PLAN", format!("the plan {shown}:\n{errors}")))?;
         let task = Task::from_plan(&plan)
             .map_err(|error| input("BAD_PLAN", format!("the plan {shown}: {error}")))?;
-        let task = started(task, path)?;
+        let task =
+            weights::started(task, path).map_err(|error| input("BAD_START", error.to_string()))?;
         let test = test_data.map(|source| {
             let data = Dataset::load(source, &plan.data)
                 .map_err(|error| input("BAD_TEST_DATA", error.to_string()))?;
@@ -72,22 +73,6 @@ impl Learning {
             }
         })
     }
-}
-
-/// The task with the model that its plan starts from, read from the file that the plan names,
-/// beside the plan.
-fn started(task: Task, plan: &Path) -> Result<Task, Failure> {
-    let Some(start) = task.start() else { return Ok(task) };
-    let bad = |what: String| Failure::new(Exit::BadInput, "BAD_START", what);
-    let Some(file) = &start.file else {
-        let what = "the plan starts from a model but names no file";
-        return Err(bad(what.to_owned())
-            .with_help("add `file = \"model.safetensors\"` to model.start, beside the digest"));
-    };
-    let file = plan.parent().unwrap_or_else(|| Path::new("")).join(file);
-    let parameters = weights::read(&file, task.start_manifest());
-    let parameters = parameters.map_err(|error| bad(error.to_string()))?;
-    task.started(parameters).map_err(|error| bad(format!("{}: {error}", file.display())))
 }
 
 /// Parameters as they are stored and sent: `f32`, little-endian.

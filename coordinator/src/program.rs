@@ -73,7 +73,7 @@ fn run(cli: &Cli) -> Result<Option<Answer>, Failure> {
             runtime()?.block_on(status::status(&config)).map(Some)
         }
         Command::Serve(options) => {
-            let config = Config::load(&options.config)?;
+            let config = Config { asked: options.asked(), ..Config::load(&options.config)? };
             let runtime = runtime()?;
             let served = runtime.block_on(serve(cli, config));
             // A worker that still adds up has been told that nobody wants the result.

@@ -6,36 +6,40 @@
 //!   that comes back joins the next round.
 //! - The plan's `rounds` is the number of rounds that are *tried*: owners agree to that many, so
 //!   an abandoned round uses up its number (holders never sign a number twice, either).
+//! - What a round began with (model and what the strategy keeps) is kept for ever: a run can be
+//!   resumed from any round, and anybody can compute every model again from the published sums.
+//! - Every end has its reason, recorded in one transaction with the round that brought it.
 //! - The run stops when so many rounds in a row were abandoned that the operator should look;
 //!   serving again goes on with the next round.
 
+mod begin;
 mod conclude;
+mod place;
 mod terms;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use covey_aggregation::hash::Digest;
+use covey_aggregation::evaluation::Scores;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
-use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
 use covey_aggregation::signing::Identity;
+use covey_aggregation::stop::Ending;
 use covey_aggregation::wire;
 
 use crate::config::Config;
 use crate::driver::{Driver, Halt, Needs};
 use crate::event::{Event, RunSummary};
-use crate::learning::{Learning, from_bytes, to_bytes};
+use crate::learning::Learning;
 use crate::storage::StorageError;
 use crate::storage::journal::{RoundRow, RunRow};
 
+use place::Place;
+
 /// How long members are served after the last round, so that all hear how it ended.
 const LINGER: Duration = Duration::from_millis(1500);
-
-/// How the journal names a run that went through all its rounds.
-const DONE: &str = "done";
 
 /// A run and what it needs.
 pub struct Run {
@@ -54,8 +58,7 @@ struct Standing {
     run: RunRow,
     rounds: Vec<RoundRow>,
     /// What the next round starts from.
-    model: Digest,
-    parameters: Arc<Vec<f32>>,
+    place: Place,
 }
 
 impl Run {
@@ -65,7 +68,7 @@ impl Run {
     /// [`Failure`]; what was promised is in the journal, and serving again goes on.
     pub async fn carry_out(&mut self) -> Result<RunSummary, Failure> {
         let mut standing = self.prepare().await?;
-        let rounds = self.learning.plan.training.rounds;
+        let (rounds, was_over) = (standing.run.rounds, standing.run.ending.is_some());
         let mut is_first = true;
         let mut abandoned_in_a_row = 0;
         while standing.next_round() <= rounds && standing.run.ending.is_none() {
@@ -83,7 +86,9 @@ impl Run {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
         }
         if standing.run.ending.is_none() {
-            self.driver.journal.end(DONE).await?;
+            self.driver.journal.end(&Ending::Done { rounds }).await?;
+        }
+        if !was_over {
             self.driver.serve_while(tokio::time::sleep(LINGER)).await?;
         }
         Ok(summary)
@@ -94,24 +99,29 @@ impl Run {
         let learning = Arc::clone(&self.learning);
         self.driver.blobs.put(&learning.plan_digest, &learning.plan_bytes)?;
         let run = match self.driver.journal.run().await? {
-            Some(run) => self.check_same(run)?,
+            Some(run) => {
+                let run = self.check_same(run)?;
+                self.take_up(run).await?
+            }
             None => self.launch().await?,
         };
         let rounds = self.driver.journal.rounds().await?;
-        let model = rounds.last().map_or(run.model, |last| last.model);
-        let parameters = Arc::new(self.load_model(&model)?);
-        let standing = Standing { run, rounds, model, parameters };
+        let last = rounds.last();
+        let (model, kept) = last.map_or((run.model, run.state), |last| (last.model, last.state));
+        let place = Place::load(&self.driver.blobs, &learning, &model, kept.as_ref())?;
+        let standing = Standing { run, rounds, place };
+        self.tell_changes().await?;
         for round in self.driver.blobs.open_rounds()? {
             if round < standing.next_round() {
                 self.driver.blobs.forget(round)?;
             }
         }
-        let round = standing.next_round().min(learning.plan.training.rounds);
+        let round = standing.next_round().min(standing.run.rounds);
         let resumed = !self.driver.journal.replay(round, 0).await?.is_empty();
         self.driver.tell(&Event::Run {
             run: standing.run.run.to_string(),
             plan: learning.plan.name.to_string(),
-            rounds: learning.plan.training.rounds,
+            rounds: standing.run.rounds,
             round,
             parameters: learning.task.parameters() as u64,
             resumed: resumed && standing.run.ending.is_none(),
@@ -133,39 +143,6 @@ impl Run {
             .with_help("give this plan a state_dir of its own, or take back the change"))
     }
 
-    async fn launch(&mut self) -> Result<RunRow, Failure> {
-        let task = &self.learning.task;
-        let parameters = task.initial_parameters();
-        let model = task.parameters_digest(&parameters);
-        self.driver.blobs.put(&model, &to_bytes(&parameters))?;
-        if let Some((start, parameters)) = task.start().zip(task.start_parameters()) {
-            self.driver.blobs.put(&start.digest, &to_bytes(parameters))?;
-        }
-        let run = RunRow {
-            run: Digest(*secret()?),
-            federation: self.driver.roster.digest(),
-            plan: self.learning.plan_digest,
-            model,
-            started: self.driver.clock.now(),
-            ending: None,
-        };
-        self.driver.journal.launch(&run).await?;
-        Ok(run)
-    }
-
-    fn load_model(&self, model: &Digest) -> Result<Vec<f32>, Failure> {
-        let damaged = |what: &str| StorageError::Damaged {
-            path: self.driver.blobs.object_path(model),
-            what: what.to_owned(),
-        };
-        let bytes = self.driver.blobs.object(model)?;
-        let bytes = bytes.ok_or_else(|| damaged("the run's model is missing"))?;
-        let task = &self.learning.task;
-        let parameters = from_bytes(&bytes, task.parameters());
-        let parameters = parameters.filter(|numbers| task.parameters_digest(numbers) == *model);
-        Ok(parameters.ok_or_else(|| damaged("not the model that the journal names"))?)
-    }
-
     /// The round that the records tell of, or a new one as soon as enough members are there.
     async fn begin_round(&mut self, standing: &Standing, is_first: bool) -> Result<Round, Failure> {
         let number = standing.next_round();
@@ -181,7 +158,7 @@ impl Run {
             round: number,
             holders: shape.quorum(),
             owners: match start.owners {
-                Some(owners) if number == 1 => owners.size().max(minimum),
+                Some(owners) if number == standing.run.first_round => owners.size().max(minimum),
                 _ => minimum,
             },
             wait_ms: start.wait_s.seconds_in_ms(),
@@ -212,16 +189,25 @@ impl Run {
     fn summary(&self, standing: &Standing) -> RunSummary {
         let done = standing.rounds.iter().filter(|round| round.aggregate.is_some()).count();
         let count = |rounds: usize| u32::try_from(rounds).unwrap_or(u32::MAX);
+        let all = Ending::Done { rounds: standing.run.rounds };
+        let (ending, reason) = (&standing.run.ending, &standing.run.reason);
         RunSummary {
             run: standing.run.run.to_string(),
-            rounds: self.learning.plan.training.rounds,
+            rounds: standing.run.rounds,
             rounds_done: count(done),
             rounds_abandoned: count(standing.rounds.len() - done),
-            model: standing.model.to_string(),
-            model_path: self.driver.blobs.object_path(&standing.model),
+            model: standing.place.model.to_string(),
+            model_path: self.driver.blobs.object_path(&standing.place.model),
             accuracy: standing.rounds.last().and_then(|round| round.accuracy),
+            federated: self.last_scores(standing),
+            ending: ending.clone().unwrap_or_else(|| all.word().to_owned()),
+            reason: reason.clone().unwrap_or_else(|| all.to_string()),
             published: self.driver.blobs.published(),
         }
+    }
+
+    fn last_scores(&self, standing: &Standing) -> Option<Scores> {
+        standing.rounds.iter().rev().find_map(|row| self.scores(row)?.ok())
     }
 }
 
@@ -230,7 +216,7 @@ const RECORD_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX as usize;
 
 impl Standing {
     fn next_round(&self) -> u32 {
-        self.rounds.last().map_or(1, |last| last.round.saturating_add(1))
+        self.rounds.last().map_or(self.run.first_round, |last| last.round.saturating_add(1))
     }
 }
 

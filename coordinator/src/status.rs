@@ -2,6 +2,7 @@
 
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::Outcome;
+use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::wire;
 use serde_json::json;
@@ -21,7 +22,7 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
         return Err(Failure::new(Exit::Failed, "NO_RUN", "no run has begun"));
     };
     let rounds = journal.rounds().await?;
-    let next = rounds.last().map_or(1, |last| last.round + 1);
+    let next = rounds.last().map_or(run.first_round, |last| last.round + 1);
     let is_open = !journal.replay(next, 0).await?.is_empty();
     let state = match &run.ending {
         Some(ending) => ending.clone(),
@@ -29,8 +30,23 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
         None => format!("before round {next}"),
     };
     let mut text = format!("run {}: {state}\n", run.run.short());
+    if let Some(reason) = &run.reason {
+        text += &format!("  over: {reason}\n");
+    }
+    let changes = journal.changes().await?;
+    for change in &changes {
+        text += &format!("  changed by {}: {}\n", change.by, change.what);
+    }
+    let layout = plan_of(config).and_then(|plan| plan.layout());
+    let scores = |round: &RoundRow| {
+        let layout = layout.as_ref().filter(|_| round.aggregate.is_some())?;
+        layout.read(&round.counters).ok()
+    };
     for round in &rounds {
         text += &line(round);
+        if let Some(scores) = scores(round) {
+            text += &format!("    the owners, of the model it began with: {scores}\n");
+        }
     }
     let rows = rounds.iter().map(|round| {
         json!({
@@ -39,6 +55,7 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
             "model": round.model.to_string(),
             "accuracy": round.accuracy,
             "loss": round.loss,
+            "federated": scores(round),
             "ended_ms": round.ended.0,
         })
     });
@@ -46,10 +63,21 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
         "run": run.run.to_string(),
         "plan": run.plan.to_string(),
         "state": state,
+        "reason": run.reason,
+        "origin": run.origin.map(|(run, round)| json!({ "run": run.to_string(), "round": round })),
+        "rounds_max": run.rounds,
+        "changes": changes.iter().map(|change| {
+            json!({ "at_ms": change.at.0, "by": change.by, "what": change.what })
+        }).collect::<Vec<_>>(),
         "started_ms": run.started.0,
         "rounds": rows.collect::<Vec<_>>(),
     });
     Ok(Answer { text: text.trim_end().to_owned(), data })
+}
+
+/// The plan that the settings name now, where it can be read.
+fn plan_of(config: &Config) -> Option<Plan> {
+    Plan::from_bytes(&std::fs::read(&config.plan).ok()?).ok()
 }
 
 fn line(round: &RoundRow) -> String {

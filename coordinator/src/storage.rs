@@ -42,6 +42,16 @@ pub enum StorageError {
         /// Which part, and how it shows.
         what: String,
     },
+    /// Written by an older program.
+    #[error("{} has format {got}, this program reads format {known} only: finish that run with the covey-coordinator that began it, or start with an empty state_dir", .path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        got: i64,
+        /// The one known here.
+        known: i64,
+    },
     /// Written by a newer program.
     #[error("{} has format {got}, this program knows formats up to {known}: use a newer covey-coordinator", .path.display())]
     Newer {
@@ -70,6 +80,7 @@ impl From<StorageError> for Failure {
         let code = match &error {
             StorageError::Damaged { .. } => "STATE_DAMAGED",
             StorageError::Newer { .. } => "STATE_NEWER",
+            StorageError::Older { .. } => "STATE_OLDER",
             StorageError::File { .. } | StorageError::Database { .. } => "STORAGE",
         };
         let failure = Self::new(Exit::Failed, code, &error);

@@ -4,58 +4,14 @@
 mod federation;
 
 use std::fs;
-use std::sync::Arc;
 
 use covey_aggregation::message::Phase;
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Signal};
-use covey_coordinator::event::{Event, RoundSummary};
+use covey_coordinator::event::Event;
 use covey_coordinator::learning::from_bytes;
-use federation::owner::{self, Owner, units, weight};
-use federation::{Federation, Operator, PlanOptions};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// A federation at work.
-struct Members {
-    holders: Vec<JoinHandle<()>>,
-    owners: Vec<Owner>,
-    /// One for each owner: whether it may prepare.
-    gates: Vec<watch::Sender<bool>>,
-}
-
-impl Members {
-    fn start(federation: &Federation, owners: usize) -> Self {
-        let holders = (0..4).map(|index| federation.start_holder(index)).collect();
-        let (gates, owners) = (0..owners)
-            .map(|index| {
-                let (gate, open) = watch::channel(true);
-                let membership = federation.membership(&federation.owner(index));
-                let address = federation.address.to_string();
-                (gate, owner::start(index, membership, address, open))
-            })
-            .unzip();
-        Self { holders, owners, gates }
-    }
-
-    /// Waits until an owner has heard how its round ended.
-    async fn wait_until_counted(&self, index: usize, rounds: usize) {
-        let diary = Arc::clone(&self.owners[index].diary);
-        let counted = async {
-            while diary.lock().expect("a diary").counted.len() < rounds {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(federation::PATIENCE, counted).await.expect("in time");
-    }
-}
-
-fn round_of(event: &Event) -> Option<RoundSummary> {
-    match event {
-        Event::Round(summary) => Some(summary.clone()),
-        _ => None,
-    }
-}
+use federation::owner::{units, weight};
+use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
 /// The opened sum of a round is the plain sum of these owners' updates, and everything that was
 /// published holds.
@@ -110,11 +66,14 @@ fn assert_models_follow(federation: &Federation, rounds: u32, last: &std::path::
     let plan = covey_aggregation::plan::Plan::parse(&plan_text).expect("a plan");
     let task = covey_model::task::Task::from_plan(&plan).expect("a model");
     let mut parameters = task.initial_parameters();
+    let mut state = plan.strategy.initial(parameters.len());
     for round in 1..=rounds {
         let result = federation.publication(round).result;
         assert_eq!(result.config.model, task.parameters_digest(&parameters), "round {round}");
-        let mean = result.aggregate.mean(&result.config.quantiser);
-        parameters = plan.training.next_parameters(&parameters, &mean).expect("as long");
+        let place = (&parameters[..], &state);
+        let step = plan.strategy.step(1.0, place, &result.config, &result.aggregate);
+        let stepped = step.expect("finite");
+        (parameters, state) = (stepped.parameters, stepped.state);
     }
     let bytes = fs::read(last).expect("the last model");
     assert_eq!(from_bytes(&bytes, task.parameters()), Some(parameters));

@@ -30,6 +30,9 @@ impl Holder {
         if !cohort.iter().all(|client| self.owners.contains(client)) {
             return refuse("the cohort holds somebody who is no data owner of the roster");
         }
+        if config.control.is_some_and(|control| control.owners as usize != self.owners.len()) {
+            return refuse("the control is a mean over another number of owners than the roster's");
+        }
         if cohort.len() < config.contributions_min as usize {
             return refuse("the cohort is smaller than the fewest contributions to open");
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Control;
 use crate::fixture::{Federation, MINIMUM, OWNERS, Spoil, digests, drain_holder, identity, resign};
 use crate::message::{ComplaintKind, Header, Outcome, Report};
 use crate::round::Terms;
@@ -91,7 +92,12 @@ fn a_signature_leaves_only_after_its_record_is_durable() {
 
 #[test]
 fn terms_that_do_not_fit_the_roster_are_refused_each_with_its_reason() {
-    let cases: [(&str, Spoil); 7] = [
+    let cases: [(&str, Spoil); 8] = [
+        ("another number of owners", |terms| {
+            let (range, clip_norm, owners) = (1.0, 1.0, OWNERS as u32 + 1);
+            let variate = Digest::ZERO;
+            terms.config.control = Some(Control { range, clip_norm, owners, variate });
+        }),
         ("rounds count from 1", |terms| terms.config.round = 0),
         ("another roster", |terms| terms.config.federation = Digest::ZERO),
         ("another committee", |terms| terms.config.committee.swap(0, 1)),

@@ -21,6 +21,9 @@ pub enum BadOffer {
     /// Another committee than the roster's.
     #[error("terms with another committee than the roster's")]
     OtherCommittee,
+    /// A control over another number of owners than the roster's.
+    #[error("terms with a control over another number of owners than the roster's")]
+    OtherOwners,
     /// Fewer than Q valid countersignatures.
     #[error("the terms are not countersigned by enough holders")]
     NotCountersigned,
@@ -45,6 +48,9 @@ impl Participant {
         }
         if config.committee != self.committee {
             return Err(BadOffer::OtherCommittee);
+        }
+        if config.control.is_some_and(|control| control.owners != self.owners) {
+            return Err(BadOffer::OtherOwners);
         }
         if !countersigned(config, &config.context(), countersignatures) {
             return Err(BadOffer::NotCountersigned);

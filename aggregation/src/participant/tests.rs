@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Control;
 use crate::fixture::{Federation, Spoil, drain_participant, resign};
 use crate::message::Report;
 use crate::round::Terms;
@@ -107,7 +108,12 @@ impl Bench {
 
 #[test]
 fn terms_that_do_not_fit_the_roster_are_declined_each_with_its_reason() {
-    let cases: [(BadOffer, Spoil); 3] = [
+    let cases: [(BadOffer, Spoil); 4] = [
+        (BadOffer::OtherOwners, |terms| {
+            let (range, clip_norm, owners) = (1.0, 1.0, 99);
+            let variate = Digest::ZERO;
+            terms.config.control = Some(Control { range, clip_norm, owners, variate });
+        }),
         (BadOffer::Config(crate::config::BadConfig::Round), |terms| terms.config.round = 0),
         (BadOffer::OtherRoster, |terms| terms.config.federation = Digest::ZERO),
         (BadOffer::OtherCommittee, |terms| terms.config.committee.swap(0, 1)),

@@ -59,6 +59,10 @@ codes! {
     CohortOrder = "P021";
     /// An audit that does not exist yet, or none stated.
     Audit = "P030";
+    /// A strategy that does not go with how owners train.
+    Strategy = "P050";
+    /// A metric that cannot be measured, or that nobody measures.
+    Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
     /// A layer that does not fit the ones before it.

@@ -165,6 +165,22 @@ pub enum PublicationFault {
         /// By the terms.
         expected: u64,
     },
+    /// The control's sums are not as many as the terms say.
+    #[error("{got} sums of the control, {expected} by the terms")]
+    Control {
+        /// Published.
+        got: u64,
+        /// By the terms.
+        expected: u64,
+    },
+    /// The counters are not as many as the terms say.
+    #[error("{got} counters, {expected} by the terms")]
+    Counters {
+        /// Published.
+        got: usize,
+        /// By the terms.
+        expected: u16,
+    },
     /// The key sum is none.
     #[error("the key sum: {0}")]
     KeySum(NotShort),
@@ -201,7 +217,7 @@ pub enum PublicationFault {
     #[error("the contributions open to another aggregate{}",
         .parameter.map(|at| format!(" (first at parameter {at})")).unwrap_or_default())]
     Aggregate {
-        /// The first sum that differs; `None` when only count or weight do.
+        /// The first sum that differs; `None` when only count, weight, counters or control do.
         parameter: Option<usize>,
     },
 }
@@ -315,6 +331,14 @@ impl Check<'_> {
         let (got, expected) = (aggregate.sums.len(), config.dimension);
         if got as u64 != expected {
             return Err(PublicationFault::Length { got, expected });
+        }
+        let (got, expected) = (aggregate.control.len() as u64, config.vector_coordinates());
+        if got != expected - config.dimension {
+            return Err(PublicationFault::Control { got, expected: expected - config.dimension });
+        }
+        let (got, expected) = (aggregate.counters.len(), config.counters);
+        if got != usize::from(expected) {
+            return Err(PublicationFault::Counters { got, expected });
         }
         let key_sum = KeySum::from_bytes(config, key_sum).map_err(PublicationFault::KeySum)?;
         let mut accumulator = Accumulator::new(config).map_err(PublicationFault::Terms)?;

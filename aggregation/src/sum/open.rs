@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{HolderIndex, Quantiser, RoundConfig, Weighting};
+use crate::config::{Control, HolderIndex, Quantiser, RoundConfig, Weighting};
 use crate::hash::{Digest, Domain, Hasher, hash};
-use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
 use crate::sum::accumulator::Accumulator;
 use crate::sum::contribution::{correction_bytes, first_unreduced};
 use crate::sum::fields::Fields;
@@ -228,6 +228,9 @@ pub enum Spoiled {
     /// The sum of weights is impossible.
     #[error("the sum of weights is impossible")]
     Weight,
+    /// The sum of a counter is impossible.
+    #[error("the sum of counter {0} is impossible")]
+    Counter(usize),
 }
 
 /// The opened sum. On the wire the sums are one byte string, four bytes each (little-endian, two's
@@ -241,6 +244,12 @@ pub struct Aggregate {
     /// Sums of signed units, one per parameter.
     #[serde(with = "sums")]
     pub sums: Vec<i64>,
+    /// The same of the control; empty where there is none.
+    #[serde(with = "sums")]
+    pub control: Vec<i64>,
+    /// Sums of the counters; on the wire one byte string, eight bytes each (little-endian).
+    #[serde(with = "counters")]
+    pub counters: Vec<u64>,
 }
 
 impl Aggregate {
@@ -257,14 +266,26 @@ impl Aggregate {
         self.sums.iter().map(|&sum| (sum as f64 * unit) as f32).collect()
     }
 
-    /// Digest of count, weight and sums.
+    /// The mean of the controls, every owner alike: `sum step / n`, `bits` as in the update's
+    /// quantiser. Not rounded to `f32`.
+    #[must_use]
+    pub fn control_mean(&self, control: &Control, bits: u8) -> Vec<f64> {
+        let unit = control.quantiser(bits).step() / f64::from(self.count);
+        self.control.iter().map(|&sum| sum as f64 * unit).collect()
+    }
+
+    /// Digest of count, weight, counters and sums.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new(Domain::Aggregate);
         hasher.part(&self.count.to_le_bytes());
         hasher.part(&self.weight.to_le_bytes());
+        let counters: Vec<u8> = self.counters.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+        hasher.part(&counters);
+        // What follows has no length of its own.
+        hasher.part(&(self.control.len() as u64).to_le_bytes());
         let mut bytes = Vec::new();
-        for sums in self.sums.chunks(8192) {
+        for sums in self.sums.chunks(8192).chain(self.control.chunks(8192)) {
             bytes.clear();
             bytes.extend(sums.iter().flat_map(|sum| sum.to_le_bytes()));
             hasher.raw(&bytes);
@@ -316,6 +337,45 @@ mod sums {
     }
 }
 
+/// Sums of counters as they travel.
+mod counters {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(
+        counters: &[u64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = counters.iter().flat_map(|counter| counter.to_le_bytes()).collect();
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u64>, D::Error> {
+        struct Counters;
+
+        impl Visitor<'_> for Counters {
+            type Value = Vec<u64>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("8 bytes for each counter")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u64>, E> {
+                let (counters, []) = bytes.as_chunks::<8>() else {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                };
+                Ok(counters.iter().map(|&counter| u64::from_le_bytes(counter)).collect())
+            }
+        }
+
+        deserializer.deserialize_bytes(Counters)
+    }
+}
+
 /// Opens the sum of `count` contributions.
 ///
 /// # Errors
@@ -338,7 +398,7 @@ pub fn open(
     let mut padder = Padder::new(config, round_ctx);
     let key = padder.transform(key_sum.entries.iter().map(|&entry| i64::from(entry)));
     let decoder = Decoder::new(config, count);
-    let parameters = config.dimension as usize;
+    let vectors = config.vector_coordinates() as usize;
     let coordinates =
         (0..config.chunks()).map(|chunk| config.chunk_coefficients(chunk)).sum::<usize>()
             * config.packing.lanes as usize;
@@ -349,16 +409,17 @@ pub fn open(
         let lanes = config.chunk_coefficients(chunk) * config.packing.lanes as usize;
         let (now, later) = rest.split_at_mut(lanes);
         decoder.decode(&mut padder, chunk, &key, accumulator.chunk(chunk), now)?;
-        let own = now.len().min(parameters - done);
+        let own = now.len().min(vectors - done);
         if let Some(at) = decoder.first_impossible(&now[..own]) {
             return Err(Spoiled::Coordinate((done + at) as u64));
         }
         (rest, done) = (later, done + own);
     }
-    let control: Vec<u64> = sums[parameters..].iter().map(|&sum| decoder.raw(sum)).collect();
-    let weight = decoder.control(config, &control)?;
-    sums.truncate(parameters);
-    Ok(Aggregate { count, weight, sums })
+    let rest: Vec<u64> = sums[vectors..].iter().map(|&sum| decoder.raw(sum)).collect();
+    let (weight, counters) = decoder.integers(config, &rest)?;
+    sums.truncate(vectors);
+    let control = sums.split_off(config.dimension as usize);
+    Ok(Aggregate { count, weight, sums, control, counters })
 }
 
 /// Takes sums of `count` contributions apart.
@@ -489,23 +550,39 @@ impl Decoder {
         (sum + self.offset) as u64
     }
 
-    /// Checks sentinels and padding; returns the sum of weights.
-    fn control(&self, config: &RoundConfig, control: &[u64]) -> Result<u64, Spoiled> {
-        let (sentinels, rest) = control.split_at(SENTINELS);
+    /// Checks sentinels and padding; returns the sums of weights and counters.
+    fn integers(&self, config: &RoundConfig, rest: &[u64]) -> Result<(u64, Vec<u64>), Spoiled> {
+        let (sentinels, rest) = rest.split_at(SENTINELS);
         if let Some(bad) = sentinels.iter().position(|&sum| sum != self.count) {
             return Err(Spoiled::Sentinel(bad));
         }
-        let (digits, padding) = rest.split_at(WEIGHT_DIGITS);
+        let (weight, rest) = rest.split_at(WEIGHT_DIGITS);
+        let (counters, padding) = rest.split_at(usize::from(config.counters) * COUNTER_DIGITS);
         if let Some(at) = padding.iter().position(|&sum| sum != 0) {
             return Err(Spoiled::Coordinate(config.coordinates() + at as u64));
         }
-        let bits = u32::from(config.quantiser.bits);
-        let weight = (0..).zip(digits).map(|(i, &digit)| u128::from(digit) << (i * bits)).sum();
-        let weight_max = match config.quantiser.weighting {
+        let quantiser = &config.quantiser;
+        let weight_max = match quantiser.weighting {
             Weighting::Uniform => 1,
             Weighting::CappedExamples(cap) => u64::from(cap),
         };
-        let allowed = u128::from(self.count)..=u128::from(self.count * weight_max);
-        if allowed.contains(&weight) { Ok(weight as u64) } else { Err(Spoiled::Weight) }
+        let weight = self.join(quantiser, weight, 1, weight_max).ok_or(Spoiled::Weight)?;
+        let counter = |(index, digits): (usize, &[u64])| {
+            let sum = self.join(quantiser, digits, 0, quantiser.counter_max());
+            sum.ok_or(Spoiled::Counter(index))
+        };
+        let counters = counters.chunks_exact(COUNTER_DIGITS).enumerate().map(counter);
+        Ok((weight, counters.collect::<Result<_, _>>()?))
+    }
+
+    /// The sum behind sums of digits, if n numbers from `least` to `most` can give it.
+    fn join(&self, quantiser: &Quantiser, digits: &[u64], least: u64, most: u64) -> Option<u64> {
+        let bits = u32::from(quantiser.bits);
+        let digit_max = self.count * ((1 << bits) - 1);
+        let sum: u128 = (0..).zip(digits).map(|(i, &digit)| u128::from(digit) << (i * bits)).sum();
+        let n = u128::from(self.count);
+        let is_possible = digits.iter().all(|&digit| digit <= digit_max)
+            && (n * u128::from(least)..=n * u128::from(most)).contains(&sum);
+        u64::try_from(sum).ok().filter(|_| is_possible)
     }
 }

@@ -1,4 +1,4 @@
-//! From real numbers to integers of w bits.
+//! From real numbers to integers of w bits, and the exact integers that travel beside them.
 //!
 //! In this order: an update longer than `clip_norm` is scaled down to it; each value is clamped to
 //! `range`; it is multiplied by `weight / cap` when owners are weighted; it is divided by the step
@@ -6,19 +6,24 @@
 
 use zeroize::Zeroizing;
 
-use crate::config::{Quantiser, RoundConfig, Weighting};
+use crate::config::{Control, Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
-use crate::limits::{SENTINELS, WEIGHT_DIGITS};
+use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
 use crate::sum::path::dispatch;
 use crate::sum::xof::Xof;
 
 /// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
 /// no `Clone`.
 pub struct Quantised {
-    /// `unit + 2^(w-1)`, from 1 to `2^w - 1`.
+    /// `unit + 2^(w-1)`, from 1 to `2^w - 1`: the update's, then the control's.
     raw: Zeroizing<Vec<u16>>,
+    /// How many of them are the update's.
+    parameters: usize,
     weight: u32,
     quantiser: Quantiser,
+    /// How the control was quantised, where there is one.
+    control: Option<Quantiser>,
+    counters: Zeroizing<Vec<u64>>,
 }
 
 /// The update holds a value that is no number.
@@ -44,6 +49,31 @@ pub enum BadUnits {
         /// As given.
         weight: u32,
     },
+    /// A counter that its digits cannot hold.
+    #[error("counter {index} is beyond what its digits hold")]
+    Counter {
+        /// The first such counter.
+        index: usize,
+    },
+    /// The control is not as long as the update.
+    #[error("a control of {got} numbers for {expected} parameters")]
+    Control {
+        /// Its length.
+        got: usize,
+        /// The update's.
+        expected: usize,
+    },
+}
+
+/// A control that cannot be quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadControl {
+    /// It holds a value that is no number.
+    #[error("of the control, {0}")]
+    NotFinite(#[from] NotFinite),
+    /// It is not as long as the update.
+    #[error(transparent)]
+    Length(#[from] BadUnits),
 }
 
 /// Values rounded together.
@@ -59,7 +89,8 @@ const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
 /// Clips, clamps, weighs and rounds an update by the quantiser of validated terms
 /// ([`RoundConfig::validate_layout`]). `examples` counts only where owners are weighted.
 /// Takes 32 bytes of `rng` as a seed. Rounding is unbiased up to 2^-32 of a step; the same seed
-/// gives the same result everywhere.
+/// gives the same result everywhere. Without counters and control, which
+/// [`Quantised::with_counters`] and [`Quantised::with_control`] add.
 ///
 /// # Errors
 /// [`NotFinite`].
@@ -69,18 +100,39 @@ pub fn quantise(
     examples: u32,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Quantised, NotFinite> {
+    let weight = match quantiser.weighting {
+        Weighting::Uniform => 1,
+        Weighting::CappedExamples(cap) => examples.clamp(1, cap.max(1)),
+    };
+    let mut raw = Zeroizing::new(vec![0u16; update.len()]);
+    round_into(update, quantiser, weight, rng, &mut raw)?;
+    Ok(Quantised {
+        raw,
+        parameters: update.len(),
+        weight,
+        quantiser: *quantiser,
+        control: None,
+        counters: Zeroizing::default(),
+    })
+}
+
+/// Clips, clamps, weighs and rounds `values` into `raw`, which is as long.
+fn round_into(
+    values: &[f32],
+    quantiser: &Quantiser,
+    weight: u32,
+    rng: &mut impl rand_core::CryptoRng,
+    raw: &mut [u16],
+) -> Result<(), NotFinite> {
     // Squares of finite `f32` cannot overflow a sum of 2^32 `f64`.
-    let norm = l2_norm(update);
+    let norm = l2_norm(values);
     if !norm.is_finite() {
-        let index = update.iter().position(|x| !x.is_finite()).unwrap_or_default();
+        let index = values.iter().position(|x| !x.is_finite()).unwrap_or_default();
         return Err(NotFinite { index });
     }
-    let (weight, share) = match quantiser.weighting {
-        Weighting::Uniform => (1, 1.0),
-        Weighting::CappedExamples(cap) => {
-            let weight = examples.clamp(1, cap.max(1));
-            (weight, f64::from(weight) / f64::from(cap.max(1)))
-        }
+    let share = match quantiser.weighting {
+        Weighting::Uniform => 1.0,
+        Weighting::CappedExamples(cap) => f64::from(weight) / f64::from(cap.max(1)),
     };
     let range = f64::from(quantiser.range);
     let rule = Rounding {
@@ -93,14 +145,13 @@ pub fn quantise(
     let mut seed = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut seed[..]);
     let mut xof = Xof::new(&seed, 0);
-    let mut raw = Zeroizing::new(vec![0u16; update.len()]);
     let mut random = Zeroizing::new([0u8; 4 * BLOCK]);
-    for (values, raw) in update.chunks(BLOCK).zip(raw.chunks_mut(BLOCK)) {
+    for (values, raw) in values.chunks(BLOCK).zip(raw.chunks_mut(BLOCK)) {
         let random = &mut random[..4 * values.len()];
         xof.bytes(random);
         rule.apply(values, random, raw);
     }
-    Ok(Quantised { raw, weight, quantiser: *quantiser })
+    Ok(())
 }
 
 /// The Euclidean norm, added up in an order that does not depend on the processor.
@@ -167,19 +218,113 @@ impl Quantised {
         if !is_allowed {
             return Err(BadUnits::Weight { weight });
         }
-        let magnitude_max = quantiser.magnitude_max();
-        if let Some(index) = units.iter().position(|unit| unit.unsigned_abs() > magnitude_max) {
-            return Err(BadUnits::Range { index });
-        }
+        check_units(units, quantiser)?;
         let offset = quantiser.offset() as i32;
         let raw = Zeroizing::new(units.iter().map(|unit| (unit + offset) as u16).collect());
-        Ok(Self { raw, weight, quantiser: *quantiser })
+        Ok(Self {
+            raw,
+            parameters: units.len(),
+            weight,
+            quantiser: *quantiser,
+            control: None,
+            counters: Zeroizing::default(),
+        })
     }
 
-    /// The signed units.
+    /// Adds the exact counters, in the place of any before.
+    ///
+    /// # Errors
+    /// [`BadUnits::Counter`].
+    pub fn with_counters(mut self, counters: &[u64]) -> Result<Self, BadUnits> {
+        let max = self.quantiser.counter_max();
+        if let Some(index) = counters.iter().position(|&counter| counter > max) {
+            return Err(BadUnits::Counter { index });
+        }
+        self.counters = Zeroizing::new(counters.to_vec());
+        Ok(self)
+    }
+
+    /// Adds the second vector, clipped, clamped and rounded on its own, in the place of any
+    /// before. Takes 32 bytes of `rng`, as [`quantise`].
+    ///
+    /// # Errors
+    /// [`BadControl`].
+    pub fn with_control(
+        mut self,
+        values: &[f32],
+        control: &Control,
+        rng: &mut impl rand_core::CryptoRng,
+    ) -> Result<Self, BadControl> {
+        self.has_length(values.len())?;
+        let quantiser = control.quantiser(self.quantiser.bits);
+        let mut raw = self.room_for_control();
+        round_into(values, &quantiser, 1, rng, &mut raw[self.parameters..])?;
+        Ok(Self { raw, control: Some(quantiser), ..self })
+    }
+
+    /// Adds the second vector as integers, in the place of any before.
+    ///
+    /// # Errors
+    /// [`BadUnits::Range`], [`BadUnits::Control`].
+    pub fn with_control_units(
+        mut self,
+        units: &[i32],
+        control: &Control,
+    ) -> Result<Self, BadUnits> {
+        self.has_length(units.len())?;
+        let quantiser = control.quantiser(self.quantiser.bits);
+        check_units(units, &quantiser)?;
+        let mut raw = self.room_for_control();
+        let offset = quantiser.offset() as i32;
+        for (raw, unit) in raw[self.parameters..].iter_mut().zip(units) {
+            *raw = (unit + offset) as u16;
+        }
+        Ok(Self { raw, control: Some(quantiser), ..self })
+    }
+
+    fn has_length(&self, got: usize) -> Result<(), BadUnits> {
+        let expected = self.parameters;
+        if got == expected { Ok(()) } else { Err(BadUnits::Control { got, expected }) }
+    }
+
+    /// The update's coordinates, and zeros for as many of the control. A new vector, so that a
+    /// growing one leaves no copy of the update behind.
+    fn room_for_control(&mut self) -> Zeroizing<Vec<u16>> {
+        let mut raw = Zeroizing::new(vec![0; 2 * self.parameters]);
+        raw[..self.parameters].copy_from_slice(&self.raw[..self.parameters]);
+        raw
+    }
+
+    /// The signed units of the update.
     pub fn units(&self) -> impl Iterator<Item = i32> + '_ {
+        self.signed(&self.raw[..self.parameters])
+    }
+
+    /// The signed units of the control; none where there is no control.
+    pub fn control_units(&self) -> impl Iterator<Item = i32> + '_ {
+        self.signed(&self.raw[self.parameters..])
+    }
+
+    fn signed<'a>(&self, raw: &'a [u16]) -> impl Iterator<Item = i32> + use<'a> {
         let offset = self.quantiser.offset() as i32;
-        self.raw.iter().map(move |&raw| i32::from(raw) - offset)
+        raw.iter().map(move |&raw| i32::from(raw) - offset)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &[u64] {
+        &self.counters
+    }
+
+    /// Whether this is what `config` asks for: so many parameters and counters, a control or
+    /// none, quantised by its rules.
+    #[must_use]
+    pub fn fits(&self, config: &RoundConfig) -> bool {
+        let control = config.control.map(|control| control.quantiser(config.quantiser.bits));
+        self.parameters as u64 == config.dimension
+            && self.quantiser == config.quantiser
+            && self.control == control
+            && self.counters.len() == usize::from(config.counters)
     }
 
     /// How much this owner counts.
@@ -190,14 +335,14 @@ impl Quantised {
 
     /// Parameters.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.raw.len()
+    pub const fn len(&self) -> usize {
+        self.parameters
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.parameters == 0
     }
 
     /// How it was quantised.
@@ -209,6 +354,9 @@ impl Quantised {
     /// Hashes everything that will be sealed.
     pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
         hasher.part(&self.weight.to_le_bytes());
+        for counter in self.counters.iter() {
+            hasher.part(&counter.to_le_bytes());
+        }
         // In blocks, as this is what all threads of a sealing wait for. Coordinates of up to
         // eight bits are a byte each.
         let mut bytes = Zeroizing::new(vec![0; 2 * HASHED_AT_ONCE]);
@@ -225,8 +373,9 @@ impl Quantised {
         }
     }
 
-    /// The raw coordinates of chunk `index`: parameters, sentinels, weight digits, and zeros as
-    /// padding; written to `out`, which is as long as they, unless they are parameters only.
+    /// The raw coordinates of chunk `index`: update, control, sentinels, digits of weight and
+    /// counters, and zeros as padding; written to `out`, which is as long as they, unless they
+    /// are of the vectors only.
     pub(crate) fn coordinates<'a>(
         &'a self,
         config: &RoundConfig,
@@ -240,19 +389,33 @@ impl Quantised {
         }
         let direct = parameters.len().min(out.len());
         out[..direct].copy_from_slice(&parameters[..direct]);
-        let digit_mask = (1u32 << self.quantiser.bits) - 1;
         for (i, out) in (start + direct as u64..).zip(&mut out[direct..]) {
             let beyond = (i - self.raw.len() as u64) as usize;
-            *out = match beyond.checked_sub(SENTINELS) {
-                None => 1,
-                Some(digit) if digit < WEIGHT_DIGITS => {
-                    let shift = digit as u32 * u32::from(self.quantiser.bits);
-                    (self.weight.checked_shr(shift).unwrap_or(0) & digit_mask) as u16
-                }
-                Some(_) => 0,
-            };
+            *out = beyond.checked_sub(SENTINELS).map_or(1, |place| self.digit(place));
         }
         out
+    }
+
+    /// The digit at `place` behind the sentinels: of the weight, then of each counter; zero
+    /// beyond the last.
+    fn digit(&self, place: usize) -> u16 {
+        let (value, digit) = match place.checked_sub(WEIGHT_DIGITS) {
+            None => (u64::from(self.weight), place),
+            Some(place) => match self.counters.get(place / COUNTER_DIGITS) {
+                Some(counter) => (*counter, place % COUNTER_DIGITS),
+                None => return 0,
+            },
+        };
+        let bits = u32::from(self.quantiser.bits);
+        (value >> (digit as u32 * bits) & ((1 << bits) - 1)) as u16
+    }
+}
+
+fn check_units(units: &[i32], quantiser: &Quantiser) -> Result<(), BadUnits> {
+    let magnitude_max = quantiser.magnitude_max();
+    match units.iter().position(|unit| unit.unsigned_abs() > magnitude_max) {
+        Some(index) => Err(BadUnits::Range { index }),
+        None => Ok(()),
     }
 }
 
@@ -261,6 +424,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hash::Digest;
 
     fn quantiser(bits: u8, range: f32, clip_norm: f32, weighting: Weighting) -> Quantiser {
         Quantiser { bits, range, clip_norm, weighting }
@@ -348,6 +512,53 @@ mod tests {
         assert_eq!(of(&[0], 2, &uniform).err(), Some(BadUnits::Weight { weight: 2 }));
         assert_eq!(of(&[0], 10, &capped).err(), Some(BadUnits::Weight { weight: 10 }));
         assert_eq!(of(&[0], 0, &capped).err(), Some(BadUnits::Weight { weight: 0 }));
+    }
+
+    #[test]
+    fn a_counter_beyond_its_digits_is_refused() {
+        for (bits, max) in [(2, 255), (8, u64::from(u32::MAX)), (12, (1 << 48) - 1)] {
+            let quantiser = quantiser(bits, 1.0, 1.0, Weighting::Uniform);
+            assert_eq!(quantiser.counter_max(), max);
+            let with = |counters: &[u64]| {
+                let quantised = Quantised::from_units(&[0], 1, &quantiser).expect("in range");
+                quantised.with_counters(counters).map(|quantised| quantised.counters().to_vec())
+            };
+            assert_eq!(with(&[0, max]), Ok(vec![0, max]));
+            assert_eq!(with(&[max, max + 1]), Err(BadUnits::Counter { index: 1 }));
+        }
+        assert_eq!(quantiser(16, 1.0, 1.0, Weighting::Uniform).counter_max(), (1 << 48) - 1);
+    }
+
+    #[test]
+    fn a_control_is_clipped_and_scaled_on_its_own_and_never_weighed() {
+        let weighted = quantiser(8, 127.0, 1e9, Weighting::CappedExamples(100));
+        let control = Control { range: 12.7, clip_norm: 0.5, owners: 3, variate: Digest::ZERO };
+        let mut rng = Xof::new(&[1; 32], 0);
+        let update = quantise(&[80.0, 0.0], &weighted, 25, &mut rng).expect("finite");
+        // Norm 5, scaled to 0.5: 0.3 and -0.4 are 3 and -4 units of 0.1.
+        let both = update.with_control(&[3.0, -4.0], &control, &mut rng).expect("finite");
+        assert_eq!(both.units().collect::<Vec<_>>(), [20, 0]);
+        let units: Vec<_> = both.control_units().collect();
+        assert!((units[0] - 3).abs() <= 1 && (units[1] + 4).abs() <= 1, "{units:?}");
+        assert_eq!(both.len(), 2);
+        let again = both.with_control_units(&[127, -127], &control).expect("in range");
+        assert_eq!(again.control_units().collect::<Vec<_>>(), [127, -127]);
+        let refused = again.with_control_units(&[128, 0], &control).err();
+        assert_eq!(refused, Some(BadUnits::Range { index: 0 }));
+    }
+
+    #[test]
+    fn a_control_of_another_length_or_without_numbers_is_refused() {
+        let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+        let control = Control { range: 1.0, clip_norm: 1.0, owners: 3, variate: Digest::ZERO };
+        let update = || Quantised::from_units(&[0, 1], 1, &quantiser).expect("in range");
+        let length = BadUnits::Control { got: 1, expected: 2 };
+        assert_eq!(update().with_control_units(&[0], &control).err(), Some(length));
+        let mut rng = Xof::new(&[1; 32], 0);
+        let refused = update().with_control(&[0.0], &control, &mut rng).err();
+        assert_eq!(refused, Some(BadControl::Length(length)));
+        let refused = update().with_control(&[0.0, f32::NAN], &control, &mut rng).err();
+        assert_eq!(refused, Some(BadControl::NotFinite(NotFinite { index: 1 })));
     }
 
     proptest! {

@@ -55,8 +55,11 @@ pub enum SealError<E> {
     /// The terms do not hold together.
     #[error("the round's terms: {0}")]
     Terms(BadConfig),
-    /// The update is not as long as the terms say, or quantised otherwise.
-    #[error("an update of {got} parameters of {bits} bits does not fit the round's terms")]
+    /// The update is not as long as the terms say, or quantised otherwise, or its control or
+    /// counters are not those of the terms.
+    #[error(
+        "an update of {got} parameters of {bits} bits, its control and counters do not fit the round's terms"
+    )]
     Update {
         /// Parameters given.
         got: usize,
@@ -144,8 +147,7 @@ impl<'a> Sealing<'a> {
         entropy: &Zeroizing<[u8; 32]>,
     ) -> Result<Self, SealError<E>> {
         config.validate_layout().map_err(SealError::Terms)?;
-        if quantised.len() as u64 != config.dimension || *quantised.quantiser() != config.quantiser
-        {
+        if !quantised.fits(config) {
             let (got, bits) = (quantised.len(), quantised.quantiser().bits);
             return Err(SealError::Update { got, bits });
         }

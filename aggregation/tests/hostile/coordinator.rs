@@ -351,7 +351,7 @@ fn coordinator_and_client_with_two_seeds_for_two_holders_are_refused() {
         let sealings = [&offer.uploads[0], offer.uploads.last().expect("a second one")];
         let client = sealings[0].header.header.client;
         assert_eq!(client, sealings[1].header.header.client);
-        let split = |holder: usize| usize::from(holder >= shape.faults() + 1);
+        let split = |holder: usize| usize::from(holder > shape.faults());
         let honest = |holder: usize| sealings[split(holder)].envelope(holder);
         let seats: Vec<Digest> = (0..shape.members()).map(|holder| seat(&honest(holder))).collect();
         let list = honest(0);

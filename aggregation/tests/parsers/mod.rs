@@ -40,9 +40,9 @@ pub struct Parser {
 /// All of them.
 pub const PARSERS: [Parser; 28] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
-    Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::from_holder },
+    Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
-    Parser { name: "from_client", check: message::<FromClient>, seeds: Seeds::from_client },
+    Parser { name: "from_client", check: message::<FromClient>, seeds: Seeds::client_says },
     Parser { name: "bulk_request", check: message::<BulkRequest>, seeds: Seeds::bulk_request },
     Parser { name: "bulk_answer", check: message::<BulkAnswer>, seeds: Seeds::bulk_answer },
     Parser { name: "greeting", check: message::<Greeting>, seeds: Seeds::greeting },

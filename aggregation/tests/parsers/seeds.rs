@@ -243,7 +243,7 @@ impl Seeds {
         messages.iter().map(encode).collect()
     }
 
-    pub fn from_holder(&self) -> Vec<Vec<u8>> {
+    pub fn holder_says(&self) -> Vec<Vec<u8>> {
         let (round_ctx, vote) = (self.round_ctx, self.result.certificate.votes[0].clone());
         let signature = self.result.countersignatures[0].clone();
         let set = self.result.certificate.set;
@@ -275,7 +275,7 @@ impl Seeds {
         messages.iter().map(encode).collect()
     }
 
-    pub fn from_client(&self) -> Vec<Vec<u8>> {
+    pub fn client_says(&self) -> Vec<Vec<u8>> {
         let round_ctx = self.round_ctx;
         let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
         [declined, FromClient::Pending { round_ctx }].iter().map(encode).collect()
@@ -398,7 +398,7 @@ impl Seeds {
 
     pub fn frame(&self) -> Vec<Vec<u8>> {
         let framed = |body: &Vec<u8>| [&(body.len() as u32).to_le_bytes()[..], body].concat();
-        let bodies = [self.greeting(), self.from_client(), self.welcome()].concat();
+        let bodies = [self.greeting(), self.client_says(), self.welcome()].concat();
         let stream: Vec<u8> = bodies.iter().flat_map(framed).collect();
         [0, 6, 255].map(|step| [&[step][..], &stream].concat()).to_vec()
     }

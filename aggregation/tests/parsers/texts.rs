@@ -97,7 +97,7 @@ pub fn configuration(bytes: &[u8]) -> bool {
             let Configuration { coordinator, folder, limits, .. } = config;
             assert!(coordinator.len() + folder.as_os_str().len() <= text.len());
             assert!(limits.names.len() <= text.len() && !limits.share.to_string().is_empty());
-            limits.rounds <= u32::MAX
+            true
         }
         Err(error) => {
             if let Some((line, column)) = error.at {

@@ -143,6 +143,8 @@ impl World {
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser,
+            counters: 0,
+            control: None,
             packing: packing.expect("a packing for few owners"),
             contributions_min: self.scenario.minimum,
             contributions_max: owners.max(3),

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Seat,
-    Weighting,
+    Audit, CommitteeShape, Control, HolderIndex, KeyLayer, Packing, Profile, Quantiser,
+    RoundConfig, Seat, Weighting,
 };
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Envelope, SignedHeader};
@@ -29,6 +29,8 @@ pub(crate) struct Terms {
     pub(crate) dimension: u64,
     pub(crate) weighting: Weighting,
     pub(crate) round: u32,
+    pub(crate) counters: u16,
+    pub(crate) control: Option<Control>,
 }
 
 impl Default for Terms {
@@ -41,6 +43,8 @@ impl Default for Terms {
             dimension: 300,
             weighting: Weighting::Uniform,
             round: 1,
+            counters: 0,
+            control: None,
         }
     }
 }
@@ -102,6 +106,8 @@ impl Fixture {
                 clip_norm: 1e6,
                 weighting: terms.weighting,
             },
+            counters: terms.counters,
+            control: terms.control,
             packing: Packing::derive(terms.profile, terms.bits, terms.contributions_max)
                 .expect("a packing exists"),
             contributions_min: 2.min(terms.contributions_max),
@@ -119,10 +125,27 @@ impl Fixture {
         Self { config, round_ctx, secrets, holders }
     }
 
-    /// Seals integers as client `index`.
+    /// Seals integers as client `index`, zeros as control and counters.
     pub(crate) fn seal(&self, index: u32, units: &[i32], weight: u32) -> Upload {
-        let quantised = Quantised::from_units(units, weight, &self.config.quantiser)
-            .expect("units within the quantiser's range");
+        let control = self.config.control.map(|_| vec![0; units.len()]).unwrap_or_default();
+        let counters = vec![0; usize::from(self.config.counters)];
+        self.seal_all(index, (units, weight), &control, &counters)
+    }
+
+    /// Seals integers, control and counters as client `index`.
+    pub(crate) fn seal_all(
+        &self,
+        index: u32,
+        (units, weight): (&[i32], u32),
+        control: &[i32],
+        counters: &[u64],
+    ) -> Upload {
+        let mut quantised = Quantised::from_units(units, weight, &self.config.quantiser)
+            .and_then(|quantised| quantised.with_counters(counters))
+            .expect("units and counters within the quantiser's range");
+        if let Some(terms) = &self.config.control {
+            quantised = quantised.with_control_units(control, terms).expect("within the range");
+        }
         let mut chunks = Vec::new();
         let mut entropy = Zeroizing::new([0; 32]);
         entropy[..4].copy_from_slice(&index.to_le_bytes());

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use covey_aggregation::config::{Quantiser, RoundConfig, Weighting};
+use covey_aggregation::config::{Control, Quantiser, RoundConfig, Weighting};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
 use serde_json::{Value, json};
@@ -20,11 +21,22 @@ struct Sealed {
     components: Vec<Vec<u8>>,
 }
 
-/// Two updates of profile B, 20 values each, sealed anew: their sum is that of `two_of_b`.
+/// What each of the two of profile B counts: the least and the most that digits hold, and a
+/// number of several digits.
+const COUNTERS: [[u64; 3]; 2] = [[0, 0xffff_ffff, 1_000], [0, 0xffff_ffff, 70_000]];
+
+/// Two updates of profile B, 20 values each, with control and counters, sealed anew.
 fn two_of_b() -> &'static Sealed {
     static TWO: LazyLock<Sealed> = LazyLock::new(|| {
-        let fixture = Fixture::new(Terms { dimension: 20, ..Terms::default() });
-        let uploads: Vec<_> = (0..2).map(|i| fixture.seal(i, &[i as i32 + 1; 20], 1)).collect();
+        let control = Control { range: 0.5, clip_norm: 2.0, owners: 10, variate: Digest([7; 32]) };
+        let terms =
+            Terms { dimension: 20, counters: 3, control: Some(control), ..Terms::default() };
+        let fixture = Fixture::new(terms);
+        let seal = |i: u32| {
+            let units = [i as i32 + 1; 20];
+            fixture.seal_all(i, (&units, 1), &[-100, 100].repeat(10), &COUNTERS[i as usize])
+        };
+        let uploads: Vec<_> = (0..2).map(seal).collect();
         let components = agreed(&fixture.combine(&fixture.releases(&uploads), &[0, 1, 2, 3]));
         let uploads = uploads.into_iter().map(|one| (one.sealed.correction, one.chunks)).collect();
         Sealed { config: fixture.config, uploads, components }
@@ -123,6 +135,7 @@ fn valid(name: &str, profile: &str, changes: &[Value]) -> Value {
         "name": name, "profile": profile, "changes": changes,
         "key_sum_digest": key_sum.digest().to_string(), "sums": aggregate.sums,
         "weight": aggregate.weight, "aggregate_digest": aggregate.digest().to_string(),
+        "control": aggregate.control, "counters": aggregate.counters,
     })
 }
 
@@ -144,7 +157,8 @@ pub(crate) fn file() -> File {
     let q1 = (1u64 << 50) - (1 << 14) + 1;
     File {
         about: "recovering the key sum and opening. Profile A: the round of round.json. Profile B: \
-                two updates of twenty ones and twenty twos, as tests/support seals them",
+                two updates of twenty ones and twenty twos, each with a control and three counters, \
+                as tests/support seals them",
         step: "step 12, Open",
         fields: &[
             NAME,
@@ -162,6 +176,8 @@ pub(crate) fn file() -> File {
             ("key_sum_digest", "H(key-sum; N little-endian 32-bit integers)"),
             ("sums", "of signed units"),
             ("weight", "sum of the weights"),
+            ("control", "sums of signed units of the second vector"),
+            ("counters", "sums of the counters"),
             ("aggregate_digest", "as in aggregate.json"),
         ],
         valid: vec![
@@ -217,6 +233,24 @@ pub(crate) fn file() -> File {
                 "A",
                 coordinate(20 + 64 + 1, 1),
             ),
+            invalid(
+                "control out of range, B",
+                "beyond what two can add up to",
+                "B",
+                coordinate(20 + 3, 55),
+            ),
+            invalid(
+                "digit of a counter too large, B",
+                "beyond what two can add up to, though the sum as a whole is possible",
+                "B",
+                coordinate(40 + 64 + 4 + 8, 511),
+            ),
+            invalid(
+                "counter too large, B",
+                "more than two counters can add up to",
+                "B",
+                coordinate(40 + 64 + 4 + 4, 1),
+            ),
             invalid("padding not zero", "behind the last coordinate", "A", coordinate(88, 1)),
             invalid(
                 "noise too large",
@@ -247,6 +281,14 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
     assert_eq!(case.numbers("sums"), aggregate.sums);
     assert_eq!(case.number("weight"), aggregate.weight);
     assert_eq!(case.digest("aggregate_digest"), aggregate.digest());
+    assert_eq!(case.numbers("control"), aggregate.control);
+    let counters = case.numbers("counters").into_iter().map(|sum| sum as u64);
+    assert_eq!(counters.collect::<Vec<_>>(), aggregate.counters);
+    let (control, counters) = match profile.as_str() {
+        "A" => (Vec::new(), Vec::new()),
+        _ => ([-200, 200].repeat(10), (0..3).map(|i| COUNTERS[0][i] + COUNTERS[1][i]).collect()),
+    };
+    assert_eq!((&aggregate.control, &aggregate.counters), (&control, &counters));
     // Plain addition of what was sealed, and of what was changed.
     let mut plain: Vec<i64> = match profile.as_str() {
         "A" => (0..20)
@@ -260,11 +302,12 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
     assert_eq!(aggregate.sums, plain, "{}", case.name);
 }
 
-fn aggregate_case(name: &str, count: u32, weight: u64, sums: &[i64], cap: u32) -> Value {
-    let aggregate = Aggregate { count, weight, sums: sums.to_vec() };
+fn aggregate_case(name: &str, aggregate: &Aggregate, cap: u32) -> Value {
+    let Aggregate { count, weight, sums, control, counters } = aggregate;
     let mean = aggregate.mean(&quantiser(cap)).into_iter();
     json!({
         "name": name, "count": count, "weight": weight, "sums": sums, "cap": cap,
+        "control": control, "counters": counters,
         "digest": aggregate.digest().to_string(),
         "mean": mean.map(|value| format!("{:08x}", value.to_bits())).collect::<Vec<_>>(),
     })
@@ -280,17 +323,31 @@ const fn quantiser(cap: u32) -> Quantiser {
 }
 
 pub(crate) fn aggregates() -> File {
+    let plain = |count, weight, sums: &[i64]| Aggregate {
+        count,
+        weight,
+        sums: sums.to_vec(),
+        control: Vec::new(),
+        counters: Vec::new(),
+    };
     let sums = [0, 1, -1, 127 * 3, -127 * 3, 77];
+    let full = Aggregate {
+        control: vec![5, -5, 0, 1, 2, 3],
+        counters: vec![0, 7, 1 << 60],
+        ..plain(3, 3, &sums)
+    };
     let refused = |name: &str, change: fn(&mut Value)| {
-        let mut value = aggregate_case(name, 3, 3, &sums, 0);
+        let mut value = aggregate_case(name, &full, 0);
         change(&mut value);
         value["wrong"] = json!(format!("{name} than the digest is of"));
         value["refused"] = json!("another digest");
         value
     };
     File {
-        about: "the opened aggregate: H(aggregate; count in four bytes, weight in eight bytes, and \
-                then, without a length, each sum in eight bytes, two's complement); and the mean \
+        about: "the opened aggregate: H(aggregate; count in four bytes, weight in eight bytes, the \
+                counters in eight bytes each as one part, the number of the control's sums in \
+                eight bytes, and then, without a length, each sum of the update and each of the \
+                control in eight bytes, two's complement); and the mean \
                 of updates, sum step / count, or sum step cap / weight, step = 0.5 / 127",
         step: "step 12, Open",
         fields: &[
@@ -300,15 +357,18 @@ pub(crate) fn aggregates() -> File {
             ("count", "contributions"),
             ("weight", "sum of their weights"),
             ("sums", "sums of signed units"),
+            ("control", "the same of the second vector"),
+            ("counters", "sums of the counters"),
             ("cap", "cap of the weights; 0: owners alike"),
             ("digest", "32 bytes"),
             ("mean", "each the 32 bits of a binary32, as a number in hex"),
         ],
         valid: vec![
-            aggregate_case("owners alike", 3, 3, &sums, 0),
-            aggregate_case("weighted", 3, 17, &sums, 10),
-            aggregate_case("no parameter", 3, 3, &[], 0),
-            aggregate_case("extreme sums", 10_000, 10_000, &[i64::MIN, i64::MAX], 0),
+            aggregate_case("owners alike", &plain(3, 3, &sums), 0),
+            aggregate_case("weighted", &plain(3, 17, &sums), 10),
+            aggregate_case("no parameter", &plain(3, 3, &[]), 0),
+            aggregate_case("extreme sums", &plain(10_000, 10_000, &[i64::MIN, i64::MAX]), 0),
+            aggregate_case("control and counters", &full, 0),
         ],
         invalid: vec![
             refused("another count", |value| value["count"] = json!(4)),
@@ -319,6 +379,15 @@ pub(crate) fn aggregates() -> File {
             refused("another order", |value| {
                 value["sums"].as_array_mut().expect("a list").swap(1, 2)
             }),
+            refused("a sum moved to the control", |value| {
+                let moved = value["sums"].as_array_mut().expect("a list").pop().expect("a sum");
+                value["control"].as_array_mut().expect("a list").insert(0, moved);
+            }),
+            refused("another control", |value| value["control"][0] = json!(6)),
+            refused("another counter", |value| value["counters"][1] = json!(8)),
+            refused("a counter fewer", |value| {
+                value["counters"].as_array_mut().expect("a list").pop();
+            }),
         ],
     }
 }
@@ -328,16 +397,26 @@ pub(crate) fn check_aggregate(case: &mut Case, is_valid: bool) {
         count: case.number("count") as u32,
         weight: case.number("weight"),
         sums: case.numbers("sums"),
+        control: case.numbers("control"),
+        counters: case.numbers("counters").into_iter().map(|sum| sum as u64).collect(),
     };
     let (digest, cap) = (case.digest("digest"), case.number("cap"));
     let mean = case.list("mean");
     assert_eq!(aggregate.digest() == digest, is_valid, "{}", case.name);
     let mut input = Vec::new();
-    for part in [&aggregate.count.to_le_bytes()[..], &aggregate.weight.to_le_bytes()] {
+    let counters: Vec<u8> = aggregate.counters.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+    let parts: [&[u8]; 4] = [
+        &aggregate.count.to_le_bytes(),
+        &aggregate.weight.to_le_bytes(),
+        &counters,
+        &(aggregate.control.len() as u64).to_le_bytes(),
+    ];
+    for part in parts {
         input.extend_from_slice(&(part.len() as u64).to_le_bytes());
         input.extend_from_slice(part);
     }
-    input.extend(aggregate.sums.iter().flat_map(|sum| sum.to_le_bytes()));
+    let sums = aggregate.sums.iter().chain(&aggregate.control);
+    input.extend(sums.flat_map(|sum| sum.to_le_bytes()));
     assert_eq!(aggregate.digest().0, blake3::derive_key("covey/v1/aggregate", &input));
     if !is_valid {
         case.refusal();

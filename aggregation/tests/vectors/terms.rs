@@ -1,6 +1,9 @@
 //! `terms.json`.
 
-use covey_aggregation::config::{CommitteeShape, Profile, Quantiser, RoundConfig, Weighting};
+use covey_aggregation::config::{
+    CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
+};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::wire;
 use serde_json::{Value, json};
 
@@ -15,6 +18,10 @@ fn small() -> RoundConfig {
     config
 }
 
+const fn control() -> Control {
+    Control { range: 0.25, clip_norm: 4.0, owners: 2000, variate: Digest([7; 32]) }
+}
+
 fn weighted() -> RoundConfig {
     let terms = Terms {
         shape: CommitteeShape::Seven,
@@ -22,6 +29,8 @@ fn weighted() -> RoundConfig {
         bits: 12,
         contributions_max: 1000,
         dimension: 1_000_000,
+        counters: 700,
+        control: Some(control()),
         ..Terms::default()
     };
     let mut config = Fixture::new(terms).config;
@@ -53,6 +62,17 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
         Weighting::CappedExamples(cap) => {
             field("quantiser.weighting (1: capped examples)", "varint", json!(1));
             field("quantiser.weighting: the cap", "varint", json!(cap));
+        }
+    }
+    field("counters", "varint", json!(config.counters));
+    match &config.control {
+        None => field("control (0: none)", "byte", json!(0)),
+        Some(control) => {
+            field("control (1: one)", "byte", json!(1));
+            field("control.range", "float", float(control.range));
+            field("control.clip_norm", "float", float(control.clip_norm));
+            field("control.owners", "varint", json!(control.owners));
+            field("control.variate", "bytes", json!(control.variate.to_string()));
         }
     }
     field("packing.lanes", "varint", json!(config.packing.lanes));
@@ -151,7 +171,7 @@ pub(crate) fn file() -> File {
         ],
         valid: vec![
             valid("profile A, four holders, owners alike", &small()),
-            valid("profile B, seven holders, owners weighted", &weighted()),
+            valid("profile B, seven holders, owners weighted, counters and control", &weighted()),
         ],
         invalid: vec![
             invalid("another version", "the first byte is 2", |bytes| bytes[0] = 2),
@@ -184,6 +204,20 @@ pub(crate) fn file() -> File {
             bad("a cap of no example", "the cap is 0", |config| {
                 config.quantiser.weighting = Weighting::CappedExamples(0);
             }),
+            bad("too many counters", "one more than 4096", |config| config.counters = 4097),
+            bad("a control without range", "its range is 0", |config| {
+                config.control = Some(Control { range: 0.0, ..control() });
+            }),
+            bad("a control without end", "its clip_norm is not a number", |config| {
+                config.control = Some(Control { clip_norm: f32::NAN, ..control() });
+            }),
+            bad(
+                "a control of too few owners",
+                "a mean over two, three must contribute",
+                |config| {
+                    config.control = Some(Control { owners: 2, ..control() });
+                },
+            ),
             bad("a thinner packing", "one lane fewer than derived", |config| {
                 config.packing.lanes -= 1;
             }),

@@ -12,12 +12,14 @@ mod dataset;
 mod encode;
 mod error;
 mod folder;
+mod groups;
 mod holdout;
 mod idx;
 pub mod mock;
 mod npy;
 mod parquet;
 mod pixel;
+mod pool;
 mod preview;
 mod safetensors;
 mod source;
@@ -29,6 +31,7 @@ use covey_aggregation::plan::Data;
 
 pub use dataset::{BadDataset, Dataset, Inputs, Targets};
 pub use error::{DataError, DataErrorKind, Place};
+pub use pool::{Pool, TooFew};
 pub use preview::{ColumnPreview, Inferred, Preview};
 pub use source::{DataSource, Format, Header, ReadLimits};
 

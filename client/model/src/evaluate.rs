@@ -1,6 +1,7 @@
 //! Measuring a model on data that it was not trained on.
 
 use burn::tensor::Device;
+use covey_aggregation::evaluation::Tally;
 
 use crate::batch::Batch;
 use crate::data::{Dataset, Inputs, Targets};
@@ -59,6 +60,37 @@ impl Trainer {
     ) -> Result<(), FitError> {
         self.check(parameters, data)?;
         guarded(|| self.task.answers(parameters, data, &self.compute.device, &mut take))
+    }
+
+    /// Measures `parameters` on held-out `data` into a tally; where that cannot count them all, on
+    /// examples that are evenly spread. No example is no error: then nothing is counted.
+    ///
+    /// # Errors
+    /// [`FitError`], as for training; outputs that are no numbers count as wrong instead.
+    pub fn tally(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        tally: &mut Tally,
+    ) -> Result<(), FitError> {
+        let answers = data.len() * data.answers();
+        let counted = tally.sample(answers);
+        if counted.is_empty() {
+            return Ok(());
+        }
+        let (mut number, mut wanted) = (0, counted.into_iter().peekable());
+        self.answers(parameters, data, |answer| {
+            if wanted.next_if_eq(&number).is_some() {
+                match answer {
+                    Answer::Class { outputs, label } => tally.class(outputs, label),
+                    Answer::Number { output, wanted } => {
+                        tally.number(f64::from(output) - f64::from(wanted));
+                    }
+                }
+            }
+            number += 1;
+            Ok(wanted.peek().is_some())
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn run_fit<N: Network>(
     let training = trainer.task.training();
     let terms = Terms::new(
         &Wanted {
-            proximal: (context.proximal > 0.0).then_some((context.proximal, parameters)),
+            proximal: trainer.task.proximal().map(|mu| (mu, parameters)),
             offset: context.gradient_offset,
             norm_max: training.gradient_clip,
         },

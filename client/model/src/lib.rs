@@ -8,6 +8,7 @@
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
 //! - [`weights`]: parameters in files
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
+//! - [`random`]: seeded draws
 //!
 //! ```no_run
 //! use covey_aggregation::plan::Plan;
@@ -46,7 +47,7 @@ mod metrics;
 mod model;
 mod network;
 mod optimizer;
-mod random;
+pub mod random;
 pub mod split;
 pub mod task;
 pub mod train;

@@ -14,7 +14,8 @@ pub(crate) fn key(purpose: &str, parts: &[&[u8]]) -> Digest {
 }
 
 /// A stream of its own for `purpose` and `parts`.
-pub(crate) fn stream(purpose: &str, parts: &[&[u8]]) -> ChaCha8Rng {
+#[must_use]
+pub fn stream(purpose: &str, parts: &[&[u8]]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key(purpose, parts).0)
 }
 
@@ -24,8 +25,14 @@ pub(crate) fn unit_f32(rng: &mut ChaCha8Rng) -> f32 {
 }
 
 /// Uniform in `0 < x <= 1`, in steps of 2^-53.
-pub(crate) fn unit_f64(rng: &mut ChaCha8Rng) -> f64 {
+pub fn unit_f64(rng: &mut ChaCha8Rng) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// One draw of the standard normal distribution (Box & Muller, 1958).
+pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let radius = (-2.0 * unit_f64(rng).ln()).sqrt();
+    radius * (std::f64::consts::TAU * unit_f64(rng)).cos()
 }
 
 /// A whole number below `bound` (above 0), without bias (Lemire, 2019).
@@ -39,7 +46,7 @@ pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
 }
 
 /// Fisher-Yates.
-pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+pub fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(rng, last as u64 + 1) as usize);
     }

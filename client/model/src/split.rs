@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::limits::SPLIT_ATTEMPTS_MAX;
-use crate::random::{shuffle, stream, unit_f64};
+use crate::random::{normal, shuffle, stream, unit_f64};
 
 /// The data cannot be divided like this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,48 @@ pub fn dirichlet_by_label(
     Err(cannot)
 }
 
+/// Divides `examples` examples among owners at random, to the nearest equally many each.
+///
+/// # Errors
+/// [`CannotSplit`] when an owner would have none.
+pub fn iid(examples: usize, owners: usize, seed: u64) -> Result<Vec<Vec<usize>>, CannotSplit> {
+    by_group(&[(0..examples).collect()], owners, seed)
+}
+
+/// Divides examples among owners by group: an owner has examples of one group only, and the
+/// owners of a group equally many, to the nearest, at random. Where there are fewer owners than
+/// groups, an owner has several whole ones. Groups are dealt to owners in turn.
+///
+/// # Errors
+/// [`CannotSplit`] when an owner would have none.
+pub fn by_group(
+    groups: &[Vec<usize>],
+    owners: usize,
+    seed: u64,
+) -> Result<Vec<Vec<usize>>, CannotSplit> {
+    let examples = groups.iter().map(Vec::len).sum();
+    let cannot = CannotSplit { examples, owners, fewest: 1 };
+    if owners == 0 || groups.is_empty() {
+        return Err(cannot);
+    }
+    let mut rng = stream("group-split", &[&seed.to_le_bytes()]);
+    let mut parts = vec![Vec::new(); owners];
+    for (number, group) in groups.iter().enumerate() {
+        let members: Vec<usize> = if owners >= groups.len() {
+            (number..owners).step_by(groups.len()).collect()
+        } else {
+            vec![number % owners]
+        };
+        let mut group = group.clone();
+        shuffle(&mut group, &mut rng);
+        for (place, example) in group.into_iter().enumerate() {
+            parts[members[place % members.len()]].push(example);
+        }
+    }
+    parts.iter_mut().for_each(|part| part.sort_unstable());
+    if parts.iter().any(Vec::is_empty) { Err(cannot) } else { Ok(parts) }
+}
+
 /// Numbers of the examples of each class.
 fn by_class(labels: &[u32]) -> Vec<Vec<usize>> {
     let mut classes = std::collections::BTreeMap::<u32, Vec<usize>>::new();
@@ -124,12 +166,6 @@ fn gamma(shape: f64, rng: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-/// One draw of the standard normal distribution (Box & Muller, 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let radius = (-2.0 * unit_f64(rng).ln()).sqrt();
-    radius * (std::f64::consts::TAU * unit_f64(rng)).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +213,34 @@ mod tests {
         };
         assert!(largest_share(0.1) > 0.6, "{}", largest_share(0.1));
         assert!(largest_share(100.0) < 0.3, "{}", largest_share(100.0));
+    }
+
+    #[test]
+    fn at_random_everybody_has_equally_many() {
+        let parts = iid(1003, 10, 1).expect("a split");
+        let sizes: Vec<_> = parts.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [101, 101, 101, 100, 100, 100, 100, 100, 100, 100]);
+        assert_eq!(all(&parts), (0..1003).collect::<Vec<_>>());
+        assert!(parts.iter().all(|part| part.is_sorted()));
+        assert_eq!(parts, iid(1003, 10, 1).expect("the same"));
+        assert_ne!(parts, iid(1003, 10, 2).expect("another"));
+        assert!(iid(9, 10, 1).is_err() && iid(9, 0, 1).is_err());
+    }
+
+    #[test]
+    fn by_group_an_owner_has_one_group_or_several_whole_ones() {
+        let groups: Vec<Vec<usize>> =
+            vec![(0..50).collect(), (50..53).collect(), (53..100).collect()];
+        let parts = by_group(&groups, 7, 1).expect("a split");
+        assert_eq!(all(&parts), (0..100).collect::<Vec<_>>());
+        for (owner, part) in parts.iter().enumerate() {
+            assert!(part.iter().all(|example| groups[owner % 3].contains(example)), "{owner}");
+        }
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [17, 2, 24, 17, 1, 23, 16]);
+        let few = by_group(&groups, 2, 1).expect("a split");
+        assert_eq!(few, [[groups[0].clone(), groups[2].clone()].concat(), groups[1].clone()]);
+        // The second group has three examples for four owners.
+        assert!(by_group(&groups, 11, 1).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::{Body, Data, Family, Goal, Plan, Start, Target, Training};
 use covey_aggregation::shape::{Blueprint, Initial, Role, Shape, Tensor};
+use covey_aggregation::strategy::Strategy;
 
 use crate::data::Dataset;
 use crate::evaluate::{Take, answers};
@@ -38,6 +39,8 @@ struct Inner {
     start: Option<Start>,
     has_adapters: bool,
     training: Training,
+    /// mu of FedProx.
+    proximal: Option<f64>,
     input: Shape,
     goal: Goal,
     unit: f64,
@@ -146,6 +149,10 @@ impl Task {
             body,
             tensors,
             training: plan.training.clone(),
+            proximal: match plan.strategy {
+                Strategy::FedProx { mu } => Some(mu),
+                _ => None,
+            },
             input,
             goal,
             unit: unit(&plan.data),
@@ -273,6 +280,12 @@ impl Task {
 
     pub(crate) fn training(&self) -> &Training {
         &self.inner.training
+    }
+
+    /// mu of FedProx, where the plan asks for it: `mu (w - w0)` is added to every step's
+    /// gradient, where w0 are the parameters that the fit begins with.
+    pub(crate) fn proximal(&self) -> Option<f64> {
+        self.inner.proximal
     }
 
     pub(crate) fn places(&self) -> &Places {

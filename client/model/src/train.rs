@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Goal;
 use covey_aggregation::shape::Shape;
+use rand_chacha::ChaCha8Rng;
 
 use crate::data::{Dataset, Inputs, Targets};
 use crate::device::{Compute, DeviceChoice, DeviceError};
-use crate::random::key;
+use crate::random::{key, stream};
 use crate::task::Task;
 
 /// Trains and evaluates one task on one device. One per thread of work; they do not disturb
@@ -32,6 +33,14 @@ impl FitSeed {
     pub fn derive(plan_seed: u64, round: u32, client: &PartyId) -> Self {
         let parts = [&plan_seed.to_le_bytes()[..], &round.to_le_bytes(), &client.0];
         Self(key("fit", &parts).0)
+    }
+
+    /// What rounds this fit's update to integers. It hangs on public values alone, as all of a
+    /// fit does, so that a run can be done again to the same models: rounding at random keeps the
+    /// mean right, it hides nothing.
+    #[must_use]
+    pub fn rounding(&self) -> ChaCha8Rng {
+        stream("rounding", &[&self.0])
     }
 }
 
@@ -81,9 +90,6 @@ pub struct FitContext<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
     /// The round's number, from 1: where the run's learning-rate schedule stands.
     pub round: u32,
-    /// FedProx's mu, 0 for none: `mu (w - w0)` is added to every step's gradient, where w0 are
-    /// the parameters that the fit begins with.
-    pub proximal: f64,
     /// Added to every step's gradient, in the order of the flat vector (SCAFFOLD's `c - c_i`).
     pub gradient_offset: Option<&'a [f32]>,
     /// The owner's examples that are not trained on. An early stop that watches them does
@@ -92,10 +98,9 @@ pub struct FitContext<'a> {
 }
 
 impl<'a> FitContext<'a> {
-    /// The context of round 1 of a plain fit: no proximal term, no offset.
+    /// The context of round 1 of a fit without an offset.
     pub fn new(seed: FitSeed, cancel: &'a Cancel, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        let (proximal, gradient_offset, holdout) = (0.0, None, None);
-        Self { seed, cancel, progress, round: 1, proximal, gradient_offset, holdout }
+        Self { seed, cancel, progress, round: 1, gradient_offset: None, holdout: None }
     }
 
     /// The same in round `round`, from 1.
@@ -142,8 +147,8 @@ pub enum FitError {
         /// Length given.
         got: usize,
     },
-    /// The offset for gradients, or FedProx's mu, cannot be used.
-    #[error("the gradient's terms cannot be used: {what}")]
+    /// The offset for gradients cannot be used.
+    #[error("the gradient's offset cannot be used: {what}")]
     BadTerm {
         /// Which, and why.
         what: String,
@@ -318,9 +323,6 @@ fn form(data: &Dataset) -> String {
 /// Whether the context's terms fit the model.
 fn check_terms(context: &FitContext<'_>, parameters: usize) -> Result<(), FitError> {
     let bad = |what: String| Err(FitError::BadTerm { what });
-    if !(context.proximal >= 0.0 && context.proximal.is_finite()) {
-        return bad(format!("mu = {} is no number from 0", context.proximal));
-    }
     let Some(offset) = context.gradient_offset else { return Ok(()) };
     if offset.len() != parameters {
         return bad(format!("an offset of {} numbers for {parameters}", offset.len()));

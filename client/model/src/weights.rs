@@ -11,6 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::limits::SAFETENSORS_HEADER_BYTES_MAX;
 use crate::manifest::Manifest;
+use crate::task::{StartError, Task};
 
 /// A file of parameters that cannot be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,41 @@ pub enum WeightsError {
         /// What the file has.
         got: String,
     },
+}
+
+/// The parameters that a plan starts from cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFileError {
+    /// The plan names no file.
+    #[error(
+        "the plan starts from a model but names no file: add `file = \"model.safetensors\"` to \
+         model.start, beside the digest"
+    )]
+    NoFile,
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] WeightsError),
+    /// It is another model.
+    #[error("{}: {error}", path.display())]
+    Other {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: StartError,
+    },
+}
+
+/// The task with the parameters that its plan starts from, read from the file that the plan
+/// names, beside the plan itself. A plan that starts from fresh parameters needs none.
+///
+/// # Errors
+/// [`StartFileError`].
+pub fn started(task: Task, plan: &Path) -> Result<Task, StartFileError> {
+    let Some(start) = task.start() else { return Ok(task) };
+    let file = start.file.as_ref().ok_or(StartFileError::NoFile)?;
+    let path = plan.parent().unwrap_or_else(|| Path::new("")).join(file);
+    let parameters = read(&path, task.start_manifest())?;
+    task.started(parameters).map_err(|error| StartFileError::Other { path, error })
 }
 
 /// Reads the flat vector of `manifest` from a file. Tensors that the manifest does not have are

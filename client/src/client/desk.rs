@@ -24,9 +24,13 @@ use crate::observer::Observer;
 use crate::prepare::{Declined, Halt, Workshop};
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
+use crate::variates::Variates;
 
 /// The folder of sealed updates, in the state folder.
 const SEALED_FOLDER: &str = "sealed";
+
+/// The folder of control variates, in the state folder.
+const VARIATES_FOLDER: &str = "variates";
 
 /// How often what is unanswered is sent again.
 const RESEND_MS: u64 = 3_000;
@@ -60,6 +64,7 @@ pub(super) struct Desk {
     participant: Participant,
     journal: Journal<ParticipantRecord>,
     stored: Stored,
+    variates: Variates,
     workshop: Arc<Workshop>,
     link: Option<Linked<FromClient>>,
     /// The workshop's view of the link.
@@ -82,6 +87,8 @@ impl Desk {
         let folder = StateFolder::open(&config.state)?;
         let (journal, records) =
             Journal::open(&folder.path().join(JOURNAL_FILE), &membership.member().id)?;
+        let variates = Variates::open(&folder.path().join(VARIATES_FOLDER), &records);
+        let variates = variates.map_err(|error| Failure::file(&error))?;
         let numbers = records.iter().filter_map(|record| match record {
             ParticipantRecord::Sealed { round, round_ctx, .. } => Some((*round_ctx, *round)),
             _ => None,
@@ -107,6 +114,7 @@ impl Desk {
             device: config.device,
             limits: config.limits.clone(),
             stored: stored.clone(),
+            variates: variates.clone(),
             observer,
             bulk: link,
             events: events.clone(),
@@ -116,6 +124,7 @@ impl Desk {
             participant,
             journal,
             stored,
+            variates,
             workshop,
             link: None,
             bulk,
@@ -296,9 +305,16 @@ impl Desk {
                 watch(Event::Promised { round: self.round(receipt.round_ctx) });
             }
             ParticipantEffect::Counted { round_ctx } => {
+                // The end is durable; a crash before this is settled at the next start.
+                if let Err(error) = self.variates.counted(&round_ctx) {
+                    watch(Event::Fault { what: error.to_string() });
+                }
                 watch(Event::Counted { round: self.round(round_ctx) });
             }
             ParticipantEffect::NotCounted { round_ctx, why } => {
+                if let Err(error) = self.variates.discard(&round_ctx) {
+                    watch(Event::Fault { what: error.to_string() });
+                }
                 let why = why.to_string();
                 watch(Event::NotCounted { round: self.round(round_ctx), why });
             }

@@ -23,6 +23,7 @@ use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, Opened, Round, RoundEffect, Terms, Timings};
+use covey_aggregation::strategy::State;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{ContributionCheck, box_bytes, correction_bytes};
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
@@ -56,6 +57,8 @@ pub(crate) struct Shelf {
     pub(crate) offered: Vec<Digest>,
     /// Cut every upload off, as a coordinator that dies does.
     pub(crate) cuts_uploads: bool,
+    plan: Vec<u8>,
+    /// Models and control variates.
     models: BTreeMap<Digest, Vec<u8>>,
     terms: Option<RoundConfig>,
 }
@@ -73,7 +76,7 @@ pub(crate) struct Coordinator {
     senders: BTreeMap<PartyId, (Role, ControlSender)>,
     pub(crate) shelf: SharedShelf,
     pub(crate) task: Task,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// A round that is done.
@@ -84,19 +87,36 @@ pub(crate) struct Finished {
 
 impl Coordinator {
     pub(crate) fn start(membership: Arc<Membership>) -> Self {
+        Self::start_with(membership, PLAN)
+    }
+
+    /// With another plan.
+    pub(crate) fn start_with(membership: Arc<Membership>, plan_text: &str) -> Self {
         let address = "127.0.0.1:0".parse().expect("an address");
         let listener = Listener::bind(address, Arc::clone(&membership)).expect("bound");
         let address = listener.address().to_string();
         let (sender, inputs) = mpsc::unbounded_channel();
         let shelf = SharedShelf::default();
         tokio::spawn(admit(listener, sender, Arc::clone(&shelf)));
-        let plan = Plan::parse(PLAN).expect("a plan");
+        lock(&shelf).plan = plan_text.as_bytes().to_vec();
+        let plan = Plan::parse(plan_text).expect("a plan");
         let task = Task::from_plan(&plan).expect("a model");
         Self { membership, address, inputs, senders: BTreeMap::new(), shelf, task, plan }
     }
 
     /// The terms of a round for these clients, who start from `parameters`.
-    pub(crate) fn terms(&self, round: u32, parameters: &[f32], mut cohort: Vec<PartyId>) -> Terms {
+    pub(crate) fn terms(&self, round: u32, parameters: &[f32], cohort: Vec<PartyId>) -> Terms {
+        let state = self.plan.strategy.initial(parameters.len());
+        self.terms_after(round, (parameters, &state), cohort)
+    }
+
+    /// Likewise, with what the strategy keeps.
+    pub(crate) fn terms_after(
+        &self,
+        round: u32,
+        (parameters, state): (&[f32], &State),
+        mut cohort: Vec<PartyId>,
+    ) -> Terms {
         cohort.sort_unstable();
         let roster: &Roster = self.membership.roster();
         let timings = Timings {
@@ -110,13 +130,19 @@ impl Coordinator {
             federation: roster.digest(),
             run: Digest([9; 32]),
             round,
-            plan: Plan::digest(PLAN.as_bytes()),
+            plan: Plan::digest(&lock(&self.shelf).plan),
             manifest: self.task.manifest_digest(),
             model: self.task.parameters_digest(parameters),
             dimension: self.task.parameters() as u64,
             profile: self.plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: self.plan.quantiser(),
+            counters: self.plan.counters(),
+            control: self.plan.strategy.control(
+                state,
+                roster.with_role(Role::DataOwner).count() as u32,
+                &self.task.manifest_digest(),
+            ),
             packing: self.plan.packing(),
             contributions_min: self.plan.cohort.minimum,
             contributions_max: self.plan.cohort.maximum,
@@ -127,9 +153,12 @@ impl Coordinator {
             audit: self.plan.secure_aggregation.audit,
             collect_ms: timings.collect_ms,
         };
-        let bytes = parameters.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|one| one.to_le_bytes()).collect();
         let mut shelf = lock(&self.shelf);
-        shelf.models.insert(config.model, bytes);
+        shelf.models.insert(config.model, bytes(parameters));
+        if let Some((control, variate)) = config.control.zip(state.variate()) {
+            shelf.models.insert(control.variate, bytes(&variate));
+        }
         shelf.terms = Some(config.clone());
         Terms { config, cohort, timings }
     }
@@ -373,7 +402,10 @@ async fn serve_bulk(
     shelf: &SharedShelf,
 ) -> Option<()> {
     match stream.request().await.ok()? {
-        BulkArrival::Plan(_, fetch) => fetch.send(PLAN.as_bytes()).await.ok(),
+        BulkArrival::Plan(_, fetch) => {
+            let plan = lock(shelf).plan.clone();
+            fetch.send(&plan).await.ok()
+        }
         BulkArrival::Model(digest, fetch) => {
             let model = lock(shelf).models.get(&digest).cloned();
             fetch.send(&model.expect("a known model")).await.ok()

@@ -202,9 +202,18 @@ impl Running {
     }
 }
 
+/// An update in the clear.
+struct Entry {
+    round: u32,
+    units: Vec<i64>,
+    weight: u64,
+    control: Vec<i64>,
+    counters: Vec<u64>,
+}
+
 /// Keeps every update in the clear.
 #[derive(Default)]
-pub(crate) struct Ledger(Mutex<Vec<(u32, Vec<i64>, u64)>>);
+pub(crate) struct Ledger(Mutex<Vec<Entry>>);
 
 impl Ledger {
     /// Sums and weights of a round over the updates of several owners.
@@ -212,20 +221,34 @@ impl Ledger {
         let mut total = (Vec::new(), 0);
         for ledger in ledgers {
             let entries = ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = entries.iter().rev().find(|(number, ..)| *number == round);
-            let (_, units, weight) = last.expect("an update of this round");
+            let last = entries.iter().rev().find(|entry| entry.round == round);
+            let Entry { units, weight, .. } = last.expect("an update of this round");
             total.0.resize(units.len(), 0);
             total.0.iter_mut().zip(units).for_each(|(sum, unit)| *sum += unit);
             total.1 += weight;
         }
         total
     }
+
+    /// Control and counters of the owner's update in a round.
+    pub(crate) fn beside(&self, round: u32) -> (Vec<i64>, Vec<u64>) {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = entries.iter().rev().find(|entry| entry.round == round);
+        let Entry { control, counters, .. } = last.expect("an update of this round");
+        (control.clone(), counters.clone())
+    }
 }
 
 impl Observer for Ledger {
     fn quantised(&self, terms: &RoundConfig, quantised: &Quantised) {
         let units = quantised.units().map(i64::from).collect();
-        let entry = (terms.round, units, u64::from(quantised.weight()));
+        let entry = Entry {
+            round: terms.round,
+            units,
+            weight: quantised.weight().into(),
+            control: quantised.control_units().map(i64::from).collect(),
+            counters: quantised.counters().to_vec(),
+        };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 }

@@ -171,3 +171,108 @@ async fn a_second_client_with_the_same_state_is_refused() {
     assert!(failure.message.contains("state"), "{failure}");
     first.stop().await;
 }
+
+/// Adds up what the owners sent in the clear.
+fn sums(parts: impl Iterator<Item = (Vec<i64>, Vec<u64>)>) -> (Vec<i64>, Vec<u64>) {
+    parts.fold((Vec::new(), Vec::new()), |(mut control, mut counters), part| {
+        control.resize(part.0.len(), 0);
+        counters.resize(part.1.len(), 0);
+        control.iter_mut().zip(part.0).for_each(|(sum, unit)| *sum += unit);
+        counters.iter_mut().zip(part.1).for_each(|(sum, counter)| *sum += counter);
+        (control, counters)
+    })
+}
+
+/// The owner's control variate, in its own folder.
+fn own_variate(federation: &Federation, owner: &str) -> Vec<f64> {
+    let folder = federation.config(owner).state.join("variates");
+    let own = fs::read_dir(&folder).expect("listed").map(|entry| entry.expect("one").path());
+    let own = own.filter(|path| path.extension().is_some_and(|end| end == "own"));
+    let path = own.last().expect("a variate");
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Own {
+        last: covey_aggregation::hash::Digest,
+        values: Vec<f64>,
+    }
+    let bytes = fs::read(path).expect("read");
+    covey_aggregation::wire::decode::<Own>(&bytes, bytes.len()).expect("a variate").values
+}
+
+/// Control variates and counters go through the encryption and come out as plain sums; the
+/// owners' variates change with the rounds that count, and only with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
+    let owners = ["ada", "bob", "cyd"];
+    let plan = federation::PLAN.replace("kind = \"tabular\"", "kind = \"tabular\"\nholdout = 0.25")
+        + "[strategy]\nname = \"scaffold\"\nrange = 20.0\nclip_norm = 200.0\n\
+           [evaluation]\n\
+           metrics = [\"accuracy\", \"loss\", \"auroc\", \"macro_f1\"]\n";
+    let federation = Federation::new(&owners);
+    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
+    let holders = hold(&federation, &coordinator);
+    let ledgers: Vec<Arc<Ledger>> = owners.iter().map(|_| Arc::default()).collect();
+    let start = |owner: &str, ledger: &Arc<Ledger>| federation.start(owner, Some(ledger.clone()));
+    // The last owner has nothing to hold out.
+    for (owner, examples) in owners.iter().zip([40, 30, 1]) {
+        federation.settle(owner, &coordinator.address, "*", examples);
+    }
+    let mut clients: Vec<_> = owners.iter().zip(&ledgers).map(|(o, l)| start(o, l)).collect();
+
+    let (plan, published) = (coordinator.plan.clone(), federation.path("published"));
+    let layout = plan.layout().expect("metrics");
+    let mut parameters = coordinator.task.initial_parameters();
+    let mut state = plan.strategy.initial(parameters.len());
+    for round in 1..=3 {
+        let cohort = ids(&federation, &owners);
+        let terms = coordinator.terms_after(round, (&parameters, &state), cohort);
+        let mut running = coordinator.open_round(&terms);
+        let finished = coordinator.run(&terms, &mut running, |_| false).await;
+        let finished = finished.expect("not interrupted");
+        let Outcome::Done(report) = &finished.outcome else { panic!("{:?}", finished.outcome) };
+        assert_eq!(report.counted.len(), 3);
+        let (aggregate, publication) = finished.opened.expect("opened");
+        assert_eq!(aggregate.sums, Ledger::sum(&ledgers, round).0);
+        let beside = sums(ledgers.iter().map(|ledger| ledger.beside(round)));
+        assert_eq!((&aggregate.control, &aggregate.counters), (&beside.0, &beside.1));
+        let scores = layout.read(&aggregate.counters).expect("honest counters");
+        let held_out = [0, 1].map(|owner: usize| ledgers[owner].beside(round).1[0]);
+        assert_eq!(scores.examples, held_out[0] + held_out[1]);
+        assert!(held_out.iter().all(|count| (3..=15).contains(count)), "{held_out:?}");
+        assert!(ledgers[2].beside(round).1.iter().all(|counter| *counter == 0));
+        coordinator.write(&published, &publication);
+        let place = (&parameters[..], &state);
+        let step = plan.strategy.step(1.0, place, &terms.config, &aggregate).expect("finite");
+        (parameters, state) = (step.parameters, step.state);
+
+        // Each has heard of the end, and its variate followed; c is the mean of theirs.
+        let counted = |event: &Event| matches!(event, Event::Counted { .. });
+        for (owner, client) in owners.iter().zip(&clients) {
+            let seen = || {
+                client.events().iter().any(|event| {
+                    counted(event) && event.to_string().contains(&format!("round {round}"))
+                })
+            };
+            until(&format!("{owner} hears of round {round}"), seen).await;
+        }
+        let own: Vec<_> = owners.iter().map(|owner| own_variate(&federation, owner)).collect();
+        for (place, c) in state.variate().expect("c").iter().enumerate() {
+            let mean = own.iter().map(|own| own[place]).sum::<f64>() / 3.0;
+            assert!((f64::from(*c) - mean).abs() < 1e-5, "{c} {mean}");
+        }
+        assert!(own.iter().all(|own| own.iter().any(|x| *x != 0.0)));
+        if round == 1 {
+            // A restart forgets nothing.
+            for client in clients {
+                client.kill().await;
+            }
+            clients = owners.iter().zip(&ledgers).map(|(o, l)| start(o, l)).collect();
+        }
+    }
+    let roster = federation.path("roster-of-a-reviewer.json");
+    write_roster(&roster, &federation.roster).expect("written");
+    let report = covey_committee::verify::verify_folder(&published, &roster, |_| {});
+    assert_eq!(report.expect("checked").verified, 3);
+    for one in clients.into_iter().chain(holders) {
+        one.stop().await;
+    }
+}

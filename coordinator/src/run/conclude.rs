@@ -4,19 +4,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use covey_aggregation::evaluation::{Implausible, Scores};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Outcome;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
 use covey_aggregation::signing::Identity;
+use covey_aggregation::stop::Ending;
+use covey_aggregation::strategy::{BadStep, Stepped};
 use covey_aggregation::wire;
 use covey_model::evaluate::Metrics;
 
+use super::place::Place;
 use super::{Run, Standing};
 use crate::driver::RoundEnd;
 use crate::event::{Event, RoundSummary};
-use crate::learning::{Learning, to_bytes};
+use crate::learning::Learning;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
 use crate::summing::{KEY_SUM, stored_aggregate};
@@ -29,13 +33,17 @@ struct Closing {
     blobs: Arc<Blobs>,
     learning: Arc<Learning>,
     identity: Arc<Identity>,
-    parameters: Arc<Vec<f32>>,
+    /// What the round began with.
+    before: Place,
 }
 
 /// What came of it.
 struct Closed {
-    model: Digest,
-    parameters: Vec<f32>,
+    /// What the next round begins with.
+    after: Place,
+    counters: Vec<u64>,
+    /// Why the aggregate was not applied.
+    diverged: Option<String>,
     metrics: Option<Metrics>,
     publication: PathBuf,
 }
@@ -54,7 +62,9 @@ impl Run {
         let mut row = RoundRow {
             round: number,
             context: self.driver.round().map_or(Digest::ZERO, |round| *round.context()),
-            model: standing.model,
+            model: standing.place.model,
+            state: standing.place.kept(),
+            counters: Vec::new(),
             aggregate: None,
             outcome: wire::encode(&end.outcome),
             accuracy: None,
@@ -62,13 +72,16 @@ impl Run {
             ended: end.ended,
         };
         let is_done = matches!(end.outcome, Outcome::Done(_));
+        let mut diverged = None;
         if is_done {
             let closing = self.closing(standing, &end.outcome)?;
             let opened = closing.opened;
             let work = tokio::task::spawn_blocking(move || closing.carry_out());
             let closed = self.driver.serve_while(work).await?;
             let closed = closed.map_err(|_| broken("the worker that closes the round died"))??;
-            row.model = closed.model;
+            row.model = closed.after.model;
+            row.state = closed.after.kept();
+            row.counters = closed.counters;
             row.aggregate = Some(opened.aggregate);
             row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
             row.loss = closed.metrics.map(|metrics| metrics.loss);
@@ -77,15 +90,46 @@ impl Run {
             summary.publication = Some(closed.publication);
             summary.accuracy = row.accuracy;
             summary.loss = row.loss;
-            standing.model = closed.model;
-            standing.parameters = Arc::new(closed.parameters);
+            match self.scores(&row) {
+                Some(Ok(scores)) => summary.federated = Some(scores),
+                Some(Err(why)) => summary.implausible = Some(why.to_string()),
+                None => {}
+            }
+            standing.place = closed.after;
+            diverged = closed.diverged.map(|why| Ending::Diverged { round: number, why });
         }
         summary.model = row.model.to_string();
-        self.driver.journal.close_round(&row).await?;
         standing.rounds.push(row);
+        let ending = diverged.or_else(|| self.ended_by_rule(standing));
+        if let Some(row) = standing.rounds.last() {
+            self.driver.journal.close_round(row, ending.as_ref()).await?;
+        }
+        if let Some(ending) = ending {
+            standing.run.ending = Some(ending.word().to_owned());
+            standing.run.reason = Some(ending.to_string());
+        }
         self.driver.blobs.forget(number)?;
         self.driver.tell(&Event::Round(summary));
         Ok(is_done)
+    }
+
+    /// What the owners measured in a round; none where the plan does not ask, or nothing was
+    /// opened.
+    pub(super) fn scores(&self, row: &RoundRow) -> Option<Result<Scores, Implausible>> {
+        let layout = self.learning.plan.layout()?;
+        row.aggregate.map(|_| layout.read(&row.counters))
+    }
+
+    fn ended_by_rule(&self, standing: &Standing) -> Option<Ending> {
+        let measured = standing.rounds.iter().filter_map(|row| {
+            let scores = self.scores(row)?.ok()?;
+            Some((row.round, scores))
+        });
+        let measured: Vec<_> = measured.collect();
+        // Only what the last round shows can end the run.
+        let last = standing.rounds.last()?.round;
+        let is_new = measured.last().is_some_and(|(round, _)| *round == last);
+        self.learning.plan.stop.after(&measured).filter(|_| is_new)
     }
 
     fn closing(&self, standing: &Standing, outcome: &Outcome) -> Result<Closing, Failure> {
@@ -113,7 +157,7 @@ impl Run {
             blobs: Arc::clone(&self.driver.blobs),
             learning: Arc::clone(&self.learning),
             identity: Arc::clone(&self.identity),
-            parameters: Arc::clone(&standing.parameters),
+            before: standing.place.clone(),
         })
     }
 }
@@ -127,18 +171,27 @@ fn set_of(round: &Round) -> Vec<covey_aggregation::message::SignedHeader> {
 
 impl Closing {
     fn carry_out(self) -> Result<Closed, Failure> {
-        let Self { result, blobs, learning, identity, parameters, .. } = self;
-        let mean = result.aggregate.mean(&result.config.quantiser);
-        let next = learning.plan.training.next_parameters(&parameters, &mean);
-        let parameters = next.map_err(|error| broken(&error.to_string()))?;
-        let model = learning.task.parameters_digest(&parameters);
-        blobs.put(&model, &to_bytes(&parameters))?;
-        let metrics = learning.evaluation().and_then(|evaluate| evaluate(&parameters));
+        let Self { result, blobs, learning, identity, before, .. } = self;
+        let plan = &learning.plan;
+        let place = (before.parameters.as_slice(), &*before.state);
+        let step =
+            plan.strategy.step(plan.training.server_lr, place, &result.config, &result.aggregate);
+        let (after, diverged) = match step {
+            Ok(Stepped { parameters, state, norm }) => match plan.stop.too_long(norm) {
+                None => (Place::new(&learning.task, parameters, state), None),
+                Some(why) => (before, Some(why)),
+            },
+            Err(error @ BadStep::Diverged { .. }) => (before, Some(error.to_string())),
+            Err(error) => return Err(broken(&error.to_string())),
+        };
+        // Durable before the round counts as over, and so before the next begins.
+        after.store(&blobs)?;
+        let metrics = learning.evaluation().and_then(|evaluate| evaluate(&after.parameters));
         let counted: Vec<_> = result.headers.iter().map(|one| one.header.digest()).collect();
-        let number = result.config.round;
+        let (number, counters) = (result.config.round, result.aggregate.counters.clone());
         let bundle = Publication::sign(result, &identity).encode();
         let publication = blobs.publish(number, &bundle, &counted)?;
-        Ok(Closed { model, parameters, metrics, publication })
+        Ok(Closed { after, counters, diverged, metrics, publication })
     }
 }
 
@@ -155,6 +208,6 @@ fn phases_ms(end: &RoundEnd) -> Vec<(covey_aggregation::message::Phase, u64)> {
         .collect()
 }
 
-fn broken(what: &str) -> Failure {
+pub(super) fn broken(what: &str) -> Failure {
     Failure::new(Exit::Failed, "BUG", format!("{what}; this is a bug, please report it"))
 }

@@ -1,10 +1,11 @@
 //! A round's terms, from plan, roster and where the run stands.
 
-use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, cohort_digest};
-use covey_aggregation::party::PartyId;
+use covey_aggregation::config::{CommitteeShape, Control, KeyLayer, RoundConfig, cohort_digest};
+use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::round::{Terms, Timings};
+use covey_aggregation::strategy::State;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -24,6 +25,14 @@ impl Run {
             .with_help("enrol holders: covey-coordinator enrol --dir DIR REQUEST.json")
     }
 
+    /// The second vector of the next round's terms, where the strategy has one: its control
+    /// variate is a mean over all data owners of the roster.
+    pub(super) fn control(&self, state: &State) -> Option<Control> {
+        let owners = self.driver.roster.with_role(Role::DataOwner).count();
+        let owners = u32::try_from(owners).unwrap_or(u32::MAX);
+        self.learning.plan.strategy.control(state, owners, &self.learning.task.manifest_digest())
+    }
+
     /// The terms of round `number` with these owners.
     pub(super) fn terms(
         &self,
@@ -41,11 +50,13 @@ impl Run {
             round: number,
             plan: self.learning.plan_digest,
             manifest: self.learning.task.manifest_digest(),
-            model: standing.model,
+            model: standing.place.model,
             dimension: self.learning.task.parameters() as u64,
             profile: plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: plan.quantiser(),
+            counters: plan.counters(),
+            control: self.control(&standing.place.state),
             packing: plan.packing(),
             contributions_min: plan.cohort.minimum,
             contributions_max: plan.cohort.maximum,

@@ -1,7 +1,7 @@
 //! Bulk bytes in a folder, so laid out that publishing a round copies nothing:
 //!
 //! ```text
-//! objects/<digest>                                  plans and models
+//! objects/<digest>                                  plans, models, what strategies keep
 //! rounds/round-0001/<header digest>/{correction,boxes,chunks}
 //! published/round-0001/publication.covey
 //! published/round-0001/contributions/<header digest>/{correction,chunks}   hard links
@@ -64,6 +64,12 @@ impl Blobs {
             remove_parts(&entry.map_err(failed())?.path())?;
         }
         Ok(blobs)
+    }
+
+    /// A folder that somebody else wrote, to read objects from.
+    #[must_use]
+    pub fn open_to_read(root: &Path) -> Self {
+        Self { root: root.to_owned(), uploads: AtomicU64::new(0), shared: Mutex::default() }
     }
 
     fn objects(&self) -> PathBuf {

@@ -7,17 +7,21 @@
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::stop::Ending;
 use covey_aggregation::time::Time;
+use covey_aggregation::wire;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::StorageError;
 
-/// Format of the database, in its `user_version`.
-const FORMAT: i64 = 1;
+/// Format of the database, in its `user_version`. Format 1 held rounds whose terms were encoded
+/// otherwise; it is not read.
+const FORMAT: i64 = 2;
 
 /// The tables. `rounds` has one row per round that is over; a round with records and no row is
-/// the one to go on with.
+/// the one to go on with. `changes` is what the operator changed about the run beside its plan.
 const TABLES: &str = "
     CREATE TABLE run (
         only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -25,8 +29,20 @@ const TABLES: &str = "
         federation BLOB NOT NULL,
         plan BLOB NOT NULL,
         model BLOB NOT NULL,
+        state BLOB,
+        first_round INTEGER NOT NULL,
+        rounds INTEGER NOT NULL,
+        origin_run BLOB,
+        origin_round INTEGER,
         started_ms INTEGER NOT NULL,
-        ending TEXT
+        ending TEXT,
+        reason TEXT
+    ) STRICT;
+    CREATE TABLE changes (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        by_whom TEXT NOT NULL,
+        what TEXT NOT NULL
     ) STRICT;
     CREATE TABLE records (
         round INTEGER NOT NULL,
@@ -39,6 +55,8 @@ const TABLES: &str = "
         round INTEGER PRIMARY KEY,
         context BLOB NOT NULL UNIQUE,
         model BLOB NOT NULL,
+        state BLOB,
+        counters BLOB NOT NULL,
         aggregate BLOB,
         outcome BLOB NOT NULL,
         accuracy REAL,
@@ -56,12 +74,33 @@ pub struct RunRow {
     pub federation: Digest,
     /// The plan's bytes.
     pub plan: Digest,
-    /// The initial parameters.
+    /// The parameters that it begins with.
     pub model: Digest,
+    /// What the strategy begins with; none where it keeps nothing.
+    pub state: Option<Digest>,
+    /// Number of its first round: 1, or the one after the round of another run it goes on from.
+    pub first_round: u32,
+    /// Number of its last round: the plan's, or what the operator extended it to.
+    pub rounds: u32,
+    /// The run and the round that it goes on from.
+    pub origin: Option<(Digest, u32)>,
     /// When it began.
     pub started: Time,
-    /// How it ended, in one word (`done`, `abandoned`); none while it goes on.
+    /// How it ended, in one word (`done`, `target`, `plateau`, `diverged`); none while it goes on.
     pub ending: Option<String>,
+    /// Why it ended, in a sentence.
+    pub reason: Option<String>,
+}
+
+/// What the operator changed about a run beside its plan, which stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// When.
+    pub at: Time,
+    /// Who: the coordinator's name in the roster, on whose behalf it acts.
+    pub by: String,
+    /// What, in a sentence.
+    pub what: String,
 }
 
 /// A round that is over.
@@ -73,6 +112,10 @@ pub struct RoundRow {
     pub context: Digest,
     /// The parameters after it: the next round starts from them.
     pub model: Digest,
+    /// What the strategy keeps after it; none where it keeps nothing.
+    pub state: Option<Digest>,
+    /// The opened counters, of the model that the round began with; none when it was abandoned.
+    pub counters: Vec<u64>,
     /// Digest of the opened aggregate; none when the round was abandoned.
     pub aggregate: Option<Digest>,
     /// The encoded `Outcome`.
@@ -135,10 +178,11 @@ impl Journal {
             .fetch_one(&mut self.connection)
             .await
             .map_err(|source| classify(&self.path, source))?;
-        if got > FORMAT {
-            return Err(StorageError::Newer { path: self.path.clone(), got, known: FORMAT });
+        match got {
+            0 | FORMAT => Ok(got),
+            ..FORMAT => Err(StorageError::Older { path: self.path.clone(), got, known: FORMAT }),
+            _ => Err(StorageError::Newer { path: self.path.clone(), got, known: FORMAT }),
         }
-        Ok(got)
     }
 
     async fn create_tables(&mut self) -> Result<(), StorageError> {
@@ -146,7 +190,7 @@ impl Journal {
             let mut transaction = self.connection.begin().await?;
             sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
             // A pragma takes no parameters; this is FORMAT.
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+            sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *transaction).await?;
             transaction.commit().await
         };
         created.await.map_err(|source| classify(&self.path, source))
@@ -170,7 +214,7 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn run(&mut self) -> Result<Option<RunRow>, StorageError> {
-        let row = sqlx::query("SELECT run, federation, plan, model, started_ms, ending FROM run")
+        let row = sqlx::query("SELECT * FROM run")
             .fetch_optional(&mut self.connection)
             .await
             .map_err(|source| classify(&self.path, source))?;
@@ -178,48 +222,107 @@ impl Journal {
     }
 
     fn parse_run(&self, row: &SqliteRow) -> Result<RunRow, StorageError> {
+        let origin = self.optional_digest(row, "origin_run")?;
+        let origin_round: Option<u32> = self.column(row, "origin_round")?;
         Ok(RunRow {
             run: self.digest(row, "run")?,
             federation: self.digest(row, "federation")?,
             plan: self.digest(row, "plan")?,
             model: self.digest(row, "model")?,
+            state: self.optional_digest(row, "state")?,
+            first_round: self.column(row, "first_round")?,
+            rounds: self.column(row, "rounds")?,
+            origin: origin.zip(origin_round),
             started: self.time(row, "started_ms")?,
             ending: self.column(row, "ending")?,
+            reason: self.column(row, "reason")?,
         })
     }
 
-    /// Records that a run was launched.
+    /// Records that a run was launched, and what of it is not as its plan says.
     ///
     /// # Errors
     /// [`StorageError`], also when the folder has a run already.
-    pub async fn launch(&mut self, run: &RunRow) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO run (only, run, federation, plan, model, started_ms, ending)
-             VALUES (1, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(run.run.0.as_slice())
-        .bind(run.federation.0.as_slice())
-        .bind(run.plan.0.as_slice())
-        .bind(run.model.0.as_slice())
-        .bind(millis(run.started))
-        .bind(run.ending.as_deref())
-        .execute(&mut self.connection)
-        .await
-        .map(|_| ())
-        .map_err(|source| classify(&self.path, source))
+    pub async fn launch(
+        &mut self,
+        run: &RunRow,
+        change: Option<&ChangeRow>,
+    ) -> Result<(), StorageError> {
+        let launched = async {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::query(
+                "INSERT INTO run
+                 (only, run, federation, plan, model, state, first_round, rounds, origin_run,
+                  origin_round, started_ms, ending, reason)
+                 VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(run.run.0.as_slice())
+            .bind(run.federation.0.as_slice())
+            .bind(run.plan.0.as_slice())
+            .bind(run.model.0.as_slice())
+            .bind(run.state.map(|digest| digest.0.to_vec()))
+            .bind(run.first_round)
+            .bind(run.rounds)
+            .bind(run.origin.map(|(digest, _)| digest.0.to_vec()))
+            .bind(run.origin.map(|(_, round)| round))
+            .bind(millis(run.started))
+            .bind(run.ending.as_deref())
+            .bind(run.reason.as_deref())
+            .execute(&mut *transaction)
+            .await?;
+            if let Some(change) = change {
+                insert_change(&mut transaction, change).await?;
+            }
+            transaction.commit().await
+        };
+        launched.await.map_err(|source| classify(&self.path, source))
     }
 
-    /// Records how the run ended, in one word.
+    /// Records how the run ended.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn end(&mut self, ending: &str) -> Result<(), StorageError> {
-        sqlx::query("UPDATE run SET ending = ?")
-            .bind(ending)
-            .execute(&mut self.connection)
+    pub async fn end(&mut self, ending: &Ending) -> Result<(), StorageError> {
+        set_ending(&mut self.connection, ending)
             .await
-            .map(|_| ())
             .map_err(|source| classify(&self.path, source))
+    }
+
+    /// Records that the run is to have other rounds than its plan says; if it was over, it is no
+    /// longer.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing is changed.
+    pub async fn extend(&mut self, rounds: u32, change: &ChangeRow) -> Result<(), StorageError> {
+        let extended = async {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::query("UPDATE run SET rounds = ?, ending = NULL, reason = NULL")
+                .bind(rounds)
+                .execute(&mut *transaction)
+                .await?;
+            insert_change(&mut transaction, change).await?;
+            transaction.commit().await
+        };
+        extended.await.map_err(|source| classify(&self.path, source))
+    }
+
+    /// What the operator changed, in order.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn changes(&mut self) -> Result<Vec<ChangeRow>, StorageError> {
+        let rows = sqlx::query("SELECT at_ms, by_whom, what FROM changes ORDER BY number")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))?;
+        let change = |row: &SqliteRow| {
+            Ok(ChangeRow {
+                at: self.time(row, "at_ms")?,
+                by: self.column(row, "by_whom")?,
+                what: self.column(row, "what")?,
+            })
+        };
+        rows.iter().map(change).collect()
     }
 
     /// Appends records of a round in one transaction; they are durable when this returns. The
@@ -279,28 +382,42 @@ impl Journal {
         Ok(records)
     }
 
-    /// Records that a round is over. Once this returns the next round may begin.
+    /// Records that a round is over, and with it the run if this was its last. Once this returns
+    /// the next round may begin.
     ///
     /// # Errors
-    /// [`StorageError`].
-    pub async fn close_round(&mut self, row: &RoundRow) -> Result<(), StorageError> {
-        sqlx::query(
-            "INSERT INTO rounds
-             (round, context, model, aggregate, outcome, accuracy, loss, ended_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(row.round)
-        .bind(row.context.0.as_slice())
-        .bind(row.model.0.as_slice())
-        .bind(row.aggregate.map(|digest| digest.0.to_vec()))
-        .bind(row.outcome.as_slice())
-        .bind(row.accuracy)
-        .bind(row.loss)
-        .bind(millis(row.ended))
-        .execute(&mut self.connection)
-        .await
-        .map(|_| ())
-        .map_err(|source| classify(&self.path, source))
+    /// [`StorageError`]; then neither is recorded.
+    pub async fn close_round(
+        &mut self,
+        row: &RoundRow,
+        ending: Option<&Ending>,
+    ) -> Result<(), StorageError> {
+        let closed = async {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::query(
+                "INSERT INTO rounds
+                 (round, context, model, state, counters, aggregate, outcome, accuracy, loss,
+                  ended_ms)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(row.round)
+            .bind(row.context.0.as_slice())
+            .bind(row.model.0.as_slice())
+            .bind(row.state.map(|digest| digest.0.to_vec()))
+            .bind(wire::encode(&row.counters))
+            .bind(row.aggregate.map(|digest| digest.0.to_vec()))
+            .bind(row.outcome.as_slice())
+            .bind(row.accuracy)
+            .bind(row.loss)
+            .bind(millis(row.ended))
+            .execute(&mut *transaction)
+            .await?;
+            if let Some(ending) = ending {
+                set_ending(&mut transaction, ending).await?;
+            }
+            transaction.commit().await
+        };
+        closed.await.map_err(|source| classify(&self.path, source))
     }
 
     /// The rounds that are over, in order.
@@ -308,23 +425,23 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn rounds(&mut self) -> Result<Vec<RoundRow>, StorageError> {
-        let rows = sqlx::query(
-            "SELECT round, context, model, aggregate, outcome, accuracy, loss, ended_ms
-             FROM rounds ORDER BY round",
-        )
-        .fetch_all(&mut self.connection)
-        .await
-        .map_err(|source| classify(&self.path, source))?;
+        let rows = sqlx::query("SELECT * FROM rounds ORDER BY round")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|source| classify(&self.path, source))?;
         rows.iter().map(|row| self.parse_round(row)).collect()
     }
 
     fn parse_round(&self, row: &SqliteRow) -> Result<RoundRow, StorageError> {
-        let aggregate: Option<Vec<u8>> = self.column(row, "aggregate")?;
+        let counters: Vec<u8> = self.column(row, "counters")?;
+        let counters = wire::decode(&counters, FRAME_BYTES_MAX as usize);
         Ok(RoundRow {
             round: self.column(row, "round")?,
             context: self.digest(row, "context")?,
             model: self.digest(row, "model")?,
-            aggregate: aggregate.map(|bytes| self.to_digest(&bytes, "aggregate")).transpose()?,
+            state: self.optional_digest(row, "state")?,
+            counters: counters.map_err(|error| self.damaged(format!("counters: {error}")))?,
+            aggregate: self.optional_digest(row, "aggregate")?,
             outcome: self.column(row, "outcome")?,
             accuracy: self.column(row, "accuracy")?,
             loss: self.column(row, "loss")?,
@@ -365,6 +482,11 @@ impl Journal {
         self.to_digest(&bytes, name)
     }
 
+    fn optional_digest(&self, row: &SqliteRow, name: &str) -> Result<Option<Digest>, StorageError> {
+        let bytes: Option<Vec<u8>> = self.column(row, name)?;
+        bytes.map(|bytes| self.to_digest(&bytes, name)).transpose()
+    }
+
     fn to_digest(&self, bytes: &[u8], name: &str) -> Result<Digest, StorageError> {
         let what = || self.damaged(format!("{name} is no digest ({} bytes)", bytes.len()));
         bytes.try_into().map(Digest).map_err(|_| what())
@@ -373,6 +495,28 @@ impl Journal {
     fn time(&self, row: &SqliteRow, name: &str) -> Result<Time, StorageError> {
         self.column::<i64>(row, name).map(|ms| Time(ms.cast_unsigned()))
     }
+}
+
+async fn set_ending(connection: &mut SqliteConnection, ending: &Ending) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE run SET ending = ?, reason = ?")
+        .bind(ending.word())
+        .bind(ending.to_string())
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+async fn insert_change(
+    connection: &mut SqliteConnection,
+    change: &ChangeRow,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO changes (at_ms, by_whom, what) VALUES (?, ?, ?)")
+        .bind(millis(change.at))
+        .bind(change.by.as_str())
+        .bind(change.what.as_str())
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 /// SQLite has signed integers only; the bits are kept.

@@ -21,11 +21,12 @@ use covey_aggregation::publication::Publication;
 use covey_committee::config::{CONFIG_FILE as HOLDER_CONFIG, Config as HolderConfig};
 use covey_coordinator::cli::{Enrol, Init};
 use covey_coordinator::config::Config;
-use covey_coordinator::event::{Event, RunSummary};
+use covey_coordinator::event::{Event, RoundSummary, RunSummary};
 use covey_coordinator::{Coordinator, setup};
+use owner::Owner;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -51,6 +52,9 @@ pub(crate) struct PlanOptions {
     pub(crate) collect: &'static str,
     pub(crate) vote: &'static str,
     pub(crate) weighting: &'static str,
+    pub(crate) holdout: f64,
+    /// Further sections.
+    pub(crate) more: &'static str,
 }
 
 impl Default for PlanOptions {
@@ -61,6 +65,8 @@ impl Default for PlanOptions {
             collect: "60s",
             vote: "60s",
             weighting: "{ capped_examples = 500 }",
+            holdout: 0.0,
+            more: "",
         }
     }
 }
@@ -135,10 +141,10 @@ impl Federation {
     }
 
     fn write_plan(&self, options: &PlanOptions) {
-        let PlanOptions { rounds, minimum, collect, vote, weighting } = options;
+        let PlanOptions { rounds, minimum, collect, vote, weighting, holdout, more } = options;
         let plan = format!(
             "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
-             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\n\
+             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\nholdout = {holdout:?}\n\
              [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
              [training]\nrounds = {rounds}\nbatch_size = 4\n\
              optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
@@ -146,7 +152,7 @@ impl Federation {
              deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
              release = \"60s\" }}\n\
              [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
-             audit = \"off\"\n"
+             audit = \"off\"\n{more}"
         );
         fs::write(self.dir().join("plan.toml"), plan).expect("written");
         fs::write(self.dir().join("test.csv"), "1,2,3,4,0\n16,15,14,13,1\n").expect("written");
@@ -259,5 +265,46 @@ impl Drop for Operator {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// A federation at work.
+pub(crate) struct Members {
+    pub(crate) holders: Vec<JoinHandle<()>>,
+    pub(crate) owners: Vec<Owner>,
+    /// One for each owner: whether it may prepare.
+    pub(crate) gates: Vec<watch::Sender<bool>>,
+}
+
+impl Members {
+    pub(crate) fn start(federation: &Federation, owners: usize) -> Self {
+        let holders = (0..4).map(|index| federation.start_holder(index)).collect();
+        let (gates, owners) = (0..owners)
+            .map(|index| {
+                let (gate, open) = watch::channel(true);
+                let membership = federation.membership(&federation.owner(index));
+                let address = federation.address.to_string();
+                (gate, owner::start(index, membership, address, open))
+            })
+            .unzip();
+        Self { holders, owners, gates }
+    }
+
+    /// Waits until an owner has heard how its round ended.
+    pub(crate) async fn wait_until_counted(&self, index: usize, rounds: usize) {
+        let diary = Arc::clone(&self.owners[index].diary);
+        let counted = async {
+            while diary.lock().expect("a diary").counted.len() < rounds {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.expect("in time");
+    }
+}
+
+pub(crate) fn round_of(event: &Event) -> Option<RoundSummary> {
+    match event {
+        Event::Round(summary) => Some(summary.clone()),
+        _ => None,
     }
 }

@@ -144,6 +144,8 @@ impl Federation {
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: Quantiser { bits: 8, range: 1.0, clip_norm, weighting: Weighting::Uniform },
+            counters: 0,
+            control: None,
             packing: Packing::derive(Profile::A, 8, 10).expect("a packing exists"),
             contributions_min: 3,
             contributions_max: 10,

@@ -59,6 +59,8 @@ impl Federation {
             profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser,
+            counters: 0,
+            control: None,
             packing,
             contributions_min: 2,
             contributions_max,

@@ -1,0 +1,185 @@
+//! All clients of a simulation: what they have, and what one of them does when it is its turn.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::{Domain, hash};
+use covey_aggregation::message::Decline;
+use covey_aggregation::net::IdentityKey;
+use covey_aggregation::party::PartyId;
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::signing::Identity;
+use covey_aggregation::strategy::Strategy;
+use covey_aggregation::sum::quantise::Quantised;
+use covey_model::data::{DataSource, Dataset, Parts, Pool, mock};
+use covey_model::task::Task;
+use covey_model::train::{Cancel, Trainer};
+use covey_model::weights;
+use zeroize::Zeroizing;
+
+use super::attack::{AttackKind, assign};
+use super::options::Options;
+use super::variates::Variates;
+use crate::check::{data_failure, read_limits, read_plan};
+use crate::prepare::Declined;
+use crate::update::{Made, Owner, Start};
+
+/// Synthetic examples of each client, where no data are given.
+const MOCK_EXAMPLES: u64 = 50;
+
+/// All clients, and the plan that they work on.
+pub(super) struct Laboratory {
+    pub(super) plan: Plan,
+    pub(super) plan_bytes: Vec<u8>,
+    pub(super) task: Task,
+    pub(super) trainer: Trainer,
+    pub(super) seed: u64,
+    pub(super) identities: Vec<Arc<Identity>>,
+    /// Every client's number, by its key.
+    pub(super) places: BTreeMap<PartyId, usize>,
+    pub(super) attackers: Vec<Option<AttackKind>>,
+    pub(super) variates: Option<Variates>,
+    pub(super) test: Option<Dataset>,
+    pool: Pool,
+    /// Numbers of each client's examples.
+    examples: Vec<Vec<usize>>,
+}
+
+/// What a client has to seal.
+pub(super) struct Prepared {
+    pub(super) quantised: Quantised,
+    /// Mean loss of the last local epoch.
+    pub(super) loss: f32,
+}
+
+/// The key of a simulated client: that of the same client in every simulation with this seed. A
+/// real owner with this key and the client's examples sends the same numbers.
+#[must_use]
+pub fn owner_key(seed: u64, client: usize) -> IdentityKey {
+    let client = (client as u64).to_le_bytes();
+    let digest = hash(Domain::Training, &[b"simulated-owner", &seed.to_le_bytes(), &client]);
+    IdentityKey::from_seed(Zeroizing::new(digest.0))
+}
+
+impl Laboratory {
+    pub(super) fn open(options: &Options) -> Result<Self, Failure> {
+        let (plan, task, plan_bytes) = read_plan(&options.plan)?;
+        let task = weights::started(task, &options.plan)
+            .map_err(|error| Failure::new(Exit::BadInput, "BAD_START", error))?;
+        let seed = options.seed.unwrap_or(plan.seed);
+        let limits = read_limits(options.dataset_bytes_max);
+        let folder;
+        let source = match &options.data {
+            Some(source) => source.clone(),
+            None => {
+                folder = tempfile::tempdir().map_err(|error| io_failure(&error))?;
+                synthetic(&plan, folder.path(), options.clients as u64, seed)?
+            }
+        };
+        let pool = Pool::load(&source, &plan.data, plan.seed, limits);
+        let pool = pool.map_err(|error| data_failure(&error))?;
+        let examples = options.partition.divide(&pool, &source, &plan, options.clients, seed)?;
+        let test = options.test_data.as_ref().map(|source| {
+            Dataset::load_within(source, &plan.data, limits).map_err(|error| data_failure(&error))
+        });
+        let trainer = Trainer::new(&task, options.device)
+            .map_err(|error| Failure::new(Exit::BadInput, "DEVICE", error))?;
+        let attackers = assign(&options.attacks, options.clients, seed);
+        let flips = attackers.contains(&Some(AttackKind::LabelFlip));
+        if flips && pool.dataset().labels().is_empty() {
+            let what = "label-flip turns classes around, and this plan predicts none";
+            return Err(Failure::new(Exit::BadInput, "BAD_SIMULATION", what)
+                .with_help("use sign-flip, boost, noise or free-rider"));
+        }
+        let variates = match plan.strategy {
+            Strategy::Scaffold { .. } => {
+                let made = Variates::new(options.clients, task.parameters());
+                Some(made.map_err(|error| io_failure(&error))?)
+            }
+            _ => None,
+        };
+        let identities: Vec<_> =
+            (0..options.clients).map(|one| Arc::new(owner_key(seed, one).identity())).collect();
+        let places = identities.iter().enumerate().map(|(place, one)| (one.id(), place)).collect();
+        Ok(Self {
+            plan,
+            plan_bytes,
+            task,
+            trainer,
+            seed,
+            identities,
+            places,
+            attackers,
+            variates,
+            test: test.transpose()?,
+            pool,
+            examples,
+        })
+    }
+
+    /// Examples of all clients together.
+    pub(super) fn pooled(&self) -> usize {
+        self.pool.dataset().len()
+    }
+
+    /// What a client does with a round: the same as the real program, up to sealing.
+    pub(super) fn prepare(
+        &self,
+        client: usize,
+        terms: &RoundConfig,
+        start: &Start,
+    ) -> Result<Prepared, Declined> {
+        let parts = self.pool.parts(&self.examples[client]);
+        let Parts { training, holdout } = parts.map_err(|few| Declined::new(Decline::Data, few))?;
+        let attack = self.attackers[client];
+        let training = match attack {
+            Some(kind) => kind.spoil_data(training),
+            None => training,
+        };
+        let id = self.identities[client].id();
+        let (plan, trainer) = (&self.plan, &self.trainer.clone());
+        let owner = Owner { plan, trainer, id, training: &training, held_out: holdout.as_ref() };
+        let own = match &self.variates {
+            Some(variates) => Some(variates.own(client).map_err(Declined::training)?),
+            None => None,
+        };
+        let mut work = owner.work(terms, start, own.as_deref(), &Cancel::new(), &mut |_| {})?;
+        if let Some(kind) = attack {
+            let numbers = [self.seed, u64::from(terms.round), client as u64].map(u64::to_le_bytes);
+            kind.spoil_update(&mut work.report.update, &numbers.each_ref().map(|n| &n[..]));
+        }
+        let Made { quantised, change } = owner.quantise(terms, start, &work)?;
+        if let (Some(variates), Some(change)) = (&self.variates, change) {
+            variates.propose(client, &change).map_err(Declined::training)?;
+        }
+        Ok(Prepared { quantised, loss: work.report.loss })
+    }
+
+    /// A client's contribution was counted.
+    pub(super) fn counted(&self, client: usize) -> Result<(), Failure> {
+        match &self.variates {
+            Some(variates) => variates.counted(client).map_err(|error| io_failure(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Synthetic data of the plan's form.
+fn synthetic(
+    plan: &Plan,
+    folder: &std::path::Path,
+    clients: u64,
+    seed: u64,
+) -> Result<DataSource, Failure> {
+    let is_text = matches!(plan.data, covey_aggregation::plan::Data::Text(_));
+    let path = folder.join(if is_text { "mock.txt" } else { "mock.csv" });
+    let each = MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum));
+    mock::write(&path, &plan.data, clients * each, seed).map_err(|error| io_failure(&error))?;
+    DataSource::at(&path, None, None).map_err(|error| data_failure(&error))
+}
+
+fn io_failure(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
+}

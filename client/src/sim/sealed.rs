@@ -1,0 +1,447 @@
+//! Rounds with the real machines and the real encryption: one `Round`, four or seven `Holder`s,
+//! a `Participant` for each client. Messages are handed over in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread;
+
+use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::hash::Digest;
+use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
+use covey_aggregation::limits::ENVELOPES_PER_MESSAGE_MAX;
+use covey_aggregation::message::{
+    Decline, Envelope, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
+};
+use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
+use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::roster::{Member, Roster};
+use covey_aggregation::round::{
+    BoxSource, OpenFailure, Opened, Round, RoundEffect, Terms, Timings,
+};
+use covey_aggregation::signing::Identity;
+use covey_aggregation::sum::accumulator::Accumulator;
+use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
+use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+use covey_aggregation::sum::seal::{Sealed, seal};
+use covey_aggregation::sum::sealed_box::SealingSecret;
+use covey_aggregation::time::Time;
+
+use super::crew::for_each;
+use super::laboratory::Laboratory;
+use super::run::{RoundEnd, bug};
+use crate::prepare::Declined;
+use crate::update::Start;
+
+/// Key holders: one may be missing or lie.
+const HOLDERS: usize = 4;
+
+/// The machines of a federation.
+pub(super) struct Machines {
+    pub(super) roster: Roster,
+    coordinator: Arc<Identity>,
+    holders: Vec<(PartyId, Holder)>,
+    owners: Vec<Participant>,
+    /// Virtual: it stands still but where a round waits for a deadline.
+    now: Time,
+}
+
+impl Machines {
+    pub(super) fn new(owners: &[Arc<Identity>], timings: &Timings) -> Result<Self, Failure> {
+        let coordinator = Arc::new(Identity::from_seed(&secret()?));
+        let mut members =
+            vec![member("coordinator".to_owned(), coordinator.id(), Role::Coordinator)?];
+        let mut keys = Vec::new();
+        for place in 1..=HOLDERS {
+            let identity = Arc::new(Identity::from_seed(&secret()?));
+            let sealing = Arc::new(SealingSecret::from_seed(&secret()?));
+            let mut holder = member(format!("holder-{place}"), identity.id(), Role::Holder)?;
+            holder.sealing_key = Some(sealing.public());
+            members.push(holder);
+            keys.push((identity, sealing));
+        }
+        for (place, owner) in (1..).zip(owners) {
+            members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
+        }
+        let federation = "simulated".parse().map_err(|error| bug(&error))?;
+        let roster = Roster { federation, authority: Digest::ZERO, members };
+        let holders = keys.into_iter().map(|(identity, secret)| {
+            let id = identity.id();
+            let setup = HolderSetup { identity, secret, roster: roster.clone() };
+            Ok((id, Holder::new(setup, []).map_err(|error| bug(&error))?))
+        });
+        let holders = holders.collect::<Result<_, Failure>>()?;
+        let owners = owners.iter().map(|identity| {
+            let setup = ParticipantSetup {
+                identity: Arc::clone(identity),
+                roster: roster.clone(),
+                resend_ms: timings.resend_ms,
+                patience_ms: u64::MAX,
+            };
+            Participant::new(setup, []).map_err(|error| bug(&error))
+        });
+        let owners = owners.collect::<Result<_, Failure>>()?;
+        Ok(Self { roster, coordinator, holders, owners, now: Time(1) })
+    }
+
+    /// Plays one round. Clients in `absent` are offered it, and that is all.
+    pub(super) fn play(
+        &mut self,
+        laboratory: &Laboratory,
+        workers: usize,
+        terms: Terms,
+        start: &Start,
+        absent: &BTreeSet<usize>,
+    ) -> Result<RoundEnd, Failure> {
+        let config = Arc::new(terms.config.clone());
+        let accumulator = Accumulator::new(&config).map_err(|error| bug(&error))?;
+        let identity = Arc::clone(&self.coordinator);
+        let round = Round::open(terms, identity, self.now).map_err(|error| {
+            Failure::new(Exit::BadInput, "BAD_TERMS", format!("no round can be opened: {error}"))
+        })?;
+        let mail = self.holders.iter().map(|_| Vec::new()).collect();
+        let mut play = Play {
+            machines: self,
+            laboratory,
+            absent,
+            context: config.context(),
+            config,
+            round,
+            accumulator,
+            boxes: Boxes::default(),
+            mail,
+            to_train: Vec::new(),
+            arriving: None,
+            losses: BTreeMap::new(),
+            why_declined: None,
+            aggregate: None,
+            ended: None,
+        };
+        play.run(workers, start)
+    }
+}
+
+fn member(name: String, id: PartyId, role: Role) -> Result<Member, Failure> {
+    let name = Name::try_from(name).map_err(|error| bug(&error))?;
+    Ok(Member { name, id, role, sealing_key: None })
+}
+
+/// Sealed boxes of contributions, by the digest of their header.
+#[derive(Default)]
+struct Boxes(BTreeMap<Digest, Vec<Vec<u8>>>);
+
+impl BoxSource for Boxes {
+    fn sealed_box(&self, header: &Digest, holder: HolderIndex) -> Option<Vec<u8>> {
+        self.0.get(header)?.get(usize::from(holder.0)).cloned()
+    }
+}
+
+/// What a holder is to be told.
+enum Mail {
+    Message(ToHolder),
+    Envelopes(HolderIndex, Vec<SignedHeader>),
+}
+
+/// What a client made, checked as it is when it is uploaded.
+struct Upload {
+    sealed: Sealed,
+    chunks: Vec<Vec<u8>>,
+    loss: f32,
+}
+
+/// A round being played.
+struct Play<'a> {
+    machines: &'a mut Machines,
+    laboratory: &'a Laboratory,
+    absent: &'a BTreeSet<usize>,
+    config: Arc<RoundConfig>,
+    context: Digest,
+    round: Round,
+    accumulator: Accumulator,
+    boxes: Boxes,
+    /// For each holder, what it has not taken yet.
+    mail: Vec<Vec<Mail>>,
+    /// Clients that are asked to prepare.
+    to_train: Vec<usize>,
+    /// Of the client that has just prepared, what it will upload.
+    arriving: Option<Upload>,
+    losses: BTreeMap<usize, f32>,
+    /// What the first client that declined told its owner.
+    why_declined: Option<String>,
+    aggregate: Option<Aggregate>,
+    ended: Option<Outcome>,
+}
+
+impl Play<'_> {
+    fn run(&mut self, workers: usize, start: &Start) -> Result<RoundEnd, Failure> {
+        loop {
+            self.pump()?;
+            if let Some(outcome) = self.ended.take() {
+                let losses = std::mem::take(&mut self.losses);
+                let why_declined = self.why_declined.take();
+                return Ok(RoundEnd {
+                    outcome,
+                    aggregate: self.aggregate.take(),
+                    losses,
+                    why_declined,
+                });
+            }
+            let clients = std::mem::take(&mut self.to_train);
+            if clients.is_empty() {
+                // Everybody who is there has answered: now the deadline comes.
+                let next =
+                    self.round.poll_timeout().ok_or_else(|| bug("the round stands still"))?;
+                self.machines.now = self.machines.now.max(next);
+                self.round.handle_timeout(self.machines.now);
+                continue;
+            }
+            let (laboratory, config) = (self.laboratory, Arc::clone(&self.config));
+            let work = |client| prepare(laboratory, client, &config, start);
+            for_each(&clients, workers, work, |client, made| self.take(client, made))?;
+        }
+    }
+
+    /// A client has prepared, or will not.
+    fn take(
+        &mut self,
+        client: usize,
+        made: Result<Result<Upload, Declined>, Failure>,
+    ) -> Result<(), Failure> {
+        let result = match made? {
+            Ok(upload) => {
+                let header = upload.sealed.header.clone();
+                self.arriving = Some(upload);
+                Ok(header)
+            }
+            Err(Declined { reason, why }) => {
+                self.why_declined.get_or_insert(why);
+                Err::<_, Decline>(reason)
+            }
+        };
+        let now = self.machines.now;
+        self.machines.owners[client].handle_prepared(now, &self.context, result);
+        self.follow(client)?;
+        self.pump()
+    }
+
+    /// Does what the coordinator and the holders want, until they want nothing.
+    fn pump(&mut self) -> Result<(), Failure> {
+        loop {
+            while let Some(effect) = self.round.poll_effect() {
+                self.perform(effect)?;
+            }
+            if self.mail.iter().all(Vec::is_empty) {
+                return Ok(());
+            }
+            self.deliver()?;
+        }
+    }
+
+    fn perform(&mut self, effect: RoundEffect) -> Result<(), Failure> {
+        match effect {
+            RoundEffect::Append { sequence, .. } => self.round.handle_stored(sequence),
+            RoundEffect::ToHolder { to, message } => self.post(&to, Mail::Message(message)),
+            RoundEffect::SendEnvelopes { to, holder, headers } => {
+                self.post(&to, Mail::Envelopes(holder, headers));
+            }
+            RoundEffect::ToClient { to, message } => {
+                let place = self.laboratory.places.get(&to).copied();
+                if let Some(client) = place.filter(|client| !self.absent.contains(client)) {
+                    self.tell(client, message)?;
+                }
+            }
+            RoundEffect::Open { set, components } => {
+                let opened = self.open(&set, &components);
+                self.round.handle_opened(self.machines.now, opened);
+            }
+            RoundEffect::Ended(outcome) => self.ended = Some(outcome),
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, to: &PartyId, mail: Mail) {
+        if let Some(place) = self.machines.holders.iter().position(|(id, _)| id == to) {
+            self.mail[place].push(mail);
+        }
+    }
+
+    /// Gives the holders their mail, side by side, and the coordinator their answers.
+    fn deliver(&mut self) -> Result<(), Failure> {
+        let (boxes, context) = (&self.boxes, &self.context);
+        let answers: Vec<_> = thread::scope(|scope| {
+            let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
+            let running: Vec<_> = holders
+                .filter(|(_, mail)| !mail.is_empty())
+                .map(|((id, holder), mail)| {
+                    let mail = std::mem::take(mail);
+                    (*id, scope.spawn(move || answers(holder, mail, boxes, context)))
+                })
+                .collect();
+            running.into_iter().map(|(id, thread)| (id, thread.join())).collect()
+        });
+        for (id, messages) in answers {
+            let messages = messages.map_err(|_| bug("a holder's thread died"))?;
+            for message in messages {
+                let now = self.machines.now;
+                match self.round.handle_holder(now, id, message, &self.boxes) {
+                    // Others were enough meanwhile.
+                    Ok(()) | Err(Refusal::WrongPhase) => {}
+                    Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, client: usize, message: ToClient) -> Result<(), Failure> {
+        self.machines.owners[client].handle(self.machines.now, message);
+        self.follow(client)
+    }
+
+    /// Does what a client wants.
+    fn follow(&mut self, client: usize) -> Result<(), Failure> {
+        while let Some(effect) = self.machines.owners[client].poll_effect() {
+            match effect {
+                ParticipantEffect::Append { sequence, .. } => {
+                    self.machines.owners[client].handle_stored(sequence);
+                }
+                ParticipantEffect::Prepare { config } => {
+                    if *config != *self.config {
+                        return Err(bug("a client was offered other terms"));
+                    }
+                    self.to_train.push(client);
+                }
+                ParticipantEffect::Upload { .. } => self.upload(client)?,
+                ParticipantEffect::Send(message) => {
+                    let id = self.laboratory.identities[client].id();
+                    let now = self.machines.now;
+                    self.round.handle_client(now, id, message).map_err(|why| bug(&why))?;
+                }
+                ParticipantEffect::Counted { .. } => self.laboratory.counted(client)?,
+                ParticipantEffect::Promised(_)
+                | ParticipantEffect::NotCounted { .. }
+                | ParticipantEffect::Forget { .. }
+                | ParticipantEffect::Cancel { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The coordinator takes a contribution, and adds it at once.
+    fn upload(&mut self, client: usize) -> Result<(), Failure> {
+        let upload = self.arriving.take().ok_or_else(|| bug("an upload of nothing"))?;
+        let Upload { sealed: Sealed { header, correction, boxes }, chunks, loss } = upload;
+        let (id, round) = (self.laboratory.identities[client].id(), &mut self.round);
+        round.may_contribute(&id, &header).map_err(|why| bug(&why))?;
+        add(&mut self.accumulator, &correction, &chunks).map_err(|why| bug(&why))?;
+        self.boxes.0.insert(header.header.digest(), boxes);
+        let taken = round.handle_contribution(self.machines.now, id, header);
+        taken.map_err(|why| bug(&why))?;
+        self.losses.insert(client, loss);
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        set: &[SignedHeader],
+        components: &[Vec<u8>],
+    ) -> Result<Opened, OpenFailure> {
+        let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
+        if set.len() != self.boxes.0.len() {
+            let what = "a contribution was left out after it had been added";
+            return Err(OpenFailure::Unavailable(what.to_owned()));
+        }
+        let (config, sum, count) = (&*self.config, &self.accumulator, set.len() as u32);
+        let key_sum =
+            KeySum::recover(config, sum, components, count).map_err(|why| spoiled(&why))?;
+        let aggregate =
+            open(config, &self.context, sum, &key_sum, count).map_err(|why| spoiled(&why))?;
+        let opened = Opened {
+            aggregate: aggregate.digest(),
+            key_sum: key_sum.digest(),
+            count: aggregate.count,
+            weight: aggregate.weight,
+        };
+        self.aggregate = Some(aggregate);
+        Ok(opened)
+    }
+}
+
+/// What a holder says to its mail.
+fn answers(
+    holder: &mut Holder,
+    mail: Vec<Mail>,
+    boxes: &Boxes,
+    context: &Digest,
+) -> Vec<FromHolder> {
+    let mut said = Vec::new();
+    for mail in mail {
+        match mail {
+            Mail::Message(message) => hear(holder, message, &mut said),
+            Mail::Envelopes(index, headers) => {
+                let total = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+                for some in headers.chunks(ENVELOPES_PER_MESSAGE_MAX) {
+                    let envelope = |signed: &SignedHeader| {
+                        let sealed = boxes.sealed_box(&signed.header.digest(), index)?;
+                        Envelope::new(signed, index, sealed)
+                    };
+                    let batch = some.iter().filter_map(envelope).collect();
+                    let round_ctx = *context;
+                    hear(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
+                }
+            }
+        }
+    }
+    said
+}
+
+fn hear(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
+    holder.handle(message);
+    while let Some(effect) = holder.poll_effect() {
+        match effect {
+            HolderEffect::Append { sequence, .. } => holder.handle_stored(sequence),
+            HolderEffect::Send(message) => said.push(message),
+        }
+    }
+}
+
+/// A client's work: train, round, seal; and the coordinator's check of what arrives.
+fn prepare(
+    laboratory: &Laboratory,
+    client: usize,
+    terms: &RoundConfig,
+    start: &Start,
+) -> Result<Result<Upload, Declined>, Failure> {
+    let prepared = match laboratory.prepare(client, terms, start) {
+        Ok(prepared) => prepared,
+        Err(declined) => return Ok(Err(declined)),
+    };
+    let (entropy, identity) = (secret()?, &laboratory.identities[client]);
+    let mut chunks = Vec::new();
+    let sealed = seal(terms, identity, &prepared.quantised, &entropy, &mut chunks);
+    let sealed = sealed.map_err(|error| bug(&error))?;
+    check(terms, &sealed, &chunks).map_err(|error| bug(&error))?;
+    Ok(Ok(Upload { sealed, chunks, loss: prepared.loss }))
+}
+
+fn check(terms: &RoundConfig, sealed: &Sealed, chunks: &[Vec<u8>]) -> Result<(), BadContribution> {
+    let mut check = ContributionCheck::new(terms, &sealed.header)?;
+    check.correction(&sealed.correction)?;
+    for (holder, sealed_box) in (0..).map(HolderIndex).zip(&sealed.boxes) {
+        check.sealed_box(holder, sealed_box)?;
+    }
+    for (index, chunk) in (0..).zip(chunks) {
+        check.chunk(index, chunk)?;
+    }
+    check.finish().map(|_| ())
+}
+
+fn add(
+    accumulator: &mut Accumulator,
+    correction: &[u8],
+    chunks: &[Vec<u8>],
+) -> Result<(), BadContribution> {
+    accumulator.add_correction(correction)?;
+    (0..).zip(chunks).try_for_each(|(index, chunk)| accumulator.add_chunk(index, chunk))
+}

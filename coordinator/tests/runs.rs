@@ -1,0 +1,192 @@
+//! Runs as a whole: their models follow from what is published, they end with a reason, they are
+//! resumed from any round, and extended.
+
+mod federation;
+
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::{Exit, Failure};
+use covey_coordinator::config::{Asked, Config, ResumePoint};
+use covey_coordinator::event::{Event, RunSummary};
+use covey_coordinator::storage::journal::{Journal, RoundRow, RunRow};
+use covey_model::task::Task;
+use federation::{Federation, Members, Operator, PlanOptions, round_of};
+
+/// Serves to the end.
+async fn serve(config: Config) -> Result<RunSummary, Failure> {
+    Operator::start(config).finished().await
+}
+
+async fn journal(config: &Config) -> (RunRow, Vec<RoundRow>, Vec<String>) {
+    let path = config.state_dir.join("journal.db");
+    let mut journal = Journal::open_to_read(&path).await.expect("a journal");
+    let run = journal.run().await.expect("read").expect("a run");
+    let rounds = journal.rounds().await.expect("read");
+    let changes = journal.changes().await.expect("read");
+    let changes = changes.into_iter().map(|change| format!("{}: {}", change.by, change.what));
+    (run, rounds, changes.collect())
+}
+
+/// Settings with another state folder, which goes on from a round of the first.
+fn resumed(federation: &Federation, name: &str, round: u32) -> Config {
+    let mut config = federation.config(4);
+    let state_dir = config.state_dir.clone();
+    config.state_dir = federation.dir().join(name);
+    config.asked = Asked { resume_from: Some(ResumePoint { state_dir, round }), rounds: None };
+    config
+}
+
+/// Every model and everything kept, computed again from the published sums of `rounds`.
+fn assert_all_follows(federation: &Federation, rounds: &[RoundRow]) {
+    let text = std::fs::read_to_string(federation.dir().join("plan.toml")).expect("read");
+    let plan = Plan::parse(&text).expect("a plan");
+    let task = Task::from_plan(&plan).expect("a model");
+    let mut parameters = task.initial_parameters();
+    let mut state = plan.strategy.initial(parameters.len());
+    for row in rounds {
+        let result = federation.publication(row.round).result;
+        assert_eq!(result.config.model, task.parameters_digest(&parameters));
+        assert_eq!(row.counters, result.aggregate.counters);
+        let place = (&parameters[..], &state);
+        let step = plan.strategy.step(1.0, place, &result.config, &result.aggregate);
+        let stepped = step.expect("finite");
+        (parameters, state) = (stepped.parameters, stepped.state);
+        assert_eq!(row.model, task.parameters_digest(&parameters), "round {}", row.round);
+        let kept = row.state.expect("something is kept");
+        assert_eq!(kept, state.digest(), "round {}", row.round);
+        let bytes = std::fs::read(federation.dir().join(format!("state/objects/{kept}")));
+        assert_eq!(bytes.expect("durable"), state.encode());
+    }
+}
+
+const ADAM: &str = "[strategy]\nname = \"fedadam\"\ntau = 0.01\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_resumed_from_its_middle_ends_with_the_same_model() {
+    let options = PlanOptions { rounds: 4, more: ADAM, ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let config = federation.config(4);
+    let _members = Members::start(&federation, 4);
+
+    // Killed and begun again after its first round: what the strategy keeps is on the disk.
+    let mut operator = Operator::start(config.clone());
+    operator.wait_for(round_of).await;
+    operator.kill().await;
+    let whole = serve(config.clone()).await.expect("done");
+    assert_eq!((whole.rounds_done, whole.ending.as_str()), (4, "done"));
+    assert_eq!(whole.reason, "all 4 rounds were tried");
+    let (run, rounds, changes) = journal(&config).await;
+    assert_eq!((run.first_round, run.rounds, run.origin), (1, 4, None));
+    assert!(changes.is_empty());
+    assert_all_follows(&federation, &rounds);
+    assert!(federation.is_verified());
+
+    let again = resumed(&federation, "again", 2);
+    let half = serve(again.clone()).await.expect("done");
+    assert_eq!((half.rounds_done, &half.model), (2, &whole.model));
+    let (other, later, changes) = journal(&again).await;
+    assert_eq!((other.first_round, other.origin), (3, Some((run.run, 2))));
+    assert_ne!(other.run, run.run);
+    assert_eq!(changes, [format!("coordinator: begun from round 2 of run {}", run.run)]);
+    for (first, second) in rounds[2..].iter().zip(&later) {
+        assert_eq!((first.round, first.model), (second.round, second.model));
+        assert_eq!((first.state, first.aggregate), (second.state, second.aggregate));
+    }
+    // Serving again changes nothing, also with the same wish.
+    assert_eq!(serve(again).await.expect("over"), half);
+    for bad in [resumed(&federation, "bad", 5), resumed(&federation, "state", 2)] {
+        let failure = serve(bad).await.expect_err("no such beginning");
+        assert_eq!(failure.exit, Exit::BadInput, "{failure}");
+    }
+    let failure = serve(resumed(&federation, "late", 4)).await.expect_err("nothing is left to do");
+    assert_eq!(failure.code, "BAD_ROUNDS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_run_is_extended_and_the_record_says_so() {
+    let options = PlanOptions { rounds: 1, more: ADAM, ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let mut config = federation.config(4);
+    let _members = Members::start(&federation, 4);
+    serve(config.clone()).await.expect("done");
+    config.asked.rounds = Some(2);
+    let mut operator = Operator::start(config.clone());
+    let told = operator.wait_for(|event| match event {
+        Event::Changed { by, what } => Some(format!("{by}: {what}")),
+        _ => None,
+    });
+    assert_eq!(told.await, "coordinator: rounds 2 instead of 1");
+    let summary = operator.finished().await.expect("done");
+    assert_eq!((summary.rounds, summary.rounds_done), (2, 2));
+    assert_eq!(summary.reason, "all 2 rounds were tried");
+    let (run, rounds, changes) = journal(&config).await;
+    assert_eq!((run.rounds, run.ending.as_deref()), (2, Some("done")));
+    assert_eq!(changes, ["coordinator: rounds 2 instead of 1"]);
+    assert_all_follows(&federation, &rounds);
+    config.asked.rounds = Some(1);
+    let failure = serve(config.clone()).await.expect_err("fewer than there are");
+    assert_eq!(failure.code, "BAD_ROUNDS");
+    // Without the wish, the extension stays.
+    config.asked.rounds = None;
+    assert_eq!(serve(config).await.expect("over").rounds, 2);
+}
+
+/// One more of ten is right in every round: 0.7 in round 3 of 6.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_when_the_owners_metric_reaches_its_target() {
+    let options = PlanOptions {
+        rounds: 6,
+        weighting: "\"uniform\"",
+        holdout: 0.2,
+        more: "[strategy]\nname = \"scaffold\"\nrange = 0.5\nclip_norm = 9\n\
+               [evaluation]\nmetrics = [\"accuracy\"]\n\
+               [stop]\ntarget = { metric = \"accuracy\", value = 0.65 }\n",
+        ..PlanOptions::default()
+    };
+    let federation = Federation::new(4, &options);
+    let mut config = federation.config(4);
+    let _members = Members::start(&federation, 4);
+    let mut operator = Operator::start(config.clone());
+    for accuracy in [0.5, 0.6, 0.7] {
+        let summary = operator.wait_for(round_of).await;
+        let scores = summary.federated.expect("measured");
+        assert_eq!(scores.examples, 40);
+        let got = scores.get(covey_aggregation::evaluation::Metric::Accuracy);
+        assert_eq!(got, Some(accuracy), "round {}", summary.round);
+    }
+    let summary = operator.finished().await.expect("over");
+    assert_eq!((summary.rounds_done, summary.ending.as_str()), (3, "target"));
+    assert!(summary.reason.contains("accuracy 0.7000 of the model that round 3"), "{summary}");
+    let (_, rounds, _) = journal(&config).await;
+    assert_all_follows(&federation, &rounds);
+    assert!(federation.is_verified());
+    assert_eq!(serve(config.clone()).await.expect("still over"), summary);
+    config.asked.rounds = Some(9);
+    let failure = serve(config).await.expect_err("its rule would end it again");
+    assert_eq!(failure.code, "RUN_OVER");
+    // A new run that goes on from it takes its model, and begins its control variates anew.
+    let again = resumed(&federation, "again", 1);
+    let mut operator = Operator::start(again.clone());
+    operator.wait_for(round_of).await;
+    operator.finished().await.expect("over, by the same rule");
+    let (run, ..) = journal(&again).await;
+    assert_eq!(run.model, rounds[0].model);
+    assert_ne!(run.state, rounds[0].state);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_diverges_ends_with_its_last_good_model() {
+    let options =
+        PlanOptions { rounds: 3, more: "[stop]\nstep_norm_max = 0.01\n", ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let config = federation.config(4);
+    let _members = Members::start(&federation, 4);
+    let summary = serve(config.clone()).await.expect("over");
+    assert_eq!((summary.rounds_done, summary.ending.as_str()), (1, "diverged"));
+    assert!(summary.reason.contains("stop.step_norm_max is 0.01"), "{summary}");
+    let (run, rounds, _) = journal(&config).await;
+    assert_eq!((rounds[0].model, rounds.len()), (run.model, 1));
+    assert_eq!(summary.model, run.model.to_string());
+    // What was opened is published nevertheless.
+    assert!(federation.is_verified());
+    assert_eq!(federation.publication(1).result.config.model, run.model);
+}

@@ -6,6 +6,7 @@
 //! - [`state`], [`journal`]: one running program per state folder, and its durable records
 //! - [`enrol`]: how a member's keys are born
 //! - [`mod@line`]: a link that comes back
+//! - [`published`]: what a coordinator publishes, as it lies in a folder
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 
@@ -16,6 +17,7 @@ pub mod enrol;
 pub mod exit;
 pub mod journal;
 pub mod line;
+pub mod published;
 pub mod state;
 pub mod stop;
 

@@ -1,25 +1,17 @@
 //! Everything that was published, computed again, without the network and without trusting the
 //! coordinator: signatures, certificate, every ciphertext, the sum.
 
-mod source;
-
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::Digest;
-use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
-use covey_aggregation::net::{files, read_roster};
+use covey_aggregation::net::read_roster;
+use covey_aggregation::program::published::{Contributions, read_publication, round_folders};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Blame, Publication, verify};
 use covey_aggregation::roster::Roster;
 use serde::Serialize;
-
-use source::Folder;
-
-/// The signed result, in a round's folder.
-pub const PUBLICATION_FILE: &str = "publication.covey";
 
 /// What came of a check.
 #[derive(Debug, Serialize)]
@@ -92,49 +84,22 @@ pub fn verify_folder(
     Ok(Report { is_verified: doubts == 0 && verified > 0, verified, doubts, rounds })
 }
 
-/// The folders of rounds, in the order of their names.
-fn round_folders(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if folder.join(PUBLICATION_FILE).exists() {
-        return Ok(vec![folder.to_owned()]);
-    }
-    let failed = |error: std::io::Error| {
-        let message = format!("cannot read the folder {}: {error}", folder.display());
-        Failure::new(Exit::BadInput, "BAD_FOLDER", message)
-            .with_help("give the folder that holds round-0001, as the coordinator publishes it")
-    };
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().to_string_lossy().starts_with("round-") {
-            folders.push(entry.path());
-        }
-    }
-    folders.sort();
-    Ok(folders)
-}
-
 fn verify_round(
     folder: PathBuf,
     roster: &Roster,
     seen: &mut BTreeMap<(Digest, u32), PathBuf>,
 ) -> RoundReport {
     let mut report = RoundReport { folder, round: None, verified: None, fault: None, blame: None };
-    let path = report.folder.join(PUBLICATION_FILE);
-    let publication = files::read(&path, PUBLICATION_BYTES_MAX as u64)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            Publication::decode(&bytes).map_err(|error| format!("{}: {error}", path.display()))
-        });
-    let publication = match publication {
+    let publication = match read_publication(&report.folder) {
         Ok(publication) => publication,
         Err(fault) => {
-            report.fault = Some(fault);
+            report.fault = Some(fault.to_string());
             return report;
         }
     };
     let config = &publication.result.config;
     report.round = Some(config.round);
-    let mut source = Folder::new(&report.folder, config);
+    let mut source = Contributions::new(&report.folder, config);
     match verify(&publication, roster, &mut source) {
         Ok(verified) => {
             // Two results of one round would let the coordinator show each reader another.

@@ -7,6 +7,7 @@
 //! - [`device`]: where to compute, chosen at run time
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
 //! - [`weights`]: parameters in files
+//! - [`export`]: a model in the forms of other tools
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
 //! - [`random`]: seeded draws
 //!
@@ -37,6 +38,7 @@ mod batch;
 pub mod data;
 pub mod device;
 pub mod evaluate;
+pub mod export;
 pub mod family;
 mod fit;
 mod gradient;

@@ -296,8 +296,16 @@ impl Task {
         Meter::new(self.goal(), self.inner.training.loss, self.inner.unit)
     }
 
+    /// The model's layers; none of a family.
+    pub(crate) fn blueprint(&self) -> Option<&Blueprint> {
+        match &self.inner.body {
+            Maker::Layers(blueprint) => Some(blueprint),
+            Maker::Family(..) => None,
+        }
+    }
+
     /// The fixed numbers, where there are any.
-    fn base(&self) -> &[f32] {
+    pub(crate) fn base(&self) -> &[f32] {
         let base = self.start.as_ref().filter(|_| self.inner.has_adapters);
         base.map_or(&[], |base| base.as_slice())
     }

@@ -1,5 +1,6 @@
 //! Parameters in files: safetensors, with the names, sizes and order of dimensions of the
-//! manifest, or the bytes of a model as a run stores them (`f32`, little-endian).
+//! manifest, or with PyTorch's ([`crate::export`]), or the bytes of a model as a run stores them
+//! (`f32`, little-endian).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::export::Layout;
 use crate::limits::SAFETENSORS_HEADER_BYTES_MAX;
 use crate::manifest::Manifest;
 use crate::task::{StartError, Task};
@@ -85,7 +87,8 @@ pub fn started(task: Task, plan: &Path) -> Result<Task, StartFileError> {
     let Some(start) = task.start() else { return Ok(task) };
     let file = start.file.as_ref().ok_or(StartFileError::NoFile)?;
     let path = plan.parent().unwrap_or_else(|| Path::new("")).join(file);
-    let parameters = read(&path, task.start_manifest())?;
+    let layout = task.blueprint().map(Layout::of);
+    let parameters = read_as(&path, task.start_manifest(), layout.as_ref())?;
     task.started(parameters).map_err(|error| StartFileError::Other { path, error })
 }
 
@@ -95,6 +98,24 @@ pub fn started(task: Task, plan: &Path) -> Result<Task, StartFileError> {
 /// # Errors
 /// [`WeightsError`].
 pub fn read(path: &Path, manifest: &Manifest) -> Result<Vec<f32>, WeightsError> {
+    read_as(path, manifest, None)
+}
+
+/// Reads the flat vector of a task from a file, also one with PyTorch's names and layout.
+/// Adapters are in no such file.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn read_model(path: &Path, task: &Task) -> Result<Vec<f32>, WeightsError> {
+    let plain = task.blueprint().filter(|blueprint| blueprint.adapter_scale.is_none());
+    read_as(path, task.manifest(), plain.map(Layout::of).as_ref())
+}
+
+fn read_as(
+    path: &Path,
+    manifest: &Manifest,
+    layout: Option<&Layout>,
+) -> Result<Vec<f32>, WeightsError> {
     let plain = 4 * manifest.parameters();
     // Room for a header, and for as many numbers again that are not asked for.
     let limit = 2 * plain + SAFETENSORS_HEADER_BYTES_MAX;
@@ -112,20 +133,30 @@ pub fn read(path: &Path, manifest: &Manifest) -> Result<Vec<f32>, WeightsError> 
         path: path.to_owned(),
         problem: format!("{error}, and it has not the {plain} bytes of a stored model"),
     })?;
-    let mut parameters = Vec::with_capacity(manifest.parameters() as usize);
-    for entry in manifest.entries() {
+    let tensor = |name: &str, shape: &[usize]| {
         let wrong = |got: String| WeightsError::Tensor {
             path: path.to_owned(),
-            name: entry.name.clone(),
-            expected: format!("F32 of {:?}", entry.shape),
+            name: name.to_owned(),
+            expected: format!("F32 of {shape:?}"),
             got,
         };
-        let tensor = file.tensor(&entry.name).map_err(|_| wrong("no such tensor".to_owned()))?;
-        let is_shape = tensor.shape().iter().map(|&size| size as u64).eq(entry.shape.clone());
-        if tensor.dtype() != Dtype::F32 || !is_shape {
+        let tensor = file.tensor(name).map_err(|_| wrong("no such tensor".to_owned()))?;
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
             return Err(wrong(format!("{:?} of {:?}", tensor.dtype(), tensor.shape())));
         }
-        parameters.extend(numbers(tensor.data()));
+        Ok(numbers(tensor.data()))
+    };
+    // A name tells which layout it is: none is in both.
+    let is_own = manifest.entries().first().is_some_and(|one| file.tensor(&one.name).is_ok());
+    if let Some(layout) = layout.filter(|_| !is_own)
+        && layout.first().is_some_and(|name| file.tensor(name).is_ok())
+    {
+        return layout.from_pytorch(tensor);
+    }
+    let mut parameters = Vec::with_capacity(manifest.parameters() as usize);
+    for entry in manifest.entries() {
+        let shape: Vec<usize> = entry.shape.iter().map(|&size| size as usize).collect();
+        parameters.extend(tensor(&entry.name, &shape)?);
     }
     Ok(parameters)
 }

@@ -11,13 +11,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Input, Model, Pass, Signal, build};
 
-const IMAGE: &str = "kind = \"image\"\nheight = 8\nwidth = 6\nchannels = 2\nclasses = 3";
+pub(crate) const IMAGE: &str = "kind = \"image\"\nheight = 8\nwidth = 6\nchannels = 2\nclasses = 3";
 
-const TEXT: &str = "kind = \"text\"\ntokens = \"characters\"\nvocabulary = \"\\n abc\"\n\
+pub(crate) const TEXT: &str = "kind = \"text\"\ntokens = \"characters\"\nvocabulary = \"\\n abc\"\n\
                     unknown = \"skip\"\ncontext = 7";
 
 /// Layers for a section of data; together they are of every kind.
-const PLANS: [(&str, &str); 4] = [
+pub(crate) const PLANS: [(&str, &str); 4] = [
     (
         IMAGE,
         "{ kind = \"conv2d\", out = 4, kernel = 3, pad = 1 },
@@ -58,15 +58,18 @@ const PLANS: [(&str, &str); 4] = [
     ),
 ];
 
-fn plan(data: &str, layers: &str) -> Plan {
-    let text = format!(
+pub(crate) fn plan(data: &str, layers: &str) -> Plan {
+    Plan::parse(&plan_text(data, layers)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub(crate) fn plan_text(data: &str, layers: &str) -> String {
+    format!(
         "schema = \"plan/1\"\nname = \"test\"\npurpose = \"Test\"\nseed = 7\n[data]\n{data}\n\
          [model]\nlayers = [{layers}]\n[training]\nrounds = 1\nbatch_size = 4\n\
          optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = \"uniform\"\n\
          [cohort]\nminimum = 3\nmaximum = 10\n[secure_aggregation]\nprofile = \"A\"\nbits = 8\n\
          range = 1\nclip_norm = 1\naudit = \"off\"\n"
-    );
-    Plan::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
+    )
 }
 
 fn blueprint(plan: &Plan) -> &Blueprint {

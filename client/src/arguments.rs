@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use covey_aggregation::party::Name;
 use covey_model::device::DeviceChoice;
 
+use crate::export::Form;
 use crate::sim::{Attack, Partition};
 
 use crate::plan::Template;
@@ -33,6 +34,7 @@ const EXAMPLES: &str = "Examples:
   covey-client data add readmissions ./readmissions.csv --dir ./st-marys
   covey-client data mock --plan plan.toml --rows 100 -o mock.csv
   covey-client sim plan.toml --data ./digits.csv.gz --clients 100 --partition dirichlet:0.5
+  covey-client run export ./published --plan plan.toml --format hf-folder --out ./model
   covey-client start --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// machines, and no network. The models are those that real owners with the same keys and
     /// data come to.
     Sim(Box<Simulation>),
+    /// Runs, and the models that came of them.
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Say who this owner is, what it has contributed, and whether the program is running.
     Status {
         /// The owner's configuration.
@@ -180,6 +185,34 @@ pub(crate) enum DataCommand {
         /// The file to write; never one that is there.
         #[arg(short, long)]
         output: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RunCommand {
+    /// Take a model away in the form of other tools. A model of a run is computed again from what
+    /// the run published; no coordinator has to be asked or trusted for it.
+    Export {
+        /// The folder of a run's published rounds, the coordinator's state folder, or a file with
+        /// parameters: safetensors, or a model as a run stores it.
+        from: PathBuf,
+        /// The run's plan.
+        #[arg(long)]
+        plan: PathBuf,
+        /// The model after this round, 0 for the one that the run began with; of the last
+        /// published round if not given.
+        #[arg(long)]
+        round: Option<u32>,
+        /// safetensors (PyTorch's names and layout), hf-folder (with a script that is the model in
+        /// PyTorch, a card and where it comes from), or onnx.
+        #[arg(long, value_enum)]
+        format: Form,
+        /// The folder to write to; made if need be. No file in it is overwritten.
+        #[arg(short, long)]
+        out: PathBuf,
+        /// Your own roster: with it every signature is checked and every ciphertext added again.
+        #[arg(long)]
+        roster: Option<PathBuf>,
     },
 }
 

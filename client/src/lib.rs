@@ -9,6 +9,7 @@
 //! - [`observer`]: what a program that embeds a [`Client`] may see
 //! - [`datasets`]: names of an owner's data
 //! - [`plan`]: plans to begin with, in plain words, compared
+//! - [`export`]: a trained model in the forms of other tools
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
@@ -20,6 +21,7 @@ pub mod client;
 pub mod config;
 pub mod datasets;
 pub mod event;
+pub mod export;
 pub mod init;
 pub mod limits;
 pub mod observer;
@@ -45,7 +47,9 @@ use covey_aggregation::party::Name;
 use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
-use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
+use arguments::{
+    Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, RunCommand, Simulation,
+};
 use datasets::Datasets;
 use screen::Screen;
 
@@ -79,6 +83,11 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
+        Command::Run(RunCommand::Export { from, plan, round, format: form, out, roster }) => {
+            let options = export::Options { from, plan, round, form, out, roster };
+            let exported = export::export(&options)?;
+            format.answer(&exported, &exported);
+        }
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);

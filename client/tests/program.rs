@@ -76,6 +76,56 @@ fn a_plan_is_checked_with_all_its_errors_and_layers_by_name() {
 }
 
 #[test]
+fn a_model_is_exported_from_a_file_in_every_form() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (plan, model) = (path("plan.toml"), path("model"));
+    write(Path::new(&plan), PLAN);
+    // 8 weights and offsets, and 2 times 8 weights and 2 offsets.
+    let numbers: Vec<u8> = (0..34u8).flat_map(|i| (f32::from(i) / 10.0).to_le_bytes()).collect();
+    fs::write(&model, &numbers).expect("written");
+    let export = |from: &str, form: &str, out: &str| {
+        let arguments = ["run", "export", from, "--plan", &plan, "--format", form, "--out", out];
+        arguments.map(str::to_owned)
+    };
+    let check_all = |arguments: [String; 9], code, named: &[&str]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        check(&arguments, code, named);
+    };
+    let (out, onnx) = (path("out"), path("onnx"));
+    let named = ["load.py", "model.safetensors", "not checked: where the parameters come from"];
+    check_all(export(&model, "hf-folder", &out), 0, &named);
+    for (name, part) in [
+        ("load.py", "nn.Linear(1, 8),  # 8\n            nn.Tanh(),  # 8"),
+        ("config.json", "\"right\""),
+        ("README.md", "# halves"),
+        ("provenance.json", "model_digest"),
+        ("plan.toml", PLAN),
+    ] {
+        let text = fs::read_to_string(Path::new(&out).join(name)).expect("read");
+        assert!(text.contains(part), "no {part} in {name}: {text}");
+    }
+    // What was exported is a model as well.
+    let exported = format!("{out}/model.safetensors");
+    check_all(export(&exported, "onnx", &onnx), 0, &["model.onnx"]);
+    let again = path("again");
+    check_all(export(&exported, "safetensors", &again), 0, &["34 parameters"]);
+    let files =
+        [&out, &again].map(|out| fs::read(format!("{out}/model.safetensors")).expect("read"));
+    assert!(files[0] == files[1], "exported twice, the file is another");
+
+    check_all(export(&exported, "safetensors", &again), 2, &["EXISTS", "not overwritten", "--out"]);
+    fs::write(&model, &numbers[4..]).expect("written");
+    check_all(export(&model, "onnx", &path("no")), 2, &["BAD_MODEL", "136 bytes"]);
+    check_all(export(&path("nowhere"), "onnx", &path("no")), 2, &["nowhere"]);
+    check_all(export(&path("."), "onnx", &path("no")), 2, &["NO_ROUND", "round-0001"]);
+    assert!(!Path::new(&path("no")).exists());
+    let arguments = ["run", "export", &model, "--plan", &plan, "--format", "onnx", "--round", "2"];
+    let arguments = [&arguments[..], &["--out", &onnx]].concat();
+    check(&arguments, 2, &["NO_RUN", "--round"]);
+}
+
+#[test]
 fn data_are_checked_with_file_line_and_column() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plan = folder.path().join("plan.toml");

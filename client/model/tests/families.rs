@@ -7,6 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use common::{DIGITS, applied, digits_parts, fit, plan, trainer};
+use covey_model::export::{self, ExportError, Metadata};
 use covey_model::family::{self, Family, Form, Input, Network, Pass};
 use covey_model::task::Task;
 
@@ -83,6 +84,24 @@ fn a_family_trains_like_layers_do() {
     assert_eq!(update, fit(&trainer, &parameters, &train, 1).expect("it trains").update);
     let after = trainer.evaluate(&applied(&parameters, &update), &test).expect("measured");
     assert!(after.accuracy() > Some(0.9), "{after:?}");
+}
+
+#[test]
+fn a_family_is_exported_by_its_tensors_alone() {
+    family::register(WideFamily);
+    let task = Task::from_plan(&wide("width = 32")).expect("a model");
+    let parameters = task.initial_parameters();
+    let words = Metadata::new();
+    let tensors = export::tensors(&task, &parameters).expect("they are");
+    assert_eq!((&*tensors[0].name, &tensors[0].shape[..]), ("hidden.weight", &[64, 32][..]));
+    assert_eq!(tensors.iter().flat_map(|one| one.values.clone()).collect::<Vec<_>>(), parameters);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    let file = export::safetensors(&task, &parameters, &words).expect("a file");
+    std::fs::write(&path, file).expect("written");
+    assert_eq!(covey_model::weights::read_model(&path, &task).expect("read"), parameters);
+    assert_eq!(export::onnx(&task, &parameters, &words), Err(ExportError::Family));
+    assert_eq!(export::script(&task), Err(ExportError::Family));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use covey_aggregation::net::write_roster;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::program::{Exit, Signal};
 use covey_client::Event;
+use covey_client::export::{self, Form};
 use covey_client::status::Status;
 use federation::{Federation, Ledger, Running, files_in, until};
 
@@ -66,6 +67,7 @@ async fn owners_train_together_and_only_their_sum_is_opened() {
         parameters.iter_mut().zip(mean).for_each(|(parameter, change)| *parameter += change);
     }
     verify(&federation, &published);
+    export(&federation, &published, &coordinator, &parameters);
 
     let declined =
         |event: &Event| matches!(event, Event::Declined { reason, .. } if reason == "policy");
@@ -112,6 +114,78 @@ fn verify(federation: &Federation, published: &std::path::Path) {
         fs::write(&path, &good).expect("written");
     }
     assert!(check().expect("checked").is_verified);
+}
+
+/// The model that is taken away is the one that was trained, by the published rounds alone.
+fn export(
+    federation: &Federation,
+    published: &std::path::Path,
+    coordinator: &Coordinator,
+    parameters: &[f32],
+) {
+    let (task, plan) = (&coordinator.task, federation.path("plan.toml"));
+    fs::write(&plan, federation::PLAN).expect("written");
+    let roster = federation.path("roster-of-a-reviewer.json");
+    let options = |name: &str, round, form| export::Options {
+        from: published.to_owned(),
+        plan: plan.clone(),
+        round,
+        form,
+        out: federation.path(name),
+        roster: Some(roster.clone()),
+    };
+    let last = export::export(&options("last", None, Form::HfFolder)).expect("exported");
+    assert_eq!((last.round, last.parameters), (Some(2), parameters.len()));
+    assert_eq!(last.model, task.parameters_digest(parameters).to_string());
+    let file = federation.path("last").join("model.safetensors");
+    assert_eq!(covey_model::weights::read_model(&file, task).expect("read"), parameters);
+    let read = |name: &str| fs::read_to_string(federation.path("last").join(name)).expect("read");
+    let provenance: serde_json::Value =
+        serde_json::from_str(&read("provenance.json")).expect("JSON");
+    let rounds = provenance["rounds"].as_array().expect("a list");
+    let chain = |place: usize, end: &str| rounds[place][end].as_str().expect("a digest").to_owned();
+    assert_eq!(rounds.len(), 2);
+    assert_eq!(chain(0, "led_to"), chain(1, "began_with"));
+    assert_eq!(chain(1, "led_to"), last.model);
+    assert_eq!((&rounds[1]["contributions"], &rounds[1]["absent"]), (&3.into(), &1.into()));
+    assert!(last.checked.iter().any(|line| line.contains("every ciphertext")), "{last}");
+    let card = read("README.md");
+    for part in ["| 2 | 3 | 1 |", &last.model, "Learn which half", "after round 2"] {
+        assert!(card.contains(part), "no {part} in {card}");
+    }
+    assert_eq!(read("plan.toml"), federation::PLAN);
+
+    // The model that a round began with, and the first one.
+    let middle = export::export(&options("middle", Some(1), Form::Safetensors)).expect("exported");
+    assert_eq!(middle.model, chain(1, "began_with"));
+    assert!(middle.checked.iter().any(|line| line.contains("round 2 began with")), "{middle}");
+    let first = export::export(&options("first", Some(0), Form::Onnx)).expect("exported");
+    assert_eq!(first.model, task.parameters_digest(&task.initial_parameters()).to_string());
+
+    // What does not follow is refused, and nothing is written.
+    let refused = |change: &dyn Fn(&mut export::Options)| {
+        let mut changed = options("refused", None, Form::HfFolder);
+        change(&mut changed);
+        let failure = export::export(&changed).expect_err("refused");
+        assert!(!federation.path("refused").exists(), "{failure}");
+        (failure.exit, failure.code)
+    };
+    assert_eq!(refused(&|one| one.round = Some(3)), (Exit::BadInput, "NO_ROUND"));
+    let second = published.join("round-0002");
+    let only_second = refused(&|one| one.from.clone_from(&second));
+    assert_eq!(only_second, (Exit::Unverified, "NOT_VERIFIED"));
+    let other = federation.path("other.toml");
+    fs::write(&other, format!("{}# another", federation::PLAN)).expect("written");
+    assert_eq!(refused(&|one| one.plan.clone_from(&other)), (Exit::BadInput, "OTHER_PLAN"));
+    let contributions = second.join("contributions");
+    let one = fs::read_dir(&contributions).expect("listed").next().expect("one").expect("one");
+    let chunks = one.path().join("chunks");
+    let good = fs::read(&chunks).expect("read");
+    fs::write(&chunks, &good[..good.len() - 1]).expect("written");
+    assert_eq!(refused(&|_| ()), (Exit::Unverified, "NOT_VERIFIED"));
+    fs::write(&chunks, &good).expect("written");
+    let failure = export::export(&options("last", None, Form::Safetensors)).expect_err("there");
+    assert_eq!(failure.code, "EXISTS");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,12 +277,13 @@ fn own_variate(federation: &Federation, owner: &str) -> Vec<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     let owners = ["ada", "bob", "cyd"];
-    let plan = federation::PLAN.replace("kind = \"tabular\"", "kind = \"tabular\"\nholdout = 0.25")
+    let plan_text = federation::PLAN
+        .replace("kind = \"tabular\"", "kind = \"tabular\"\nholdout = 0.25")
         + "[strategy]\nname = \"scaffold\"\nrange = 20.0\nclip_norm = 200.0\n\
            [evaluation]\n\
            metrics = [\"accuracy\", \"loss\", \"auroc\", \"macro_f1\"]\n";
     let federation = Federation::new(&owners);
-    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
+    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan_text);
     let holders = hold(&federation, &coordinator);
     let ledgers: Vec<Arc<Ledger>> = owners.iter().map(|_| Arc::default()).collect();
     let start = |owner: &str, ledger: &Arc<Ledger>| federation.start(owner, Some(ledger.clone()));
@@ -272,6 +347,21 @@ async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     write_roster(&roster, &federation.roster).expect("written");
     let report = covey_committee::verify::verify_folder(&published, &roster, |_| {});
     assert_eq!(report.expect("checked").verified, 3);
+    // What the strategy keeps is computed again too, and metrics are in the card.
+    let (plan_file, out) = (federation.path("plan.toml"), federation.path("exported"));
+    fs::write(&plan_file, &plan_text).expect("written");
+    let options = export::Options {
+        from: published.clone(),
+        plan: plan_file,
+        round: None,
+        form: Form::HfFolder,
+        out: out.clone(),
+        roster: None,
+    };
+    let exported = export::export(&options).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(exported.model, coordinator.task.parameters_digest(&parameters).to_string());
+    let card = fs::read_to_string(out.join("README.md")).expect("read");
+    assert!(card.contains("| round | owners in the sum | absent | accuracy |"), "{card}");
     for one in clients.into_iter().chain(holders) {
         one.stop().await;
     }

@@ -1,0 +1,322 @@
+//! The models of a run, computed again from what it published.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::evaluation::Scores;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::net::read_roster;
+use covey_aggregation::plan::Plan;
+use covey_aggregation::program::published::{Contributions, read_publication, round_folders};
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::publication::{Publication, verify};
+use covey_aggregation::roster::Roster;
+use covey_aggregation::strategy::{BadStep, State};
+use covey_model::task::Task;
+use covey_model::weights;
+use serde::Serialize;
+
+use super::Options;
+
+/// A run up to one of its rounds.
+#[derive(Debug, Serialize)]
+pub(super) struct Replayed {
+    pub(super) run: String,
+    pub(super) federation: String,
+    /// The model is the one after this round.
+    pub(super) round: u32,
+    /// Published rounds up to it.
+    pub(super) rounds: Vec<RoundFacts>,
+    /// What owners measured of the model itself, in the round that began with it.
+    pub(super) scores: Option<Scores>,
+    /// Digest of the roster that everything was checked against.
+    pub(super) roster: Option<String>,
+    /// The round that began with the model, where there is one.
+    pub(super) confirmed_by_round: Option<u32>,
+    /// Whether the first model follows from the plan, and not from a stored file.
+    pub(super) is_from_plan: bool,
+}
+
+/// A published round.
+#[derive(Debug, Serialize)]
+pub(super) struct RoundFacts {
+    pub(super) round: u32,
+    pub(super) round_ctx: String,
+    pub(super) began_with: String,
+    pub(super) led_to: String,
+    pub(super) aggregate: String,
+    /// Owners in the sum.
+    pub(super) contributions: u32,
+    /// Owners that were admitted and are not in it.
+    pub(super) absent: usize,
+    /// What owners measured together, of the model that the round began with.
+    pub(super) scores: Option<Scores>,
+    /// Why the sum was not applied.
+    pub(super) diverged: Option<String>,
+}
+
+impl Replayed {
+    pub(super) fn checked(&self) -> Vec<String> {
+        let rounds = self.rounds.len();
+        let mut lines = vec![if self.is_from_plan {
+            "checked: the first model follows from the plan".to_owned()
+        } else {
+            "checked: the first model is the stored one that the first round names".to_owned()
+        }];
+        lines.push(format!(
+            "checked: the models of {rounds} published round(s) were computed again from their \
+             opened sums, and each round began with the one before it"
+        ));
+        match self.confirmed_by_round {
+            Some(round) => {
+                lines.push(format!("checked: round {round} began with the exported model"));
+            }
+            None => lines.push("no later round is published that began with it".to_owned()),
+        }
+        lines.push(match &self.roster {
+            Some(roster) => format!(
+                "checked: signatures, certificates and every ciphertext of these rounds, against \
+                 the roster {roster}; the sums were added and opened again"
+            ),
+            None => "not checked: signatures and ciphertexts; give --roster, or run \
+                     covey-committee verify"
+                .to_owned(),
+        });
+        lines.push("not checked, by anybody: that the owners' data are genuine".to_owned());
+        lines
+    }
+}
+
+/// A run on its way from round to round.
+struct Walk<'a> {
+    plan: &'a Plan,
+    plan_digest: Digest,
+    task: Task,
+    roster: Option<Roster>,
+    parameters: Vec<f32>,
+    model: Digest,
+    state: State,
+    replayed: Replayed,
+}
+
+/// The parameters after a round, and how the run came to them; the task with what its plan starts
+/// from.
+pub(super) fn replay(
+    options: &Options,
+    plan: &Plan,
+    plan_digest: Digest,
+    task: Task,
+) -> Result<(Task, Vec<f32>, Replayed), Failure> {
+    let (published, objects) = places(&options.from);
+    let folders = round_folders(&published)?;
+    let roster = options.roster.as_deref().map(read_roster).transpose();
+    let roster = roster.map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let Some(first) = folders.first() else {
+        let message = format!("no round is published in {}", published.display());
+        return Err(Failure::new(Exit::BadInput, "NO_ROUND", message)
+            .with_help("give the folder that holds round-0001, as the coordinator publishes it"));
+    };
+    let first = read(first)?;
+    let mut walk = Walk::begin((plan, plan_digest), task, objects.as_deref(), roster, &first)?;
+    let (mut last, mut is_confirmed) = (0, false);
+    for folder in &folders {
+        let publication = read(folder)?;
+        let number = publication.result.config.round;
+        walk.check(folder, &publication, last)?;
+        last = number;
+        if options.round.is_some_and(|wanted| number > wanted) {
+            // It began with the model that was asked for.
+            walk.replayed.scores = walk.scores(&publication);
+            walk.replayed.confirmed_by_round = Some(number);
+            is_confirmed = true;
+            break;
+        }
+        walk.step(&publication)?;
+    }
+    let round = options.round.unwrap_or(last);
+    if round > last && !is_confirmed {
+        let message = format!("round {round} is not published; the last one is round {last}");
+        return Err(Failure::new(Exit::BadInput, "NO_ROUND", message)
+            .with_help("give an earlier one with --round, or wait for it"));
+    }
+    walk.replayed.round = round;
+    Ok((walk.task, walk.parameters, walk.replayed))
+}
+
+/// Where rounds are published, and where models are stored.
+fn places(from: &Path) -> (PathBuf, Option<PathBuf>) {
+    let published = from.join("published");
+    let is_state = published.is_dir();
+    let state = if is_state { Some(from) } else { from.parent() };
+    let objects = state.map(|state| state.join("objects")).filter(|objects| objects.is_dir());
+    (if is_state { published } else { from.to_owned() }, objects)
+}
+
+fn read(folder: &Path) -> Result<Publication, Failure> {
+    read_publication(folder).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROUND", error))
+}
+
+fn unverified(message: String) -> Failure {
+    Failure::new(Exit::Unverified, "NOT_VERIFIED", message)
+}
+
+impl<'a> Walk<'a> {
+    fn begin(
+        (plan, plan_digest): (&'a Plan, Digest),
+        task: Task,
+        objects: Option<&Path>,
+        roster: Option<Roster>,
+        first: &Publication,
+    ) -> Result<Self, Failure> {
+        let config = &first.result.config;
+        let task = started(task, objects)?;
+        let mut parameters = task.initial_parameters();
+        let mut model = task.parameters_digest(&parameters);
+        let state = plan.strategy.initial(parameters.len());
+        let is_from_plan = model == config.model;
+        let is_same_plan = config.plan == plan_digest;
+        if !is_from_plan && is_same_plan {
+            if config.round > 1 && state != State::None {
+                let message = format!(
+                    "the run goes on from another one, and what its strategy {} kept of that is \
+                     not published",
+                    plan.strategy.name()
+                );
+                return Err(Failure::new(Exit::BadInput, "CANNOT_COMPUTE", message).with_help(
+                    "give the file of the model instead: objects/DIGEST in the \
+                                coordinator's state folder",
+                ));
+            }
+            parameters = stored(objects, &config.model, &task)?;
+            model = config.model;
+        }
+        let replayed = Replayed {
+            run: config.run.to_string(),
+            federation: config.federation.to_string(),
+            round: 0,
+            rounds: Vec::new(),
+            scores: None,
+            roster: roster.as_ref().map(|roster| roster.digest().to_string()),
+            confirmed_by_round: None,
+            is_from_plan,
+        };
+        Ok(Self { plan, plan_digest, task, roster, parameters, model, state, replayed })
+    }
+
+    /// Whether a round is the run's next one, and holds.
+    fn check(&self, folder: &Path, publication: &Publication, last: u32) -> Result<(), Failure> {
+        let config = &publication.result.config;
+        let (round, shown) = (config.round, folder.display());
+        if config.plan != self.plan_digest {
+            let message = format!(
+                "{shown} is of the plan with the digest {}, not of this one ({})",
+                config.plan, self.plan_digest
+            );
+            return Err(Failure::new(Exit::BadInput, "OTHER_PLAN", message)
+                .with_help("give the plan of the run, byte by byte: its digest is of its bytes"));
+        }
+        if config.run.to_string() != self.replayed.run {
+            let message = format!("{shown} is of run {}, not of {}", config.run, self.replayed.run);
+            return Err(unverified(message));
+        }
+        if round <= last {
+            return Err(unverified(format!("{shown}: round {round} comes after round {last}")));
+        }
+        let is_model = config.manifest == self.task.manifest_digest();
+        if !is_model || config.quantiser != self.plan.quantiser() {
+            return Err(unverified(format!("{shown}: its terms are not those of the plan")));
+        }
+        if config.model != self.model {
+            let message = format!(
+                "round {round} began with the model {}, the rounds published before it lead to {}",
+                config.model, self.model
+            );
+            return Err(unverified(message)
+                .with_help("a published round is missing, or somebody changed the model between"));
+        }
+        let Some(roster) = &self.roster else { return Ok(()) };
+        verify(publication, roster, &mut Contributions::new(folder, config))
+            .map(drop)
+            .map_err(|fault| unverified(format!("{shown}: {fault}")))
+    }
+
+    /// From the model that a round began with to the next.
+    fn step(&mut self, publication: &Publication) -> Result<(), Failure> {
+        let result = &publication.result;
+        let began_with = self.model;
+        let place = (&self.parameters[..], &self.state);
+        let server_lr = self.plan.training.server_lr;
+        let step = self.plan.strategy.step(server_lr, place, &result.config, &result.aggregate);
+        let diverged = match step {
+            Ok(stepped) => match self.plan.stop.too_long(stepped.norm) {
+                None => {
+                    self.model = self.task.parameters_digest(&stepped.parameters);
+                    (self.parameters, self.state) = (stepped.parameters, stepped.state);
+                    None
+                }
+                Some(why) => Some(why),
+            },
+            Err(error @ BadStep::Diverged { .. }) => Some(error.to_string()),
+            Err(error) => {
+                let round = result.config.round;
+                return Err(unverified(format!("the sum of round {round}: {error}")));
+            }
+        };
+        self.replayed.rounds.push(RoundFacts {
+            round: result.config.round,
+            round_ctx: publication.round_ctx().to_string(),
+            began_with: began_with.to_string(),
+            led_to: self.model.to_string(),
+            aggregate: result.aggregate.digest().to_string(),
+            contributions: result.aggregate.count,
+            absent: result.report.missing.len(),
+            scores: self.scores(publication),
+            diverged,
+        });
+        Ok(())
+    }
+
+    fn scores(&self, publication: &Publication) -> Option<Scores> {
+        self.plan.layout()?.read(&publication.result.aggregate.counters).ok()
+    }
+}
+
+/// The task with what its plan starts from, where the coordinator stored that.
+fn started(task: Task, objects: Option<&Path>) -> Result<Task, Failure> {
+    let Some(start) = task.start().filter(|_| task.start_parameters().is_none()) else {
+        return Ok(task);
+    };
+    let path = objects.map(|objects| objects.join(start.digest.to_string()));
+    let Some(path) = path.filter(|path| path.is_file()) else {
+        // The first round says whether it matters, but with adapters nothing can be done.
+        return if task.needs_start() {
+            Err(super::refused(covey_model::export::ExportError::NoBase))
+        } else {
+            Ok(task)
+        };
+    };
+    let bad = |error: &dyn std::fmt::Display| Failure::new(Exit::BadInput, "BAD_START", error);
+    let parameters = weights::read(&path, task.start_manifest()).map_err(|error| bad(&error))?;
+    task.started(parameters).map_err(|error| bad(&error))
+}
+
+/// A stored model.
+fn stored(objects: Option<&Path>, digest: &Digest, task: &Task) -> Result<Vec<f32>, Failure> {
+    let path = objects.map(|objects| objects.join(digest.to_string()));
+    let Some(path) = path.filter(|path| fs::exists(path).unwrap_or(false)) else {
+        let message = format!(
+            "the first published round began with the model {digest}, which does not follow from \
+             the plan"
+        );
+        return Err(unverified(message).with_help(
+            "the first rounds are missing, or the run goes on from another one: give the \
+             coordinator's state folder, which has that model",
+        ));
+    };
+    let parameters = weights::read(&path, task.manifest())
+        .map_err(|error| Failure::new(Exit::BadInput, "BAD_MODEL", error))?;
+    if task.parameters_digest(&parameters) == *digest {
+        return Ok(parameters);
+    }
+    Err(unverified(format!("{} is not the model that its name says", path.display())))
+}

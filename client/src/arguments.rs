@@ -57,6 +57,10 @@ pub(crate) enum Command {
         /// The owner's configuration.
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
+        /// Where to train: auto, cpu, or cuda:N for the NVIDIA card of that number. In place of
+        /// the configuration's `device`.
+        #[arg(long)]
+        device: Option<DeviceChoice>,
     },
     /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]

@@ -165,8 +165,7 @@ pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let task = Task::from_plan(&plan).map_err(|error| {
         let (line, column) = (error.line, error.column);
         let detail = json!({
-            "line": line, "column": column, "path": error.path, "kind": error.kind,
-            "message": format!("expected {}, got {}", error.expected, error.got),
+            "code": "P051", "line": line, "column": column, "message": error.problem,
             "help": error.help,
         });
         Failure::new(

@@ -43,6 +43,7 @@ use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::Name;
 use covey_model::data::{DataSource, Preview};
+use covey_model::device::DeviceChoice;
 
 use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
 use datasets::Datasets;
@@ -74,7 +75,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             let enrolment = init::init(&dir, name, &coordinator)?;
             format.answer(&enrolment, &enrolment);
         }
-        Command::Start { config } => return start(&config, format),
+        Command::Start { config, device } => return start(&config, device, format),
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
@@ -188,8 +189,10 @@ fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
         .map_err(|error| check::data_failure(&error))
 }
 
-fn start(config: &Path, format: Format) -> Result<Exit, Failure> {
-    let client = Client::new(Config::read(config)?);
+fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
+    let mut config = Config::read(config)?;
+    config.device = device.unwrap_or(config.device);
+    let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

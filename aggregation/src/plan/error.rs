@@ -65,6 +65,20 @@ codes! {
     Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
+    /// A layer that does not fit the ones before it.
+    Shape = "P050";
+    /// A model that predicts the next token and can see it.
+    Causal = "P060";
+    /// A loss that does not go with what is predicted.
+    Loss = "P061";
+    /// A learning-rate schedule that does not fit the run.
+    Schedule = "P062";
+    /// Adapters that adapt nothing, or have nothing to adapt.
+    Adapters = "P063";
+    /// Fields that exclude each other.
+    Conflict = "P064";
+    /// Text that is no digest.
+    BadDigest = "P065";
 }
 
 impl fmt::Display for Code {
@@ -139,6 +153,22 @@ impl<'i> Collector<'i> {
             let (message, help) = (message.into(), help.into());
             self.errors.push((at.start, PlanError { code, line, column, message, help }));
         }
+    }
+
+    /// Notes an error at a place that [`Self::position`] gave.
+    pub(super) fn push_at(
+        &mut self,
+        (line, column): (u32, u32),
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let lines = self.text.split_inclusive('\n').take(line.saturating_sub(1) as usize);
+        let start: usize = lines.map(str::len).sum();
+        let rest = self.text.get(start..).unwrap_or_default();
+        let characters = rest.char_indices().map(|(at, _)| at);
+        let within = characters.take(column as usize).last().unwrap_or(0);
+        self.push(&(start + within..start + within), code, message, help);
     }
 
     /// Line and column, from 1, of a byte offset.

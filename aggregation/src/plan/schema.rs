@@ -90,6 +90,8 @@ pub enum Form {
     Positive,
     /// A number from 0 and below 1.
     Fraction,
+    /// A number from the first to the second.
+    Within(u32, u32),
     /// True or false.
     Flag,
     /// Text of as many characters, at least and at most.
@@ -110,6 +112,8 @@ pub enum Form {
     Duration(u64),
     /// A list of as many values at least and at most.
     List(&'static Self, usize, usize),
+    /// A table of any names, with numbers, truth values or texts.
+    Args,
     /// A table.
     Section(&'static Section),
     /// Any of these.
@@ -198,6 +202,10 @@ impl Section {
 
     const fn by(self, cases: &'static Cases) -> Self {
         Self { cases: Some(cases), ..self }
+    }
+
+    const fn ruled(self, rules: &'static [Rule]) -> Self {
+        Self { rules, ..self }
     }
 }
 

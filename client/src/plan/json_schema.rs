@@ -138,6 +138,9 @@ fn form(form_: &'static Form, definitions: &mut BTreeMap<&'static str, Value>) -
         Form::Number => json!({ "type": "number" }),
         Form::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Form::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Form::Within(least, most) => {
+            json!({ "type": "number", "minimum": least, "maximum": most })
+        }
         Form::Flag => json!({ "type": "boolean" }),
         Form::Text(least, most) => {
             json!({ "type": "string", "minLength": least, "maxLength": most })
@@ -160,6 +163,9 @@ fn form(form_: &'static Form, definitions: &mut BTreeMap<&'static str, Value>) -
         Form::Duration(_) => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
         Form::List(of, least, most) => json!({
             "type": "array", "minItems": least, "maxItems": most, "items": form(of, definitions),
+        }),
+        Form::Args => json!({
+            "type": "object", "additionalProperties": { "type": ["number", "boolean", "string"] },
         }),
         Form::Section(section) => {
             define(section, definitions);

@@ -21,6 +21,8 @@ pub enum Template {
     Image,
     /// Small pictures, and a network without convolutions.
     ImageMlp,
+    /// Running text, and a transformer that predicts the next character.
+    Text,
 }
 
 impl Template {
@@ -31,6 +33,7 @@ impl Template {
             Self::Tabular => include_str!("templates/tabular.toml"),
             Self::Image => include_str!("templates/image.toml"),
             Self::ImageMlp => include_str!("templates/image-mlp.toml"),
+            Self::Text => include_str!("templates/text.toml"),
         };
         text.replacen("name = \"NAME\"", &format!("name = \"{name}\""), 1)
     }

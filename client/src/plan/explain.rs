@@ -110,7 +110,14 @@ fn trained(plan: &Plan, summary: &PlanSummary, table: &Table) -> Vec<String> {
             let parameters = count(summary.parameters);
             lines.push(format!("a model of {parameters} parameters: {}", words.join(", ")));
         }
-        None => lines.push(format!("a model of {} parameters", count(summary.parameters))),
+        None => {
+            let family = at(&["model", "family"]).map(brief).unwrap_or_default();
+            let parameters = count(summary.parameters);
+            lines.push(format!("a model of the family {family}, of {parameters} parameters"));
+        }
+    }
+    if at(&["model", "lora"]).is_some() {
+        lines.push("only adapters of this model are trained, and only they travel".to_owned());
     }
     let training = &plan.training;
     let work = match at(&["training", "local_steps"]) {

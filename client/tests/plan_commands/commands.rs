@@ -2,7 +2,7 @@ use std::fs;
 
 use super::{Folder, PLAN, holds, with};
 
-const TEMPLATES: [&str; 3] = ["tabular", "image", "image-mlp"];
+const TEMPLATES: [&str; 4] = ["tabular", "image", "image-mlp", "text"];
 
 #[test]
 fn every_template_is_a_plan_that_passes_its_check() {

@@ -109,6 +109,51 @@ pub(crate) const BAD: &[Bad] = &[
         15,
         "layers[2] (conv2d): expected an image",
     ),
+    form(
+        "batch_size = 8",
+        "batch_size = 8\nlocal_epochs = 1\nlocal_steps = 1",
+        "P064",
+        23,
+        "both local_epochs and local_steps",
+    ),
+    sense("batch_size = 8", "batch_size = 8\nloss = \"mse\"", "P061", 22, "loss \"mse\" where"),
+    sense(
+        "batch_size = 8",
+        "batch_size = 8\nschedule = { kind = \"linear\", warmup = 3 }",
+        "P062",
+        22,
+        "warm",
+    ),
+    form(
+        "batch_size = 8",
+        "batch_size = 8\nschedule = { kind = \"linear\", warmup = -1 }",
+        "P005",
+        22,
+        "no number of rounds",
+    ),
+    sense(
+        "[model]",
+        "[model]\nlora = { rank = 1, alpha = 1, targets = [\"linear\"] }",
+        "P063",
+        14,
+        "model.lora without model.start",
+    ),
+    sense(
+        "[model]",
+        "[model]\nstart = { digest = \"0123456789012345678901234567890123456789012345678901234567890xyz\" }",
+        "P065",
+        14,
+        "is no digest",
+    ),
+    form("[model]", "[model]\nfamily = \"cnn\"", "P064", 15, "both layers and a family"),
+    form("kind = \"relu\"", "kind = \"batchnorm\"", "P003", 16, "layers[1].buffers is missing"),
+    form(
+        "kind = \"relu\"",
+        "kind = \"encoder\", heads = 1, ff = 1",
+        "P003",
+        16,
+        "layers[1].causal is missing",
+    ),
     sense("out = 2", "out = 3", "P050", 17, "layers[2] (linear)"),
     sense(
         "out = 8",
@@ -117,25 +162,25 @@ pub(crate) const BAD: &[Bad] = &[
         15,
         "layers[1]",
     ),
-    sense("holdout = 0.25\n", "", "P051", 25, "nothing to measure on"),
+    sense("holdout = 0.25\n", "", "P071", 25, "nothing to measure on"),
     sense(
         "[\"accuracy\", \"loss\"]",
         "[\"accuracy\", \"mae\"]",
-        "P051",
+        "P071",
         26,
         "mae cannot be measured",
     ),
     sense(
         "metric = \"accuracy\"",
         "metric = \"auroc\"",
-        "P051",
+        "P071",
         29,
         "auroc, which no owner measures",
     ),
     sense(
         "name = \"fedavg\"",
         "name = \"scaffold\"\nrange = 1\nclip_norm = 1",
-        "P050",
+        "P070",
         24,
         "scaffold needs plain SGD",
     ),
@@ -161,7 +206,9 @@ fn every_bad_plan_has_its_own_error_with_file_line_and_code() {
         let help = rest.lines().nth(1).and_then(|line| line.strip_prefix("  help: "));
         assert!(help.is_some_and(|help| help.len() > 10), "{message}");
         let details = failure.details.as_ref().and_then(|details| details.as_array());
-        assert!(details.is_some_and(|list| !list.is_empty()), "{failure}");
+        let told = details.expect("a list").iter().find(|one| one["code"] == *code);
+        let told = told.unwrap_or_else(|| panic!("{code}: {failure}"));
+        assert_eq!((&told["file"], &told["line"]), (&file.as_str().into(), &(*line).into()));
         if let Some(other) = texts.insert(found.to_owned(), bad.to) {
             panic!("{} and {other}: {found}", bad.to);
         }

@@ -85,11 +85,15 @@ impl<'a> Schema<'a> {
                 return Some(broken.flatten().collect());
             }
             "additionalProperties" => {
-                assert_eq!(rule, &Value::Bool(false));
-                let known = keywords["properties"].as_object().expect("properties");
-                value
-                    .as_object()
-                    .is_none_or(|object| object.keys().all(|name| known.contains_key(name)))
+                let known = keywords.get("properties").and_then(Value::as_object);
+                let object = value.as_object()?;
+                let mut more = object
+                    .iter()
+                    .filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name)));
+                match rule {
+                    Value::Bool(false) => more.next().is_none(),
+                    rule => more.all(|(_, one)| self.below(rule).accepts(one, path)),
+                }
             }
             "required" => value.as_object().is_none_or(|object| has_all(object, rule)),
             "dependentRequired" => value.as_object().is_none_or(|object| {

@@ -1,5 +1,9 @@
 use std::fs;
+use std::path::Path;
 
+use covey_client::plan::{compare, explain};
+
+use super::json_schema::plans;
 use super::{Folder, PLAN, holds, with};
 
 const TEMPLATES: [&str; 4] = ["tabular", "image", "image-mlp", "text"];
@@ -93,6 +97,42 @@ fn a_plan_is_explained_in_plain_words() {
     let uniform = folder.file("uniform.toml", &with("{ capped_examples = 500 }", "\"uniform\""));
     let text = folder.text(&["plan", "explain", &uniform], 0);
     holds(&text, &["the number of examples is not sent"]);
+}
+
+/// The names of all fields that a plan writes, as far as its lists.
+fn written(table: &toml::Table, path: &str, names: &mut Vec<String>) {
+    for (name, value) in table {
+        let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            toml::Value::Table(inner) => written(inner, &name, names),
+            _ => names.push(name),
+        }
+    }
+}
+
+#[test]
+fn every_plan_of_the_repository_is_explained_with_every_field() {
+    let folder = Folder::new();
+    let plans = plans();
+    assert!(plans.len() >= 8, "{} plans", plans.len());
+    for (name, text) in plans {
+        let file = folder.file("plan.toml", &text);
+        let explained =
+            explain(Path::new(&file)).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        let table: toml::Table = toml::from_str(&text).expect("TOML");
+        let mut names = Vec::new();
+        written(&table, "", &mut names);
+        for field in names {
+            let is_it = |known: &str| known == field || known.starts_with(&format!("{field}["));
+            let line = explained.fields.iter().find(|line| is_it(&line.field));
+            let line = line.unwrap_or_else(|| panic!("{name}: {field}"));
+            assert!(!line.is_default && !line.about.is_empty(), "{name}: {field}");
+        }
+        let shown = explained.to_string();
+        assert!(explained.parts.iter().all(|part| shown.contains(part.title)), "{shown}");
+        let comparison = compare(Path::new(&file), Path::new(&file)).expect("the same plan");
+        assert!(comparison.is_same_file && comparison.changes.is_empty(), "{comparison:?}");
+    }
 }
 
 /// The changes between the plan and another, as `(field, before, after, leaves)`.

@@ -117,8 +117,15 @@ fn every_plan_of_the_repository_is_explained_with_every_field() {
     assert!(plans.len() >= 8, "{} plans", plans.len());
     for (name, text) in plans {
         let file = folder.file("plan.toml", &text);
-        let explained =
-            explain(Path::new(&file)).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        let explained = match explain(Path::new(&file)) {
+            Ok(explained) => explained,
+            // A model of one's own, which this program does not have.
+            Err(failure) => {
+                holds(&text, &["family = "]);
+                holds(&failure.to_string(), &["error[P051]", "has no such family"]);
+                continue;
+            }
+        };
         let table: toml::Table = toml::from_str(&text).expect("TOML");
         let mut names = Vec::new();
         written(&table, "", &mut names);

@@ -222,9 +222,25 @@ fn a_change_of_what_travels_is_told_as_such() {
 }
 
 #[test]
+fn what_a_plan_holds_does_not_write_to_the_terminal() {
+    let folder = Folder::new();
+    folder.text(&["plan", "new", "text", "--template", "text"], 0);
+    let text = fs::read_to_string(folder.path("text.toml")).expect("read");
+    let from = "vocabulary = \"\\n ";
+    assert_eq!(text.matches(from).count(), 1);
+    let text = text.replace(from, "vocabulary = \"\\u001b\\u009b");
+    let (before, after) = (folder.file("a.toml", &text), folder.path("text.toml"));
+    for arguments in [vec!["plan", "explain", &before], vec!["plan", "diff", &before, &after]] {
+        let shown = folder.text(&arguments, 0);
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+    }
+}
+
+#[test]
 fn what_is_written_as_its_default_is_no_change() {
     let folder = Folder::new();
     let spelled = with("batch_size = 8", "batch_size = 8\nlocal_epochs = 1\nserver_lr = 1")
+        .replace("{ collect = \"90s\" }", "{ collect = \"90000ms\", vote = \"1m\" }")
         .replace("seed = 7", "# A comment.\nseed = 7");
     assert_eq!(changes(&folder, &spelled), []);
     holds(&folder.text(&["plan", "diff", "a.toml", "b.toml"], 0), &["ask for the same"]);

@@ -11,7 +11,7 @@ use covey_aggregation::program::{Exit, Failure};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::fields::{Held, elements_of, held, inline, section_of, variant_of};
+use super::fields::{Held, brief, elements_of, held, inline, section_of, variant_of};
 use crate::check;
 
 /// Two plans side by side.
@@ -220,8 +220,13 @@ fn value(
         _ => {}
     }
     if !alike(before, after) {
-        push(field, Some(inline(before)), Some(inline(after)), path, changes);
+        push(field, Some(short(before)), Some(short(after)), path, changes);
     }
+}
+
+/// A value on one line: tables in few words.
+fn short(value: &Value) -> String {
+    if value.is_table() { brief(value) } else { inline(value) }
 }
 
 fn push(
@@ -258,17 +263,17 @@ fn list(
                 if kind(&before[first]) == kind(&after[second]) {
                     value(field, of, &before[first], &after[second], path, changes);
                 } else {
-                    let (first, second) = (inline(&before[first]), inline(&after[second]));
+                    let (first, second) = (brief(&before[first]), brief(&after[second]));
                     push(field, Some(first), Some(second), path, changes);
                 }
             }
             (Some(first), None) => {
                 let path = place(first, &before[first]);
-                push(field, Some(inline(&before[first])), None, path, changes);
+                push(field, Some(brief(&before[first])), None, path, changes);
             }
             (None, Some(second)) => {
                 let path = place(second, &after[second]);
-                push(field, None, Some(inline(&after[second])), path, changes);
+                push(field, None, Some(brief(&after[second])), path, changes);
             }
             (None, None) => {}
         }
@@ -363,7 +368,7 @@ impl fmt::Display for Comparison {
             write!(f, "\n  = {name}: {before} -> {after}")?;
         }
         if !stays.is_empty() {
-            write!(f, "\nchanges only what is computed:")?;
+            write!(f, "\ndoes not change what leaves:")?;
         }
         lines(f, &stays)
     }

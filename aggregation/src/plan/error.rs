@@ -18,6 +18,9 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
+
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
 }
@@ -59,14 +62,12 @@ codes! {
     CohortOrder = "P021";
     /// An audit that does not exist yet, or none stated.
     Audit = "P030";
-    /// A strategy that does not go with how owners train.
-    Strategy = "P050";
-    /// A metric that cannot be measured, or that nobody measures.
-    Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
     /// A layer that does not fit the ones before it.
     Shape = "P050";
+    /// A family of models that this program does not have, or cannot make with these arguments.
+    Family = "P051";
     /// A model that predicts the next token and can see it.
     Causal = "P060";
     /// A loss that does not go with what is predicted.
@@ -79,6 +80,10 @@ codes! {
     Conflict = "P064";
     /// Text that is no digest.
     BadDigest = "P065";
+    /// A strategy that does not go with how owners train.
+    Strategy = "P070";
+    /// A metric that cannot be measured, or that nobody measures.
+    Metrics = "P071";
 }
 
 impl fmt::Display for Code {
@@ -192,5 +197,19 @@ impl<'i> Collector<'i> {
         }
         self.errors.sort_by_key(|(offset, _)| *offset);
         PlanErrors(self.errors.into_iter().map(|(_, error)| error).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_text_of_its_own() {
+        let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        assert!(texts.iter().all(|text| text.len() == 4 && text.starts_with('P')));
     }
 }

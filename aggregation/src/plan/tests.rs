@@ -281,6 +281,22 @@ fn every_bad_model_or_training_is_refused_with_its_code() {
 }
 
 #[test]
+fn scaffold_goes_with_no_averages_that_travel() {
+    for (buffers, is_refused) in [("average", true), ("local", false)] {
+        let norm = format!(
+            "{{ kind = \"batchnorm\", buffers = \"{buffers}\" }},\n  {{ kind = \"relu\" }},"
+        );
+        let text = with("{ kind = \"relu\" },", &norm).replace(", momentum = 0.9", "");
+        let text = format!("{text}[strategy]\nname = \"scaffold\"\nrange = 1\nclip_norm = 5\n");
+        let errors = Plan::parse(&text).err();
+        assert_eq!(errors.is_some(), is_refused, "{buffers}: {errors:?}");
+        if let Some(errors) = errors {
+            assert_eq!(errors.errors()[0].code, Code::Strategy, "{errors}");
+        }
+    }
+}
+
+#[test]
 fn adapters_need_a_base_and_no_averages() {
     let start = "start = { digest = \"0101010101010101010101010101010101010101010101010101010101010101\" }\n";
     assert_eq!(error(&text_with(start, "")).code, Code::Adapters);

@@ -2,7 +2,17 @@
 //!
 //! A family is registered once, at the beginning of the program, under the name by which plans
 //! ask for it (`family = "..."`). Whoever takes part needs it: the coordinator as well, because
-//! it names the model's tensors in every round.
+//! it names the model's tensors in every round. A program with a family of one's own is a short
+//! one:
+//!
+//! ```text
+//! fn main() -> std::process::ExitCode {
+//!     covey_model::family::register(MyFamily);
+//!     covey_client::main(std::env::args_os())
+//! }
+//! ```
+//!
+//! `examples/src/bin/own_model.rs` is a whole one, with a model.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use covey_aggregation::hash::Digest;
-use covey_aggregation::plan::{Body, Data, Family, Goal, Plan, Start, Target, Training};
+use covey_aggregation::plan::{Body, Code, Data, Family, Goal, Plan, Start, Target, Training};
 use covey_aggregation::shape::{Blueprint, Initial, Role, Shape, Tensor};
 use covey_aggregation::strategy::Strategy;
 
@@ -65,7 +65,8 @@ impl std::fmt::Debug for Maker {
 /// The plan is well-formed, but this program cannot make its model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "error[P051] line {line}, column {column}: model.family {name:?}: {problem}\n  help: {help}"
+    "error[{}] line {line}, column {column}: model.family {name:?}: {problem}\n  help: {help}",
+    Code::Family
 )]
 pub struct TaskError {
     /// The family that the plan asks for.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use covey_aggregation::config::Weighting;
-use covey_aggregation::plan::schema::{Form, PLAN, Section};
+use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
 use covey_aggregation::plan::{Data, Plan, Target, Tokens};
 use covey_aggregation::program::Failure;
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub struct Line {
     /// Whether nobody wrote it.
     pub is_default: bool,
     /// What it means.
-    pub about: &'static str,
+    pub about: String,
 }
 
 /// Explains a plan.
@@ -110,7 +110,14 @@ fn trained(plan: &Plan, summary: &PlanSummary, table: &Table) -> Vec<String> {
             let parameters = count(summary.parameters);
             lines.push(format!("a model of {parameters} parameters: {}", words.join(", ")));
         }
-        None => lines.push(format!("a model of {} parameters", count(summary.parameters))),
+        None => {
+            let family = at(&["model", "family"]).map(brief).unwrap_or_default();
+            let parameters = count(summary.parameters);
+            lines.push(format!("a model of the family {family}, of {parameters} parameters"));
+        }
+    }
+    if at(&["model", "lora"]).is_some() {
+        lines.push("only adapters of this model are trained, and only they travel".to_owned());
     }
     let training = &plan.training;
     let work = match at(&["training", "local_steps"]) {
@@ -122,11 +129,17 @@ fn trained(plan: &Plan, summary: &PlanSummary, table: &Table) -> Vec<String> {
         "in each of {} rounds an owner makes {work}, {} examples a step, by {optimizer}",
         summary.rounds, training.batch_size
     ));
-    lines.push(format!(
-        "strategy {}; equal seeds and equal data give equal models",
-        plan.strategy.name()
-    ));
+    let strategy = plan.strategy.name();
+    lines.push(format!("strategy {strategy}: {}", meaning_of_strategy(strategy)));
     lines
+}
+
+fn meaning_of_strategy(name: &str) -> &'static str {
+    let field = PLAN.fields.iter().find(|field| field.name == "strategy");
+    let Some(Form::Section(section)) = field.map(|field| &field.form) else { return "" };
+    let variants = section.variants();
+    let words = variants.iter().flat_map(|variant| &variant.words);
+    words.into_iter().find(|(_, word, _)| *word == name).map_or("", |(.., about)| *about)
 }
 
 fn reads(plan: &Plan) -> Vec<String> {
@@ -176,8 +189,8 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     let mut lines = vec![
         summary.sends.clone(),
         format!(
-            "a number of the update has {} bits and is within +-{}; together they are at most {} \
-             long (L2 norm)",
+            "a number of the update has {} bits and is within +-{}; the whole update is at \
+             most {} long (L2 norm)",
             secure.bits, secure.range, secure.clip_norm
         ),
         format!(
@@ -243,46 +256,67 @@ fn protects(plan: &Plan) -> Vec<String> {
 /// Every field of a section, in the order of its description.
 fn list(section: &'static Section, table: &Table, path: &str, lines: &mut Vec<Line>) {
     let Some(variant) = variant_of(section, table) else { return };
-    let words = variant.words.iter().map(|(field, ..)| *field);
-    for field in words.chain(variant.fields.iter().copied()) {
+    let words = variant.words.iter().map(|(field, _, about)| (*field, Some(*about)));
+    let fields = words.chain(variant.fields.iter().map(|field| (*field, None)));
+    for (field, of_word) in fields {
         let name = match path {
             "" => field.name.to_owned(),
             path => format!("{path}.{}", field.name),
         };
-        let mut push = |field_name: String, value: String, is_default: bool| {
-            lines.push(Line { field: field_name, value, is_default, about: field.about });
+        let of_word = of_word.or_else(|| meaning(&field.form, table.get(field.name)?));
+        let about =
+            [Some(field.about), of_word].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mut push = |field, value, is_default, about| {
+            lines.push(Line { field, value, is_default, about });
         };
         match held(table, field) {
-            Held::Default(default) => push(name, default.to_owned(), true),
+            Held::Default(default) => push(name, default.to_owned(), true, about),
             Held::Absent => {
                 // A section of which every field has a default stands without being written.
-                let Form::Section(inner) = field.form else { continue };
-                if variant_of(inner, &Table::new()).is_some() && is_optional(inner) {
+                if let Form::Section(inner) = field.form
+                    && is_optional(inner)
+                {
                     list(inner, &Table::new(), &name, lines);
                 }
             }
-            Held::Written(value) => match section_of(&field.form, value) {
-                Some(inner) => {
-                    if let Some(table) = value.as_table() {
-                        list(inner, table, &name, lines);
+            Held::Written(value) => {
+                let elements = elements_of(&field.form).zip(value.as_array());
+                let elements = elements.filter(|(_, all)| all.iter().any(Value::is_table));
+                if let Some((inner, table)) = section_of(&field.form, value).zip(value.as_table()) {
+                    list(inner, table, &name, lines);
+                } else if let Some((of, values)) = elements {
+                    for (index, value) in values.iter().enumerate() {
+                        let about = of_element(of, value).unwrap_or(field.about).to_owned();
+                        push(format!("{name}[{index}]"), brief(value), false, about);
                     }
+                } else {
+                    push(name, inline(value), false, about);
                 }
-                None => match (value.as_array(), elements_of(&field.form)) {
-                    (Some(values), Some(_)) if values.iter().any(Value::is_table) => {
-                        for (index, value) in values.iter().enumerate() {
-                            push(format!("{name}[{index}]"), brief(value), false);
-                        }
-                    }
-                    _ => push(name, inline(value), false),
-                },
-            },
+            }
         }
     }
 }
 
+/// What a word means, where a field holds one of a list.
+fn meaning(form: &'static Form, value: &Value) -> Option<&'static str> {
+    match form {
+        Form::Words(words) => {
+            words.iter().find(|(word, _)| value.as_str() == Some(word)).map(|(_, about)| *about)
+        }
+        Form::Either(forms) => forms.iter().find_map(|form| meaning(form, value)),
+        _ => None,
+    }
+}
+
+/// What an element of a list does: the meaning of its word.
+fn of_element(of: &'static Form, value: &Value) -> Option<&'static str> {
+    let variant = variant_of(section_of(of, value)?, value.as_table()?)?;
+    variant.words.last().map(|(.., about)| *about)
+}
+
 fn is_optional(section: &Section) -> bool {
-    use covey_aggregation::plan::schema::Need;
-    section.cases.is_none() && section.fields.iter().all(|field| field.need != Need::Required)
+    section.cases.is_none()
+        && section.fields.iter().all(|field| matches!(field.need, Need::Default(_)))
 }
 
 /// A number with its thousands apart.

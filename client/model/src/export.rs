@@ -14,10 +14,9 @@ mod onnx;
 mod script;
 mod shape;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use serde_json::json;
 
 use crate::task::Task;
 
@@ -106,17 +105,26 @@ pub fn safetensors(
 ) -> Result<Vec<u8>, ExportError> {
     let tensors = tensors(task, parameters)?;
     let form = if task.blueprint().is_some() { PYTORCH } else { "covey" };
-    let mut metadata: HashMap<_, _> = metadata.clone().into_iter().collect();
-    metadata.insert("format".to_owned(), form.to_owned());
-    let bytes: Vec<_> = tensors.iter().map(Tensor::bytes).collect();
-    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        view.map(|view| (tensor.name.as_str(), view))
-    });
-    let views: Result<Vec<_>, _> = views.collect();
-    views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|error| ExportError::Format(error.to_string()))
+    let mut words = metadata.clone();
+    words.insert("format".to_owned(), form.to_owned());
+    // The crate's own writer puts the words in an order of chance: equal models, equal files.
+    let mut header = serde_json::Map::from_iter([("__metadata__".to_owned(), json!(words))]);
+    let mut end = 0;
+    for Tensor { name, shape, values } in &tensors {
+        let start = end;
+        end += 4 * values.len();
+        let place = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+        header.insert(name.clone(), place);
+    }
+    let mut header =
+        serde_json::to_vec(&header).map_err(|error| ExportError::Format(error.to_string()))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = Vec::with_capacity(8 + header.len() + end);
+    file.extend((header.len() as u64).to_le_bytes());
+    file.extend(header);
+    let numbers = tensors.iter().flat_map(|tensor| &tensor.values);
+    file.extend(numbers.flat_map(|number| number.to_le_bytes()));
+    Ok(file)
 }
 
 /// An ONNX file of the model: its input is `input`, its output `output`; the first dimension of

@@ -16,13 +16,6 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-impl Tensor {
-    /// Little-endian.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        self.values.iter().flat_map(|number| number.to_le_bytes()).collect()
-    }
-}
-
 /// The tensors of a model in PyTorch, and where each one of the flat vector lies in them.
 pub(crate) struct Layout {
     tensors: Vec<(String, Vec<usize>)>,

@@ -7,7 +7,7 @@ use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
-use covey_aggregation::plan::{Plan, PlanErrors};
+use covey_aggregation::plan::{Code, Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_model::data::{DataError, DataSource, Dataset, Parts, ReadLimits, mock};
@@ -165,9 +165,8 @@ pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let task = Task::from_plan(&plan).map_err(|error| {
         let (line, column) = (error.line, error.column);
         let detail = json!({
-            "line": line, "column": column, "path": error.path, "kind": error.kind,
-            "message": format!("expected {}, got {}", error.expected, error.got),
-            "help": error.help,
+            "code": Code::Family.as_str(), "file": path.display().to_string(), "line": line,
+            "column": column, "message": error.problem, "help": error.help,
         });
         Failure::new(
             Exit::BadInput,
@@ -214,8 +213,8 @@ fn plan_failure(path: &Path, errors: &PlanErrors) -> Failure {
         .collect();
     let details = errors.iter().map(|error| {
         json!({
-            "code": error.code.as_str(), "line": error.line, "column": error.column,
-            "message": error.message, "help": error.help,
+            "code": error.code.as_str(), "file": path.display().to_string(), "line": error.line,
+            "column": error.column, "message": error.message, "help": error.help,
         })
     });
     let message = format!("{} error(s)\n{}", errors.len(), lines.join("\n"));

@@ -105,7 +105,8 @@ impl<'a> Laboratory<'a> {
 
     fn accuracy(&self, parameters: &[f32]) -> Result<f64, String> {
         let metrics = self.trainer.evaluate(parameters, &self.test);
-        metrics.map(|metrics| metrics.accuracy()).map_err(|error| error.to_string())
+        let metrics = metrics.map_err(|error| error.to_string())?;
+        metrics.accuracy().ok_or_else(|| "the plan predicts no class".to_owned())
     }
 
     /// The best of the owners when each trains alone, for as many rounds of local epochs.
@@ -119,12 +120,10 @@ impl<'a> Laboratory<'a> {
             let id = id.ok_or("an owner is not in the roster")?.id;
             let mut parameters = self.trainer.task().initial_parameters();
             for summary in rounds {
-                let context = FitContext {
-                    seed: FitSeed::derive(self.plan.seed, summary.round, &id),
-                    cancel: &Cancel::new(),
-                    progress: &mut |_| (),
-                    gradient_offset: None,
-                };
+                let seed = FitSeed::derive(self.plan.seed, summary.round, &id);
+                let (cancel, mut progress) = (Cancel::new(), |_| ());
+                let context = FitContext::new(seed, &cancel, &mut progress);
+                let context = context.in_round(summary.round);
                 let fit = self.trainer.fit(&parameters, &data, context);
                 let update = fit.map_err(|error| format!("{name} alone: {error}"))?.update;
                 parameters.iter_mut().zip(&update).for_each(|(p, change)| *p += change);

@@ -15,6 +15,8 @@ use covey_model::task::Task;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::plan::excerpt;
+
 /// A plan that holds together.
 #[derive(Debug, Serialize)]
 pub struct PlanSummary {
@@ -161,7 +163,7 @@ pub(crate) fn data_failure(error: &DataError) -> Failure {
 pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let bytes = files::read(path, PLAN_BYTES_MAX.into())
         .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
-    let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &errors))?;
+    let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &bytes, &errors))?;
     let task = Task::from_plan(&plan).map_err(|error| {
         let (line, column) = (error.line, error.column);
         let detail = json!({
@@ -205,11 +207,17 @@ fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
     }
 }
 
-fn plan_failure(path: &Path, errors: &PlanErrors) -> Failure {
+fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
     let errors = errors.errors();
+    let text = String::from_utf8_lossy(bytes);
     let lines: Vec<String> = errors
         .iter()
-        .map(|error| format!("{}:{}:{}: {error}", path.display(), error.line, error.column))
+        .map(|error| {
+            let (line, column) = (error.line, error.column);
+            let source = excerpt(&text, line, column).map(|source| format!("\n{source}"));
+            let source = source.unwrap_or_default();
+            format!("{}:{line}:{column}: {error}{source}", path.display())
+        })
         .collect();
     let details = errors.iter().map(|error| {
         json!({

@@ -3,12 +3,14 @@
 //! which all of this follows.
 
 mod diff;
+mod excerpt;
 mod explain;
 mod fields;
 mod json_schema;
 mod template;
 
 pub use diff::{Change, Comparison, Fact, compare};
+pub(crate) use excerpt::excerpt;
 pub use explain::{Explanation, explain};
 pub use json_schema::{JsonSchema, json_schema};
 pub use template::{NewPlan, Template, create};

@@ -163,7 +163,7 @@ fn compare_field(
         }
         return value(field, &field.form, first, second, path, changes);
     }
-    if !is_same(before, after) {
+    if !is_same(&field.form, before, after) {
         push(field, before.text(), after.text(), path, changes);
     }
 }
@@ -174,27 +174,37 @@ fn is_all_defaults(form: &Form) -> bool {
 }
 
 /// Whether what is written is what stands without it.
-fn is_same(before: Held<'_>, after: Held<'_>) -> bool {
+fn is_same(form: &Form, before: Held<'_>, after: Held<'_>) -> bool {
     match (before, after) {
         (Held::Written(value), Held::Default(default))
         | (Held::Default(default), Held::Written(value)) => {
             let parsed: Option<Table> = toml::from_str(&format!("value = {default}")).ok();
             parsed
                 .and_then(|mut table| table.remove("value"))
-                .is_some_and(|other| alike(value, &other))
+                .is_some_and(|other| alike(form, value, &other))
         }
         (Held::Written(_), Held::Absent) | (Held::Absent, Held::Written(_)) => false,
         _ => true,
     }
 }
 
-/// Equal values; `1` and `1.0` are.
-fn alike(first: &Value, second: &Value) -> bool {
-    let number = |value: &Value| value.as_float().or_else(|| Some(value.as_integer()? as f64));
+/// Equal values; `1` and `1.0` are, and durations of equal length.
+fn alike(form: &Form, first: &Value, second: &Value) -> bool {
+    let number = |value: &Value| match form {
+        Form::Duration(_) => duration_ms(value.as_str()?),
+        _ => value.as_float().or_else(|| Some(value.as_integer()? as f64)),
+    };
     match (number(first), number(second)) {
         (Some(first), Some(second)) => first.total_cmp(&second).is_eq(),
         _ => first == second,
     }
+}
+
+fn duration_ms(text: &str) -> Option<f64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let units = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3)];
+    let (_, unit_ms) = units.into_iter().find(|(name, _)| *name == unit)?;
+    Some(number.parse::<f64>().ok()? * unit_ms)
 }
 
 fn value(
@@ -219,7 +229,7 @@ fn value(
         }
         _ => {}
     }
-    if !alike(before, after) {
+    if !alike(form, before, after) {
         push(field, Some(short(before)), Some(short(after)), path, changes);
     }
 }

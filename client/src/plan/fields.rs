@@ -75,13 +75,15 @@ pub(super) fn inline(value: &Value) -> String {
                 table.iter().map(|(name, value)| format!("{name} = {}", inline(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
+        // On one line, and without anything that would write to a terminal.
+        Value::String(text) => format!("{text:?}"),
         other => other.to_string(),
     }
 }
 
 /// A layer, optimizer or the like in few words: its word first, then what else is written.
 pub(super) fn brief(value: &Value) -> String {
-    let Value::Table(table) = value else { return inline(value).trim_matches('"').to_owned() };
+    let Value::Table(table) = value else { return inline(value) };
     let word =
         ["kind", "name", "type"].into_iter().find_map(|key| Some((key, table.get(key)?.as_str()?)));
     let rest = table.iter().filter(|(name, _)| word.is_none_or(|(key, _)| name != &key));

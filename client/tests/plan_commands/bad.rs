@@ -230,6 +230,7 @@ fn a_bad_plan_ends_every_command_with_exit_2_and_all_its_errors() {
     ] {
         let text = folder.text(&arguments, 2);
         holds(&text, &["bad.toml:20:1", "P002", "did you mean `rounds`", "bad.toml:22:", "P005"]);
+        holds(&text, &["\n  20 | runds = 3\n     | ^\n"]);
         holds(&text, &["bad.toml:19:1", "P003", "bad.toml:31:11", "P020", "help: "]);
         let answer = folder.json(&arguments, 2);
         let details = answer["error"]["details"].as_array().expect("a list");

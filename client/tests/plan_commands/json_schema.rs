@@ -162,7 +162,7 @@ fn json(text: &str) -> Option<Value> {
 }
 
 /// Every plan that the repository has, and every template.
-fn plans() -> Vec<(String, String)> {
+pub(crate) fn plans() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut plans = vec![("this test's".to_owned(), PLAN.to_owned())];
     for folder in ["../examples/plans", "src/plan/templates"] {

@@ -83,6 +83,8 @@ pub struct Round {
     contributed: usize,
     committee: Committee,
     stage: Stage,
+    /// All contributions in order, once they are sent to holders: one copy for all of them.
+    announced: Option<Arc<[SignedHeader]>>,
     /// The agreed set, once fixed: its headers in order.
     set: Vec<SignedHeader>,
     dropped: BTreeMap<PartyId, MissingReason>,
@@ -122,6 +124,7 @@ impl Round {
             terms,
             identity,
             stage: Stage::Select,
+            announced: None,
             set: Vec::new(),
             dropped: BTreeMap::new(),
             countersignatures: Vec::new(),

@@ -28,8 +28,9 @@ use covey_aggregation::sum::seal::{Sealed, seal};
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 
+use super::boxes::Boxes;
 use super::crew::for_each;
-use super::laboratory::Laboratory;
+use super::laboratory::{Laboratory, file_failure};
 use super::run::{RoundEnd, bug};
 use crate::prepare::Declined;
 use crate::update::Start;
@@ -101,6 +102,7 @@ impl Machines {
             Failure::new(Exit::BadInput, "BAD_TERMS", format!("no round can be opened: {error}"))
         })?;
         let mail = self.holders.iter().map(|_| Vec::new()).collect();
+        let boxes = Boxes::new(&config).map_err(|error| file_failure(&error))?;
         let mut play = Play {
             machines: self,
             laboratory,
@@ -109,7 +111,7 @@ impl Machines {
             config,
             round,
             accumulator,
-            boxes: Boxes::default(),
+            boxes,
             mail,
             to_train: Vec::new(),
             arriving: None,
@@ -127,20 +129,10 @@ fn member(name: String, id: PartyId, role: Role) -> Result<Member, Failure> {
     Ok(Member { name, id, role, sealing_key: None })
 }
 
-/// Sealed boxes of contributions, by the digest of their header.
-#[derive(Default)]
-struct Boxes(BTreeMap<Digest, Vec<Vec<u8>>>);
-
-impl BoxSource for Boxes {
-    fn sealed_box(&self, header: &Digest, holder: HolderIndex) -> Option<Vec<u8>> {
-        self.0.get(header)?.get(usize::from(holder.0)).cloned()
-    }
-}
-
 /// What a holder is to be told.
 enum Mail {
     Message(ToHolder),
-    Envelopes(HolderIndex, Vec<SignedHeader>),
+    Envelopes(HolderIndex, Arc<[SignedHeader]>),
 }
 
 /// What a client made, checked as it is when it is uploaded.
@@ -281,7 +273,7 @@ impl Play<'_> {
             running.into_iter().map(|(id, thread)| (id, thread.join())).collect()
         });
         for (id, messages) in answers {
-            let messages = messages.map_err(|_| bug("a holder's thread died"))?;
+            let messages = messages.map_err(|_| bug("a holder's thread died"))??;
             for message in messages {
                 let now = self.machines.now;
                 match self.round.handle_holder(now, id, message, &self.boxes) {
@@ -335,7 +327,8 @@ impl Play<'_> {
         let (id, round) = (self.laboratory.identities[client].id(), &mut self.round);
         round.may_contribute(&id, &header).map_err(|why| bug(&why))?;
         add(&mut self.accumulator, &correction, &chunks).map_err(|why| bug(&why))?;
-        self.boxes.0.insert(header.header.digest(), boxes);
+        let stored = self.boxes.store(header.header.digest(), &boxes);
+        stored.map_err(|error| file_failure(&error))?;
         let taken = round.handle_contribution(self.machines.now, id, header);
         taken.map_err(|why| bug(&why))?;
         self.losses.insert(client, loss);
@@ -348,7 +341,7 @@ impl Play<'_> {
         components: &[Vec<u8>],
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
-        if set.len() != self.boxes.0.len() {
+        if set.len() != self.boxes.len() {
             let what = "a contribution was left out after it had been added";
             return Err(OpenFailure::Unavailable(what.to_owned()));
         }
@@ -374,7 +367,7 @@ fn answers(
     mail: Vec<Mail>,
     boxes: &Boxes,
     context: &Digest,
-) -> Vec<FromHolder> {
+) -> Result<Vec<FromHolder>, Failure> {
     let mut said = Vec::new();
     for mail in mail {
         match mail {
@@ -386,14 +379,18 @@ fn answers(
                         let sealed = boxes.sealed_box(&signed.header.digest(), index)?;
                         Envelope::new(signed, index, sealed)
                     };
-                    let batch = some.iter().filter_map(envelope).collect();
+                    let batch = some.iter().map(envelope).collect::<Option<Vec<_>>>();
+                    let batch = batch.ok_or_else(|| {
+                        let what = "sealed boxes cannot be read from the temporary file";
+                        Failure::new(Exit::Failed, "FILE", what)
+                    })?;
                     let round_ctx = *context;
                     hear(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
                 }
             }
         }
     }
-    said
+    Ok(said)
 }
 
 fn hear(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {

@@ -86,7 +86,7 @@ pub struct Round {
     /// All contributions in order, once they are sent to holders: one copy for all of them.
     announced: Option<Arc<[SignedHeader]>>,
     /// The agreed set, once fixed: its headers in order.
-    set: Vec<SignedHeader>,
+    set: Arc<[SignedHeader]>,
     dropped: BTreeMap<PartyId, MissingReason>,
     countersignatures: Vec<Countersignature>,
     certificate: Option<Certificate>,
@@ -125,7 +125,7 @@ impl Round {
             identity,
             stage: Stage::Select,
             announced: None,
-            set: Vec::new(),
+            set: Arc::default(),
             dropped: BTreeMap::new(),
             countersignatures: Vec::new(),
             certificate: None,

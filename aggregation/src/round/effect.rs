@@ -58,7 +58,7 @@ pub enum RoundEffect {
     /// results durably, and answer with [`Round::handle_opened`].
     Open {
         /// U, in order.
-        set: Vec<SignedHeader>,
+        set: Arc<[SignedHeader]>,
         /// R_T for every component, in canonical order.
         components: Vec<Vec<u8>>,
     },

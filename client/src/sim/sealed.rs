@@ -106,6 +106,7 @@ impl Machines {
         let mut play = Play {
             machines: self,
             laboratory,
+            workers: workers.max(1),
             absent,
             context: config.context(),
             config,
@@ -120,7 +121,7 @@ impl Machines {
             aggregate: None,
             ended: None,
         };
-        play.run(workers, start)
+        play.run(start)
     }
 }
 
@@ -146,6 +147,8 @@ struct Upload {
 struct Play<'a> {
     machines: &'a mut Machines,
     laboratory: &'a Laboratory,
+    /// Threads.
+    workers: usize,
     absent: &'a BTreeSet<usize>,
     config: Arc<RoundConfig>,
     context: Digest,
@@ -166,7 +169,7 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn run(&mut self, workers: usize, start: &Start) -> Result<RoundEnd, Failure> {
+    fn run(&mut self, start: &Start) -> Result<RoundEnd, Failure> {
         loop {
             self.pump()?;
             if let Some(outcome) = self.ended.take() {
@@ -190,7 +193,7 @@ impl Play<'_> {
             }
             let (laboratory, config) = (self.laboratory, Arc::clone(&self.config));
             let work = |client| prepare(laboratory, client, &config, start);
-            for_each(&clients, workers, work, |client, made| self.take(client, made))?;
+            for_each(&clients, self.workers, work, |client, made| self.take(client, made))?;
         }
     }
 
@@ -258,29 +261,47 @@ impl Play<'_> {
         }
     }
 
-    /// Gives the holders their mail, side by side, and the coordinator their answers.
+    /// Gives the holders their mail, on as many threads as there are, and the coordinator their
+    /// answers.
     fn deliver(&mut self) -> Result<(), Failure> {
         let (boxes, context) = (&self.boxes, &self.context);
+        let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
+        let mut busy: Vec<_> = holders
+            .filter(|(_, mail)| !mail.is_empty())
+            .map(|((id, holder), mail)| (*id, holder, std::mem::take(mail)))
+            .collect();
+        let each = busy.len().div_ceil(self.workers);
         let answers: Vec<_> = thread::scope(|scope| {
-            let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
-            let running: Vec<_> = holders
-                .filter(|(_, mail)| !mail.is_empty())
-                .map(|((id, holder), mail)| {
-                    let mail = std::mem::take(mail);
-                    (*id, scope.spawn(move || answers(holder, mail, boxes, context)))
+            let running: Vec<_> = busy
+                .chunks_mut(each)
+                .map(|some| {
+                    scope.spawn(move || {
+                        let answer =
+                            |(id, holder, mail): &mut (PartyId, &mut Holder, Vec<Mail>)| {
+                                let said = answers(holder, std::mem::take(mail), boxes, context)?;
+                                Ok((*id, said))
+                            };
+                        some.iter_mut().map(answer).collect::<Result<Vec<_>, Failure>>()
+                    })
                 })
                 .collect();
-            running.into_iter().map(|(id, thread)| (id, thread.join())).collect()
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
-        for (id, messages) in answers {
-            let messages = messages.map_err(|_| bug("a holder's thread died"))??;
-            for message in messages {
-                let now = self.machines.now;
-                match self.round.handle_holder(now, id, message, &self.boxes) {
-                    // Others were enough meanwhile.
-                    Ok(()) | Err(Refusal::WrongPhase) => {}
-                    Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
-                }
+        for some in answers {
+            for (id, messages) in some.map_err(|_| bug("a holder's thread died"))?? {
+                self.hear(&id, messages)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a holder says.
+    fn hear(&mut self, id: &PartyId, messages: Vec<FromHolder>) -> Result<(), Failure> {
+        for message in messages {
+            match self.round.handle_holder(self.machines.now, *id, message, &self.boxes) {
+                // Others were enough meanwhile.
+                Ok(()) | Err(Refusal::WrongPhase) => {}
+                Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
             }
         }
         Ok(())
@@ -371,7 +392,7 @@ fn answers(
     let mut said = Vec::new();
     for mail in mail {
         match mail {
-            Mail::Message(message) => hear(holder, message, &mut said),
+            Mail::Message(message) => ask(holder, message, &mut said),
             Mail::Envelopes(index, headers) => {
                 let total = u32::try_from(headers.len()).unwrap_or(u32::MAX);
                 for some in headers.chunks(ENVELOPES_PER_MESSAGE_MAX) {
@@ -385,7 +406,7 @@ fn answers(
                         Failure::new(Exit::Failed, "FILE", what)
                     })?;
                     let round_ctx = *context;
-                    hear(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
+                    ask(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
                 }
             }
         }
@@ -393,7 +414,7 @@ fn answers(
     Ok(said)
 }
 
-fn hear(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
+fn ask(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
     holder.handle(message);
     while let Some(effect) = holder.poll_effect() {
         match effect {

@@ -24,6 +24,7 @@ use super::laboratory::Laboratory;
 use super::memory::peak_bytes;
 use super::options::Options;
 use super::sealed::Machines;
+use crate::prepare::check_terms;
 use crate::update::Start;
 
 /// How a round ended.
@@ -153,6 +154,9 @@ impl<'a> Course<'a> {
         let (laboratory, workers) = (self.laboratory, self.options.workers());
         let terms = self.terms(cohort);
         let offered = terms.cohort.len();
+        // As every owner does.
+        check_terms(&terms.config, &laboratory.plan, &laboratory.task)
+            .map_err(|declined| bug(&declined.why))?;
         let variate = self.state.variate();
         let start = Start { parameters: std::mem::take(&mut self.parameters), variate };
         let config = terms.config.clone();

@@ -117,6 +117,8 @@ impl Federation {
             manifest: Digest([4; 32]),
             model: Digest([model; 32]),
             dimension: 4,
+            control: None,
+            counters: 0,
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting },

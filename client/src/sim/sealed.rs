@@ -38,9 +38,39 @@ use crate::update::Start;
 /// Key holders: one may be missing or lie.
 const HOLDERS: usize = 4;
 
+/// A federation's members, with the keys of all but the owners.
+pub(super) struct Founded {
+    pub(super) roster: Roster,
+    coordinator: Arc<Identity>,
+    holders: Vec<(Arc<Identity>, Arc<SealingSecret>)>,
+}
+
+impl Founded {
+    /// Draws the keys of a coordinator and of holders: nothing that is learnt hangs on them.
+    pub(super) fn new(owners: &[Arc<Identity>]) -> Result<Self, Failure> {
+        let coordinator = Arc::new(Identity::from_seed(&secret()?));
+        let mut members =
+            vec![member("coordinator".to_owned(), coordinator.id(), Role::Coordinator)?];
+        let mut holders = Vec::new();
+        for place in 1..=HOLDERS {
+            let identity = Arc::new(Identity::from_seed(&secret()?));
+            let sealing = Arc::new(SealingSecret::from_seed(&secret()?));
+            let mut holder = member(format!("holder-{place}"), identity.id(), Role::Holder)?;
+            holder.sealing_key = Some(sealing.public());
+            members.push(holder);
+            holders.push((identity, sealing));
+        }
+        for (place, owner) in (1..).zip(owners) {
+            members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
+        }
+        let federation = "simulated".parse().map_err(|error| bug(&error))?;
+        let roster = Roster { federation, authority: Digest::ZERO, members };
+        Ok(Self { roster, coordinator, holders })
+    }
+}
+
 /// The machines of a federation.
 pub(super) struct Machines {
-    pub(super) roster: Roster,
     coordinator: Arc<Identity>,
     holders: Vec<(PartyId, Holder)>,
     owners: Vec<Participant>,
@@ -49,25 +79,13 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    pub(super) fn new(owners: &[Arc<Identity>], timings: &Timings) -> Result<Self, Failure> {
-        let coordinator = Arc::new(Identity::from_seed(&secret()?));
-        let mut members =
-            vec![member("coordinator".to_owned(), coordinator.id(), Role::Coordinator)?];
-        let mut keys = Vec::new();
-        for place in 1..=HOLDERS {
-            let identity = Arc::new(Identity::from_seed(&secret()?));
-            let sealing = Arc::new(SealingSecret::from_seed(&secret()?));
-            let mut holder = member(format!("holder-{place}"), identity.id(), Role::Holder)?;
-            holder.sealing_key = Some(sealing.public());
-            members.push(holder);
-            keys.push((identity, sealing));
-        }
-        for (place, owner) in (1..).zip(owners) {
-            members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
-        }
-        let federation = "simulated".parse().map_err(|error| bug(&error))?;
-        let roster = Roster { federation, authority: Digest::ZERO, members };
-        let holders = keys.into_iter().map(|(identity, secret)| {
+    pub(super) fn new(
+        founded: Founded,
+        owners: &[Arc<Identity>],
+        timings: &Timings,
+    ) -> Result<Self, Failure> {
+        let Founded { roster, coordinator, holders } = founded;
+        let holders = holders.into_iter().map(|(identity, secret)| {
             let id = identity.id();
             let setup = HolderSetup { identity, secret, roster: roster.clone() };
             Ok((id, Holder::new(setup, []).map_err(|error| bug(&error))?))
@@ -83,7 +101,7 @@ impl Machines {
             Participant::new(setup, []).map_err(|error| bug(&error))
         });
         let owners = owners.collect::<Result<_, Failure>>()?;
-        Ok(Self { roster, coordinator, holders, owners, now: Time(1) })
+        Ok(Self { coordinator, holders, owners, now: Time(1) })
     }
 
     /// Plays one round. Clients in `absent` are offered it, and that is all.

@@ -81,7 +81,7 @@ pub const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
-/// committee of seven (2.0 kB each).
+/// committee of seven (2.2 kB each).
 pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.

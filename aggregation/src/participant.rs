@@ -155,7 +155,8 @@ pub struct Participant {
     /// By run: the latest round sealed for. No other is ever sealed for at or below it.
     sealed: BTreeMap<Digest, u32>,
     /// By round: what is under way.
-    engagements: BTreeMap<Digest, Engagement>,
+    /// Boxed: a map's node has room for eleven, and most clients have one.
+    engagements: BTreeMap<Digest, Box<Engagement>>,
     /// Offers ever accepted; tells which is the oldest.
     arrivals: u64,
     /// Rounds that ended before anything was sealed, the latest last.
@@ -234,10 +235,10 @@ impl Participant {
         round_ctx: &Digest,
         result: Result<SignedHeader, Decline>,
     ) {
-        let preparing = |one: &&mut Engagement| matches!(one.stage, Stage::Preparing);
+        let preparing = |one: &&mut Box<Engagement>| matches!(one.stage, Stage::Preparing);
         let Some(engagement) = self.engagements.get_mut(round_ctx).filter(preparing) else {
             // Cancelled or declined meanwhile. Bytes that are recorded as sealed must stay.
-            let is_sealed = self.engagements.get(round_ctx).is_some_and(Engagement::is_asking);
+            let is_sealed = self.engagements.get(round_ctx).is_some_and(|one| one.is_asking());
             if result.is_ok() && !is_sealed {
                 self.outbox.push(ParticipantEffect::Forget { round_ctx: *round_ctx });
             }
@@ -313,7 +314,11 @@ impl Participant {
             let end = engagement.heard_at.map_or(Time(0), |at| at.after_ms(self.patience_ms));
             if engagement.is_asking() { end.min(engagement.ask_at) } else { end }
         };
-        self.engagements.values().filter(|engagement| engagement.is_waiting()).map(of).min()
+        self.engagements
+            .values()
+            .filter(|engagement| engagement.is_waiting())
+            .map(|one| of(one))
+            .min()
     }
 
     /// What to do next.
@@ -358,7 +363,7 @@ impl Participant {
     /// Begins to prepare the oldest queued round, if none is being prepared.
     fn prepare_next(&mut self) {
         let is_preparing = |one: &Engagement| matches!(one.stage, Stage::Preparing);
-        if self.engagements.values().any(is_preparing) {
+        if self.engagements.values().any(|one| is_preparing(one)) {
             return;
         }
         let queued = self.engagements.values_mut().filter_map(|engagement| {

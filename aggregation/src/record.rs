@@ -212,7 +212,11 @@ impl<R, E> Outbox<R, E> {
         if let Some((sequence, record)) = self.records.pop_front() {
             return Some(Step::Append(sequence, record));
         }
-        let (needed, _) = self.effects.front()?;
+        let Some((needed, _)) = self.effects.front() else {
+            // Nothing is wanted, often for long: a round that told thousands keeps no room for it.
+            (self.records, self.effects) = (VecDeque::new(), VecDeque::new());
+            return None;
+        };
         if *needed > self.durable {
             return None;
         }

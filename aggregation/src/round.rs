@@ -83,8 +83,10 @@ pub struct Round {
     contributed: usize,
     committee: Committee,
     stage: Stage,
+    /// All contributions in order, once they are sent to holders: one copy for all of them.
+    announced: Option<Arc<[SignedHeader]>>,
     /// The agreed set, once fixed: its headers in order.
-    set: Vec<SignedHeader>,
+    set: Arc<[SignedHeader]>,
     dropped: BTreeMap<PartyId, MissingReason>,
     countersignatures: Vec<Countersignature>,
     certificate: Option<Certificate>,
@@ -122,7 +124,8 @@ impl Round {
             terms,
             identity,
             stage: Stage::Select,
-            set: Vec::new(),
+            announced: None,
+            set: Arc::default(),
             dropped: BTreeMap::new(),
             countersignatures: Vec::new(),
             certificate: None,

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use covey_aggregation::config::{HolderIndex, Profile, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::ComplaintKind;
@@ -205,7 +207,7 @@ fn sealing_refuses_terms_and_updates_that_do_not_fit() {
     config.committee.pop();
     assert!(matches!(attempt(&config, &quantised(&[0; 300], 8)), Err(SealError::Terms(_))));
     let mut config = fixture.config.clone();
-    config.committee[2].sealing_key.ml_kem[..3].fill(0xff);
+    Arc::make_mut(&mut config.committee[2].sealing_key.ml_kem)[..3].fill(0xff);
     let refused = Err(SealError::SealingKey(HolderIndex(2)));
     assert_eq!(attempt(&config, &quantised(&[0; 300], 8)), refused);
 
@@ -240,7 +242,7 @@ fn terms_without_a_layout_are_refused_not_computed_with() {
 }
 
 /// Adds uploads, one of which a dishonest client made, and opens them.
-fn open_spoiled(fixture: &Fixture, change: impl Fn(&mut Upload)) -> Result<Vec<i64>, Spoiled> {
+fn open_spoiled(fixture: &Fixture, change: impl Fn(&mut Upload)) -> Result<Vec<i32>, Spoiled> {
     let mut uploads: Vec<_> = (0..3).map(|i| fixture.seal(i, &[5; 300], 1)).collect();
     change(&mut uploads[1]);
     let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");

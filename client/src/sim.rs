@@ -18,6 +18,7 @@
 //! - A client that vanishes has been offered the round and is never heard of again until the next.
 
 mod attack;
+mod boxes;
 mod clear;
 mod crew;
 mod event;

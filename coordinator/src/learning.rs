@@ -94,6 +94,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_run_starts_from_the_file_beside_its_plan_and_from_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.toml");
+        let plan = |start: &str| {
+            let text = format!(
+                "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
+                 [data]\nkind = \"image\"\nheight = 2\nwidth = 2\nclasses = 2\n\
+                 [model]\n{start}\n\
+                 layers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
+                 [training]\nrounds = 1\nbatch_size = 4\nweighting = \"uniform\"\n\
+                 optimizer = {{ name = \"sgd\", lr = 0.1 }}\n\
+                 [cohort]\nminimum = 3\nmaximum = 10\n\
+                 [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\n\
+                 clip_norm = 20.0\naudit = \"off\"\n"
+            );
+            std::fs::write(&path, text).expect("written");
+            Learning::load(&path, None)
+        };
+        let fresh = plan("").expect("a plan").task;
+        let parameters: Vec<f32> = (0..10u8).map(f32::from).collect();
+        let digest = fresh.parameters_digest(&parameters);
+        let start = format!("start = {{ digest = \"{digest}\", file = \"model.safetensors\" }}");
+        assert_eq!(plan(&start).err().map(|no| no.code), Some("BAD_START"), "no such file");
+        let file = folder.path().join("model.safetensors");
+        weights::write(&file, fresh.manifest(), &parameters).expect("written");
+        let task = plan(&start).expect("the file is there").task;
+        assert_eq!(task.initial_parameters(), parameters);
+        weights::write(&file, fresh.manifest(), &[1.0; 10]).expect("written");
+        assert_eq!(plan(&start).err().map(|no| no.code), Some("BAD_START"), "another model");
+        let unnamed = format!("start = {{ digest = \"{digest}\" }}");
+        assert_eq!(plan(&unnamed).err().map(|no| no.code), Some("BAD_START"), "no file");
+    }
+
+    #[test]
     fn parameters_survive_their_bytes() {
         let parameters = [0.5, -1.25, f32::MIN_POSITIVE];
         let bytes = to_bytes(&parameters);

@@ -160,13 +160,12 @@ impl Peer {
         context: Digest,
         config: Arc<RoundConfig>,
         holder: HolderIndex,
-        headers: Vec<SignedHeader>,
+        headers: Arc<[SignedHeader]>,
     ) -> Result<(), QueueFull> {
         if self.envelopes_pending.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let pending = Arc::clone(&self.envelopes_pending);
-        let headers = headers.into();
         self.send(Outgoing::Envelopes(Envelopes { context, config, holder, headers, pending }))
     }
 

@@ -34,7 +34,7 @@ pub struct Opening {
     /// `round_ctx`.
     pub context: Digest,
     /// U, in order.
-    pub set: Vec<SignedHeader>,
+    pub set: Arc<[SignedHeader]>,
     /// R_T for every component, in canonical order.
     pub components: Vec<Vec<u8>>,
     /// Where the contributions are.
@@ -76,7 +76,7 @@ impl Opening {
     /// all of them.
     fn add_all(&self) -> Result<Accumulator, OpenFailure> {
         let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
-        for header in &self.set {
+        for header in self.set.iter() {
             let correction = self.stored(header).correction();
             let correction = correction.map_err(|error| unavailable(&error))?;
             sum.add_correction(&correction).map_err(|error| unavailable(&error))?;

@@ -1,5 +1,7 @@
 //! The committee: how many holders, who knows which part of a key, and where clients seal to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::party::PartyId;
@@ -87,11 +89,32 @@ impl Component {
 /// A holder's public keys for sealed boxes: ML-KEM-768 (FIPS 203) and X25519 (RFC 7748).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealingKey {
-    /// ML-KEM-768 encapsulation key, 1184 bytes.
-    #[serde(with = "serde_bytes")]
-    pub ml_kem: Vec<u8>,
+    /// ML-KEM-768 encapsulation key, 1184 bytes. Shared: it stands in the terms of every round, and
+    /// a program may hold many copies of those.
+    #[serde(with = "shared_bytes")]
+    pub ml_kem: Arc<Vec<u8>>,
     /// X25519 public key.
     pub x25519: [u8; 32],
+}
+
+/// A shared byte string, on the wire as any other.
+mod shared_bytes {
+    use std::sync::Arc;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Arc<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Vec<u8>>, D::Error> {
+        serde_bytes::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// One seat of the committee.

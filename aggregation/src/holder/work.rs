@@ -18,7 +18,7 @@ use super::No;
 struct Checked {
     header: Digest,
     /// The seeds, or what is wrong with the box.
-    box_: Result<Seeds, Complaint>,
+    box_: Result<Seeds, Box<Complaint>>,
 }
 
 pub(super) struct Work {
@@ -105,7 +105,7 @@ impl Work {
         )?;
         let box_ = match open_envelope(&self.config, &self.context, self.seat, secret, envelope) {
             Ok(seeds) => Ok(seeds),
-            Err(BadBox::Complaint(kind)) => Err(self.complain(header, kind, identity)),
+            Err(BadBox::Complaint(kind)) => Err(Box::new(self.complain(header, kind, identity))),
             Err(bad @ BadBox::Components) => return Err(Refusal::Malformed(bad.to_string())),
         };
         self.contributions.insert(client, Checked { header, box_ });
@@ -127,7 +127,8 @@ impl Work {
     pub(super) fn checked(&self) -> Option<FromHolder> {
         let total = self.total.filter(|_| self.is_complete())?;
         let complaints = self.contributions.values().filter_map(|one| one.box_.as_ref().err());
-        let complaints = complaints.take(COMPLAINTS_PER_MESSAGE_MAX).cloned().collect();
+        let complaints = complaints.take(COMPLAINTS_PER_MESSAGE_MAX).map(|one| (**one).clone());
+        let complaints = complaints.collect();
         Some(FromHolder::Checked { round_ctx: self.context, total, complaints })
     }
 

@@ -174,7 +174,7 @@ impl Request {
 /// Sealing keys from their hexadecimal text.
 pub(super) fn sealing_key_from_hex(ml_kem: &str, x25519: &str) -> Option<SealingKey> {
     let ml_kem = from_hex(ml_kem).filter(|key| key.len() == ML_KEM_BYTES)?;
-    Some(SealingKey { ml_kem, x25519: from_hex(x25519)?.try_into().ok()? })
+    Some(SealingKey { ml_kem: ml_kem.into(), x25519: from_hex(x25519)?.try_into().ok()? })
 }
 
 /// The bytes that a holder signs at enrolment: its name is in them, so that nobody can enrol
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn holder() -> Request {
-        let sealing = SealingKey { ml_kem: vec![5; ML_KEM_BYTES], x25519: [6; 32] };
+        let sealing = SealingKey { ml_kem: vec![5; ML_KEM_BYTES].into(), x25519: [6; 32] };
         Request::create(&key(1), name("kh-1"), Role::Holder, Some(sealing)).expect("a request")
     }
 

@@ -170,7 +170,7 @@ mod tests {
             role,
             sealing_key,
         };
-        let key = SealingKey { ml_kem: vec![1; 1184], x25519: [2; 32] };
+        let key = SealingKey { ml_kem: vec![1; 1184].into(), x25519: [2; 32] };
         Roster {
             federation: "test".parse().expect("a name"),
             authority: Digest([3; 32]),

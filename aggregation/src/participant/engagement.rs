@@ -153,7 +153,7 @@ impl Participant {
             }
             ParticipantRecord::Receipted { receipt } => {
                 let sealed = |one: &Engagement| matches!(one.stage, Stage::Sealed { header, .. } if header == receipt.header);
-                self.engagements.get(&receipt.round_ctx).is_some_and(sealed)
+                self.engagements.get(&receipt.round_ctx).is_some_and(|one| sealed(one))
             }
             ParticipantRecord::Ended { round_ctx, .. } => self.engagements.contains_key(round_ctx),
         }
@@ -167,7 +167,7 @@ impl Participant {
                 let stage = Stage::Sealed { header, is_closed: false };
                 let (config, heard_at, ask_at) = (None, None, Time(0));
                 let engagement = Engagement { run, round, stage, config, heard_at, ask_at };
-                self.engagements.insert(round_ctx, engagement);
+                self.engagements.insert(round_ctx, Box::new(engagement));
             }
             ParticipantRecord::Receipted { receipt } => {
                 if let Some(engagement) = self.engagements.get_mut(&receipt.round_ctx) {

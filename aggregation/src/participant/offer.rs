@@ -106,13 +106,13 @@ impl Participant {
             heard_at: Some(now),
             ask_at: now,
         };
-        self.engagements.insert(round_ctx, engagement);
+        self.engagements.insert(round_ctx, Box::new(engagement));
     }
 
     /// Whether this or a later round of the same run is under way.
     fn is_behind(&self, config: &RoundConfig) -> bool {
         let later = |one: &Engagement| one.run == config.run && one.round >= config.round;
-        self.engagements.values().any(later)
+        self.engagements.values().any(|one| later(one))
     }
 
     /// Ends what is not sealed of earlier rounds of this run: they must be over. Of what is

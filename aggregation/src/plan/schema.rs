@@ -1,7 +1,7 @@
 //! The one description of plan files: every field, what it may hold, what it means, its default,
 //! and whether it changes what leaves an owner's machine. The JSON Schema and the comparison of
 //! plans are made from it. The reader is asked about every field of it in
-//! `tests/plan_schema.rs`, so neither can change without the other.
+//! `tests/plan_schema`, so neither can change without the other.
 //!
 //! A description says less than the reader checks: how fields depend on each other is said only as
 //! far as [`Rule`] goes.

@@ -1,5 +1,7 @@
 //! What a round wants done, and what it is answered.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::HolderIndex;
@@ -43,7 +45,7 @@ pub enum RoundEffect {
         /// Whose boxes.
         holder: HolderIndex,
         /// All contributions of the round, in the order of their clients.
-        headers: Vec<SignedHeader>,
+        headers: Arc<[SignedHeader]>,
     },
     /// Send this to a client.
     ToClient {
@@ -56,7 +58,7 @@ pub enum RoundEffect {
     /// results durably, and answer with [`Round::handle_opened`].
     Open {
         /// U, in order.
-        set: Vec<SignedHeader>,
+        set: Arc<[SignedHeader]>,
         /// R_T for every component, in canonical order.
         components: Vec<Vec<u8>>,
     },

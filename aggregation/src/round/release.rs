@@ -3,6 +3,7 @@
 //! its deadline, which starts anew when the worker begins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::config::{Component, HolderIndex, RoundConfig};
 use crate::hash::Digest;
@@ -137,7 +138,7 @@ impl Round {
         let Some(components) = components.filter(|_| !releasing.is_opening) else { return };
         releasing.is_opening = true;
         self.deadline = now.after_ms(self.terms.timings.release_ms);
-        self.outbox.push(RoundEffect::Open { set: self.set.clone(), components });
+        self.outbox.push(RoundEffect::Open { set: Arc::clone(&self.set), components });
     }
 
     /// The worker that [`RoundEffect::Open`] asked for has an answer. An answer that nobody waits

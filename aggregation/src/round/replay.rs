@@ -102,7 +102,10 @@ impl Round {
     }
 
     /// The contributions that `set` names, in the order of their clients.
-    fn picked(&self, set: &[Digest]) -> Vec<SignedHeader> {
+    fn picked(&self, set: &[Digest]) -> Arc<[SignedHeader]> {
+        if let Some(all) = self.announced.as_ref().filter(|all| all.len() == set.len()) {
+            return Arc::clone(all);
+        }
         let set: BTreeSet<_> = set.iter().collect();
         let is_in = |signed: &&SignedHeader| set.contains(&signed.header.digest());
         self.contributions().filter(is_in).cloned().collect()

@@ -6,6 +6,7 @@
 //! ends with Q votes, or at the phase's deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::config::{HolderIndex, set_digest};
 use crate::hash::Digest;
@@ -112,7 +113,10 @@ impl Round {
 
     pub(super) fn send_envelopes(&mut self, holder: HolderIndex) {
         let Some(to) = self.committee.id(holder) else { return };
-        let headers: Vec<SignedHeader> = self.contributions().cloned().collect();
+        // No contribution comes once they are sent.
+        let headers = self.announced.take();
+        let headers = headers.unwrap_or_else(|| self.contributions().cloned().collect());
+        self.announced = Some(Arc::clone(&headers));
         self.outbox.push(RoundEffect::SendEnvelopes { to, holder, headers });
     }
 
@@ -176,9 +180,12 @@ impl Round {
         complaints: &[Complaint],
         boxes: &dyn BoxSource,
     ) -> Ruling {
+        let mut ruling = Ruling::default();
+        if complaints.is_empty() {
+            return ruling;
+        }
         let headers: BTreeMap<Digest, SignedHeader> =
             self.contributions().map(|signed| (signed.header.digest(), signed.clone())).collect();
-        let mut ruling = Ruling::default();
         for complaint in complaints {
             let Some(header) = headers.get(&complaint.header) else {
                 self.committee.add_fault(holder, HolderFault::FalseComplaint);

@@ -57,7 +57,7 @@ impl Federation {
         let key = IdentityKey::from_seed(Zeroizing::new([seed; 32]));
         key.create(&folder).expect("a key");
         let sealing = (role == Role::Holder)
-            .then(|| SealingKey { ml_kem: vec![seed; 1184], x25519: [seed; 32] });
+            .then(|| SealingKey { ml_kem: vec![seed; 1184].into(), x25519: [seed; 32] });
         let request = Request::create(&key, name(member), role, sealing).expect("a request");
         let request = Request::from_json(&request.to_json()).expect("a valid request");
         add_member(&mut self.roster, request.member()).expect("a new member");

@@ -51,7 +51,7 @@ impl World {
                 let total = headers.len() as u32;
                 let blobs = &self.coordinator.blobs.0;
                 let envelopes: Vec<Envelope> = headers
-                    .into_iter()
+                    .iter()
                     .map(|header| blobs[&header.header.digest()].envelope(holder.0.into()))
                     .collect();
                 for batch in envelopes.chunks(envelopes.len().div_ceil(BATCHES).max(2)) {

@@ -1,5 +1,7 @@
 //! `terms.json`.
 
+use std::sync::Arc;
+
 use covey_aggregation::config::{
     CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
 };
@@ -228,7 +230,7 @@ pub(crate) fn file() -> File {
                 config.committee[3].holder = config.committee[0].holder;
             }),
             bad("a short sealing key", "an ML-KEM key of 1183 bytes", |config| {
-                config.committee[1].sealing_key.ml_kem.pop();
+                Arc::make_mut(&mut config.committee[1].sealing_key.ml_kem).pop();
             }),
             bad("a beacon without an audit", "one beacon commitment", |config| {
                 config.beacon_commitments.push(config.model);

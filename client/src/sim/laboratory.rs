@@ -74,7 +74,7 @@ impl Laboratory {
         let source = match &options.data {
             Some(source) => source.clone(),
             None => {
-                folder = tempfile::tempdir().map_err(|error| io_failure(&error))?;
+                folder = tempfile::tempdir().map_err(|error| file_failure(&error))?;
                 synthetic(&plan, folder.path(), options.clients as u64, seed)?
             }
         };
@@ -96,7 +96,7 @@ impl Laboratory {
         let variates = match plan.strategy {
             Strategy::Scaffold { .. } => {
                 let made = Variates::new(options.clients, task.parameters());
-                Some(made.map_err(|error| io_failure(&error))?)
+                Some(made.map_err(|error| file_failure(&error))?)
             }
             _ => None,
         };
@@ -160,7 +160,7 @@ impl Laboratory {
     /// A client's contribution was counted.
     pub(super) fn counted(&self, client: usize) -> Result<(), Failure> {
         match &self.variates {
-            Some(variates) => variates.counted(client).map_err(|error| io_failure(&error)),
+            Some(variates) => variates.counted(client).map_err(|error| file_failure(&error)),
             None => Ok(()),
         }
     }
@@ -176,10 +176,10 @@ fn synthetic(
     let is_text = matches!(plan.data, covey_aggregation::plan::Data::Text(_));
     let path = folder.join(if is_text { "mock.txt" } else { "mock.csv" });
     let each = MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum));
-    mock::write(&path, &plan.data, clients * each, seed).map_err(|error| io_failure(&error))?;
+    mock::write(&path, &plan.data, clients * each, seed).map_err(|error| file_failure(&error))?;
     DataSource::at(&path, None, None).map_err(|error| data_failure(&error))
 }
 
-fn io_failure(error: &std::io::Error) -> Failure {
+pub(super) fn file_failure(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
 }

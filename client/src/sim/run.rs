@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Instant;
 
-use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, cohort_digest};
+use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, Seat, cohort_digest};
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{Outcome, Report};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{Terms, Timings};
 use covey_aggregation::stop::Ending;
 use covey_aggregation::strategy::{BadStep, State, Stepped};
@@ -23,7 +22,8 @@ use super::event::{Event, RoundSummary, Summary};
 use super::laboratory::Laboratory;
 use super::memory::peak_bytes;
 use super::options::Options;
-use super::sealed::Machines;
+use super::sealed::{Founded, Machines};
+use crate::prepare::check_terms;
 use crate::update::Start;
 
 /// How a round ended.
@@ -78,7 +78,8 @@ struct Course<'a> {
     laboratory: &'a Laboratory,
     /// None where nothing is sealed.
     machines: Option<Machines>,
-    roster: Roster,
+    roster: Digest,
+    committee: Vec<Seat>,
     timings: Timings,
     /// What the next round begins with.
     parameters: Vec<f32>,
@@ -99,14 +100,19 @@ impl<'a> Course<'a> {
         let plan = &laboratory.plan;
         let timings = timings(plan);
         // Also in the clear: the terms name the members.
-        let machines = Machines::new(&laboratory.identities, &timings)?;
-        let roster = machines.roster.clone();
+        let founded = Founded::new(&laboratory.identities)?;
+        let (roster, committee) = (founded.roster.digest(), founded.roster.committee());
+        let machines = match options.is_sealed {
+            true => Some(Machines::new(founded, &laboratory.identities, &timings)?),
+            false => None,
+        };
         let parameters = laboratory.task.initial_parameters();
         Ok(Self {
             options,
             laboratory,
-            machines: options.is_sealed.then_some(machines),
+            machines,
             roster,
+            committee,
             timings,
             state: plan.strategy.initial(parameters.len()),
             parameters,
@@ -153,6 +159,9 @@ impl<'a> Course<'a> {
         let (laboratory, workers) = (self.laboratory, self.options.workers());
         let terms = self.terms(cohort);
         let offered = terms.cohort.len();
+        // As every owner does.
+        check_terms(&terms.config, &laboratory.plan, &laboratory.task)
+            .map_err(|declined| bug(&declined.why))?;
         let variate = self.state.variate();
         let start = Start { parameters: std::mem::take(&mut self.parameters), variate };
         let config = terms.config.clone();
@@ -211,7 +220,7 @@ impl<'a> Course<'a> {
         let owners = u32::try_from(laboratory.identities.len()).unwrap_or(u32::MAX);
         let seed = laboratory.seed.to_le_bytes();
         let config = RoundConfig {
-            federation: self.roster.digest(),
+            federation: self.roster,
             run: hash(Domain::Training, &[b"simulated-run", &seed]),
             round: self.last,
             plan: Plan::digest(&laboratory.plan_bytes),
@@ -227,7 +236,7 @@ impl<'a> Course<'a> {
             contributions_min: plan.cohort.minimum,
             contributions_max: plan.cohort.maximum,
             shape: CommitteeShape::Four,
-            committee: self.roster.committee(),
+            committee: self.committee.clone(),
             cohort: cohort_digest(&cohort),
             beacon_commitments: Vec::new(),
             audit: plan.secure_aggregation.audit,

@@ -28,8 +28,9 @@ use covey_aggregation::sum::seal::{Sealed, seal};
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 
+use super::boxes::Boxes;
 use super::crew::for_each;
-use super::laboratory::Laboratory;
+use super::laboratory::{Laboratory, file_failure};
 use super::run::{RoundEnd, bug};
 use crate::prepare::Declined;
 use crate::update::Start;
@@ -37,9 +38,39 @@ use crate::update::Start;
 /// Key holders: one may be missing or lie.
 const HOLDERS: usize = 4;
 
+/// A federation's members, with the keys of all but the owners.
+pub(super) struct Founded {
+    pub(super) roster: Roster,
+    coordinator: Arc<Identity>,
+    holders: Vec<(Arc<Identity>, Arc<SealingSecret>)>,
+}
+
+impl Founded {
+    /// Draws the keys of a coordinator and of holders: nothing that is learnt hangs on them.
+    pub(super) fn new(owners: &[Arc<Identity>]) -> Result<Self, Failure> {
+        let coordinator = Arc::new(Identity::from_seed(&secret()?));
+        let mut members =
+            vec![member("coordinator".to_owned(), coordinator.id(), Role::Coordinator)?];
+        let mut holders = Vec::new();
+        for place in 1..=HOLDERS {
+            let identity = Arc::new(Identity::from_seed(&secret()?));
+            let sealing = Arc::new(SealingSecret::from_seed(&secret()?));
+            let mut holder = member(format!("holder-{place}"), identity.id(), Role::Holder)?;
+            holder.sealing_key = Some(sealing.public());
+            members.push(holder);
+            holders.push((identity, sealing));
+        }
+        for (place, owner) in (1..).zip(owners) {
+            members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
+        }
+        let federation = "simulated".parse().map_err(|error| bug(&error))?;
+        let roster = Roster { federation, authority: Digest::ZERO, members };
+        Ok(Self { roster, coordinator, holders })
+    }
+}
+
 /// The machines of a federation.
 pub(super) struct Machines {
-    pub(super) roster: Roster,
     coordinator: Arc<Identity>,
     holders: Vec<(PartyId, Holder)>,
     owners: Vec<Participant>,
@@ -48,25 +79,13 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    pub(super) fn new(owners: &[Arc<Identity>], timings: &Timings) -> Result<Self, Failure> {
-        let coordinator = Arc::new(Identity::from_seed(&secret()?));
-        let mut members =
-            vec![member("coordinator".to_owned(), coordinator.id(), Role::Coordinator)?];
-        let mut keys = Vec::new();
-        for place in 1..=HOLDERS {
-            let identity = Arc::new(Identity::from_seed(&secret()?));
-            let sealing = Arc::new(SealingSecret::from_seed(&secret()?));
-            let mut holder = member(format!("holder-{place}"), identity.id(), Role::Holder)?;
-            holder.sealing_key = Some(sealing.public());
-            members.push(holder);
-            keys.push((identity, sealing));
-        }
-        for (place, owner) in (1..).zip(owners) {
-            members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
-        }
-        let federation = "simulated".parse().map_err(|error| bug(&error))?;
-        let roster = Roster { federation, authority: Digest::ZERO, members };
-        let holders = keys.into_iter().map(|(identity, secret)| {
+    pub(super) fn new(
+        founded: Founded,
+        owners: &[Arc<Identity>],
+        timings: &Timings,
+    ) -> Result<Self, Failure> {
+        let Founded { roster, coordinator, holders } = founded;
+        let holders = holders.into_iter().map(|(identity, secret)| {
             let id = identity.id();
             let setup = HolderSetup { identity, secret, roster: roster.clone() };
             Ok((id, Holder::new(setup, []).map_err(|error| bug(&error))?))
@@ -82,7 +101,7 @@ impl Machines {
             Participant::new(setup, []).map_err(|error| bug(&error))
         });
         let owners = owners.collect::<Result<_, Failure>>()?;
-        Ok(Self { roster, coordinator, holders, owners, now: Time(1) })
+        Ok(Self { coordinator, holders, owners, now: Time(1) })
     }
 
     /// Plays one round. Clients in `absent` are offered it, and that is all.
@@ -101,15 +120,17 @@ impl Machines {
             Failure::new(Exit::BadInput, "BAD_TERMS", format!("no round can be opened: {error}"))
         })?;
         let mail = self.holders.iter().map(|_| Vec::new()).collect();
+        let boxes = Boxes::new(&config).map_err(|error| file_failure(&error))?;
         let mut play = Play {
             machines: self,
             laboratory,
+            workers: workers.max(1),
             absent,
             context: config.context(),
             config,
             round,
             accumulator,
-            boxes: Boxes::default(),
+            boxes,
             mail,
             to_train: Vec::new(),
             arriving: None,
@@ -118,7 +139,7 @@ impl Machines {
             aggregate: None,
             ended: None,
         };
-        play.run(workers, start)
+        play.run(start)
     }
 }
 
@@ -127,20 +148,10 @@ fn member(name: String, id: PartyId, role: Role) -> Result<Member, Failure> {
     Ok(Member { name, id, role, sealing_key: None })
 }
 
-/// Sealed boxes of contributions, by the digest of their header.
-#[derive(Default)]
-struct Boxes(BTreeMap<Digest, Vec<Vec<u8>>>);
-
-impl BoxSource for Boxes {
-    fn sealed_box(&self, header: &Digest, holder: HolderIndex) -> Option<Vec<u8>> {
-        self.0.get(header)?.get(usize::from(holder.0)).cloned()
-    }
-}
-
 /// What a holder is to be told.
 enum Mail {
     Message(ToHolder),
-    Envelopes(HolderIndex, Vec<SignedHeader>),
+    Envelopes(HolderIndex, Arc<[SignedHeader]>),
 }
 
 /// What a client made, checked as it is when it is uploaded.
@@ -154,6 +165,8 @@ struct Upload {
 struct Play<'a> {
     machines: &'a mut Machines,
     laboratory: &'a Laboratory,
+    /// Threads.
+    workers: usize,
     absent: &'a BTreeSet<usize>,
     config: Arc<RoundConfig>,
     context: Digest,
@@ -174,7 +187,7 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn run(&mut self, workers: usize, start: &Start) -> Result<RoundEnd, Failure> {
+    fn run(&mut self, start: &Start) -> Result<RoundEnd, Failure> {
         loop {
             self.pump()?;
             if let Some(outcome) = self.ended.take() {
@@ -198,7 +211,7 @@ impl Play<'_> {
             }
             let (laboratory, config) = (self.laboratory, Arc::clone(&self.config));
             let work = |client| prepare(laboratory, client, &config, start);
-            for_each(&clients, workers, work, |client, made| self.take(client, made))?;
+            for_each(&clients, self.workers, work, |client, made| self.take(client, made))?;
         }
     }
 
@@ -266,29 +279,47 @@ impl Play<'_> {
         }
     }
 
-    /// Gives the holders their mail, side by side, and the coordinator their answers.
+    /// Gives the holders their mail, on as many threads as there are, and the coordinator their
+    /// answers.
     fn deliver(&mut self) -> Result<(), Failure> {
         let (boxes, context) = (&self.boxes, &self.context);
+        let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
+        let mut busy: Vec<_> = holders
+            .filter(|(_, mail)| !mail.is_empty())
+            .map(|((id, holder), mail)| (*id, holder, std::mem::take(mail)))
+            .collect();
+        let each = busy.len().div_ceil(self.workers);
         let answers: Vec<_> = thread::scope(|scope| {
-            let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
-            let running: Vec<_> = holders
-                .filter(|(_, mail)| !mail.is_empty())
-                .map(|((id, holder), mail)| {
-                    let mail = std::mem::take(mail);
-                    (*id, scope.spawn(move || answers(holder, mail, boxes, context)))
+            let running: Vec<_> = busy
+                .chunks_mut(each)
+                .map(|some| {
+                    scope.spawn(move || {
+                        let answer =
+                            |(id, holder, mail): &mut (PartyId, &mut Holder, Vec<Mail>)| {
+                                let said = answers(holder, std::mem::take(mail), boxes, context)?;
+                                Ok((*id, said))
+                            };
+                        some.iter_mut().map(answer).collect::<Result<Vec<_>, Failure>>()
+                    })
                 })
                 .collect();
-            running.into_iter().map(|(id, thread)| (id, thread.join())).collect()
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
-        for (id, messages) in answers {
-            let messages = messages.map_err(|_| bug("a holder's thread died"))?;
-            for message in messages {
-                let now = self.machines.now;
-                match self.round.handle_holder(now, id, message, &self.boxes) {
-                    // Others were enough meanwhile.
-                    Ok(()) | Err(Refusal::WrongPhase) => {}
-                    Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
-                }
+        for some in answers {
+            for (id, messages) in some.map_err(|_| bug("a holder's thread died"))?? {
+                self.hear(&id, messages)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a holder says.
+    fn hear(&mut self, id: &PartyId, messages: Vec<FromHolder>) -> Result<(), Failure> {
+        for message in messages {
+            match self.round.handle_holder(self.machines.now, *id, message, &self.boxes) {
+                // Others were enough meanwhile.
+                Ok(()) | Err(Refusal::WrongPhase) => {}
+                Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
             }
         }
         Ok(())
@@ -335,7 +366,8 @@ impl Play<'_> {
         let (id, round) = (self.laboratory.identities[client].id(), &mut self.round);
         round.may_contribute(&id, &header).map_err(|why| bug(&why))?;
         add(&mut self.accumulator, &correction, &chunks).map_err(|why| bug(&why))?;
-        self.boxes.0.insert(header.header.digest(), boxes);
+        let stored = self.boxes.store(header.header.digest(), &boxes);
+        stored.map_err(|error| file_failure(&error))?;
         let taken = round.handle_contribution(self.machines.now, id, header);
         taken.map_err(|why| bug(&why))?;
         self.losses.insert(client, loss);
@@ -348,7 +380,7 @@ impl Play<'_> {
         components: &[Vec<u8>],
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
-        if set.len() != self.boxes.0.len() {
+        if set.len() != self.boxes.len() {
             let what = "a contribution was left out after it had been added";
             return Err(OpenFailure::Unavailable(what.to_owned()));
         }
@@ -374,11 +406,11 @@ fn answers(
     mail: Vec<Mail>,
     boxes: &Boxes,
     context: &Digest,
-) -> Vec<FromHolder> {
+) -> Result<Vec<FromHolder>, Failure> {
     let mut said = Vec::new();
     for mail in mail {
         match mail {
-            Mail::Message(message) => hear(holder, message, &mut said),
+            Mail::Message(message) => ask(holder, message, &mut said),
             Mail::Envelopes(index, headers) => {
                 let total = u32::try_from(headers.len()).unwrap_or(u32::MAX);
                 for some in headers.chunks(ENVELOPES_PER_MESSAGE_MAX) {
@@ -386,17 +418,21 @@ fn answers(
                         let sealed = boxes.sealed_box(&signed.header.digest(), index)?;
                         Envelope::new(signed, index, sealed)
                     };
-                    let batch = some.iter().filter_map(envelope).collect();
+                    let batch = some.iter().map(envelope).collect::<Option<Vec<_>>>();
+                    let batch = batch.ok_or_else(|| {
+                        let what = "sealed boxes cannot be read from the temporary file";
+                        Failure::new(Exit::Failed, "FILE", what)
+                    })?;
                     let round_ctx = *context;
-                    hear(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
+                    ask(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
                 }
             }
         }
     }
-    said
+    Ok(said)
 }
 
-fn hear(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
+fn ask(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
     holder.handle(message);
     while let Some(effect) = holder.poll_effect() {
         match effect {

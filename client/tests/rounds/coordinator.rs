@@ -104,6 +104,12 @@ impl Coordinator {
         Self { membership, address, inputs, senders: BTreeMap::new(), shelf, task, plan }
     }
 
+    /// Has a model for owners to fetch.
+    pub(crate) fn shelve(&self, digest: Digest, parameters: &[f32]) {
+        let bytes = parameters.iter().flat_map(|one| one.to_le_bytes()).collect();
+        lock(&self.shelf).models.insert(digest, bytes);
+    }
+
     /// The terms of a round for these clients, who start from `parameters`.
     pub(crate) fn terms(&self, round: u32, parameters: &[f32], cohort: Vec<PartyId>) -> Terms {
         let state = self.plan.strategy.initial(parameters.len());

@@ -11,11 +11,13 @@ use coordinator::Coordinator;
 use covey_aggregation::message::{Decline, MissingReason, Outcome};
 use covey_aggregation::net::write_roster;
 use covey_aggregation::party::PartyId;
+use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Signal};
 use covey_client::Event;
 use covey_client::export::{self, Form};
 use covey_client::status::Status;
-use federation::{Federation, Ledger, Running, files_in, until};
+use covey_model::task::Task;
+use federation::{Federation, Ledger, PLAN, Running, files_in, until};
 
 const HOLDERS: [&str; 4] = ["kh-1", "kh-2", "kh-3", "kh-4"];
 
@@ -247,7 +249,7 @@ async fn a_second_client_with_the_same_state_is_refused() {
 }
 
 /// Adds up what the owners sent in the clear.
-fn sums(parts: impl Iterator<Item = (Vec<i64>, Vec<u64>)>) -> (Vec<i64>, Vec<u64>) {
+fn sums(parts: impl Iterator<Item = (Vec<i32>, Vec<u64>)>) -> (Vec<i32>, Vec<u64>) {
     parts.fold((Vec::new(), Vec::new()), |(mut control, mut counters), part| {
         control.resize(part.0.len(), 0);
         counters.resize(part.1.len(), 0);
@@ -364,5 +366,49 @@ async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     assert!(card.contains("| round | owners in the sum | absent | accuracy |"), "{card}");
     for one in clients.into_iter().chain(holders) {
         one.stop().await;
+    }
+}
+
+/// Owners fetch the model that a plan adapts, train the adapters, and send nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_adapters_of_a_fetched_base_travel() {
+    let owners = ["ada", "bob", "cyd"];
+    let plain = Task::from_plan(&Plan::parse(PLAN).expect("a plan")).expect("a model");
+    let base = plain.initial_parameters();
+    let digest = plain.parameters_digest(&base);
+    let model = format!(
+        "[model]\nstart = {{ digest = \"{digest}\" }}\n\
+         lora = {{ rank = 1, alpha = 1, targets = [\"linear\"] }}\n"
+    );
+    let plan = PLAN.replace("[model]\n", &model);
+    let federation = Federation::new(&owners);
+    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
+    coordinator.shelve(digest, &base);
+    let holders = hold(&federation, &coordinator);
+    let ledgers: Vec<Arc<Ledger>> = owners.iter().map(|_| Arc::default()).collect();
+    let mut clients = Vec::new();
+    for (owner, ledger) in owners.iter().zip(&ledgers) {
+        federation.settle(owner, &coordinator.address, "Learn which half*", 20);
+        clients.push(federation.start(owner, Some(ledger.clone())));
+    }
+    let parameters = coordinator.task.initial_parameters();
+    // Of 2 x 8 and of 8 x 2, in place of the base's 42.
+    assert_eq!((parameters.len(), base.len()), ((2 + 8) + (8 + 2), 42));
+    let terms = coordinator.terms(1, &parameters, ids(&federation, &owners));
+    let mut running = coordinator.open_round(&terms);
+    let finished = coordinator.run(&terms, &mut running, |_| false).await;
+    let finished = finished.expect("not interrupted");
+    let Outcome::Done(report) = &finished.outcome else { panic!("{:?}", finished.outcome) };
+    assert_eq!(report.counted.len(), 3);
+    let (aggregate, _) = finished.opened.expect("opened");
+    let (sums, weight) = Ledger::sum(&ledgers, 1);
+    assert_eq!((&aggregate.sums, aggregate.weight), (&sums, weight));
+    assert_eq!(aggregate.sums.len(), parameters.len());
+    assert!(aggregate.sums.iter().any(|sum| *sum != 0));
+    for client in clients {
+        client.stop().await;
+    }
+    for holder in holders {
+        holder.stop().await;
     }
 }

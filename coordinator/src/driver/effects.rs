@@ -95,7 +95,7 @@ impl Driver {
 
     fn start_opening(
         &mut self,
-        set: Vec<covey_aggregation::message::SignedHeader>,
+        set: Arc<[covey_aggregation::message::SignedHeader]>,
         components: Vec<Vec<u8>>,
     ) {
         let Some(live) = &self.live else { return };

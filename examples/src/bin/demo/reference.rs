@@ -78,7 +78,7 @@ impl<'a> Laboratory<'a> {
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let publication = Publication::decode(&bytes).map_err(|error| error.to_string())?;
         let result = &publication.result;
-        let mut units = vec![0i64; parameters.len()];
+        let mut units = vec![0i32; parameters.len()];
         let mut mean = vec![0f64; parameters.len()];
         let (mut weights, mut weight_sum) = (0f64, 0u64);
         for header in &result.headers {
@@ -91,7 +91,7 @@ impl<'a> Laboratory<'a> {
             };
             weights += f64::from(weight);
             weight_sum += u64::from(tap.weight);
-            units.iter_mut().zip(&tap.units).for_each(|(sum, unit)| *sum += i64::from(*unit));
+            units.iter_mut().zip(&tap.units).for_each(|(sum, unit)| *sum += *unit);
             let scaled = tap.update.iter().map(|x| f64::from(*x) * f64::from(weight));
             mean.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += x);
         }

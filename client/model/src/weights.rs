@@ -151,7 +151,7 @@ fn read_as(
     if let Some(layout) = layout.filter(|_| !is_own)
         && layout.first().is_some_and(|name| file.tensor(name).is_ok())
     {
-        return layout.from_pytorch(tensor);
+        return layout.to_flat(tensor);
     }
     let mut parameters = Vec::with_capacity(manifest.parameters() as usize);
     for entry in manifest.entries() {

@@ -18,10 +18,17 @@ pub(super) fn card(model: &Model) -> String {
     for line in plan.purpose.lines() {
         let _ = writeln!(text, "> {line}");
     }
+    // Of a file that was given, nobody knows.
+    let made = match &model.replayed {
+        Some(_) => {
+            ", trained by data owners together: their data stayed with them, and only sums of \
+             their updates were opened"
+        }
+        None => " for this plan",
+    };
     let _ = writeln!(
         text,
-        "\nA model of {} parameters, trained by data owners together: their data stayed with them, \
-         and only sums of their updates were opened.\n\n## Use\n\n```python\nfrom load import \
+        "\nA model of {} parameters{made}.\n\n## Use\n\n```python\nfrom load import \
          load\n\nmodel = load()  # torch.nn.Module\n```\n\n`python load.py` prints the sizes; \
          `python load.py inputs.npy outputs.npy` answers. `config.json` says what every number of \
          an input and of an output means.",

@@ -73,7 +73,7 @@ impl Layout {
     }
 
     /// To the flat vector; `read` gives the numbers of a tensor of this name and these sizes.
-    pub(crate) fn from_pytorch<E>(
+    pub(crate) fn to_flat<E>(
         &self,
         mut read: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
     ) -> Result<Vec<f32>, E> {

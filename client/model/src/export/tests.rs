@@ -230,7 +230,7 @@ fn pytorchs_second_offset_of_an_lstm_counts() {
     let mut all = layout.to_pytorch(&parameters);
     let second = all.iter_mut().find(|one| one.name == "layers.7.bias_hh_l0").expect("there");
     second.values.fill(0.5);
-    let read = layout.from_pytorch(|name, shape| {
+    let read = layout.to_flat(|name, shape| {
         let one = all.iter().find(|one| one.name == name).ok_or(())?;
         assert_eq!(one.shape, shape);
         Ok::<_, ()>(one.values.clone())

@@ -1,7 +1,7 @@
 //! A federation in one process: thousands of clients, one global model, flat memory.
 //!
 //! What is real: the training code and its seeds, the quantiser, the encryption, the machines of
-//! coordinator, key holders and owners ([`sealed`]). What is not: processes, sockets, files and
+//! coordinator, key holders and owners (`sealed`). What is not: processes, sockets, files and
 //! clocks. Nothing is lost on the way, time passes only where a round waits for a deadline, and
 //! nothing is stored. So the models are, bit for bit, those of the real programs with the same
 //! plan, owners' keys and data.

@@ -8,6 +8,7 @@
 //! - [`hash`], [`signing`], [`wire`]: digests with domains, signatures with context, strict encoding
 //! - [`party`], [`roster`]: who there is; the pinned list of a federation's members
 //! - [`plan`]: what a researcher asks for, as data
+//! - [`shape`]: what a plan's layers produce, and which parameters they have
 //! - [`config`]: exactly one round's terms, countersigned by the key holders
 //! - [`sum`]: the secure sum itself
 //! - [`message`], [`record`]: what travels, and what a machine remembers
@@ -37,6 +38,7 @@ pub mod publication;
 pub mod record;
 pub mod roster;
 pub mod round;
+pub mod shape;
 pub mod signing;
 pub mod stop;
 pub mod strategy;

@@ -81,7 +81,7 @@ pub const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Envelopes sent to a holder in one message: 128 of them stay below [`FRAME_BYTES_MAX`] with a
-/// committee of seven (2.0 kB each).
+/// committee of seven (2.2 kB each).
 pub const ENVELOPES_PER_MESSAGE_MAX: usize = 128;
 
 /// A plan, in bytes. Larger ones are data in disguise.
@@ -100,6 +100,15 @@ pub const ROUNDS_MAX: u32 = 100_000;
 /// Passes over an owner's data in one round. More is memorising, not averaging.
 pub const LOCAL_EPOCHS_MAX: u32 = 1000;
 
+/// Training steps of an owner in one round; as [`LOCAL_EPOCHS_MAX`], for owners with many examples.
+pub const LOCAL_STEPS_MAX: u32 = 10_000_000;
+
+/// Rank of low-rank adapters. Beyond it they are no smaller than the weights of common layers.
+pub const ADAPTER_RANK_MAX: u64 = 1024;
+
+/// Names of weights that adapters are for; as many as there may be layers.
+pub const ADAPTER_TARGETS_MAX: usize = LAYERS_MAX;
+
 /// Examples in one training step; bounds the memory of a step.
 pub const BATCH_EXAMPLES_MAX: u32 = 65_536;
 
@@ -108,6 +117,9 @@ pub const LAYERS_MAX: usize = 1024;
 
 /// Residual layers inside residual layers. Bounds recursion.
 pub const LAYER_DEPTH_MAX: usize = 16;
+
+/// Tensors of a model: some for every layer, more for every block of an encoder.
+pub const TENSORS_MAX: usize = 64 * LAYERS_MAX;
 
 /// Any size of a layer (outputs, channels, kernel side). Keeps products inside a `u64`.
 pub const LAYER_SIZE_MAX: u64 = 1 << 20;

@@ -38,7 +38,10 @@ mod error;
 mod evaluation;
 mod goal;
 mod layer;
+mod model;
 mod protection;
+mod schedule;
+pub mod schema;
 mod section;
 mod stop;
 mod strategy;
@@ -52,9 +55,11 @@ pub use data::{
 pub use error::{Code, PlanError, PlanErrors};
 pub use evaluation::Evaluation;
 pub use goal::Goal;
-pub use layer::{Layer, LayerKind};
+pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
+pub use model::{Arg, Body, Family, Lora, Model, Start};
 pub use protection::SecureAggregation;
-pub use training::{Optimizer, OtherLength, Training};
+pub use schedule::{Decay, Schedule};
+pub use training::{EarlyStop, Loss, Optimizer, OtherLength, Training, Watch};
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -66,6 +71,7 @@ use crate::limits::{
     NAME_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX,
 };
 use crate::party::Name;
+use crate::shape::Blueprint;
 use crate::stop::StopRules;
 use crate::strategy::Strategy;
 
@@ -75,7 +81,7 @@ use section::Section;
 /// The version of the plan format that this code reads.
 pub const SCHEMA: &str = "plan/1";
 
-/// A well-formed plan. Whether its layers fit each other is found where the model is built.
+/// A well-formed plan, whose layers fit each other.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
@@ -88,7 +94,7 @@ pub struct Plan {
     /// What the data must look like.
     pub data: Data,
     /// The model.
-    pub layers: Vec<Layer>,
+    pub model: Model,
     /// How owners train.
     pub training: Training,
     /// How aggregates become the next model.
@@ -102,6 +108,7 @@ pub struct Plan {
     /// How updates are limited and encrypted.
     pub secure_aggregation: SecureAggregation,
     packing: Packing,
+    blueprint: Option<Blueprint>,
 }
 
 impl Plan {
@@ -139,6 +146,12 @@ impl Plan {
     #[must_use]
     pub fn digest(bytes: &[u8]) -> Digest {
         hash(Domain::Plan, &[bytes])
+    }
+
+    /// The model's shapes and parameters; none of a family, which its owner's client knows.
+    #[must_use]
+    pub const fn blueprint(&self) -> Option<&Blueprint> {
+        self.blueprint.as_ref()
     }
 
     /// How an update becomes integers.
@@ -248,10 +261,18 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let seed = root.whole(errors, "seed", 0..=u64::MAX >> 1);
     let data = root.section(errors, "data", "add a section [data]");
     let data = data.and_then(|section| data::read(section, errors));
-    let layers = root.section(errors, "model", "add a section [model] with `layers = [...]`");
-    let layers = layers.and_then(|section| read_layers(section, errors));
+    let goal = data.as_ref().map(Data::goal);
+    let model = root.section(errors, "model", "add a section [model] with `layers = [...]`");
+    let model = model.and_then(|section| model::read(section, errors));
+    if let (Some(Goal::NextToken(_)), Some(Model { body: Body::Layers(layers), .. })) =
+        (goal, &model)
+    {
+        layer::check_causal(layers, errors);
+    }
     let training = root.section(errors, "training", "add a section [training]");
-    let training = training.and_then(|section| training::read(section, errors));
+    let training = training.and_then(|section| training::read(section, data.as_ref(), errors));
+    let shapes = data.as_ref().zip(model.as_ref());
+    let blueprint = shapes.and_then(|(data, model)| model::blueprint(model, data, errors));
     let cohort = root.section(errors, "cohort", "add a section [cohort]");
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
@@ -269,6 +290,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     if let (Some(strategy), Some((training, _))) = (&strategy, &training) {
         strategy::check_optimizer(strategy, training, errors);
     }
+    if let (Some(strategy), Some(model)) = (&strategy, &model) {
+        strategy::check_averages(strategy, model, errors);
+    }
     let evaluation = evaluation.map(|read| read.map(|at| at.value));
     if let (Some(stop), Some(evaluation)) = (&stop, &evaluation) {
         stop::check(stop, evaluation.as_ref(), errors);
@@ -281,7 +305,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         purpose: purpose?,
         seed: seed?.value,
         data: data?,
-        layers: layers?,
+        model: model?,
         training: training?.0,
         strategy: strategy?.value,
         evaluation: evaluation?,
@@ -289,6 +313,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         cohort,
         secure_aggregation,
         packing: packing?,
+        blueprint,
     })
 }
 
@@ -317,14 +342,6 @@ fn read_purpose(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<St
     );
     errors.push(&text.span, Code::Text, message, help);
     None
-}
-
-fn read_layers(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Vec<Layer>> {
-    let help = "write `layers = [{ kind = \"flatten\" }, { kind = \"linear\", out = 10 }]`";
-    let field = section.required(errors, "layers", help);
-    let layers = field.and_then(|field| layer::read_list(field, errors, 0, &mut 0));
-    section.finish(errors);
-    layers
 }
 
 #[cfg(test)]

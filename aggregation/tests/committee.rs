@@ -15,7 +15,7 @@ struct Round {
     uploads: Vec<Upload>,
     accumulator: Accumulator,
     releases: Vec<Vec<Vec<u8>>>,
-    sums: Vec<i64>,
+    sums: Vec<i32>,
 }
 
 impl Round {
@@ -23,7 +23,7 @@ impl Round {
         let fixture = Fixture::new(Terms { profile, shape, round, ..Terms::default() });
         let units = |i: i32| (0..300).map(|c| (c * 7 + i * 31) % 255 - 127).collect::<Vec<_>>();
         let uploads: Vec<_> = (0..3).map(|i| fixture.seal(i, &units(i as i32), 1)).collect();
-        let sums = (0..300).map(|c| (0..3).map(|i| i64::from(units(i)[c])).sum()).collect();
+        let sums = (0..300).map(|c| (0..3).map(|i| units(i)[c]).sum()).collect();
         let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");
         for upload in &uploads {
             fixture.add(&mut accumulator, upload);

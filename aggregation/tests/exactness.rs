@@ -37,13 +37,13 @@ fn assert_exact(terms: Terms, n: u32, input: Input) {
     let magnitude = config.quantiser.magnitude_max() as i32;
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(n));
     let mut accumulator = Accumulator::new(config).expect("valid terms");
-    let mut expected = vec![0i64; terms.dimension as usize];
+    let mut expected = vec![0i32; terms.dimension as usize];
     let holders: Vec<usize> = (0..terms.shape.quorum()).collect();
     let mut seeds: Vec<Vec<_>> = holders.iter().map(|_| Vec::new()).collect();
     for index in 0..n {
         let units = input.units(&mut rng, magnitude, terms.dimension);
         for (sum, unit) in expected.iter_mut().zip(&units) {
-            *sum += i64::from(*unit);
+            *sum += *unit;
         }
         let upload = fixture.seal(index, &units, 1);
         fixture.add(&mut accumulator, &upload);
@@ -181,7 +181,7 @@ fn counters_and_control_are_exact_at_their_extremes() {
             })
             .collect();
         let aggregate = fixture.open(&uploads);
-        let all = i64::from(n) * i64::from(magnitude);
+        let all = n as i32 * magnitude;
         assert_eq!(aggregate.sums, [-all; 40], "w = {bits}, n = {n}");
         assert_eq!(aggregate.control, [all, -all].repeat(20));
         let third = (0..u64::from(n)).map(|i| i % most).sum();

@@ -56,7 +56,7 @@ proptest! {
         let fixture = Fixture::new(terms);
         let max = f64::from(fixture.config.quantiser.magnitude_max());
         let counter_max = fixture.config.quantiser.counter_max();
-        let mut expected = vec![0i64; 90];
+        let mut expected = vec![0i32; 90];
         let mut totals = vec![0u64; 5];
         let mut uploads = Vec::new();
         for (i, (vector, weight, counters)) in (0..).zip(&vectors) {
@@ -64,7 +64,7 @@ proptest! {
             totals.iter_mut().zip(counters).for_each(|(total, counter)| *total += counter);
             let units: Vec<i32> = vector.iter().map(|x| (x * max) as i32).collect();
             for (sum, unit) in expected.iter_mut().zip(&units) {
-                *sum += i64::from(*unit);
+                *sum += *unit;
             }
             let control: Vec<i32> = units.iter().map(|unit| -unit).collect();
             uploads.push(fixture.seal_all(i, (&units, *weight), &control, &counters));
@@ -157,8 +157,8 @@ proptest! {
     fn aggregates_round_trip(
         count in any::<u32>(),
         weight in any::<u64>(),
-        sums in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..50),
-        control in proptest::collection::vec(any::<i32>().prop_map(i64::from), 0..20),
+        sums in proptest::collection::vec(any::<i32>(), 0..50),
+        control in proptest::collection::vec(any::<i32>(), 0..20),
         counters in proptest::collection::vec(any::<u64>(), 0..20),
     ) {
         let aggregate = Aggregate { count, weight, sums, control, counters };

@@ -242,7 +242,7 @@ fn terms_without_a_layout_are_refused_not_computed_with() {
 }
 
 /// Adds uploads, one of which a dishonest client made, and opens them.
-fn open_spoiled(fixture: &Fixture, change: impl Fn(&mut Upload)) -> Result<Vec<i64>, Spoiled> {
+fn open_spoiled(fixture: &Fixture, change: impl Fn(&mut Upload)) -> Result<Vec<i32>, Spoiled> {
     let mut uploads: Vec<_> = (0..3).map(|i| fixture.seal(i, &[5; 300], 1)).collect();
     change(&mut uploads[1]);
     let mut accumulator = Accumulator::new(&fixture.config).expect("valid terms");

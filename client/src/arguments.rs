@@ -8,6 +8,8 @@ use covey_model::device::DeviceChoice;
 
 use crate::sim::{Attack, Partition};
 
+use crate::plan::Template;
+
 /// Take part in federated learning with data that stay here.
 #[derive(Parser)]
 #[command(name = "covey-client", version, after_help = EXAMPLES)]
@@ -21,7 +23,11 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   covey-client init --name st-marys --dir ./st-marys --coordinator covey.example.org:7443
-  covey-client plan check plan.toml
+  covey-client plan new digits --template image
+  covey-client plan check digits.toml
+  covey-client plan explain digits.toml
+  covey-client plan diff digits.toml digits-2.toml
+  covey-client plan schema > plan.schema.json
   covey-client data preview ./readmissions.csv
   covey-client data check ./digits.csv.gz --plan plan.toml
   covey-client data add readmissions ./readmissions.csv --dir ./st-marys
@@ -51,8 +57,12 @@ pub(crate) enum Command {
         /// The owner's configuration.
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
+        /// Where to train: auto, cpu, or cuda:N for the NVIDIA card of that number. In place of
+        /// the configuration's `device`.
+        #[arg(long)]
+        device: Option<DeviceChoice>,
     },
-    /// Plans.
+    /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]
     Plan(PlanCommand),
     /// Data, looked at here only.
@@ -72,10 +82,36 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum PlanCommand {
+    /// Write a plan to begin with, complete and with comments.
+    New {
+        /// Its name.
+        name: Name,
+        /// What it is for.
+        #[arg(long, value_enum)]
+        template: Template,
+        /// The file to write, never one that is there; NAME.toml if not given.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
     /// Tell everything that is wrong with a plan, and what it would cost an owner.
     Check {
         /// The plan.
         file: PathBuf,
+    },
+    /// Say in plain words what a plan does: what is trained, what leaves each machine, how much,
+    /// how long, what protects it; and every field with its meaning.
+    Explain {
+        /// The plan.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of plans, for editors and other programs.
+    Schema,
+    /// Tell what differs between two plans, and what of it changes what leaves an owner's machine.
+    Diff {
+        /// The first plan.
+        before: PathBuf,
+        /// The second plan.
+        after: PathBuf,
     },
 }
 

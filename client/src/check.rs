@@ -7,13 +7,15 @@ use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
-use covey_aggregation::plan::{Plan, PlanErrors};
+use covey_aggregation::plan::{Code, Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_model::data::{DataError, DataSource, Dataset, Parts, ReadLimits, mock};
 use covey_model::task::Task;
 use serde::Serialize;
 use serde_json::json;
+
+use crate::plan::excerpt;
 
 /// A plan that holds together.
 #[derive(Debug, Serialize)]
@@ -161,13 +163,12 @@ pub(crate) fn data_failure(error: &DataError) -> Failure {
 pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let bytes = files::read(path, PLAN_BYTES_MAX.into())
         .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
-    let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &errors))?;
+    let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &bytes, &errors))?;
     let task = Task::from_plan(&plan).map_err(|error| {
         let (line, column) = (error.line, error.column);
         let detail = json!({
-            "line": line, "column": column, "path": error.path, "kind": error.kind,
-            "message": format!("expected {}, got {}", error.expected, error.got),
-            "help": error.help,
+            "code": Code::Family.as_str(), "file": path.display().to_string(), "line": line,
+            "column": column, "message": error.problem, "help": error.help,
         });
         Failure::new(
             Exit::BadInput,
@@ -206,16 +207,22 @@ fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
     }
 }
 
-fn plan_failure(path: &Path, errors: &PlanErrors) -> Failure {
+fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
     let errors = errors.errors();
+    let text = String::from_utf8_lossy(bytes);
     let lines: Vec<String> = errors
         .iter()
-        .map(|error| format!("{}:{}:{}: {error}", path.display(), error.line, error.column))
+        .map(|error| {
+            let (line, column) = (error.line, error.column);
+            let source = excerpt(&text, line, column).map(|source| format!("\n{source}"));
+            let source = source.unwrap_or_default();
+            format!("{}:{line}:{column}: {error}{source}", path.display())
+        })
         .collect();
     let details = errors.iter().map(|error| {
         json!({
-            "code": error.code.as_str(), "line": error.line, "column": error.column,
-            "message": error.message, "help": error.help,
+            "code": error.code.as_str(), "file": path.display().to_string(), "line": error.line,
+            "column": error.column, "message": error.message, "help": error.help,
         })
     });
     let message = format!("{} error(s)\n{}", errors.len(), lines.join("\n"));

@@ -8,6 +8,7 @@
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
 //! - [`datasets`]: names of an owner's data
+//! - [`plan`]: plans to begin with, in plain words, compared
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
@@ -22,6 +23,7 @@ pub mod event;
 pub mod init;
 pub mod limits;
 pub mod observer;
+pub mod plan;
 pub mod prepare;
 pub mod screen;
 mod sealing;
@@ -41,6 +43,7 @@ use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::Name;
 use covey_model::data::{DataSource, Preview};
+use covey_model::device::DeviceChoice;
 
 use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
 use datasets::Datasets;
@@ -72,11 +75,8 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             let enrolment = init::init(&dir, name, &coordinator)?;
             format.answer(&enrolment, &enrolment);
         }
-        Command::Start { config } => return start(&config, format),
-        Command::Plan(PlanCommand::Check { file }) => {
-            let summary = check::plan(&file)?;
-            format.answer(&summary, &summary);
-        }
+        Command::Start { config, device } => return start(&config, device, format),
+        Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Status { config } => {
@@ -85,6 +85,32 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        PlanCommand::New { name, template, output } => {
+            let new = plan::create(&name, template, output.as_deref())?;
+            format.answer(&new, &new);
+        }
+        PlanCommand::Check { file } => {
+            let summary = check::plan(&file)?;
+            format.answer(&summary, &summary);
+        }
+        PlanCommand::Explain { file } => {
+            let explanation = plan::explain(&file)?;
+            format.answer(&explanation, &explanation);
+        }
+        PlanCommand::Schema => {
+            let schema = plan::json_schema();
+            format.answer(&schema, &schema);
+        }
+        PlanCommand::Diff { before, after } => {
+            let comparison = plan::compare(&before, &after)?;
+            format.answer(&comparison, &comparison);
+        }
+    }
+    Ok(())
 }
 
 fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
@@ -163,8 +189,10 @@ fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
         .map_err(|error| check::data_failure(&error))
 }
 
-fn start(config: &Path, format: Format) -> Result<Exit, Failure> {
-    let client = Client::new(Config::read(config)?);
+fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
+    let mut config = Config::read(config)?;
+    config.device = device.unwrap_or(config.device);
+    let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -165,7 +165,7 @@ impl Workshop {
         let plan = Plan::from_bytes(&bytes).map_err(Declined::terms)?;
         // Before the data are even opened.
         self.allow(&plan, terms)?;
-        let task = Task::from_plan(&plan).map_err(Declined::terms)?;
+        let task = self.start(Task::from_plan(&plan).map_err(Declined::terms)?).await?;
         let this = Arc::clone(self);
         let loaded = spawn_blocking(move || {
             let limits = read_limits(this.limits.dataset_bytes_max);
@@ -180,6 +180,16 @@ impl Workshop {
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
         *self.lock() = Some(Arc::clone(&bench));
         Ok(bench)
+    }
+
+    /// The task with the model that its plan adapts, where it adapts one.
+    async fn start(&self, task: Task) -> Result<Task, Declined> {
+        let Some(start) = task.start().filter(|_| task.needs_start()) else { return Ok(task) };
+        let bytes_max = 4 * task.start_manifest().parameters();
+        let bytes = self.fetch(&BulkRequest::Model(start.digest), bytes_max).await?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        task.started(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            .map_err(|error| Declined::terms(format!("the coordinator's base model: {error}")))
     }
 
     /// The parameters that the round begins with.

@@ -58,8 +58,10 @@ impl Owner<'_> {
         let counters = self.measure(terms, &start.parameters)?;
         let offset = start.variate.as_ref().zip(own);
         let offset = offset.map(|(variate, own)| gradient_offset(variate, own));
-        let gradient_offset = offset.as_deref();
-        let context = FitContext { seed: self.seed(terms), cancel, progress, gradient_offset };
+        let mut context = FitContext::new(self.seed(terms), cancel, progress)
+            .in_round(terms.round)
+            .watching(self.held_out);
+        context.gradient_offset = offset.as_deref();
         let report = self.trainer.fit(&start.parameters, self.training, context);
         Ok(Work { report: report.map_err(Declined::training)?, counters })
     }

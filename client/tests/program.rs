@@ -126,5 +126,5 @@ fn nothing_of_the_program_lets_an_update_out_in_the_clear() {
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     let options: Vec<&str> =
         help.split_whitespace().filter(|word| word.starts_with("--")).collect();
-    assert_eq!(options, ["--config", "--json", "--help"], "{help}");
+    assert_eq!(options, ["--config", "--json", "--device", "--help"], "{help}");
 }

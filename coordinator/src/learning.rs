@@ -11,6 +11,7 @@ use covey_model::device::DeviceChoice;
 use covey_model::evaluate::Metrics;
 use covey_model::task::Task;
 use covey_model::train::Trainer;
+use covey_model::weights;
 
 /// A plan made ready.
 pub struct Learning {
@@ -36,15 +37,17 @@ impl Learning {
     ///
     /// # Errors
     /// [`Failure`] naming the file and, where there is one, the line or the layer.
-    pub fn load(plan: &Path, test_data: Option<&DataSource>) -> Result<Self, Failure> {
+    pub fn load(path: &Path, test_data: Option<&DataSource>) -> Result<Self, Failure> {
         let input = |code, what: String| Failure::new(Exit::BadInput, code, what);
-        let shown = plan.display();
-        let plan_bytes = std::fs::read(plan)
+        let shown = path.display();
+        let plan_bytes = std::fs::read(path)
             .map_err(|error| input("BAD_PLAN", format!("cannot read {shown}: {error}")))?;
         let plan = Plan::from_bytes(&plan_bytes)
             .map_err(|errors| input("BAD_PLAN", format!("the plan {shown}:\n{errors}")))?;
         let task = Task::from_plan(&plan)
             .map_err(|error| input("BAD_PLAN", format!("the plan {shown}: {error}")))?;
+        let task =
+            weights::started(task, path).map_err(|error| input("BAD_START", error.to_string()))?;
         let test = test_data.map(|source| {
             let data = Dataset::load(source, &plan.data)
                 .map_err(|error| input("BAD_TEST_DATA", error.to_string()))?;

@@ -22,7 +22,7 @@ fn assert_exact(federation: &Federation, round: u32, owners: &[usize]) {
     let mut sums = vec![0; dimension as usize];
     for &owner in owners {
         for (sum, unit) in sums.iter_mut().zip(units(owner, round, dimension)) {
-            *sum += i64::from(unit);
+            *sum += unit;
         }
     }
     assert_eq!(aggregate.sums, sums, "round {round}");

@@ -18,6 +18,9 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
+
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
 }
@@ -59,12 +62,28 @@ codes! {
     CohortOrder = "P021";
     /// An audit that does not exist yet, or none stated.
     Audit = "P030";
-    /// A strategy that does not go with how owners train.
-    Strategy = "P050";
-    /// A metric that cannot be measured, or that nobody measures.
-    Metrics = "P051";
     /// Too many layers, or too deep.
     Layers = "P040";
+    /// A layer that does not fit the ones before it.
+    Shape = "P050";
+    /// A family of models that this program does not have, or cannot make with these arguments.
+    Family = "P051";
+    /// A model that predicts the next token and can see it.
+    Causal = "P060";
+    /// A loss that does not go with what is predicted.
+    Loss = "P061";
+    /// A learning-rate schedule that does not fit the run.
+    Schedule = "P062";
+    /// Adapters that adapt nothing, or have nothing to adapt.
+    Adapters = "P063";
+    /// Fields that exclude each other.
+    Conflict = "P064";
+    /// Text that is no digest.
+    BadDigest = "P065";
+    /// A strategy that does not go with how owners train.
+    Strategy = "P070";
+    /// A metric that cannot be measured, or that nobody measures.
+    Metrics = "P071";
 }
 
 impl fmt::Display for Code {
@@ -141,6 +160,22 @@ impl<'i> Collector<'i> {
         }
     }
 
+    /// Notes an error at a place that [`Self::position`] gave.
+    pub(super) fn push_at(
+        &mut self,
+        (line, column): (u32, u32),
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let lines = self.text.split_inclusive('\n').take(line.saturating_sub(1) as usize);
+        let start: usize = lines.map(str::len).sum();
+        let rest = self.text.get(start..).unwrap_or_default();
+        let characters = rest.char_indices().map(|(at, _)| at);
+        let within = characters.take(column as usize).last().unwrap_or(0);
+        self.push(&(start + within..start + within), code, message, help);
+    }
+
     /// Line and column, from 1, of a byte offset.
     pub(super) fn position(&self, offset: usize) -> (u32, u32) {
         let before = self.text.get(..offset).unwrap_or(self.text);
@@ -162,5 +197,19 @@ impl<'i> Collector<'i> {
         }
         self.errors.sort_by_key(|(offset, _)| *offset);
         PlanErrors(self.errors.into_iter().map(|(_, error)| error).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_text_of_its_own() {
+        let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        assert!(texts.iter().all(|text| text.len() == 4 && text.starts_with('P')));
     }
 }

@@ -113,6 +113,16 @@ impl<'i> Section<'i> {
         }
     }
 
+    /// All fields, whatever their names.
+    pub(super) fn into_fields(self) -> Vec<(String, Field<'i>)> {
+        let path = self.path;
+        let fields = self.fields.into_iter().map(|(name, (_, value))| {
+            let (path, span) = (format!("{path}.{name}"), value.span());
+            (name, Field { path, span, value: value.into_inner() })
+        });
+        fields.collect()
+    }
+
     /// Whether a field is there and not yet taken.
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
@@ -148,13 +158,12 @@ impl<'i> Field<'i> {
         self.value.is_str()
     }
 
-    /// The text, when it is one.
-    pub(super) fn as_text(&self) -> Option<&str> {
-        self.value.as_str()
-    }
-
     pub(super) fn is_whole(&self) -> bool {
         self.value.is_integer()
+    }
+
+    pub(super) fn is_flag(&self) -> bool {
+        self.value.is_bool()
     }
 
     pub(super) fn is_section(&self) -> bool {

@@ -3,6 +3,8 @@
 use crate::strategy::{Adaptive, Strategy};
 
 use super::error::{Code, Collector};
+use super::layer::{self, Buffers, LayerKind};
+use super::model::{Body, Model};
 use super::section::{At, Section};
 use super::training::{Optimizer, Training};
 
@@ -70,6 +72,18 @@ pub(super) fn check_optimizer(
         let message = "scaffold needs plain SGD: with momentum or Adam an update does not tell the \
                        mean gradient";
         let help = "write `optimizer = { name = \"sgd\", lr = 0.05 }` in [training]";
+        errors.push(&strategy.span, Code::Strategy, message, help);
+    }
+}
+
+/// A control variate corrects gradients; averages of a batchnorm have none.
+pub(super) fn check_averages(strategy: &At<Strategy>, model: &Model, errors: &mut Collector<'_>) {
+    let travels =
+        |kind: &LayerKind| matches!(kind, LayerKind::BatchNorm { buffers: Buffers::Average });
+    let Body::Layers(layers) = &model.body else { return };
+    if matches!(strategy.value, Strategy::Scaffold { .. }) && layer::any(layers, travels) {
+        let message = "scaffold beside a batchnorm whose averages travel: they have no gradient";
+        let help = "use groupnorm or layernorm, or `buffers = \"local\"`";
         errors.push(&strategy.span, Code::Strategy, message, help);
     }
 }

@@ -55,9 +55,10 @@ fn with(from: &str, to: &str) -> String {
 
 fn tabular(from: &str, to: &str) -> String {
     let start = GOOD.find("kind = \"image\"").expect("an image section");
-    let end = GOOD.find("[model]").expect("a model section");
+    let end = GOOD.find("[training]").expect("a training section");
+    let model = "[model]\nlayers = [{ kind = \"linear\", out = 2 }]\n";
     assert_eq!(TABULAR.matches(from).count(), 1, "{from:?} must occur once");
-    format!("{}{}{}", &GOOD[..start], TABULAR.replace(from, to), &GOOD[end..])
+    format!("{}{}{model}{}", &GOOD[..start], TABULAR.replace(from, to), &GOOD[end..])
 }
 
 /// The only error of a text.
@@ -75,12 +76,19 @@ fn a_good_plan_is_read_with_its_defaults() {
     assert_eq!(plan.data.features(), 64);
     assert_eq!(plan.data.classes().len(), 10);
     assert_eq!(plan.data.label_column(), Some("label"));
-    assert_eq!(plan.layers.len(), 8);
-    assert_eq!(plan.layers[1].line, 13);
-    assert_eq!(plan.layers[1].kind, LayerKind::GroupNorm { groups: 2 });
-    assert_eq!(plan.layers[3].kind, LayerKind::MaxPool2d { kernel: 2, stride: 2 });
+    let Body::Layers(layers) = &plan.model.body else { panic!("layers are listed") };
+    assert_eq!(layers.len(), 8);
+    assert_eq!(layers[1].line, 13);
+    assert_eq!(layers[1].kind, LayerKind::GroupNorm { groups: 2 });
+    let window = Window { kernel: 2, stride: 2, pad: 0 };
+    assert_eq!(layers[3].kind, LayerKind::MaxPool2d(window));
+    assert_eq!((&plan.model.start, &plan.model.lora), (&None, &None));
     assert_eq!(plan.training.local_epochs, 1);
-    assert_eq!(plan.training.optimizer, Optimizer::Sgd { lr: 0.05, momentum: 0.9 });
+    let (nesterov, weight_decay) = (false, 0.0);
+    let sgd = Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov, weight_decay };
+    assert_eq!(plan.training.optimizer, sgd);
+    assert_eq!(plan.training.schedule, Schedule::CONSTANT);
+    assert_eq!(plan.training.loss, Loss::CrossEntropy);
     assert_eq!(plan.training.server_lr.to_bits(), 1.0f64.to_bits());
     assert_eq!(plan.cohort.deadlines.collect_ms, 90_000);
     assert_eq!(plan.cohort.deadlines.vote_ms, 60_000);
@@ -134,7 +142,7 @@ fn every_bad_plan_is_refused_with_its_code_and_line() {
         ("classes = 10", "classes = [\"a\", \"a\"]", Code::Duplicate, 9, "twice"),
         ("classes = 10", "classes = 1", Code::OutOfRange, 9, "data.classes = 1"),
         ("kind = \"relu\"", "kind = \"reul\"", Code::UnknownChoice, 14, "model.layers[2].kind"),
-        ("kind = \"relu\"", "kind = \"batchnorm\"", Code::UnknownChoice, 14, "no batchnorm"),
+        ("kind = \"relu\"", "kind = \"batchnorm\"", Code::MissingField, 14, "buffers is missing"),
         ("kernel = 2 }", "kernel = 2, size = 1 }", Code::UnknownField, 15, "model.layers[3]"),
         ("p = 0.1", "p = 1", Code::OutOfRange, 18, "below 1"),
         ("[{ kind = \"gelu\" }]", "[]", Code::Layers, 16, "0 layers"),
@@ -177,6 +185,116 @@ fn every_bad_table_is_refused_with_its_code_and_line() {
         assert_eq!((error.code, error.line), (*code, *line), "{to}: {errors}");
         assert!(error.message.contains(part), "{to}: {error}");
     }
+}
+
+const TEXT: &str = r#"kind = "text"
+tokens = "characters"
+vocabulary = "\n abc"
+unknown = "skip"
+context = 16
+holdout = 0.1
+[model]
+layers = [
+  { kind = "embedding", out = 8 },
+  { kind = "position" },
+  { kind = "encoder", heads = 2, ff = 16, causal = true },
+  { kind = "lstm", hidden = 8 },
+  { kind = "linear", out = 5 },
+]
+start = { digest = "0101010101010101010101010101010101010101010101010101010101010101" }
+lora = { rank = 2, alpha = 4, targets = ["query", "layers.4.linear"] }
+[training]
+rounds = 10
+local_steps = 50
+batch_size = 8
+optimizer = { name = "adamw", lr = 0.01 }
+schedule = { kind = "cosine", warmup = 2 }
+gradient_clip = 1
+loss = "next_token"
+early_stop = { patience = 2, watch = "holdout" }
+weighting = "uniform"
+"#;
+
+/// A plan for text with one piece replaced.
+fn text_with(from: &str, to: &str) -> String {
+    assert_eq!(TEXT.matches(from).count(), 1, "{from:?} must occur once");
+    let start = GOOD.find("kind = \"image\"").expect("an image section");
+    let end = GOOD.find("[cohort]").expect("a cohort section");
+    format!("{}{}{}", &GOOD[..start], TEXT.replace(from, to), &GOOD[end..])
+}
+
+#[test]
+fn a_plan_for_text_is_read_with_all_it_says() {
+    let text = text_with("vocabulary = \"\\n abc\"", "vocabulary = \"\\n abc\" # five");
+    let plan = Plan::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(plan.data.goal(), Goal::NextToken(5));
+    let Training { local_steps, optimizer, schedule, gradient_clip, loss, early_stop, .. } =
+        plan.training.clone();
+    assert_eq!((local_steps, gradient_clip, loss), (Some(50), Some(1.0), Loss::NextToken));
+    assert_eq!(optimizer, Optimizer::AdamW { lr: 0.01, weight_decay: 0.01 });
+    let decay = Decay::Cosine { end: 0.0 };
+    assert_eq!(schedule, Schedule { warmup_rounds: 2.0, decay });
+    assert_eq!(early_stop, Some(EarlyStop { patience: 2, watch: Watch::Holdout }));
+    // Two adapters travel: of 8 x 8 and of 8 x 5.
+    let blueprint = plan.blueprint().expect("layers");
+    assert_eq!(blueprint.parameters(), 2 * (8 + 8) + 2 * (8 + 5));
+    assert_eq!(blueprint.adapter_scale, Some(2.0));
+}
+
+#[test]
+fn every_bad_model_or_training_is_refused_with_its_code() {
+    let cases: &[(&str, &str, Code, &str)] = &[
+        ("causal = true", "causal = false", Code::Causal, "attends to later steps"),
+        (", causal = true", "", Code::MissingField, "causal is missing"),
+        ("hidden = 8", "hidden = 8, output = \"last\"", Code::Causal, "the last step only"),
+        ("{ kind = \"position\" }", "{ kind = \"mean_steps\" }", Code::Causal, "merges"),
+        ("{ kind = \"position\" }", "{ kind = \"embedding\", out = 3 }", Code::Shape, "tokens"),
+        ("heads = 2", "heads = 3", Code::Shape, "divide among 3 heads"),
+        ("out = 5", "out = 4", Code::Shape, "one feature per token"),
+        (
+            "{ kind = \"position\" }",
+            "{ kind = \"conv2d\", out = 3, kernel = 1 }",
+            Code::Shape,
+            "an image",
+        ),
+        ("\"query\"", "\"quary\"", Code::Adapters, "quary"),
+        ("\"query\"", "\"uery\"", Code::Adapters, "uery"),
+        ("rank = 2", "rank = 0", Code::OutOfRange, "rank"),
+        ("alpha = 4", "alpha = 0", Code::OutOfRange, "alpha"),
+        ("digest = \"01", "digest = \"x1", Code::BadDigest, "no digest"),
+        ("warmup = 2", "warmup = 10", Code::Schedule, "does not end within 10 rounds"),
+        ("\"cosine\"", "\"cosinus\"", Code::UnknownChoice, "cosinus"),
+        ("local_steps = 50", "local_steps = 50\nlocal_epochs = 2", Code::Conflict, "both"),
+        ("gradient_clip = 1", "gradient_clip = 0", Code::OutOfRange, "above 0"),
+        ("\"next_token\"", "\"mse\"", Code::Loss, "the next token to predict"),
+        ("\"adamw\", lr", "\"sgd\", nesterov = true, lr", Code::Conflict, "without momentum"),
+        ("holdout = 0.1", "holdout = 0", Code::Conflict, "no example is held out"),
+        ("patience = 2", "patience = 0", Code::OutOfRange, "patience"),
+    ];
+    for (from, to, code, part) in cases {
+        let errors = Plan::parse(&text_with(from, to)).expect_err(to);
+        let found = errors.errors().iter().find(|error| error.code == *code);
+        let error = found.unwrap_or_else(|| panic!("{to}: no {code} in {errors}"));
+        assert!(error.message.contains(part), "{to}: {error}");
+        assert!(!error.help.is_empty() && error.line > 5, "{to}: {error}");
+    }
+}
+
+#[test]
+fn adapters_need_a_base_and_no_averages() {
+    let start = "start = { digest = \"0101010101010101010101010101010101010101010101010101010101010101\" }\n";
+    assert_eq!(error(&text_with(start, "")).code, Code::Adapters);
+    let lora = "lora = { rank = 1, alpha = 1, targets = [\"linear\"] }\n[training]";
+    let layers = "{ kind = \"batchnorm\", buffers = \"average\" },\n  { kind = \"relu\" },";
+    let text =
+        with("{ kind = \"relu\" },", layers).replace("[training]", &format!("{start}{lora}"));
+    let found = error(&text);
+    assert!(found.message.contains("beside batchnorm"), "{found}");
+    let family = "[model]\nfamily = \"mine\"\nargs = { width = 8 }\n";
+    let text = with("[training]", &format!("{start}{lora}"));
+    let (from, to) = (text.find("[model]").expect("it"), text.find("start =").expect("it"));
+    let found = error(&format!("{}{family}{}", &text[..from], &text[to..]));
+    assert!(found.message.contains("not a family"), "{found}");
 }
 
 #[test]

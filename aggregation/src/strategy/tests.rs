@@ -9,7 +9,7 @@ const OWNERS: u32 = 4;
 const START: [f32; 3] = [1.0, -2.0, 0.5];
 
 /// Sums of four owners' units of 1: the means are these by four.
-const SUMS: [[i64; 3]; 3] = [[4, -8, 2], [2, 4, 0], [-6, 1, 3]];
+const SUMS: [[i32; 3]; 3] = [[4, -8, 2], [2, 4, 0], [-6, 1, 3]];
 
 /// Terms in which a unit is 1.
 fn config(dimension: u64, control: Option<Control>) -> RoundConfig {
@@ -19,7 +19,7 @@ fn config(dimension: u64, control: Option<Control>) -> RoundConfig {
     config
 }
 
-fn aggregate(sums: &[i64], control: &[i64]) -> Aggregate {
+fn aggregate(sums: &[i32], control: &[i32]) -> Aggregate {
     let (sums, control) = (sums.to_vec(), control.to_vec());
     Aggregate { count: OWNERS, weight: OWNERS.into(), sums, control, counters: Vec::new() }
 }
@@ -28,7 +28,7 @@ fn aggregate(sums: &[i64], control: &[i64]) -> Aggregate {
 fn run(strategy: &Strategy, server_lr: f64) -> Vec<Vec<f32>> {
     let config = config(3, None);
     let (mut parameters, mut state) = (START.to_vec(), strategy.initial(3));
-    let round = |sums: &[i64; 3]| {
+    let round = |sums: &[i32; 3]| {
         // What is kept is kept as bytes.
         let kept = State::decode(&state.encode()).expect("a state");
         assert_eq!(kept.digest(), state.digest());
@@ -203,9 +203,9 @@ fn descend(strategy: &Strategy, rounds: u32, quantiser: Quantiser) -> (f32, f64,
                 quantised = quantised.with_control(&change, control, &mut rng).expect("finite");
                 owner.own[0] += sent_change(&quantised, control)[0];
             }
-            sums[0] += i64::from(quantised.units().next().expect("one"));
+            sums[0] += quantised.units().next().expect("one");
             for (sum, unit) in changes.iter_mut().zip(quantised.control_units()) {
-                *sum += i64::from(unit);
+                *sum += unit;
             }
         }
         let opened =

@@ -234,7 +234,7 @@ pub enum Spoiled {
 }
 
 /// The opened sum. On the wire the sums are one byte string, four bytes each (little-endian, two's
-/// complement): [`open`] lets none pass of `n_max (2^(w-1) - 1)`, which is below 2^29, or more.
+/// complement): [`open`] lets none pass that is more than `n_max (2^(w-1) - 1)`, below 2^29.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Contributions.
@@ -243,10 +243,10 @@ pub struct Aggregate {
     pub weight: u64,
     /// Sums of signed units, one per parameter.
     #[serde(with = "sums")]
-    pub sums: Vec<i64>,
+    pub sums: Vec<i32>,
     /// The same of the control; empty where there is none.
     #[serde(with = "sums")]
-    pub control: Vec<i64>,
+    pub control: Vec<i32>,
     /// Sums of the counters; on the wire one byte string, eight bytes each (little-endian).
     #[serde(with = "counters")]
     pub counters: Vec<u64>,
@@ -263,7 +263,7 @@ impl Aggregate {
                 quantiser.step() * f64::from(cap) / self.weight as f64
             }
         };
-        self.sums.iter().map(|&sum| (sum as f64 * unit) as f32).collect()
+        self.sums.iter().map(|&sum| (f64::from(sum) * unit) as f32).collect()
     }
 
     /// The mean of the controls, every owner alike: `sum step / n`, `bits` as in the update's
@@ -271,7 +271,7 @@ impl Aggregate {
     #[must_use]
     pub fn control_mean(&self, control: &Control, bits: u8) -> Vec<f64> {
         let unit = control.quantiser(bits).step() / f64::from(self.count);
-        self.control.iter().map(|&sum| sum as f64 * unit).collect()
+        self.control.iter().map(|&sum| f64::from(sum) * unit).collect()
     }
 
     /// Digest of count, weight, counters and sums.
@@ -287,7 +287,7 @@ impl Aggregate {
         let mut bytes = Vec::new();
         for sums in self.sums.chunks(8192).chain(self.control.chunks(8192)) {
             bytes.clear();
-            bytes.extend(sums.iter().flat_map(|sum| sum.to_le_bytes()));
+            bytes.extend(sums.iter().flat_map(|&sum| i64::from(sum).to_le_bytes()));
             hasher.raw(&bytes);
         }
         hasher.finish()
@@ -299,37 +299,33 @@ mod sums {
     use std::fmt;
 
     use serde::de::{Deserializer, Visitor};
-    use serde::ser::{Error as _, Serializer};
+    use serde::ser::Serializer;
 
     /// Bytes of a sum.
     const SUM_BYTES: usize = 4;
 
-    pub(super) fn serialize<S: Serializer>(sums: &[i64], serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(sums.len() * SUM_BYTES);
-        for &sum in sums {
-            let sum = i32::try_from(sum).map_err(S::Error::custom)?;
-            bytes.extend_from_slice(&sum.to_le_bytes());
-        }
+    pub(super) fn serialize<S: Serializer>(sums: &[i32], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
         serializer.serialize_bytes(&bytes)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Vec<i64>, D::Error> {
+    ) -> Result<Vec<i32>, D::Error> {
         struct Sums;
 
         impl Visitor<'_> for Sums {
-            type Value = Vec<i64>;
+            type Value = Vec<i32>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{SUM_BYTES} bytes for each sum")
             }
 
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<i64>, E> {
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<i32>, E> {
                 let (sums, []) = bytes.as_chunks::<SUM_BYTES>() else {
                     return Err(E::invalid_length(bytes.len(), &self));
                 };
-                Ok(sums.iter().map(|&sum| i32::from_le_bytes(sum).into()).collect())
+                Ok(sums.iter().map(|&sum| i32::from_le_bytes(sum)).collect())
             }
         }
 
@@ -434,10 +430,11 @@ struct Decoder {
     pad_mask: u128,
     /// Largest absolute noise of honest contributions.
     noise_max: u64,
-    /// n times the offset of a coordinate.
-    offset: i64,
+    /// n times the offset of a coordinate. A lane is of 30 bits at most, and offset and lane fit
+    /// (see [`Aggregate`]).
+    offset: i32,
     /// n times the largest unit.
-    magnitude_max: u64,
+    magnitude_max: u32,
 }
 
 impl Decoder {
@@ -456,8 +453,8 @@ impl Decoder {
             half: 1 << (packing.noise_bits - 1),
             pad_mask: (1 << packing.pad_bits()) - 1,
             noise_max: n.div_ceil(2) + 2 + scaled_noise as u64,
-            offset: i64::from(config.quantiser.offset()) * i64::from(count),
-            magnitude_max: u64::from(config.quantiser.magnitude_max()) * n,
+            offset: config.quantiser.offset() as i32 * count as i32,
+            magnitude_max: config.quantiser.magnitude_max() * count,
         }
     }
 
@@ -469,7 +466,7 @@ impl Decoder {
         chunk: u32,
         key: &TransformedKey,
         (words, per_word): (&[u64], usize),
-        sums: &mut [i64],
+        sums: &mut [i32],
     ) -> Result<(), Spoiled> {
         let mut noisy = None;
         let mut noise = |coefficient: usize, value: u128| {
@@ -525,19 +522,19 @@ impl Decoder {
 
     /// Takes the lanes of a word apart.
     #[inline(always)]
-    fn take_apart(&self, value: u128, sums: &mut [i64]) {
+    fn take_apart(&self, value: u128, sums: &mut [i32]) {
         let message = value >> (self.noise_bits & 63);
         let (mut low, mut high) = (message as u64, (message >> 64) as u64);
         for sum in sums {
-            *sum = (low & self.lane_mask) as i64 - self.offset;
+            *sum = (low & self.lane_mask) as i32 - self.offset;
             low = low >> (self.lane_bits & 63) | high << ((64 - self.lane_bits) & 63);
             high >>= self.lane_bits & 63;
         }
     }
 
     /// The first sum that quantised values cannot add up to.
-    fn first_impossible(&self, sums: &[i64]) -> Option<usize> {
-        let is_impossible = |sum: &i64| sum.unsigned_abs() > self.magnitude_max;
+    fn first_impossible(&self, sums: &[i32]) -> Option<usize> {
+        let is_impossible = |sum: &i32| sum.unsigned_abs() > self.magnitude_max;
         let any = dispatch(
             #[inline(always)]
             || sums.iter().fold(false, |any, sum| any | is_impossible(sum)),
@@ -546,7 +543,7 @@ impl Decoder {
     }
 
     /// The raw sum behind a sum of signed units.
-    const fn raw(&self, sum: i64) -> u64 {
+    const fn raw(&self, sum: i32) -> u64 {
         (sum + self.offset) as u64
     }
 

@@ -177,9 +177,9 @@ impl World {
         let count = report.counted.len() as u32;
         assert!(count >= self.scenario.minimum, "seed {seed}: below the minimum");
         let is_counted = |owner: &crate::nodes::OwnerNode| {
-            i64::from(report.counted.binary_search(&owner.identity.id()).is_ok())
+            i32::from(report.counted.binary_search(&owner.identity.id()).is_ok())
         };
-        let expected: Vec<i64> = self.owners.iter().map(is_counted).collect();
+        let expected: Vec<i32> = self.owners.iter().map(is_counted).collect();
         assert_eq!(opening.aggregate.sums, expected, "seed {seed}: the exact sum");
         let (count_opened, weight) = (opening.aggregate.count, opening.aggregate.weight);
         assert_eq!((count_opened, weight), (count, u64::from(count)), "seed {seed}");

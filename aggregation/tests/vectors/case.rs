@@ -36,6 +36,12 @@ impl Case {
         self.value(field).as_array().expect("a list").clone()
     }
 
+    /// Sums as they are opened.
+    pub(crate) fn sums(&mut self, field: &str) -> Vec<i32> {
+        let sums = self.numbers(field).into_iter();
+        sums.map(|sum| i32::try_from(sum).expect("a sum")).collect()
+    }
+
     pub(crate) fn numbers(&mut self, field: &str) -> Vec<i64> {
         self.list(field).iter().map(|one| one.as_i64().expect("an integer")).collect()
     }

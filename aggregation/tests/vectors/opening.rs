@@ -278,10 +278,10 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
     let (key_sum, aggregate) = result.expect("opens");
     assert_eq!(case.digest("key_sum_digest").0, hash("key-sum", &[&key_sum.to_bytes()]));
     assert_eq!(key_sum.digest().0, hash("key-sum", &[&key_sum.to_bytes()]));
-    assert_eq!(case.numbers("sums"), aggregate.sums);
+    assert_eq!(case.sums("sums"), aggregate.sums);
     assert_eq!(case.number("weight"), aggregate.weight);
     assert_eq!(case.digest("aggregate_digest"), aggregate.digest());
-    assert_eq!(case.numbers("control"), aggregate.control);
+    assert_eq!(case.sums("control"), aggregate.control);
     let counters = case.numbers("counters").into_iter().map(|sum| sum as u64);
     assert_eq!(counters.collect::<Vec<_>>(), aggregate.counters);
     let (control, counters) = match profile.as_str() {
@@ -290,14 +290,12 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
     };
     assert_eq!((&aggregate.control, &aggregate.counters), (&control, &counters));
     // Plain addition of what was sealed, and of what was changed.
-    let mut plain: Vec<i64> = match profile.as_str() {
-        "A" => (0..20)
-            .map(|i| base().uploads.iter().map(|one| i64::from(one.units[i])).sum())
-            .collect(),
+    let mut plain: Vec<i32> = match profile.as_str() {
+        "A" => (0..20).map(|i| base().uploads.iter().map(|one| one.units[i]).sum()).collect(),
         _ => vec![3; 20],
     };
     for change in changes {
-        plain[number(&change, "coordinate") as usize] += number(&change, "add") as i64;
+        plain[number(&change, "coordinate") as usize] += number(&change, "add") as i32;
     }
     assert_eq!(aggregate.sums, plain, "{}", case.name);
 }
@@ -323,7 +321,7 @@ const fn quantiser(cap: u32) -> Quantiser {
 }
 
 pub(crate) fn aggregates() -> File {
-    let plain = |count, weight, sums: &[i64]| Aggregate {
+    let plain = |count, weight, sums: &[i32]| Aggregate {
         count,
         weight,
         sums: sums.to_vec(),
@@ -367,7 +365,7 @@ pub(crate) fn aggregates() -> File {
             aggregate_case("owners alike", &plain(3, 3, &sums), 0),
             aggregate_case("weighted", &plain(3, 17, &sums), 10),
             aggregate_case("no parameter", &plain(3, 3, &[]), 0),
-            aggregate_case("extreme sums", &plain(10_000, 10_000, &[i64::MIN, i64::MAX]), 0),
+            aggregate_case("extreme sums", &plain(10_000, 10_000, &[i32::MIN, i32::MAX]), 0),
             aggregate_case("control and counters", &full, 0),
         ],
         invalid: vec![
@@ -396,8 +394,8 @@ pub(crate) fn check_aggregate(case: &mut Case, is_valid: bool) {
     let aggregate = Aggregate {
         count: case.number("count") as u32,
         weight: case.number("weight"),
-        sums: case.numbers("sums"),
-        control: case.numbers("control"),
+        sums: case.sums("sums"),
+        control: case.sums("control"),
         counters: case.numbers("counters").into_iter().map(|sum| sum as u64).collect(),
     };
     let (digest, cap) = (case.digest("digest"), case.number("cap"));
@@ -416,7 +414,7 @@ pub(crate) fn check_aggregate(case: &mut Case, is_valid: bool) {
         input.extend_from_slice(part);
     }
     let sums = aggregate.sums.iter().chain(&aggregate.control);
-    input.extend(sums.flat_map(|sum| sum.to_le_bytes()));
+    input.extend(sums.flat_map(|&sum| i64::from(sum).to_le_bytes()));
     assert_eq!(aggregate.digest().0, blake3::derive_key("covey/v1/aggregate", &input));
     if !is_valid {
         case.refusal();

@@ -78,12 +78,9 @@ impl Federation<'_> {
         round: u32,
     ) -> Result<FitReport, Box<dyn Error>> {
         let client = PartyId([owner as u8; 32]);
-        let context = FitContext {
-            seed: FitSeed::derive(self.plan.seed ^ self.seed << 32, round, &client),
-            cancel: &Cancel::new(),
-            progress: &mut |_| (),
-            gradient_offset: None,
-        };
+        let seed = FitSeed::derive(self.plan.seed ^ self.seed << 32, round, &client);
+        let (cancel, mut progress) = (Cancel::new(), |_| ());
+        let context = FitContext::new(seed, &cancel, &mut progress).in_round(round);
         Ok(self.trainer.fit(parameters, &self.owners[owner], context)?)
     }
 
@@ -116,7 +113,7 @@ impl Federation<'_> {
             }
             let scale = self.plan.training.server_lr / weights;
             parameters.iter_mut().zip(&sum).for_each(|(p, sum)| *p += (sum * scale) as f32);
-            accuracies.push(self.trainer.evaluate(&parameters, &self.test)?.accuracy());
+            accuracies.push(self.accuracy(&parameters)?);
         }
         let shown: Vec<_> =
             accuracies.iter().map(|share| format!("{:.1}", share * 100.0)).collect();
@@ -127,6 +124,11 @@ impl Federation<'_> {
         Ok(())
     }
 
+    fn accuracy(&self, parameters: &[f32]) -> Result<f64, Box<dyn Error>> {
+        let metrics = self.trainer.evaluate(parameters, &self.test)?;
+        Ok(metrics.accuracy().ok_or("the plan predicts no class")?)
+    }
+
     /// Accuracy of one owner's own model after as many epochs.
     fn alone(&self, owner: usize) -> Result<f64, Box<dyn Error>> {
         let mut parameters = self.trainer.task().initial_parameters();
@@ -134,7 +136,7 @@ impl Federation<'_> {
             let update = self.fit(&parameters, owner, round)?.update;
             parameters.iter_mut().zip(&update).for_each(|(p, x)| *p += x);
         }
-        Ok(self.trainer.evaluate(&parameters, &self.test)?.accuracy())
+        self.accuracy(&parameters)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Where to compute: chosen at run time among what this machine has.
 
+mod machine;
+
 use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+
+use machine::Machine;
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +67,13 @@ pub enum DeviceError {
         /// The card asked for.
         index: usize,
     },
-    /// No driver, or no card that it knows.
-    #[error(
-        "cuda:{index} was asked for, but no CUDA device was found: the NVIDIA driver (libcuda) \
-         is missing, or it finds no card; check with nvidia-smi, or use the device cpu"
-    )]
+    /// No driver, or no card that it shows.
+    #[error("cuda:{index} was asked for, but {missing}; or use the device cpu")]
     NoDriver {
         /// The card asked for.
         index: usize,
+        /// What is missing.
+        missing: Missing,
     },
     /// There are cards, but not this one.
     #[error("cuda:{index} was asked for, but this machine has {found} CUDA device(s), from cuda:0")]
@@ -92,6 +95,39 @@ pub enum DeviceError {
     },
 }
 
+/// Why no card is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The driver's library.
+    Library,
+    /// The kernel's part of the driver.
+    KernelModule,
+    /// Nothing: the cards are hidden from this program.
+    Hidden,
+    /// A card.
+    Card,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Library => {
+                "the NVIDIA driver's library (libcuda.so.1) is not installed: install the driver \
+                 (in a container, start it with access to the card)"
+            }
+            Self::KernelModule => {
+                "the NVIDIA driver is installed but not loaded: load the kernel module nvidia or \
+                 restart the machine; nvidia-smi tells more"
+            }
+            Self::Hidden => "CUDA_VISIBLE_DEVICES hides every card: unset it",
+            Self::Card => {
+                "the NVIDIA driver works but shows no card: nvidia-smi tells whether it sees one \
+                 (in a container, start it with access to the card)"
+            }
+        })
+    }
+}
+
 /// A device that can be used.
 #[derive(Clone, Debug)]
 pub struct Compute {
@@ -111,7 +147,11 @@ impl Compute {
             DeviceChoice::Cuda(index) => cuda::open(index),
             DeviceChoice::Auto => Ok(match cuda::open(0) {
                 Ok(compute) => compute,
-                Err(DeviceError::NotBuilt { .. } | DeviceError::NoDriver { .. }) => Self::cpu(None),
+                Err(DeviceError::NotBuilt { .. }) => Self::cpu(unused(&Machine::look())),
+                // No card, or one that its owner has hidden.
+                Err(DeviceError::NoDriver {
+                    missing: Missing::Library | Missing::Hidden, ..
+                }) => Self::cpu(None),
                 Err(problem) => Self::cpu(Some(problem.to_string())),
             }),
         }
@@ -135,6 +175,13 @@ impl Compute {
     }
 }
 
+/// What to say where a card could be used by another build of this program.
+fn unused(machine: &Machine) -> Option<String> {
+    let text = "this machine has an NVIDIA driver, but this program was built without the `cuda` \
+                feature and uses the processor";
+    machine.has_driver().then(|| text.to_owned())
+}
+
 #[cfg(not(feature = "cuda"))]
 mod cuda {
     use super::{Compute, DeviceError};
@@ -146,36 +193,27 @@ mod cuda {
 
 #[cfg(feature = "cuda")]
 mod cuda {
-    use std::path::PathBuf;
-
     use burn::tensor::{Device, DeviceType};
 
+    use super::machine::{Machine, TOOLKIT_FILE};
     use super::{Compute, DeviceError};
-
-    /// What burn's kernel compiler needs of a toolkit at run time.
-    const TOOLKIT_FILE: &str = "nvvm/libdevice/libdevice.10.bc";
 
     pub(super) fn open(index: usize) -> Result<Compute, DeviceError> {
         // Enumerating loads libcuda and gives an empty list without it; opening a device that
         // is not there would panic in a worker thread.
         let devices = Device::enumerate(DeviceType::Cuda).into_vec();
         let found = devices.len();
+        let machine = Machine::look();
         if found == 0 {
-            return Err(DeviceError::NoDriver { index });
+            return Err(DeviceError::NoDriver { index, missing: machine.missing() });
         }
         let Some(device) = devices.into_iter().nth(index) else {
             return Err(DeviceError::NoSuchCard { index, found });
         };
-        if !toolkit_roots().iter().any(|root| root.join(TOOLKIT_FILE).is_file()) {
+        if machine.toolkit().is_none() {
             return Err(DeviceError::NoToolkit { looked_for: TOOLKIT_FILE.to_owned() });
         }
         Ok(Compute { device, name: format!("cuda:{index}"), note: None })
-    }
-
-    fn toolkit_roots() -> Vec<PathBuf> {
-        let from_environment = std::env::var_os("CUDA_PATH").map(PathBuf::from);
-        let usual = ["/usr/local/cuda", "/opt/cuda"].map(PathBuf::from);
-        from_environment.into_iter().chain(usual).collect()
     }
 }
 
@@ -203,6 +241,19 @@ mod tests {
     fn the_processor_is_always_there() {
         assert_eq!(Compute::resolve(DeviceChoice::Cpu).map(|c| c.name), Ok("cpu".to_owned()));
         assert!(Compute::resolve(DeviceChoice::Auto).is_ok());
+    }
+
+    #[test]
+    fn every_problem_says_what_to_do() {
+        let missing = [Missing::Library, Missing::KernelModule, Missing::Hidden, Missing::Card];
+        let drivers = missing.map(|missing| DeviceError::NoDriver { index: 0, missing });
+        let toolkit = DeviceError::NoToolkit { looked_for: "libdevice".to_owned() };
+        let told: Vec<String> = drivers.iter().chain([&toolkit]).map(ToString::to_string).collect();
+        for (number, text) in told.iter().enumerate() {
+            assert!(text.contains("use the device cpu"), "{text}");
+            assert!(!told[..number].contains(text), "{text} twice");
+        }
+        assert!(told[4].contains("toolkit") && told[..4].iter().all(|t| !t.contains("toolkit")));
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -1,31 +1,36 @@
 //! Measuring a model on data that it was not trained on.
 
-use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::Device;
 use covey_aggregation::evaluation::Tally;
 
-use crate::data::Dataset;
-use crate::limits::EVALUATION_BATCH;
-use crate::model::{Model, Pass};
-use crate::train::{FitError, Trainer, batch, guarded};
+use crate::batch::Batch;
+use crate::data::{Dataset, Inputs, Targets};
+use crate::limits::{EVALUATION_BATCH, EVALUATION_TOKENS};
+pub use crate::metrics::Metrics;
+use crate::model::{Average, Network, Pass, Seen};
+use crate::train::{FitError, Trainer, guarded};
 
-/// How well a model does on a data set.
+/// What a model answers about one example, or about one token of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Metrics {
-    /// Mean cross-entropy in nats.
-    pub loss: f64,
-    /// Examples whose label got the largest output.
-    pub correct: u32,
-    /// Examples.
-    pub count: u32,
+pub enum Answer<'a> {
+    /// One of several classes, or one of several tokens.
+    Class {
+        /// One number for each class, before softmax.
+        outputs: &'a [f32],
+        /// The right one.
+        label: u32,
+    },
+    /// A number, in the plan's scale.
+    Number {
+        /// The model's.
+        output: f32,
+        /// The right one.
+        wanted: f32,
+    },
 }
 
-impl Metrics {
-    /// Share of correct examples, from 0 to 1.
-    #[must_use]
-    pub fn accuracy(&self) -> f64 {
-        f64::from(self.correct) / f64::from(self.count)
-    }
-}
+/// Takes answers for as long as it wants them.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(Answer<'_>) -> Result<bool, FitError>;
 
 impl Trainer {
     /// Measures `parameters` on `data`, without dropout. A model with a NaN among its outputs is
@@ -34,12 +39,31 @@ impl Trainer {
     /// # Errors
     /// [`FitError`], as for training.
     pub fn evaluate(&self, parameters: &[f32], data: &Dataset) -> Result<Metrics, FitError> {
-        self.check(parameters, data)?;
-        guarded(|| self.measure(parameters, data))
+        let mut meter = self.task.meter();
+        self.answers(parameters, data, |answer| match meter.add(&answer) {
+            true => Ok(true),
+            false => Err(FitError::BadOutputs),
+        })?;
+        Ok(meter.finish())
     }
 
-    /// Measures `parameters` on held-out `data` into a tally. No example is no error: then nothing
-    /// is counted.
+    /// Gives every answer of the model to `take`, example by example, until that wants no more.
+    /// Batchnorms without averages of their own estimate them on all of `data` first.
+    ///
+    /// # Errors
+    /// [`FitError`], as for training, and what `take` gives.
+    pub fn answers(
+        &self,
+        parameters: &[f32],
+        data: &Dataset,
+        mut take: impl FnMut(Answer<'_>) -> Result<bool, FitError>,
+    ) -> Result<(), FitError> {
+        self.check(parameters, data)?;
+        guarded(|| self.task.answers(parameters, data, &self.compute.device, &mut take))
+    }
+
+    /// Measures `parameters` on held-out `data` into a tally; where that cannot count them all, on
+    /// examples that are evenly spread. No example is no error: then nothing is counted.
     ///
     /// # Errors
     /// [`FitError`], as for training; outputs that are no numbers count as wrong instead.
@@ -49,68 +73,104 @@ impl Trainer {
         data: &Dataset,
         tally: &mut Tally,
     ) -> Result<(), FitError> {
-        if data.is_empty() {
+        let answers = data.len() * data.answers();
+        let counted = tally.sample(answers);
+        if counted.is_empty() {
             return Ok(());
         }
-        self.check(parameters, data)?;
-        guarded(|| {
-            let numbers = tally.sample(data.len());
-            self.outputs(parameters, data, &numbers, |_, numbers, rows| {
-                for (row, &number) in rows.zip(numbers) {
-                    tally.class(row, data.labels()[number]);
+        let (mut number, mut wanted) = (0, counted.into_iter().peekable());
+        self.answers(parameters, data, |answer| {
+            if wanted.next_if_eq(&number).is_some() {
+                match answer {
+                    Answer::Class { outputs, label } => tally.class(outputs, label),
+                    Answer::Number { output, wanted } => {
+                        tally.number(f64::from(output) - f64::from(wanted));
+                    }
                 }
-                Ok(())
-            })
-        })
-    }
-
-    fn measure(&self, parameters: &[f32], data: &Dataset) -> Result<Metrics, FitError> {
-        let (mut loss_sum, mut correct) = (0.0, 0);
-        let numbers: Vec<usize> = (0..data.len()).collect();
-        self.outputs(parameters, data, &numbers, |loss, numbers, rows| {
-            if !loss.is_finite() {
-                return Err(FitError::BadOutputs);
             }
-            loss_sum += f64::from(loss) * numbers.len() as f64;
-            correct +=
-                rows.zip(numbers).filter(|(row, n)| largest(row) == data.labels()[**n]).count();
-            Ok(())
-        })?;
-        let loss = loss_sum / data.len() as f64;
-        Ok(Metrics { loss, correct: correct as u32, count: data.len() as u32 })
-    }
-
-    /// Hands on the mean loss and the outputs of batch after batch of the examples with these
-    /// numbers.
-    fn outputs(
-        &self,
-        parameters: &[f32],
-        data: &Dataset,
-        numbers: &[usize],
-        mut take: impl FnMut(f32, &[usize], std::slice::Chunks<'_, f32>) -> Result<(), FitError>,
-    ) -> Result<(), FitError> {
-        // The plain device: a tracked pass that is never followed by `backward` is kept.
-        let device = &self.compute.device;
-        let model = Model::build(self.task.blueprint(), parameters, device);
-        let cross_entropy = CrossEntropyLossConfig::new().init(device);
-        for numbers in numbers.chunks(EVALUATION_BATCH) {
-            let (examples, labels) = batch(data, numbers, device);
-            let outputs = model.forward(examples, &mut Pass::Evaluation);
-            let loss = cross_entropy.forward(outputs.clone(), labels).into_scalar::<f32>();
-            let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
-            take(loss, numbers, outputs.chunks(data.classes()))?;
-        }
-        Ok(())
+            number += 1;
+            Ok(wanted.peek().is_some())
+        })
     }
 }
 
-/// Place of the largest number; the first of equal ones.
-fn largest(row: &[f32]) -> u32 {
-    let mut best = 0;
-    for (place, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = place;
+/// Gives every answer to `take`. `network` lies on the plain `device`: a tracked pass that is
+/// never followed by `backward` is kept in memory.
+pub(crate) fn answers<N: Network>(
+    network: &N,
+    mut averages: Vec<Option<Average>>,
+    data: &Dataset,
+    device: &Device,
+    take: Take<'_>,
+) -> Result<(), FitError> {
+    let numbers: Vec<usize> = (0..data.len()).collect();
+    let size = match data.inputs() {
+        Inputs::Rows { .. } => EVALUATION_BATCH,
+        Inputs::Windows { length, .. } => (EVALUATION_TOKENS / length).clamp(1, EVALUATION_BATCH),
+    };
+    estimate(network, &mut averages, data, device, size);
+    for numbers in numbers.chunks(size) {
+        let batch = Batch::new(data, numbers, device);
+        let outputs = network.forward(batch.input, &mut Pass::measuring(&averages));
+        let [_, width] = outputs.dims();
+        let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
+        let mut rows = outputs.chunks(width.max(1));
+        for &number in numbers {
+            if !give(data, number, &mut rows, take)? {
+                return Ok(());
+            }
         }
     }
-    best as u32
+    Ok(())
+}
+
+/// Gives the answers about one example.
+fn give<'a>(
+    data: &Dataset,
+    number: usize,
+    rows: &mut impl Iterator<Item = &'a [f32]>,
+    take: Take<'_>,
+) -> Result<bool, FitError> {
+    match data.targets() {
+        Targets::Classes { labels, .. } => rows
+            .next()
+            .map_or(Ok(false), |outputs| take(Answer::Class { outputs, label: labels[number] })),
+        Targets::Numbers(values) => rows.next().map_or(Ok(false), |outputs| {
+            take(Answer::Number { output: outputs[0], wanted: values[number] })
+        }),
+        Targets::NextToken => {
+            for (&token, outputs) in data.window(number)[1..].iter().zip(rows) {
+                if !take(Answer::Class { outputs, label: token as u32 })? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// Fills in the averages of batchnorms that have none of their own, from all of `data`, each
+/// batch normalised by itself.
+fn estimate<N: Network>(
+    network: &N,
+    averages: &mut [Option<Average>],
+    data: &Dataset,
+    device: &Device,
+    size: usize,
+) {
+    if averages.iter().all(Option::is_some) {
+        return;
+    }
+    let numbers: Vec<usize> = (0..data.len()).collect();
+    let mut seen: Vec<Seen> = Vec::new();
+    for numbers in numbers.chunks(size) {
+        let batch = Batch::new(data, numbers, device);
+        let mut pass = Pass::measuring(averages);
+        let _ = network.forward(batch.input, &mut pass);
+        seen.extend(pass.into_seen());
+    }
+    for (norm, average) in averages.iter_mut().enumerate().filter(|(_, one)| one.is_none()) {
+        let own: Vec<&Seen> = seen.iter().filter(|seen| seen.norm == norm).collect();
+        *average = Average::of(&own);
+    }
 }

@@ -1,12 +1,12 @@
 //! Models from data: a plan's layer list becomes a burn model at run time, which trains on an
 //! owner's data and is measured on a test set. The only crate that uses burn.
 //!
-//! - [`shape`]: infers every layer's shape, without burn, so that a bad plan is refused before
-//!   any training
+//! - [`family`]: models that owners compile into their programs
 //! - [`manifest`]: the flat parameter vector, its order and its digests
 //! - [`task`]: a plan made ready: model, manifest, initial parameters
 //! - [`device`]: where to compute, chosen at run time
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
+//! - [`weights`]: parameters in files
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
 //! - [`random`]: seeded draws
 //!
@@ -24,26 +24,31 @@
 //! let data = Dataset::load(&source, &plan.data)?;
 //! let trainer = Trainer::new(&task, DeviceChoice::Auto)?;
 //! let parameters = task.initial_parameters();
-//! let report = trainer.fit(&parameters, &data, FitContext {
-//!     seed: FitSeed([7; 32]),
-//!     cancel: &Cancel::new(),
-//!     progress: &mut |progress| println!("{progress:?}"),
-//!     gradient_offset: None,
-//! })?;
+//! let cancel = Cancel::new();
+//! let mut progress = |progress| println!("{progress:?}");
+//! let context = FitContext::new(FitSeed([7; 32]), &cancel, &mut progress);
+//! let report = trainer.fit(&parameters, &data, context)?;
 //! println!("{} examples, loss {}", report.examples, report.loss);
 //! # Ok(())
 //! # }
 //! ```
 
-mod correction;
+mod batch;
 pub mod data;
 pub mod device;
 pub mod evaluate;
+pub mod family;
+mod fit;
+mod gradient;
 pub mod limits;
+mod loss;
 pub mod manifest;
+mod metrics;
 mod model;
+mod network;
+mod optimizer;
 pub mod random;
-pub mod shape;
 pub mod split;
 pub mod task;
 pub mod train;
+pub mod weights;

@@ -48,3 +48,9 @@ pub const HOLDOUT_STRETCH_WINDOWS: usize = 16;
 
 /// Rows of a table that a preview looks at.
 pub const PREVIEW_ROWS_MAX: u64 = 100_000;
+
+/// Tokens of one step of evaluation.
+pub const EVALUATION_TOKENS: usize = 16_384;
+
+/// Scores that are kept to rank examples by: 1 GiB of memory.
+pub const RANKED_SCORES_MAX: usize = 1 << 26;

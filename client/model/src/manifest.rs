@@ -2,10 +2,9 @@
 //! a round names them.
 
 use covey_aggregation::hash::{Digest, Domain, Hasher, hash};
+use covey_aggregation::shape::{Role, Tensor};
 use covey_aggregation::wire;
 use serde::{Deserialize, Serialize};
-
-use crate::shape::Blueprint;
 
 /// One tensor of the vector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +14,7 @@ pub struct Entry {
     /// Its sizes, outermost first. Linear weights are `[in, out]`, convolution kernels
     /// `[out, in, height, width]`.
     pub shape: Vec<u64>,
-    /// Whether training changes it.
+    /// Whether gradients change it; running averages of a batchnorm are changed by the data alone.
     pub trainable: bool,
     /// Where it begins in the vector, in parameters.
     pub offset: u64,
@@ -29,12 +28,13 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    pub(crate) fn of(blueprint: &Blueprint) -> Self {
-        let mut offset = 0;
-        let mut entries = Vec::with_capacity(blueprint.tensors.len());
-        for tensor in &blueprint.tensors {
+    /// The manifest of the tensors that travel.
+    pub(crate) fn of<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Self {
+        let (mut offset, mut entries) = (0, Vec::new());
+        for tensor in tensors.into_iter().filter(|tensor| tensor.role != Role::Fixed) {
             let (name, shape) = (tensor.name.clone(), tensor.dimensions.clone());
-            entries.push(Entry { name, shape, trainable: true, offset });
+            let trainable = tensor.role == Role::Trained;
+            entries.push(Entry { name, shape, trainable, offset });
             offset += tensor.elements();
         }
         Self { entries, parameters: offset }

@@ -5,19 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use covey_aggregation::party::PartyId;
-use covey_aggregation::plan::Optimizer;
+use covey_aggregation::plan::Goal;
+use covey_aggregation::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
-use crate::correction::Correction;
-use crate::data::Dataset;
+use crate::data::{Dataset, Inputs, Targets};
 use crate::device::{Compute, DeviceChoice, DeviceError};
-use crate::model::{Model, Pass};
-use crate::random::{key, shuffle, stream};
+use crate::random::{key, stream};
 use crate::task::Task;
 
 /// Trains and evaluates one task on one device. One per thread of work; they do not disturb
@@ -79,7 +74,7 @@ pub struct Progress {
     pub step: u64,
     /// Steps in all.
     pub steps: u64,
-    /// Local epoch, from 1.
+    /// Pass over the data, from 1.
     pub epoch: u32,
     /// Mean loss of the step's examples.
     pub loss: f32,
@@ -93,8 +88,34 @@ pub struct FitContext<'a> {
     pub cancel: &'a Cancel,
     /// Called after every step.
     pub progress: &'a mut dyn FnMut(Progress),
-    /// Added to the gradient of every step, as long as the parameters (SCAFFOLD: `c - c_i`).
+    /// The round's number, from 1: where the run's learning-rate schedule stands.
+    pub round: u32,
+    /// Added to every step's gradient, in the order of the flat vector (SCAFFOLD's `c - c_i`).
     pub gradient_offset: Option<&'a [f32]>,
+    /// The owner's examples that are not trained on. An early stop that watches them does
+    /// nothing where there are none.
+    pub holdout: Option<&'a Dataset>,
+}
+
+impl<'a> FitContext<'a> {
+    /// The context of round 1 of a fit without an offset.
+    pub fn new(seed: FitSeed, cancel: &'a Cancel, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        Self { seed, cancel, progress, round: 1, gradient_offset: None, holdout: None }
+    }
+
+    /// The same in round `round`, from 1.
+    #[must_use]
+    pub const fn in_round(mut self, round: u32) -> Self {
+        self.round = round;
+        self
+    }
+
+    /// The same with examples that an early stop may watch.
+    #[must_use]
+    pub const fn watching(mut self, holdout: Option<&'a Dataset>) -> Self {
+        self.holdout = holdout;
+        self
+    }
 }
 
 /// What training gave.
@@ -102,14 +123,17 @@ pub struct FitContext<'a> {
 pub struct FitReport {
     /// New parameters minus old ones.
     pub update: Vec<f32>,
-    /// Examples of the data set, each seen once per local epoch.
+    /// Examples of the data set.
     pub examples: u32,
-    /// Mean loss over the last local epoch, as it was seen while training.
+    /// Mean loss over the last pass, as it was seen while training.
     pub loss: f32,
     /// Training steps done.
     pub steps: u64,
-    /// Sum of the learning rates of these steps.
+    /// The learning rates of all steps, added up: with plain SGD the update is minus the mean
+    /// gradient times this.
     pub lr_sum: f64,
+    /// Whether the plan's early stop ended it.
+    pub is_stopped_early: bool,
 }
 
 /// Training or evaluation could not be done.
@@ -122,6 +146,12 @@ pub enum FitError {
         expected: usize,
         /// Length given.
         got: usize,
+    },
+    /// The offset for gradients cannot be used.
+    #[error("the gradient's offset cannot be used: {what}")]
+    BadTerm {
+        /// Which, and why.
+        what: String,
     },
     /// The data set is another plan's.
     #[error(
@@ -138,6 +168,20 @@ pub enum FitError {
         /// Classes of the data.
         got_classes: usize,
     },
+    /// The data set is of another kind than the plan's.
+    #[error(
+        "the data are {got}, the plan's model takes {expected}; load them with this plan's \
+         [data] section"
+    )]
+    Form {
+        /// What the model takes.
+        expected: String,
+        /// What the data are.
+        got: String,
+    },
+    /// The adapters' base is missing.
+    #[error("the model that the plan adapts is not here: fetch it by model.start's digest first")]
+    NoBase,
     /// There is nothing to train on.
     #[error("the data set has no examples")]
     NoExamples,
@@ -211,16 +255,11 @@ impl Trainer {
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError> {
         self.check(parameters, data)?;
-        if let Some(offset) = context.gradient_offset
-            && offset.len() != parameters.len()
-        {
-            return Err(FitError::Parameters { expected: parameters.len(), got: offset.len() });
+        check_terms(&context, parameters.len())?;
+        if let Some(holdout) = context.holdout {
+            self.check_form(holdout)?;
         }
-        guarded(|| {
-            let mut fit = Fit::new(self, parameters, data, context);
-            let loss = fit.run()?;
-            fit.report(parameters, loss)
-        })
+        guarded(|| self.task.fit(self, parameters, data, context))
     }
 
     /// Whether parameters and data are this task's.
@@ -232,6 +271,31 @@ impl Trainer {
                 got: parameters.len(),
             });
         }
+        if task.needs_start() {
+            return Err(FitError::NoBase);
+        }
+        self.check_form(data)?;
+        if data.is_empty() {
+            return Err(FitError::NoExamples);
+        }
+        match parameters.iter().position(|parameter| !parameter.is_finite()) {
+            Some(index) => Err(FitError::BadParameter { index }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the data are of the plan's form.
+    fn check_form(&self, data: &Dataset) -> Result<(), FitError> {
+        let task = &self.task;
+        let got = form(data);
+        let expected = match (task.input(), task.goal()) {
+            (Shape::Tokens { vocabulary, .. }, _) => format!("text of {vocabulary} tokens"),
+            (_, Goal::Number) => "rows with a number each".to_owned(),
+            _ => "rows with a class each".to_owned(),
+        };
+        if got != expected {
+            return Err(FitError::Form { expected, got });
+        }
         if data.features() != task.features() || data.classes() != task.classes() {
             return Err(FitError::Data {
                 features: task.features(),
@@ -240,13 +304,32 @@ impl Trainer {
                 got_classes: data.classes(),
             });
         }
-        if data.is_empty() {
-            return Err(FitError::NoExamples);
+        Ok(())
+    }
+}
+
+/// What a data set is, in words.
+fn form(data: &Dataset) -> String {
+    match (data.inputs(), data.targets()) {
+        (Inputs::Windows { vocabulary, .. }, Targets::NextToken) => {
+            format!("text of {vocabulary} tokens")
         }
-        match parameters.iter().position(|parameter| !parameter.is_finite()) {
-            Some(index) => Err(FitError::BadParameter { index }),
-            None => Ok(()),
-        }
+        (Inputs::Windows { .. }, _) => "text with an answer for each window".to_owned(),
+        (_, Targets::Numbers(_)) => "rows with a number each".to_owned(),
+        _ => "rows with a class each".to_owned(),
+    }
+}
+
+/// Whether the context's terms fit the model.
+fn check_terms(context: &FitContext<'_>, parameters: usize) -> Result<(), FitError> {
+    let bad = |what: String| Err(FitError::BadTerm { what });
+    let Some(offset) = context.gradient_offset else { return Ok(()) };
+    if offset.len() != parameters {
+        return bad(format!("an offset of {} numbers for {parameters}", offset.len()));
+    }
+    match offset.iter().position(|number| !number.is_finite()) {
+        Some(index) => bad(format!("number {index} of the offset is not finite")),
+        None => Ok(()),
     }
 }
 
@@ -258,130 +341,4 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, FitError>) -> Result<T
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
         Err(FitError::Fault { reason: text.unwrap_or("no reason given").to_owned() })
     })
-}
-
-/// The examples with these numbers, as tensors on `device`. Made from host memory for each
-/// step: slices of one large tracked tensor would be kept by the autodiff graph.
-pub(crate) fn batch(
-    data: &Dataset,
-    numbers: &[usize],
-    device: &Device,
-) -> (Tensor<2>, Tensor<1, Int>) {
-    let mut features = Vec::with_capacity(numbers.len() * data.features());
-    for &number in numbers {
-        features.extend_from_slice(data.example(number));
-    }
-    let labels: Vec<i32> = numbers.iter().map(|&number| data.labels()[number] as i32).collect();
-    let count = numbers.len();
-    let features = TensorData::new(features, [count, data.features()]);
-    let labels = TensorData::new(labels, [count]);
-    (Tensor::from_data(features, device), Tensor::from_data(labels, device))
-}
-
-/// One fit under way.
-struct Fit<'a, 'c> {
-    trainer: &'a Trainer,
-    data: &'a Dataset,
-    context: FitContext<'c>,
-    /// What the fit began with.
-    parameters: &'a [f32],
-    device: Device,
-    model: Option<Model>,
-    optimizer: ModuleOptimizer,
-    step: u64,
-    lr_sum: f64,
-}
-
-impl<'a, 'c> Fit<'a, 'c> {
-    fn new(
-        trainer: &'a Trainer,
-        parameters: &'a [f32],
-        data: &'a Dataset,
-        context: FitContext<'c>,
-    ) -> Self {
-        let device = trainer.compute.device.clone().autodiff();
-        let model = Model::build(trainer.task.blueprint(), parameters, &device);
-        let optimizer = optimizer(trainer.task.training().optimizer);
-        let model = Some(model);
-        Self { trainer, data, context, parameters, device, model, optimizer, step: 0, lr_sum: 0.0 }
-    }
-
-    /// All local epochs; the mean loss of the last.
-    fn run(&mut self) -> Result<f32, FitError> {
-        let training = self.trainer.task.training().clone();
-        let batch_size = training.batch_size as usize;
-        let steps = self.data.len().div_ceil(batch_size) as u64 * u64::from(training.local_epochs);
-        let seed = self.context.seed.0;
-        let mut order_rng = stream("example-order", &[&seed]);
-        let mut dropout_rng = stream("dropout", &[&seed]);
-        let mut order: Vec<usize> = (0..self.data.len()).collect();
-        let mut mean_loss = 0.0;
-        for epoch in 1..=training.local_epochs {
-            shuffle(&mut order, &mut order_rng);
-            let mut loss_sum = 0.0;
-            for numbers in order.chunks(batch_size) {
-                if self.context.cancel.is_cancelled() {
-                    return Err(FitError::Cancelled { step: self.step });
-                }
-                let loss = self.train_on(numbers, &mut Pass::Training(&mut dropout_rng))?;
-                loss_sum += f64::from(loss) * numbers.len() as f64;
-                (self.context.progress)(Progress { step: self.step, steps, epoch, loss });
-            }
-            mean_loss = (loss_sum / self.data.len() as f64) as f32;
-        }
-        Ok(mean_loss)
-    }
-
-    /// One step, always through `backward`: a tracked pass without it is kept in memory.
-    fn train_on(&mut self, numbers: &[usize], pass: &mut Pass<'_>) -> Result<f32, FitError> {
-        self.step += 1;
-        let Some(model) = self.model.take() else {
-            return Err(FitError::Fault { reason: "the model is gone".to_owned() });
-        };
-        let (examples, labels) = batch(self.data, numbers, &self.device);
-        let outputs = model.forward(examples, pass);
-        let loss = CrossEntropyLossConfig::new().init(&self.device).forward(outputs, labels);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let loss = loss.into_scalar::<f32>();
-        if !loss.is_finite() {
-            return Err(FitError::Diverged { step: self.step, what: "the loss" });
-        }
-        let correction = Correction {
-            offset: self.context.gradient_offset,
-            pull: self.trainer.task.proximal().map(|mu| (mu, self.parameters)),
-        };
-        let gradients = correction.apply(&model, gradients);
-        let lr = match self.trainer.task.training().optimizer {
-            Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr } => lr,
-        };
-        self.lr_sum += lr;
-        self.model = Some(self.optimizer.step(lr, model, gradients));
-        Ok(loss)
-    }
-
-    fn report(&self, parameters: &[f32], loss: f32) -> Result<FitReport, FitError> {
-        let trained = self.model.as_ref().map(|model| model.flatten(parameters.len()));
-        let trained = trained.filter(|trained| trained.len() == parameters.len());
-        let Some(trained) = trained else {
-            return Err(FitError::Fault { reason: "the model changed its size".to_owned() });
-        };
-        let update: Vec<f32> = trained.iter().zip(parameters).map(|(new, old)| new - old).collect();
-        if update.iter().any(|change| !change.is_finite()) {
-            return Err(FitError::Diverged { step: self.step, what: "a parameter" });
-        }
-        let (examples, steps, lr_sum) = (self.data.len() as u32, self.step, self.lr_sum);
-        Ok(FitReport { update, examples, loss, steps, lr_sum })
-    }
-}
-
-fn optimizer(optimizer: Optimizer) -> ModuleOptimizer {
-    match optimizer {
-        Optimizer::Sgd { momentum, .. } if momentum > 0.0 => {
-            // burn's default dampening of 0.1 is not what plans mean by momentum.
-            let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0);
-            SgdConfig::new().with_momentum(Some(momentum)).init()
-        }
-        Optimizer::Sgd { .. } => SgdConfig::new().init(),
-        Optimizer::Adam { .. } => AdamConfig::new().with_epsilon(1e-8).init(),
-    }
 }

@@ -35,7 +35,7 @@ fn data(section: &str) -> Data {
 name = "readers"
 purpose = "Test readers"
 seed = 1
-model = {{ layers = [{{ kind = "relu" }}] }}
+model = {{ family = "any" }}
 training.rounds = 1
 training.batch_size = 1
 training.optimizer = {{ name = "sgd", lr = 1 }}

@@ -23,7 +23,7 @@ fn accuracy(layers: &str, optimizer: &str, epochs: u32) -> f64 {
     let after = trainer.evaluate(&trained, &test).expect("a trained model is measured");
     assert_eq!(after.count as usize, test.len());
     assert!(after.loss < before.loss && f64::from(report.loss) < before.loss);
-    after.accuracy()
+    after.accuracy().expect("a class is predicted")
 }
 
 #[test]
@@ -156,9 +156,7 @@ fn a_cancelled_fit_says_how_far_it_came() {
             cancel.cancel();
         }
     };
-    let seed = FitSeed([1; 32]);
-    let progress = &mut progress;
-    let context = FitContext { seed, cancel: &cancel, progress, gradient_offset: None };
+    let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
     let outcome = trainer.fit(&trainer.task().initial_parameters(), &train, context);
     assert_eq!(outcome, Err(FitError::Cancelled { step: 3 }));
     assert_eq!(seen.iter().map(|p| p.step).collect::<Vec<_>>(), [1, 2, 3]);
@@ -180,12 +178,9 @@ fn a_panic_while_training_is_an_error_and_the_trainer_goes_on() {
     let (train, _) = digits_parts(&plan);
     let trainer = trainer(&plan);
     let parameters = trainer.task().initial_parameters();
-    let context = FitContext {
-        seed: FitSeed([1; 32]),
-        cancel: &Cancel::new(),
-        progress: &mut |_| panic!("deliberate, by a test"),
-        gradient_offset: None,
-    };
+    let cancel = Cancel::new();
+    let mut progress = |_| panic!("deliberate, by a test");
+    let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
     let outcome = trainer.fit(&parameters, &train, context);
     let reason = "deliberate, by a test".to_owned();
     assert_eq!(outcome, Err(FitError::Fault { reason }));

@@ -74,8 +74,8 @@ pub(super) fn play(
 fn add(sum: &mut Aggregate, quantised: &Quantised) {
     sum.count += 1;
     sum.weight += u64::from(quantised.weight());
-    let add = |sums: &mut [i64], units: &mut dyn Iterator<Item = i32>| {
-        sums.iter_mut().zip(units).for_each(|(sum, unit)| *sum += i64::from(unit));
+    let add = |sums: &mut [i32], units: &mut dyn Iterator<Item = i32>| {
+        sums.iter_mut().zip(units).for_each(|(sum, unit)| *sum += unit);
     };
     add(&mut sum.sums, &mut quantised.units());
     add(&mut sum.control, &mut quantised.control_units());

@@ -16,6 +16,7 @@ use covey_aggregation::sum::quantise::Quantised;
 use covey_model::data::{DataSource, Dataset, Parts, Pool, mock};
 use covey_model::task::Task;
 use covey_model::train::{Cancel, Trainer};
+use covey_model::weights;
 use zeroize::Zeroizing;
 
 use super::attack::{AttackKind, assign};
@@ -65,6 +66,8 @@ pub fn owner_key(seed: u64, client: usize) -> IdentityKey {
 impl Laboratory {
     pub(super) fn open(options: &Options) -> Result<Self, Failure> {
         let (plan, task, plan_bytes) = read_plan(&options.plan)?;
+        let task = weights::started(task, &options.plan)
+            .map_err(|error| Failure::new(Exit::BadInput, "BAD_START", error))?;
         let seed = options.seed.unwrap_or(plan.seed);
         let limits = read_limits(options.dataset_bytes_max);
         let folder;

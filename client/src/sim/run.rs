@@ -282,7 +282,7 @@ impl<'a> Course<'a> {
             let metrics = self.laboratory.trainer.evaluate(&self.parameters, test);
             let metrics =
                 metrics.map_err(|error| Failure::new(Exit::Failed, "EVALUATION", error))?;
-            (self.accuracy, self.loss) = (Some(metrics.accuracy()), Some(metrics.loss));
+            (self.accuracy, self.loss) = (metrics.accuracy(), Some(metrics.loss));
         }
         (summary.accuracy, summary.loss) = (self.accuracy, self.loss);
         summary.peak_memory_bytes = peak_bytes();

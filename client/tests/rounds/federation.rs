@@ -205,9 +205,9 @@ impl Running {
 /// An update in the clear.
 struct Entry {
     round: u32,
-    units: Vec<i64>,
+    units: Vec<i32>,
     weight: u64,
-    control: Vec<i64>,
+    control: Vec<i32>,
     counters: Vec<u64>,
 }
 
@@ -217,7 +217,7 @@ pub(crate) struct Ledger(Mutex<Vec<Entry>>);
 
 impl Ledger {
     /// Sums and weights of a round over the updates of several owners.
-    pub(crate) fn sum(ledgers: &[Arc<Self>], round: u32) -> (Vec<i64>, u64) {
+    pub(crate) fn sum(ledgers: &[Arc<Self>], round: u32) -> (Vec<i32>, u64) {
         let mut total = (Vec::new(), 0);
         for ledger in ledgers {
             let entries = ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,7 +231,7 @@ impl Ledger {
     }
 
     /// Control and counters of the owner's update in a round.
-    pub(crate) fn beside(&self, round: u32) -> (Vec<i64>, Vec<u64>) {
+    pub(crate) fn beside(&self, round: u32) -> (Vec<i32>, Vec<u64>) {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = entries.iter().rev().find(|entry| entry.round == round);
         let Entry { control, counters, .. } = last.expect("an update of this round");
@@ -241,12 +241,12 @@ impl Ledger {
 
 impl Observer for Ledger {
     fn quantised(&self, terms: &RoundConfig, quantised: &Quantised) {
-        let units = quantised.units().map(i64::from).collect();
+        let units = quantised.units().collect();
         let entry = Entry {
             round: terms.round,
             units,
             weight: quantised.weight().into(),
-            control: quantised.control_units().map(i64::from).collect(),
+            control: quantised.control_units().collect(),
             counters: quantised.counters().to_vec(),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);

@@ -173,7 +173,7 @@ async fn a_second_client_with_the_same_state_is_refused() {
 }
 
 /// Adds up what the owners sent in the clear.
-fn sums(parts: impl Iterator<Item = (Vec<i64>, Vec<u64>)>) -> (Vec<i64>, Vec<u64>) {
+fn sums(parts: impl Iterator<Item = (Vec<i32>, Vec<u64>)>) -> (Vec<i32>, Vec<u64>) {
     parts.fold((Vec::new(), Vec::new()), |(mut control, mut counters), part| {
         control.resize(part.0.len(), 0);
         counters.resize(part.1.len(), 0);

@@ -25,6 +25,7 @@ use super::place::Place;
 use crate::config::ResumePoint;
 use crate::coordinator::journal_of;
 use crate::event::Event;
+use crate::learning::to_bytes;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::{ChangeRow, RunRow};
 
@@ -49,6 +50,11 @@ impl Run {
             }
         };
         place.store(&self.driver.blobs)?;
+        let task = &self.learning.task;
+        // Owners fetch what they adapt.
+        if let Some((start, parameters)) = task.start().zip(task.start_parameters()) {
+            self.driver.blobs.put(&start.digest, &to_bytes(parameters))?;
+        }
         let rounds = asked.rounds.unwrap_or(plan.training.rounds);
         if rounds <= round {
             let what = format!("the last round would be {rounds}, and {round} were done before");

@@ -83,7 +83,7 @@ impl Run {
             row.state = closed.after.kept();
             row.counters = closed.counters;
             row.aggregate = Some(opened.aggregate);
-            row.accuracy = closed.metrics.map(|metrics| metrics.accuracy());
+            row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
             row.loss = closed.metrics.map(|metrics| metrics.loss);
             summary.weight = Some(opened.weight);
             summary.aggregate = Some(opened.aggregate.to_string());

@@ -11,7 +11,7 @@ seed = 1
 [data]
 {section}
 [model]
-layers = [{{ kind = "relu" }}]
+family = "any"
 [training]
 rounds = 1
 batch_size = 1

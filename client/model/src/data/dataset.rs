@@ -194,6 +194,15 @@ impl Dataset {
         }
     }
 
+    /// Answers about each example: one, or one for each token of a window.
+    #[must_use]
+    pub const fn answers(&self) -> usize {
+        match (&self.targets, &self.inputs) {
+            (Targets::NextToken, Inputs::Windows { length, .. }) => *length,
+            _ => 1,
+        }
+    }
+
     /// Classes that labels may name; 0 where no class is predicted.
     #[must_use]
     pub const fn classes(&self) -> usize {

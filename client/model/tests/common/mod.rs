@@ -47,28 +47,24 @@ pub(crate) const EVERYTHING: &str = r#"
 pub(crate) const ADAM: &str = r#"{ name = "adam", lr = 0.003 }"#;
 pub(crate) const SGD: &str = r#"{ name = "sgd", lr = 0.05, momentum = 0.9 }"#;
 
-/// A plan for the digits with these layers, optimiser and local epochs.
-pub(crate) fn digits_plan(layers: &str, optimizer: &str, epochs: u32) -> Plan {
+/// The digits' section.
+pub(crate) const DIGITS: &str =
+    "kind = \"image\"\nheight = 8\nwidth = 8\npixel_max = 16\nclasses = 10";
+
+/// A plan of these sections, without what every plan has.
+pub(crate) fn plan(data: &str, model: &str, training: &str) -> Plan {
     let text = format!(
         r#"schema = "plan/1"
 name = "test"
 purpose = "Test the trainer"
 seed = 7
 [data]
-kind = "image"
-height = 8
-width = 8
-pixel_max = 16
-classes = 10
+{data}
 [model]
-layers = [{layers}
-]
+{model}
 [training]
-rounds = 1
-local_epochs = {epochs}
-batch_size = 32
-optimizer = {optimizer}
 weighting = "uniform"
+{training}
 [cohort]
 minimum = 3
 maximum = 10
@@ -81,6 +77,38 @@ audit = "off"
 "#
     );
     Plan::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// A plan for the digits with these layers, optimiser and local epochs.
+pub(crate) fn digits_plan(layers: &str, optimizer: &str, epochs: u32) -> Plan {
+    let training =
+        format!("rounds = 1\nlocal_epochs = {epochs}\nbatch_size = 32\noptimizer = {optimizer}");
+    plan(DIGITS, &format!("layers = [{layers}\n]"), &training)
+}
+
+/// Numbers in `-1 <= x < 1` that look random.
+pub(crate) fn noise(count: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Rows of noise in classes.
+pub(crate) fn rows(count: usize, features: usize, classes: u32) -> Dataset {
+    let labels = (0..count as u32).map(|row| row * 7 % classes).collect();
+    Dataset::new(noise(count * features), labels, features, classes as usize).expect("a data set")
+}
+
+/// Windows of a text with a pattern, one token apart.
+pub(crate) fn windows(count: usize, length: usize, vocabulary: usize) -> Dataset {
+    let tokens = noise(count + length).into_iter().enumerate();
+    let tokens: Vec<i32> =
+        tokens.map(|(i, x)| ((i * 3 + usize::from(x > 0.8)) % vocabulary) as i32).collect();
+    let starts = (0..count).collect();
+    Dataset::text(tokens.into(), starts, length, vocabulary).expect("a text")
 }
 
 pub(crate) fn digits_path() -> PathBuf {
@@ -112,12 +140,8 @@ pub(crate) fn fit(
     seed: u8,
 ) -> Result<FitReport, FitError> {
     let cancel = Cancel::new();
-    let context = FitContext {
-        seed: FitSeed([seed; 32]),
-        cancel: &cancel,
-        progress: &mut |_| (),
-        gradient_offset: None,
-    };
+    let mut progress = |_| ();
+    let context = FitContext::new(FitSeed([seed; 32]), &cancel, &mut progress);
     trainer.fit(parameters, data, context)
 }
 

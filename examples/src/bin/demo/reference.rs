@@ -78,7 +78,7 @@ impl<'a> Laboratory<'a> {
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let publication = Publication::decode(&bytes).map_err(|error| error.to_string())?;
         let result = &publication.result;
-        let mut units = vec![0i64; parameters.len()];
+        let mut units = vec![0i32; parameters.len()];
         let mut mean = vec![0f64; parameters.len()];
         let (mut weights, mut weight_sum) = (0f64, 0u64);
         for header in &result.headers {
@@ -91,7 +91,7 @@ impl<'a> Laboratory<'a> {
             };
             weights += f64::from(weight);
             weight_sum += u64::from(tap.weight);
-            units.iter_mut().zip(&tap.units).for_each(|(sum, unit)| *sum += i64::from(*unit));
+            units.iter_mut().zip(&tap.units).for_each(|(sum, unit)| *sum += *unit);
             let scaled = tap.update.iter().map(|x| f64::from(*x) * f64::from(weight));
             mean.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += x);
         }
@@ -105,7 +105,8 @@ impl<'a> Laboratory<'a> {
 
     fn accuracy(&self, parameters: &[f32]) -> Result<f64, String> {
         let metrics = self.trainer.evaluate(parameters, &self.test);
-        metrics.map(|metrics| metrics.accuracy()).map_err(|error| error.to_string())
+        let metrics = metrics.map_err(|error| error.to_string())?;
+        metrics.accuracy().ok_or_else(|| "the plan predicts no class".to_owned())
     }
 
     /// The best of the owners when each trains alone, for as many rounds of local epochs.
@@ -119,12 +120,10 @@ impl<'a> Laboratory<'a> {
             let id = id.ok_or("an owner is not in the roster")?.id;
             let mut parameters = self.trainer.task().initial_parameters();
             for summary in rounds {
-                let context = FitContext {
-                    seed: FitSeed::derive(self.plan.seed, summary.round, &id),
-                    cancel: &Cancel::new(),
-                    progress: &mut |_| (),
-                    gradient_offset: None,
-                };
+                let seed = FitSeed::derive(self.plan.seed, summary.round, &id);
+                let (cancel, mut progress) = (Cancel::new(), |_| ());
+                let context = FitContext::new(seed, &cancel, &mut progress);
+                let context = context.in_round(summary.round);
                 let fit = self.trainer.fit(&parameters, &data, context);
                 let update = fit.map_err(|error| format!("{name} alone: {error}"))?.update;
                 parameters.iter_mut().zip(&update).for_each(|(p, change)| *p += change);

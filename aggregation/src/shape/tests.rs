@@ -1,10 +1,10 @@
 use super::*;
-use covey_aggregation::plan::Plan;
+use crate::plan::{Plan, PlanError, PlanErrors};
 
 /// A plan for 8x8 images in two classes with these layers, one per line from line 12 on.
-fn plan(layers: &[&str]) -> Plan {
+fn text(layers: &[&str]) -> String {
     let layers = layers.join(",\n");
-    let text = format!(
+    format!(
         r#"schema = "plan/1"
 name = "shapes"
 purpose = "Test shapes"
@@ -33,13 +33,22 @@ range = 1
 clip_norm = 1
 audit = "off"
 "#
-    );
-    Plan::parse(&text).expect("a well-formed plan")
+    )
 }
 
-fn blueprint(layers: &[&str]) -> Result<Blueprint, ShapeError> {
-    let plan = plan(layers);
-    infer(&plan.layers, Shape::of(&plan.data), 2)
+fn blueprint(layers: &[&str]) -> Result<Blueprint, PlanError> {
+    only(Plan::parse(&text(layers)))
+}
+
+/// The shapes, or the only error.
+fn only(parsed: Result<Plan, PlanErrors>) -> Result<Blueprint, PlanError> {
+    match parsed {
+        Ok(plan) => Ok(plan.blueprint().expect("layers").clone()),
+        Err(errors) => {
+            assert_eq!(errors.errors().len(), 1, "{errors}");
+            Err(errors.errors()[0].clone())
+        }
+    }
 }
 
 const LINEAR: &str = "{ kind = \"linear\", out = 2 }";

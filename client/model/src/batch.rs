@@ -1,0 +1,56 @@
+//! Examples as tensors. Made from host memory for each step: slices of one large tracked tensor
+//! would be kept by the autodiff graph.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::data::{Dataset, Inputs, Targets};
+use crate::model::Input;
+
+/// Some examples, and what is to be answered about them.
+pub(crate) struct Batch {
+    pub(crate) input: Input,
+    pub(crate) wanted: Wanted,
+}
+
+/// What is to be answered, output row by output row.
+pub(crate) enum Wanted {
+    Classes(Tensor<1, Int>),
+    Numbers(Tensor<1>),
+}
+
+impl Batch {
+    /// The examples with these numbers.
+    pub(crate) fn new(data: &Dataset, numbers: &[usize], device: &Device) -> Self {
+        let input = match data.inputs() {
+            Inputs::Rows { features, .. } => {
+                let mut rows = Vec::with_capacity(numbers.len() * features);
+                numbers.iter().for_each(|&one| rows.extend_from_slice(data.example(one)));
+                let rows = TensorData::new(rows, [numbers.len(), *features]);
+                Input::Rows(Tensor::from_data(rows, device))
+            }
+            Inputs::Windows { length, .. } => {
+                let windows = numbers.iter().flat_map(|&one| &data.window(one)[..*length]);
+                let tokens = TensorData::new(windows.copied().collect(), [numbers.len(), *length]);
+                Input::Tokens(Tensor::from_data(tokens, device))
+            }
+        };
+        let classes = |labels: Vec<i32>| {
+            let count = labels.len();
+            Wanted::Classes(Tensor::from_data(TensorData::new(labels, [count]), device))
+        };
+        let wanted = match data.targets() {
+            Targets::Classes { labels, .. } => {
+                classes(numbers.iter().map(|&one| labels[one] as i32).collect())
+            }
+            Targets::Numbers(values) => {
+                let values: Vec<f32> = numbers.iter().map(|&one| values[one]).collect();
+                let values = TensorData::new(values, [numbers.len()]);
+                Wanted::Numbers(Tensor::from_data(values, device))
+            }
+            Targets::NextToken => {
+                classes(numbers.iter().flat_map(|&one| &data.window(one)[1..]).copied().collect())
+            }
+        };
+        Self { input, wanted }
+    }
+}

@@ -1,0 +1,217 @@
+//! One fit: the steps of one owner in one round.
+
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use covey_aggregation::plan::{EarlyStop, Training, Watch};
+
+use crate::batch::Batch;
+use crate::data::Dataset;
+use crate::evaluate::answers;
+use crate::gradient::{Terms, Wanted};
+use crate::loss::loss;
+use crate::model::{Network, Pass};
+use crate::network::Built;
+use crate::optimizer::optimizer;
+use crate::random::{shuffle, stream};
+use crate::train::{FitContext, FitError, FitReport, Progress, Trainer};
+
+/// Trains what `build` gives on an autodiff device. The caller has checked parameters, data and
+/// context.
+pub(crate) fn run_fit<N: Network>(
+    trainer: &Trainer,
+    build: &dyn Fn(&Device) -> Result<Built<N>, FitError>,
+    parameters: &[f32],
+    data: &Dataset,
+    context: FitContext<'_>,
+) -> Result<FitReport, FitError> {
+    let device = trainer.compute.device.clone().autodiff();
+    let Built { network, averages } = build(&device)?;
+    let training = trainer.task.training();
+    let terms = Terms::new(
+        &Wanted {
+            proximal: trainer.task.proximal().map(|mu| (mu, parameters)),
+            offset: context.gradient_offset,
+            norm_max: training.gradient_clip,
+        },
+        &trainer.task.places().module,
+        &trainer.compute.device,
+    );
+    let mut fit = Fit {
+        steps: steps(training, data.len()),
+        training,
+        trainer,
+        data,
+        context,
+        device,
+        built: Some(Built { network, averages }),
+        optimizer: optimizer(training.optimizer),
+        terms,
+        step: 0,
+        lr_sum: 0.0,
+    };
+    let (loss, is_stopped_early) = fit.run()?;
+    fit.report(parameters, loss, is_stopped_early)
+}
+
+/// Steps that the plan asks for.
+fn steps(training: &Training, examples: usize) -> u64 {
+    let pass = examples.div_ceil(training.batch_size as usize) as u64;
+    training.local_steps.map_or_else(|| pass * u64::from(training.local_epochs), u64::from)
+}
+
+/// One fit under way.
+struct Fit<'a, 'c, N> {
+    trainer: &'a Trainer,
+    training: &'a Training,
+    data: &'a Dataset,
+    context: FitContext<'c>,
+    device: Device,
+    /// None only while the optimiser has it.
+    built: Option<Built<N>>,
+    optimizer: ModuleOptimizer,
+    terms: Terms,
+    steps: u64,
+    step: u64,
+    lr_sum: f64,
+}
+
+impl<N: Network> Fit<'_, '_, N> {
+    /// All passes; the mean loss of the last, and whether an early stop ended them.
+    fn run(&mut self) -> Result<(f32, bool), FitError> {
+        let seed = self.context.seed.0;
+        let mut order_rng = stream("example-order", &[&seed]);
+        let mut dropout_rng = stream("dropout", &[&seed]);
+        let mut order: Vec<usize> = (0..self.data.len()).collect();
+        let mut patience = Patience::new(self.training.early_stop);
+        let mut epoch = 0;
+        loop {
+            epoch += 1;
+            shuffle(&mut order, &mut order_rng);
+            let (mut loss_sum, mut seen) = (0.0, 0);
+            for numbers in order.chunks(self.training.batch_size as usize) {
+                if self.step == self.steps {
+                    break;
+                }
+                if self.context.cancel.is_cancelled() {
+                    return Err(FitError::Cancelled { step: self.step });
+                }
+                let loss = self.train_on(numbers, Pass::training(&mut dropout_rng))?;
+                loss_sum += f64::from(loss) * numbers.len() as f64;
+                seen += numbers.len();
+                let (step, steps) = (self.step, self.steps);
+                (self.context.progress)(Progress { step, steps, epoch, loss });
+            }
+            let mean_loss = loss_sum / seen as f64;
+            if self.step == self.steps {
+                return Ok((mean_loss as f32, false));
+            }
+            if let Some(watched) = self.watched(mean_loss)?
+                && patience.is_over(watched)
+            {
+                return Ok((mean_loss as f32, true));
+            }
+        }
+    }
+
+    /// One step, always through `backward`: a tracked pass without it is kept in memory.
+    fn train_on(&mut self, numbers: &[usize], mut pass: Pass<'_>) -> Result<f32, FitError> {
+        self.step += 1;
+        let Some(Built { network, mut averages }) = self.built.take() else {
+            return Err(FitError::Fault { reason: "the model is gone".to_owned() });
+        };
+        let batch = Batch::new(self.data, numbers, &self.device);
+        let outputs = network.forward(batch.input, &mut pass);
+        let loss = loss(outputs, batch.wanted, self.training.loss);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let loss = loss.into_scalar::<f32>();
+        if !loss.is_finite() {
+            return Err(FitError::Diverged { step: self.step, what: "the loss" });
+        }
+        for seen in pass.into_seen() {
+            if let Some(Some(average)) = averages.get_mut(seen.norm) {
+                average.observe(&seen);
+            }
+        }
+        self.terms.apply(&network, &mut gradients);
+        let Training { optimizer, schedule, rounds, .. } = self.training;
+        let factor = schedule.factor(self.context.round, *rounds, self.step, self.steps);
+        let lr = optimizer.lr() * factor;
+        self.lr_sum += lr;
+        let network = self.optimizer.step(lr, network, gradients);
+        self.built = Some(Built { network, averages });
+        Ok(loss)
+    }
+
+    /// The loss that an early stop looks at after a pass, if there is one.
+    fn watched(&self, mean_loss: f64) -> Result<Option<f64>, FitError> {
+        let Some(EarlyStop { watch, .. }) = self.training.early_stop else { return Ok(None) };
+        match (watch, self.context.holdout, &self.built) {
+            (Watch::Training, ..) => Ok(Some(mean_loss)),
+            (Watch::Holdout, Some(holdout), Some(built)) if !holdout.is_empty() => {
+                let mut meter = self.trainer.task.meter();
+                let device = &self.trainer.compute.device;
+                let network = built.network.valid();
+                answers(&network, built.averages.clone(), holdout, device, &mut |answer| {
+                    Ok(meter.add(&answer))
+                })?;
+                Ok(Some(meter.finish().loss))
+            }
+            (Watch::Holdout, ..) => Ok(None),
+        }
+    }
+
+    fn report(
+        &self,
+        parameters: &[f32],
+        loss: f32,
+        is_stopped_early: bool,
+    ) -> Result<FitReport, FitError> {
+        let trained = self.built.as_ref().map(|built| self.trainer.task.places().flatten(built));
+        let trained = trained.filter(|trained| trained.len() == parameters.len());
+        let Some(trained) = trained else {
+            return Err(FitError::Fault { reason: "the model changed its size".to_owned() });
+        };
+        let update: Vec<f32> = trained.iter().zip(parameters).map(|(new, old)| new - old).collect();
+        if update.iter().any(|change| !change.is_finite()) {
+            return Err(FitError::Diverged { step: self.step, what: "a parameter" });
+        }
+        let (examples, steps, lr_sum) = (self.data.len() as u32, self.step, self.lr_sum);
+        Ok(FitReport { update, examples, loss, steps, lr_sum, is_stopped_early })
+    }
+}
+
+/// Counts passes without a lower loss.
+struct Patience {
+    passes: u32,
+    best: f64,
+    without: u32,
+}
+
+impl Patience {
+    fn new(stop: Option<EarlyStop>) -> Self {
+        let passes = stop.map_or(u32::MAX, |stop| stop.patience);
+        Self { passes, best: f64::INFINITY, without: 0 }
+    }
+
+    fn is_over(&mut self, loss: f64) -> bool {
+        if loss < self.best {
+            (self.best, self.without) = (loss, 0);
+        } else {
+            self.without += 1;
+        }
+        self.without >= self.passes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_after_so_many_passes_without_a_lower_loss() {
+        let watch = Watch::Training;
+        let mut patience = Patience::new(Some(EarlyStop { patience: 2, watch }));
+        let ended = [3.0, 2.0, 2.0, 1.9, f64::NAN, 1.9].map(|loss| patience.is_over(loss));
+        assert_eq!(ended, [false, false, false, false, false, true]);
+    }
+}

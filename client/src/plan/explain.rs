@@ -1,0 +1,407 @@
+//! A plan in plain words: what is trained, what leaves each machine, how much and for how long,
+//! and what protects it.
+
+use std::fmt;
+use std::path::Path;
+
+use covey_aggregation::config::Weighting;
+use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
+use covey_aggregation::plan::{Data, Plan, Target, Tokens};
+use covey_aggregation::program::Failure;
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::diff::table;
+use super::fields::{Held, brief, elements_of, held, inline, section_of, variant_of};
+use crate::check::{self, PlanSummary};
+
+/// A plan in plain words.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// What the plan comes to, in numbers.
+    #[serde(flatten)]
+    pub summary: PlanSummary,
+    /// Bytes that an owner sends in all rounds, at most.
+    pub bytes_sent_max: u64,
+    /// Bytes of the model that an owner is sent in a round.
+    pub bytes_model: u64,
+    /// The longest a round may take, in milliseconds.
+    pub round_ms_max: u64,
+    /// The same in words, by what they are about.
+    pub parts: Vec<Part>,
+    /// Every field, as written or as its default stands.
+    pub fields: Vec<Line>,
+}
+
+/// What is said about one thing.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// What it is about.
+    pub title: &'static str,
+    /// Sentences.
+    pub lines: Vec<String>,
+}
+
+/// One field.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// Its name.
+    pub field: String,
+    /// Its value.
+    pub value: String,
+    /// Whether nobody wrote it.
+    pub is_default: bool,
+    /// What it means.
+    pub about: String,
+}
+
+/// Explains a plan.
+///
+/// # Errors
+/// [`Failure`] when it is no valid plan.
+pub fn explain(path: &Path) -> Result<Explanation, Failure> {
+    let summary = check::plan(path)?;
+    let (plan, ..) = check::read_plan(path)?;
+    let table = table(path)?;
+    let deadlines = plan.cohort.deadlines;
+    let phases =
+        [deadlines.select_ms, deadlines.collect_ms, deadlines.vote_ms, deadlines.release_ms];
+    let round_ms_max: u64 = phases.iter().sum();
+    let bytes_model = 4 * summary.parameters;
+    let bytes_round = summary.bytes_payload + summary.bytes_fixed;
+    let bytes_sent_max = bytes_round * u64::from(summary.rounds);
+    let parts = vec![
+        Part { title: "what is trained", lines: trained(&plan, &summary, &table) },
+        Part { title: "what an owner's machine reads", lines: reads(&plan) },
+        Part { title: "what leaves it, every round", lines: leaves(&plan, &summary) },
+        Part {
+            title: "how much",
+            lines: vec![
+                format!(
+                    "sent by an owner: {} a round, {} in {} rounds",
+                    bytes(bytes_round),
+                    bytes(bytes_sent_max),
+                    summary.rounds
+                ),
+                format!("sent to it: the model, {} a round", bytes(bytes_model)),
+            ],
+        },
+        Part { title: "how long", lines: takes(&plan, &phases, round_ms_max) },
+        Part { title: "what protects it", lines: protects(&plan) },
+    ];
+    let mut fields = Vec::new();
+    list(&PLAN, &table, "", &mut fields);
+    Ok(Explanation { summary, bytes_sent_max, bytes_model, round_ms_max, parts, fields })
+}
+
+fn trained(plan: &Plan, summary: &PlanSummary, table: &Table) -> Vec<String> {
+    let at = |path: &[&str]| {
+        let mut value = table.get(*path.first()?)?;
+        for key in &path[1..] {
+            value = value.get(key)?;
+        }
+        Some(value)
+    };
+    let mut lines = Vec::new();
+    let layers = at(&["model", "layers"]).and_then(Value::as_array);
+    match layers {
+        Some(layers) => {
+            let words: Vec<_> = layers.iter().map(brief).collect();
+            let parameters = count(summary.parameters);
+            lines.push(format!("a model of {parameters} parameters: {}", words.join(", ")));
+        }
+        None => {
+            let family = at(&["model", "family"]).map(brief).unwrap_or_default();
+            let parameters = count(summary.parameters);
+            lines.push(format!("a model of the family {family}, of {parameters} parameters"));
+        }
+    }
+    if at(&["model", "lora"]).is_some() {
+        lines.push("only adapters of this model are trained, and only they travel".to_owned());
+    }
+    let training = &plan.training;
+    let work = match at(&["training", "local_steps"]) {
+        Some(steps) => format!("{steps} steps"),
+        None => format!("{} pass(es) over its data", training.local_epochs),
+    };
+    let optimizer = at(&["training", "optimizer"]).map(brief).unwrap_or_default();
+    lines.push(format!(
+        "in each of {} rounds an owner makes {work}, {} examples a step, by {optimizer}",
+        summary.rounds, training.batch_size
+    ));
+    let strategy = plan.strategy.name();
+    lines.push(format!("strategy {strategy}: {}", meaning_of_strategy(strategy)));
+    lines
+}
+
+fn meaning_of_strategy(name: &str) -> &'static str {
+    let field = PLAN.fields.iter().find(|field| field.name == "strategy");
+    let Some(Form::Section(section)) = field.map(|field| &field.form) else { return "" };
+    let variants = section.variants();
+    let words = variants.iter().flat_map(|variant| &variant.words);
+    words.into_iter().find(|(_, word, _)| *word == name).map_or("", |(.., about)| *about)
+}
+
+fn reads(plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    match &plan.data {
+        Data::Image(image) => lines.push(format!(
+            "pictures of {} x {} pixels with {} number(s) each, and their labels",
+            image.height, image.width, image.channels
+        )),
+        Data::Tabular(tabular) => {
+            let names: Vec<_> = tabular.columns.iter().map(|column| column.name.as_str()).collect();
+            lines.push(format!(
+                "the columns {} and {}, no others",
+                names.join(", "),
+                tabular.column
+            ));
+        }
+        Data::Text(text) => lines.push(match text.tokens {
+            Tokens::Bytes => format!("text, {} bytes at a time", text.context),
+            Tokens::Characters { .. } => format!("text, {} characters at a time", text.context),
+        }),
+    }
+    let classes = plan.data.classes();
+    match &plan.data {
+        Data::Text(_) => lines.push("the model learns to predict the next one".to_owned()),
+        Data::Tabular(tabular) if matches!(tabular.target, Target::Number(_)) => {
+            lines.push(format!("the model learns to predict the number in {}", tabular.column));
+        }
+        _ if classes.len() <= 12 => {
+            lines.push(format!("the model learns to tell apart: {}", classes.join(", ")));
+        }
+        _ => lines.push(format!("the model learns to tell apart {} classes", classes.len())),
+    }
+    let rows = plan.data.rows();
+    if rows.holdout > 0.0 {
+        let share = 100.0 * rows.holdout;
+        lines.push(format!("{share} % of the examples are kept out of training, to measure"));
+    }
+    if rows.minimum > 1 {
+        lines.push(format!("an owner with fewer than {} examples takes no part", rows.minimum));
+    }
+    lines
+}
+
+fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
+    let secure = &plan.secure_aggregation;
+    let mut lines = vec![
+        summary.sends.clone(),
+        format!(
+            "a number of the update has {} bits and is within +-{}; the whole update is at \
+             most {} long (L2 norm)",
+            secure.bits, secure.range, secure.clip_norm
+        ),
+        format!(
+            "{} of ciphertext, and {} of keys for a committee of four",
+            bytes(summary.bytes_payload),
+            bytes(summary.bytes_fixed),
+        ),
+    ];
+    lines.push(match plan.training.weighting {
+        Weighting::Uniform => {
+            "all owners count alike: the number of examples is not sent".to_owned()
+        }
+        Weighting::CappedExamples(cap) => format!(
+            "an owner counts by its examples, as {} where it has more; the number travels inside \
+             the encryption",
+            count(cap.into())
+        ),
+    });
+    lines.push(
+        "in the clear: its name, the round, hashes of what it sends; or that it does not take \
+         part, and which of five reasons"
+            .to_owned(),
+    );
+    lines.push("never: examples, labels, gradients, losses, or its update by itself".to_owned());
+    lines
+}
+
+fn takes(plan: &Plan, phases: &[u64; 4], round_ms_max: u64) -> Vec<String> {
+    let [select, collect, vote, release] = phases.map(duration);
+    vec![
+        format!(
+            "a round takes at most {}: {select} to find the owners, {collect} to train and send, \
+             {vote} to agree on the set, {release} to open the sum; it goes on as soon as all have \
+             answered",
+            duration(round_ms_max)
+        ),
+        format!(
+            "the run takes at most {}",
+            duration(round_ms_max.saturating_mul(plan.training.rounds.into()))
+        ),
+    ]
+}
+
+fn protects(plan: &Plan) -> Vec<String> {
+    let cohort = &plan.cohort;
+    let floor = if cohort.minimum < 10 { "; many owners' rules ask for 10" } else { "" };
+    vec![
+        format!(
+            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing{floor}",
+            cohort.minimum, cohort.maximum
+        ),
+        "a committee of key holders opens it: with four, two of them and the coordinator would \
+         have to work together to see one update; with seven, three"
+            .to_owned(),
+        "the sum itself is not hidden and no noise is added: if all others in it work together, \
+         they know the last one's update"
+            .to_owned(),
+        plan.audit_notice().to_owned(),
+        "each owner's own rules are checked before it trains and again before it sends".to_owned(),
+    ]
+}
+
+/// Every field of a section, in the order of its description.
+fn list(section: &'static Section, table: &Table, path: &str, lines: &mut Vec<Line>) {
+    let Some(variant) = variant_of(section, table) else { return };
+    let words = variant.words.iter().map(|(field, _, about)| (*field, Some(*about)));
+    let fields = words.chain(variant.fields.iter().map(|field| (*field, None)));
+    for (field, of_word) in fields {
+        let name = match path {
+            "" => field.name.to_owned(),
+            path => format!("{path}.{}", field.name),
+        };
+        let of_word = of_word.or_else(|| meaning(&field.form, table.get(field.name)?));
+        let about =
+            [Some(field.about), of_word].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mut push = |field, value, is_default, about| {
+            lines.push(Line { field, value, is_default, about });
+        };
+        match held(table, field) {
+            Held::Default(default) => push(name, default.to_owned(), true, about),
+            Held::Absent => {
+                // A section of which every field has a default stands without being written.
+                if let Form::Section(inner) = field.form
+                    && is_optional(inner)
+                {
+                    list(inner, &Table::new(), &name, lines);
+                }
+            }
+            Held::Written(value) => {
+                let elements = elements_of(&field.form).zip(value.as_array());
+                let elements = elements.filter(|(_, all)| all.iter().any(Value::is_table));
+                if let Some((inner, table)) = section_of(&field.form, value).zip(value.as_table()) {
+                    list(inner, table, &name, lines);
+                } else if let Some((of, values)) = elements {
+                    for (index, value) in values.iter().enumerate() {
+                        let about = of_element(of, value).unwrap_or(field.about).to_owned();
+                        push(format!("{name}[{index}]"), brief(value), false, about);
+                    }
+                } else {
+                    push(name, inline(value), false, about);
+                }
+            }
+        }
+    }
+}
+
+/// What a word means, where a field holds one of a list.
+fn meaning(form: &'static Form, value: &Value) -> Option<&'static str> {
+    match form {
+        Form::Words(words) => {
+            words.iter().find(|(word, _)| value.as_str() == Some(word)).map(|(_, about)| *about)
+        }
+        Form::Either(forms) => forms.iter().find_map(|form| meaning(form, value)),
+        _ => None,
+    }
+}
+
+/// What an element of a list does: the meaning of its word.
+fn of_element(of: &'static Form, value: &Value) -> Option<&'static str> {
+    let variant = variant_of(section_of(of, value)?, value.as_table()?)?;
+    variant.words.last().map(|(.., about)| *about)
+}
+
+fn is_optional(section: &Section) -> bool {
+    section.cases.is_none()
+        && section.fields.iter().all(|field| matches!(field.need, Need::Default(_)))
+}
+
+/// A number with its thousands apart.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit that shows three or four digits.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} bytes", count(bytes)),
+        10_000..10_000_000 => format!("{} kB", count(bytes.div_ceil(1000))),
+        10_000_000..10_000_000_000 => format!("{} MB", count(bytes.div_ceil(1_000_000))),
+        _ => format!("{} GB", count(bytes.div_ceil(1_000_000_000))),
+    }
+}
+
+/// A duration in its two largest units.
+fn duration(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
+    let Some(first) = units.iter().position(|(size, _)| ms >= *size) else {
+        return "0 s".to_owned();
+    };
+    let (size, unit) = units[first];
+    let mut text = format!("{} {unit}", ms / size);
+    if let Some((smaller, unit)) = units.get(first + 1)
+        && ms % size / smaller > 0
+    {
+        text += &format!(" {} {unit}", ms % size / smaller);
+    }
+    text
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlanSummary { name, purpose, digest, .. } = &self.summary;
+        write!(f, "{name}: {purpose}\ndigest {digest}")?;
+        for Part { title, lines } in &self.parts {
+            write!(f, "\n\n{title}")?;
+            for line in lines {
+                write!(f, "\n  - {line}")?;
+            }
+        }
+        write!(f, "\n\nevery field")?;
+        for Line { field, value, is_default, about } in &self.fields {
+            let default = if *is_default { " (default)" } else { "" };
+            write!(f, "\n  {field} = {value}{default}\n      {about}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        for (number, text) in [
+            (9_999, "9,999 bytes"),
+            (10_001, "11 kB"),
+            (10_000_000, "10 MB"),
+            (12_000_000_000, "12 GB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+        for (ms, text) in [
+            (0, "0 s"),
+            (999, "999 ms"),
+            (90_000, "1 min 30 s"),
+            (3_600_000, "1 h"),
+            (90_000_000, "1 d 1 h"),
+        ] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+use std::fs;
+use std::path::Path;
+
+use covey_client::plan::{compare, explain};
+
+use super::json_schema::plans;
+use super::{Folder, PLAN, holds, with};
+
+const TEMPLATES: [&str; 4] = ["tabular", "image", "image-mlp", "text"];
+
+#[test]
+fn every_template_is_a_plan_that_passes_its_check() {
+    let folder = Folder::new();
+    for template in TEMPLATES {
+        let name = format!("my-{template}");
+        let file = format!("{name}.toml");
+        let text = folder.text(&["plan", "new", &name, "--template", template], 0);
+        holds(&text, &[&file, &format!("next:  covey-client plan check {file}")]);
+        let answer = folder.json(&["plan", "check", &file], 0);
+        assert_eq!(answer["data"]["name"], name.as_str());
+        let text = fs::read_to_string(folder.path(&file)).expect("read");
+        assert!(text.lines().filter(|line| line.starts_with('#')).count() > 20, "{text}");
+        let taken = folder.json(&["plan", "new", &name, "--template", template], 2);
+        assert_eq!(taken["error"]["code"], "EXISTS");
+        assert_eq!(text, fs::read_to_string(folder.path(&file)).expect("read"));
+    }
+}
+
+#[test]
+fn a_template_makes_data_that_fit_it() {
+    let folder = Folder::new();
+    for template in TEMPLATES {
+        let plan = format!("{template}.toml");
+        let data = format!("{template}.data");
+        folder.text(&["plan", "new", template, "--template", template], 0);
+        folder.text(&["data", "mock", "--plan", &plan, "--rows", "200", "-o", &data], 0);
+        let format = if template == "text" { "text" } else { "csv" };
+        let check = ["data", "check", &data, "--plan", &plan, "--format", format];
+        let answer = folder.json(&check, 0);
+        assert!(
+            answer["data"]["held_out"].as_u64().is_some_and(|held_out| held_out > 0),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_new_plan_says_what_is_wrong_with_its_arguments() {
+    let folder = Folder::new();
+    let unknown = folder.text(&["plan", "new", "x", "--template", "vision"], 2);
+    holds(&unknown, &["vision", "tabular", "image"]);
+    holds(&folder.text(&["plan", "new", "No Name", "--template", "image"], 2), &["No Name"]);
+    let nowhere = ["plan", "new", "x", "--template", "image", "-o", "none/x.toml"];
+    holds(&folder.text(&nowhere, 1), &["error[FILE]", "none/x.toml"]);
+    let answer = folder.json(&["plan", "new", "x", "--template", "image", "-o", "y.toml"], 0);
+    assert_eq!(
+        (&answer["data"]["file"], &answer["data"]["template"]),
+        (&"y.toml".into(), &"image".into())
+    );
+}
+
+#[test]
+fn a_plan_is_explained_in_plain_words() {
+    let folder = Folder::new();
+    let plan = folder.file("plan.toml", PLAN);
+    let text = folder.text(&["plan", "explain", &plan], 0);
+    holds(
+        &text,
+        &[
+            "patients: Try the commands about plans",
+            "a model of 58 parameters: linear (out 8), relu, linear (out 2)",
+            "in each of 3 rounds an owner makes 1 pass(es) over its data, 8 examples a step, by sgd",
+            "the columns age, sex and ill, no others",
+            "25 % of the examples are kept out of training",
+            "what leaves it, every round",
+            "the update (58 numbers)",
+            "as 500 where it has more",
+            "a round takes at most 4 min 30 s",
+            "the run takes at most 13 min 30 s",
+            "only the sum of 3 to 10 updates is opened",
+            "audit off",
+            "training.server_lr = 1.0 (default)",
+            "cohort.deadlines.vote = \"60s\" (default)",
+        ],
+    );
+    let answer = folder.json(&["plan", "explain", &plan], 0);
+    let data = &answer["data"];
+    assert_eq!((&data["parameters"], &data["round_ms_max"]), (&58.into(), &270_000.into()));
+    let sent = data["bytes_payload"].as_u64().zip(data["bytes_fixed"].as_u64());
+    let (payload, fixed) = sent.expect("numbers");
+    assert_eq!(data["bytes_sent_max"], 3 * (payload + fixed));
+    assert_eq!(data["bytes_model"], 4 * 58);
+    let fields = data["fields"].as_array().expect("a list");
+    let lr = fields.iter().find(|one| one["field"] == "training.optimizer.lr").expect("a field");
+    assert_eq!((&lr["value"], &lr["is_default"]), (&"0.1".into(), &false.into()));
+
+    let uniform = folder.file("uniform.toml", &with("{ capped_examples = 500 }", "\"uniform\""));
+    let text = folder.text(&["plan", "explain", &uniform], 0);
+    holds(&text, &["the number of examples is not sent"]);
+}
+
+/// The names of all fields that a plan writes, as far as its lists.
+fn written(table: &toml::Table, path: &str, names: &mut Vec<String>) {
+    for (name, value) in table {
+        let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            toml::Value::Table(inner) => written(inner, &name, names),
+            _ => names.push(name),
+        }
+    }
+}
+
+#[test]
+fn every_plan_of_the_repository_is_explained_with_every_field() {
+    let folder = Folder::new();
+    let plans = plans();
+    assert!(plans.len() >= 8, "{} plans", plans.len());
+    for (name, text) in plans {
+        let file = folder.file("plan.toml", &text);
+        let explained = match explain(Path::new(&file)) {
+            Ok(explained) => explained,
+            // A model of one's own, which this program does not have.
+            Err(failure) => {
+                holds(&text, &["family = "]);
+                holds(&failure.to_string(), &["error[P051]", "has no such family"]);
+                continue;
+            }
+        };
+        let table: toml::Table = toml::from_str(&text).expect("TOML");
+        let mut names = Vec::new();
+        written(&table, "", &mut names);
+        for field in names {
+            let is_it = |known: &str| known == field || known.starts_with(&format!("{field}["));
+            let line = explained.fields.iter().find(|line| is_it(&line.field));
+            let line = line.unwrap_or_else(|| panic!("{name}: {field}"));
+            assert!(!line.is_default && !line.about.is_empty(), "{name}: {field}");
+        }
+        let shown = explained.to_string();
+        assert!(explained.parts.iter().all(|part| shown.contains(part.title)), "{shown}");
+        let comparison = compare(Path::new(&file), Path::new(&file)).expect("the same plan");
+        assert!(comparison.is_same_file && comparison.changes.is_empty(), "{comparison:?}");
+    }
+}
+
+/// The changes between the plan and another, as `(field, before, after, leaves)`.
+fn changes(folder: &Folder, other: &str) -> Vec<(String, String, String, bool)> {
+    let (before, after) = (folder.file("a.toml", PLAN), folder.file("b.toml", other));
+    let answer = folder.json(&["plan", "diff", &before, &after], 0);
+    let changes = answer["data"]["changes"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+    changes
+        .iter()
+        .map(|one| {
+            let leaves = one["leaves"].as_bool().expect("true or false");
+            (text(&one["field"]), text(&one["before"]), text(&one["after"]), leaves)
+        })
+        .collect()
+}
+
+#[test]
+fn plans_are_compared_field_by_field() {
+    let folder = Folder::new();
+    for (from, to, expected) in [
+        ("lr = 0.1", "lr = 0.2", ("training.optimizer.lr", "0.1", "0.2", false)),
+        ("rounds = 3", "rounds = 4", ("training.rounds", "3", "4", true)),
+        ("bits = 12", "bits = 10", ("secure_aggregation.bits", "12", "10", true)),
+        ("minimum = 3", "minimum = 5", ("cohort.minimum", "3", "5", true)),
+        ("seed = 7", "seed = 8", ("seed", "7", "8", false)),
+        ("max = 120", "max = 130", ("data.columns[age].max", "120", "130", false)),
+        ("\"relu\"", "\"gelu\"", ("model.layers[1]", "relu", "gelu", false)),
+        ("  { kind = \"relu\" },\n", "", ("model.layers[1]", "relu", "-", false)),
+        (
+            "{ capped_examples = 500 }",
+            "\"uniform\"",
+            ("training.weighting", "capped_examples 500", "\"uniform\"", true),
+        ),
+        (
+            "batch_size = 8",
+            "batch_size = 8\nlocal_epochs = 2",
+            ("training.local_epochs", "1 (default)", "2", false),
+        ),
+        ("\"90s\"", "\"2m\"", ("cohort.deadlines.collect", "\"90s\"", "\"2m\"", false)),
+        (
+            "[\"accuracy\", \"loss\"]",
+            "[\"accuracy\"]",
+            ("evaluation.metrics", "[\"accuracy\", \"loss\"]", "[\"accuracy\"]", true),
+        ),
+        (
+            "value = 0.9 }",
+            "value = 0.9 }\nstep_norm_max = 9",
+            ("stop.step_norm_max", "-", "9", false),
+        ),
+    ] {
+        let (field, before, after, leaves) = expected;
+        let expected = (field.to_owned(), before.to_owned(), after.to_owned(), leaves);
+        assert_eq!(changes(&folder, &with(from, to)), [expected], "{to}");
+    }
+}
+
+#[test]
+fn a_change_of_what_travels_is_told_as_such() {
+    let folder = Folder::new();
+    let wider = PLAN.replace("{ kind = \"linear\", out = 8 }", "{ kind = \"linear\", out = 9 }");
+    assert_eq!(
+        changes(&folder, &wider),
+        [("model.layers[0].out".into(), "8".into(), "9".into(), true)]
+    );
+    let text = folder.text(&["plan", "diff", "a.toml", "b.toml"], 0);
+    holds(&text, &["changes what leaves an owner's machine", "~ model.layers[0].out: 8 -> 9"]);
+    holds(&text, &["= parameters of the model: 58 -> 65"]);
+    let column = ", \"m\"] },\n  { name = \"bmi\", type = \"float\", min = 0, max = 99 },";
+    let more = changes(&folder, &with(", \"m\"] },", column));
+    assert_eq!(more.len(), 1, "{more:?}");
+    assert_eq!((more[0].0.as_str(), more[0].3), ("data.columns[bmi]", true));
+    let kind =
+        PLAN.replace("\"category\", values = [\"f\", \"m\"]", "\"integer\", min = 0, max = 1");
+    let fields: Vec<_> = changes(&folder, &kind).into_iter().map(|change| change.0).collect();
+    let named = ["type", "values", "min", "max"];
+    for name in named {
+        assert!(fields.contains(&format!("data.columns[sex].{name}")), "{fields:?}");
+    }
+}
+
+#[test]
+fn what_a_plan_holds_does_not_write_to_the_terminal() {
+    let folder = Folder::new();
+    folder.text(&["plan", "new", "text", "--template", "text"], 0);
+    let text = fs::read_to_string(folder.path("text.toml")).expect("read");
+    let from = "vocabulary = \"\\n ";
+    assert_eq!(text.matches(from).count(), 1);
+    let text = text.replace(from, "vocabulary = \"\\u001b\\u009b");
+    let (before, after) = (folder.file("a.toml", &text), folder.path("text.toml"));
+    for arguments in [vec!["plan", "explain", &before], vec!["plan", "diff", &before, &after]] {
+        let shown = folder.text(&arguments, 0);
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+    }
+}
+
+#[test]
+fn what_is_written_as_its_default_is_no_change() {
+    let folder = Folder::new();
+    let spelled = with("batch_size = 8", "batch_size = 8\nlocal_epochs = 1\nserver_lr = 1")
+        .replace("{ collect = \"90s\" }", "{ collect = \"90000ms\", vote = \"1m\" }")
+        .replace("seed = 7", "# A comment.\nseed = 7");
+    assert_eq!(changes(&folder, &spelled), []);
+    holds(&folder.text(&["plan", "diff", "a.toml", "b.toml"], 0), &["ask for the same"]);
+    let same = folder.text(&["plan", "diff", "a.toml", "a.toml"], 0);
+    holds(&same, &["are the same plan"]);
+    let swapped = PLAN.replace(
+        "  { kind = \"linear\", out = 8 },\n  { kind = \"relu\" },\n",
+        "  { kind = \"relu\" },\n  { kind = \"linear\", out = 8 },\n",
+    );
+    assert_eq!(changes(&folder, &swapped).len(), 2);
+}

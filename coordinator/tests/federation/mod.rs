@@ -21,6 +21,7 @@ use covey_aggregation::publication::Publication;
 use covey_committee::config::{CONFIG_FILE as HOLDER_CONFIG, Config as HolderConfig};
 use covey_coordinator::cli::{Enrol, Init};
 use covey_coordinator::config::Config;
+use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RoundSummary, RunSummary};
 use covey_coordinator::{Coordinator, setup};
 use owner::Owner;
@@ -214,6 +215,8 @@ pub(crate) struct Operator {
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
     pub(crate) stopper: Stopper,
+    /// SQLite's log of writes, there as long as the journal is open.
+    journal_log: PathBuf,
 }
 
 impl Operator {
@@ -221,6 +224,7 @@ impl Operator {
         let runtime = Runtime::new().expect("a runtime");
         let (stopper, stop) = Stop::manual();
         let (sender, events) = mpsc::unbounded_channel();
+        let journal_log = config.state_dir.join(format!("{JOURNAL_FILE}-wal"));
         let work = runtime.spawn(async move {
             let mut running = Coordinator::start(config, stop).await?;
             while let Ok(event) = running.next_event().await {
@@ -230,7 +234,7 @@ impl Operator {
             }
             running.finished().await
         });
-        Self { runtime: Some(runtime), events, work, stopper }
+        Self { runtime: Some(runtime), events, work, stopper, journal_log }
     }
 
     /// Waits for an event that `wanted` picks.
@@ -257,6 +261,14 @@ impl Operator {
         let runtime = self.runtime.take().expect("running");
         let killed = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE));
         killed.await.expect("gone");
+        // The database works on a thread of its own, which a process that is killed takes along.
+        // Here it may still write what it had begun, under the eyes of the next life.
+        let closed = async {
+            while self.journal_log.exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("closed in time");
     }
 }
 

@@ -1,3 +1,5 @@
 #![no_main]
 
-covey_fuzz::fuzz_target!(|bytes: &[u8]| covey_fuzz::machines::round::run(bytes));
+covey_fuzz::fuzz_target!(|bytes: &[u8]| {
+    covey_fuzz::machines::round::run(bytes);
+});

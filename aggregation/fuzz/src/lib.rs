@@ -1,4 +1,5 @@
-//! What the fuzz targets have in common. `parsers` is also a module of `tests/decoding.rs`.
+//! What the fuzz targets have in common. `parsers` is also a module of `tests/decoding.rs`,
+//! `machines` of `tests/machines.rs`.
 
 #[path = "../../tests/parsers/mod.rs"]
 pub mod parsers;

@@ -239,7 +239,8 @@ impl Bench {
                 assert!(is_durable(HolderRecord::Released { run, round_ctx, set }));
                 assert!(self.witness.certified.contains(&set), "released without a certificate");
                 self.assert_openable(case.expect("a round"), &set);
-                let first = self.witness.released.entry(round_ctx).or_insert(*release.clone());
+                let first =
+                    self.witness.released.entry(round_ctx).or_insert_with(|| *release.clone());
                 assert!(*first == *release, "one release, and the same again");
             }
             FromHolder::Checked { total, complaints, .. } => {

@@ -78,8 +78,8 @@ fn case() -> &'static Case {
 const PHASES_MS: u64 =
     TIMINGS.select_ms + TIMINGS.collect_ms + TIMINGS.vote_ms + 2 * TIMINGS.release_ms;
 
-/// Runs the operations that the bytes spell.
-pub fn run(bytes: &[u8]) {
+/// Runs the operations that the bytes spell. Returns how the round ended.
+pub fn run(bytes: &[u8]) -> Outcome {
     let identity = FEDERATION.coordinator.clone();
     let round = Round::open(case().terms.clone(), identity, Time(0)).expect("good terms");
     let mut bench = Bench {
@@ -96,7 +96,7 @@ pub fn run(bytes: &[u8]) {
         bench.run(operation);
         bench.drain();
     }
-    bench.judge();
+    bench.judge()
 }
 
 impl Message {
@@ -301,8 +301,8 @@ impl Bench {
         while let Some(effect) = self.round.poll_effect() {
             match effect {
                 RoundEffect::Append { sequence, record } => self.disk.append(sequence.0, record),
-                RoundEffect::ToHolder { to, message } => self.to_holder(to, message),
-                RoundEffect::ToClient { to, message } => self.to_client(to, message),
+                RoundEffect::ToHolder { to, message } => self.tell_holder(to, message),
+                RoundEffect::ToClient { to, message } => self.tell_client(to, message),
                 RoundEffect::SendEnvelopes { to, holder, headers } => {
                     assert_eq!(to, FEDERATION.holders[usize::from(holder.0)].id());
                     assert!(
@@ -333,7 +333,7 @@ impl Bench {
     }
 
     /// Whether a holder may be told this, now.
-    fn to_holder(&mut self, to: PartyId, message: ToHolder) {
+    fn tell_holder(&mut self, to: PartyId, message: ToHolder) {
         assert!(FEDERATION.holders.iter().any(|holder| holder.id() == to));
         match message {
             ToHolder::Propose { config, .. } => assert!(*config == case().terms.config),
@@ -359,7 +359,7 @@ impl Bench {
     }
 
     /// Whether a client may be told this, now.
-    fn to_client(&mut self, to: PartyId, message: ToClient) {
+    fn tell_client(&mut self, to: PartyId, message: ToClient) {
         match message {
             ToClient::Open { .. } => {
                 let collecting =
@@ -382,7 +382,7 @@ impl Bench {
 
     /// Whatever happened, the round ends by its deadlines, names everybody once, and keeps what
     /// its receipts promise.
-    fn judge(mut self) {
+    fn judge(mut self) -> Outcome {
         self.store(usize::MAX);
         let mut steps = 0;
         while let Some(at) = self.round.poll_timeout() {
@@ -420,5 +420,6 @@ impl Bench {
         }
         self.kill();
         assert_eq!(self.round.outcome(), Some(&outcome), "the same end after a replay");
+        outcome
     }
 }

@@ -20,7 +20,10 @@ impl Seed {
     /// After each store, the program is killed or is not.
     fn stored(self, store: (u64, u64), kill: Option<(u64, u64)>) -> Self {
         let stored = self.variant(store.0, store.1).bytes(&[9]);
-        kill.map_or(stored.clone(), |(index, of)| stored.variant(index, of))
+        match kill {
+            Some((index, of)) => stored.variant(index, of),
+            None => stored,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The three machines as sequences of operations: good messages of a small federation, altered
 //! ones, replays, in any order; time; records that become durable late, or never, because the
 //! program is killed. What must hold is asserted while it happens, and at the end.
+//! Driven by the fuzz targets, and by `tests/machines.rs`.
+#![allow(unreachable_pub, reason = "also a module of a test")]
 
 pub mod federation;
 pub mod holder;

@@ -33,7 +33,7 @@ pub struct Parser {
     pub name: &'static str,
     /// Parses, and panics where something does not hold. Returns whether the input was accepted.
     pub check: fn(&[u8]) -> bool,
-    /// Inputs that it accepts, or nearly.
+    /// Inputs that it accepts, or nearly. `tests/decoding.rs` names those that it refuses.
     pub seeds: fn(&Seeds) -> Vec<Vec<u8>>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::config::{Control, HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     AbandonReason, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
@@ -29,44 +29,12 @@ use zeroize::Zeroizing;
 
 use super::digest;
 
-/// A plan, from the documentation of the format.
-const PLAN: &str = r#"schema = "plan/1"
-name = "digits"
-purpose = "Learn to read handwritten digits"
-seed = 42
-[data]
-kind = "image"
-height = 8
-width = 8
-pixel_max = 16
-classes = 10
-[model]
-layers = [
-  { kind = "conv2d", out = 8, kernel = 3, pad = 1 },
-  { kind = "groupnorm", groups = 2 },
-  { kind = "relu" },
-  { kind = "maxpool2d", kernel = 2 },
-  { kind = "residual", layers = [{ kind = "gelu" }] },
-  { kind = "flatten" },
-  { kind = "dropout", p = 0.1 },
-  { kind = "linear", out = 10 },
-]
-[training]
-rounds = 10
-batch_size = 32
-optimizer = { name = "sgd", lr = 0.05, momentum = 0.9 }
-weighting = { capped_examples = 500 }
-[cohort]
-minimum = 3
-maximum = 100
-deadlines = { collect = "60s" }
-[secure_aggregation]
-profile = "B"
-bits = 12
-range = 0.5
-clip_norm = 5.0
-audit = "off"
-"#;
+/// Plans of the examples: images, a table, text.
+const PLANS: [&str; 3] = [
+    include_str!("../../../examples/plans/digits-cnn.toml"),
+    include_str!("../../../examples/plans/heart-mlp.toml"),
+    include_str!("../../../examples/plans/shakespeare-transformer.toml"),
+];
 
 const CONFIGURATION: &str = "schema = \"holder/1\"\ncoordinator = \"a.example:7443\"\n\
     folder = \".\"\n[limits]\nrounds = 10\nnames = [\"a\", \"b\"]\nshare = 0.5\n";
@@ -159,6 +127,7 @@ impl Seeds {
             HolderFault::WrongRelease,
             HolderFault::FalseComplaint,
             HolderFault::Disagrees,
+            HolderFault::OtherVote,
         ];
         let missing = [
             MissingReason::NoAnswer,
@@ -382,7 +351,12 @@ impl Seeds {
 
     pub fn aggregate(&self) -> Vec<Vec<u8>> {
         let none = Aggregate { sums: Vec::new(), ..self.result.aggregate.clone() };
-        vec![encode(&self.result.aggregate), encode(&none)]
+        let whole = Aggregate {
+            control: vec![0, -1, i32::MAX, i32::MIN],
+            counters: vec![0, 300, u64::MAX],
+            ..self.result.aggregate.clone()
+        };
+        [&self.result.aggregate, &none, &whole].map(encode).to_vec()
     }
 
     pub fn publication(&self) -> Vec<Vec<u8>> {
@@ -393,7 +367,11 @@ impl Seeds {
     }
 
     pub fn terms(&self) -> Vec<Vec<u8>> {
-        vec![encode(&self.config)]
+        let owners = self.config.contributions_max;
+        let control = Control { range: 0.5, clip_norm: 2.0, owners, variate: digest(1) };
+        let whole = RoundConfig { control: Some(control), counters: 5, ..self.config.clone() };
+        assert_eq!(whole.validate(), Ok(()));
+        [&self.config, &whole].map(encode).to_vec()
     }
 
     pub fn frame(&self) -> Vec<Vec<u8>> {
@@ -424,7 +402,7 @@ impl Seeds {
     }
 
     pub fn plan(&self) -> Vec<Vec<u8>> {
-        vec![PLAN.as_bytes().to_vec()]
+        PLANS.map(|plan| plan.as_bytes().to_vec()).to_vec()
     }
 
     pub fn configuration(&self) -> Vec<Vec<u8>> {

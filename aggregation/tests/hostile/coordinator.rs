@@ -105,7 +105,8 @@ fn quorum(cast: &Cast, shape: CommitteeShape, offer: &Offer, set: &[Digest]) -> 
 #[test]
 fn coordinator_with_two_sets_for_two_holders_has_one_of_them_certified_at_most() {
     for shape in SHAPES {
-        let (cast, mut keepers) = (cast(shape), keepers(&cast(shape), shape));
+        let cast = cast(shape);
+        let mut keepers = keepers(&cast, shape);
         let offer = &cast.offers[HONEST];
         let all = offer.everybody();
         let sets = [offer.set(&all), offer.set(&all[1..])];
@@ -143,7 +144,8 @@ fn coordinator_with_two_sets_for_two_holders_has_one_of_them_certified_at_most()
 #[test]
 fn coordinator_with_a_set_below_the_minimum_is_refused() {
     for shape in SHAPES {
-        let (cast, mut keepers) = (cast(shape), keepers(&cast(shape), shape));
+        let cast = cast(shape);
+        let mut keepers = keepers(&cast, shape);
         let offer = &cast.offers[HONEST];
         for (holder, keeper) in keepers.iter_mut().enumerate() {
             show(keeper, holder, offer);
@@ -247,7 +249,8 @@ fn coordinator_with_an_altered_contribution_is_found_and_refused() {
 #[test]
 fn coordinator_with_biased_terms_for_some_reaches_neither_holders_nor_owners() {
     for shape in SHAPES {
-        let (cast, mut keepers) = (cast(shape), keepers(&cast(shape), shape));
+        let cast = cast(shape);
+        let mut keepers = keepers(&cast, shape);
         let offers = [HONEST, OTHER_MODEL].map(|which| &cast.offers[which]);
         let friends = shape.members() - shape.faults()..shape.members();
         let mut signatures = offers.map(|offer| {

@@ -59,7 +59,7 @@ pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
 pub use protection::SecureAggregation;
 pub use schedule::{Decay, Schedule};
-pub use training::{EarlyStop, Loss, Optimizer, OtherLength, Training, Watch};
+pub use training::{EarlyStop, Loss, Optimizer, Training, Watch};
 
 use toml::Spanned;
 use toml::de::DeTable;

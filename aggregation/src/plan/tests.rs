@@ -376,12 +376,10 @@ fn a_deep_model_is_refused() {
 }
 
 #[test]
-fn the_next_parameters_are_one_server_step_away() {
+fn a_plan_may_scale_the_mean_update() {
     let text = with("batch_size = 32", "batch_size = 32\nserver_lr = 0.5");
     let training = Plan::parse(&text).expect("a good plan").training;
-    assert_eq!(training.next_parameters(&[1.0, 2.0], &[4.0, -2.0]), Ok(vec![3.0, 1.0]));
-    let mismatch = OtherLength { mean: 1, parameters: 2 };
-    assert_eq!(training.next_parameters(&[1.0, 2.0], &[4.0]), Err(mismatch));
+    assert_eq!(training.server_lr.to_bits(), 0.5f64.to_bits());
 }
 
 #[test]

@@ -143,35 +143,6 @@ pub enum Watch {
     Holdout,
 }
 
-/// The mean is of another model than the parameters.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a mean of {mean} numbers for {parameters} parameters")]
-pub struct OtherLength {
-    /// Length of the mean.
-    pub mean: usize,
-    /// Length of the parameter vector.
-    pub parameters: usize,
-}
-
-impl Training {
-    /// The parameters of the next round: `p + server_lr * mean`, computed in `f64` and rounded
-    /// once, so that everybody gets the same bits.
-    ///
-    /// # Errors
-    /// [`OtherLength`] when the lengths differ.
-    pub fn next_parameters(
-        &self,
-        parameters: &[f32],
-        mean: &[f32],
-    ) -> Result<Vec<f32>, OtherLength> {
-        if parameters.len() != mean.len() {
-            return Err(OtherLength { mean: mean.len(), parameters: parameters.len() });
-        }
-        let next = |(p, x): (&f32, &f32)| (f64::from(*p) + self.server_lr * f64::from(*x)) as f32;
-        Ok(parameters.iter().zip(mean).map(next).collect())
-    }
-}
-
 /// The section, with the place of the weighting for later checks. `data` are known where they are
 /// well described.
 pub(super) fn read(

@@ -33,10 +33,8 @@ pub fn contribution(bytes: &[u8]) -> bool {
         panic!("a good header")
     };
     let mut parts = upload.parts();
-    let mut expected = Order::default();
     let mut ops = rest.chunks(4);
-    let steps = usize::from(kind) % (parts.len() + 3);
-    let order: Vec<usize> = (0..parts.len()).collect();
+    let mut order: Vec<usize> = (0..parts.len()).collect();
     let mut is_changed = vec![false; parts.len()];
     // One change of bytes, then the order in which parts come.
     if let Some(&[part, low, high, change]) = ops.next() {
@@ -45,11 +43,10 @@ pub fn contribution(bytes: &[u8]) -> bool {
         parts[part][at] ^= change;
         is_changed[part] = change != 0;
     }
-    let mut order = order;
     for op in ops {
         match *op {
             [0, part, ..] => {
-                order.insert(usize::from(part) % (order.len() + 1), steps % parts.len())
+                order.insert(usize::from(part) % (order.len() + 1), usize::from(kind) % parts.len())
             }
             [1, part, ..] if !order.is_empty() => {
                 order.remove(usize::from(part) % order.len());
@@ -69,15 +66,17 @@ pub fn contribution(bytes: &[u8]) -> bool {
     }
     let boxes = upload.boxes.len();
     let bytes_in = parts.iter().map(Vec::len).sum();
-    let mut refused = false;
-    bounded(bytes_in, FACTOR, || {
+    // Parts come in their order, each once.
+    let mut expected = 0;
+    let refused = bounded(bytes_in, FACTOR, || {
         for &part in &order {
             let result = match part {
                 0 => check.correction(&parts[0]),
                 _ if part <= boxes => check.sealed_box(HolderIndex(part as u8 - 1), &parts[part]),
                 _ => check.chunk((part - 1 - boxes) as u32, &parts[part]),
             };
-            let in_order = expected.take(part);
+            let in_order = part == expected;
+            expected += usize::from(in_order);
             assert_eq!(matches!(result, Err(BadContribution::Order)), !in_order);
             // Contents of chunks are checked at the end, their length at once.
             let may_pass =
@@ -86,30 +85,18 @@ pub fn contribution(bytes: &[u8]) -> bool {
                 assert_eq!(result.is_err(), is_changed[part] && !may_pass, "{result:?}");
             }
             if result.is_err() {
-                refused = true;
-                return;
+                return true;
             }
         }
+        false
     });
     if refused {
         return false;
     }
     let is_good = check.finish().is_ok();
-    let is_whole = expected.0 == parts.len();
+    let is_whole = expected == parts.len();
     assert_eq!(is_good, is_whole && !is_changed.contains(&true));
     is_good
-}
-
-/// Parts come in their order, each once.
-#[derive(Default)]
-struct Order(usize);
-
-impl Order {
-    fn take(&mut self, part: usize) -> bool {
-        let fits = part == self.0;
-        self.0 += usize::from(fits);
-        fits
-    }
 }
 
 /// A box, as holder 0 gets it: only the one that was sealed to it opens.

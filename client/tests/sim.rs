@@ -143,6 +143,7 @@ fn a_round_has_no_more_clients_than_the_plan_says() {
     options.is_sealed = false;
     let (rounds, summary) = run(&options);
     summary.expect("done");
+    assert_eq!(rounds.len(), 4);
     assert!(rounds.iter().all(|round| round.cohort == 20 && round.counted == 20));
 }
 
@@ -243,8 +244,10 @@ fn the_program_tells_a_line_a_round_and_what_is_not_real() {
     }
 
     let clear = sim(&["--no-crypto", "--json"]);
-    for line in clear.lines() {
-        let line: Value = serde_json::from_str(line).expect("JSON");
+    let lines: Vec<Value> =
+        clear.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 4);
+    for line in lines {
         assert_eq!(line["encrypted"], false);
         assert!(line["warning"].as_str().is_some_and(|text| text.starts_with("NO ENCRYPTION")));
     }

@@ -87,6 +87,7 @@ async fn a_run_resumed_from_its_middle_ends_with_the_same_model() {
     assert_eq!((other.first_round, other.origin), (3, Some((run.run, 2))));
     assert_ne!(other.run, run.run);
     assert_eq!(changes, [format!("coordinator: begun from round 2 of run {}", run.run)]);
+    assert_eq!((rounds.len(), later.len()), (4, 2));
     for (first, second) in rounds[2..].iter().zip(&later) {
         assert_eq!((first.round, first.model), (second.round, second.model));
         assert_eq!((first.state, first.aggregate), (second.state, second.aggregate));
@@ -120,6 +121,7 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     assert_eq!(summary.reason, "all 2 rounds were tried");
     let (run, rounds, changes) = journal(&config).await;
     assert_eq!((run.rounds, run.ending.as_deref()), (2, Some("done")));
+    assert_eq!(rounds.len(), 2);
     assert_eq!(changes, ["coordinator: rounds 2 instead of 1"]);
     assert_all_follows(&federation, &rounds);
     config.asked.rounds = Some(1);

@@ -180,6 +180,7 @@ fn with_or_without_encryption_and_on_any_number_of_threads_the_models_are_the_sa
     let sealed = rounds_of(&options);
     options.is_sealed = false;
     let clear = rounds_of(&options);
+    assert_eq!((sealed.len(), clear.len()), (ROUNDS as usize, ROUNDS as usize));
     for (sealed, clear) in sealed.iter().zip(&clear) {
         assert!(sealed.encrypted && !clear.encrypted);
         assert_eq!(sealed.model, clear.model, "round {}", sealed.round);

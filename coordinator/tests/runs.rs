@@ -3,12 +3,11 @@
 
 mod federation;
 
-use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_coordinator::config::{Asked, Config, ResumePoint};
+use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RunSummary};
 use covey_coordinator::storage::journal::{Journal, RoundRow, RunRow};
-use covey_model::task::Task;
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
 /// Serves to the end.
@@ -17,7 +16,7 @@ async fn serve(config: Config) -> Result<RunSummary, Failure> {
 }
 
 async fn journal(config: &Config) -> (RunRow, Vec<RoundRow>, Vec<String>) {
-    let path = config.state_dir.join("journal.db");
+    let path = config.state_dir.join(JOURNAL_FILE);
     let mut journal = Journal::open_to_read(&path).await.expect("a journal");
     let run = journal.run().await.expect("read").expect("a run");
     let rounds = journal.rounds().await.expect("read");
@@ -37,24 +36,15 @@ fn resumed(federation: &Federation, name: &str, round: u32) -> Config {
 
 /// Every model and everything kept, computed again from the published sums of `rounds`.
 fn assert_all_follows(federation: &Federation, rounds: &[RoundRow]) {
-    let text = std::fs::read_to_string(federation.dir().join("plan.toml")).expect("read");
-    let plan = Plan::parse(&text).expect("a plan");
-    let task = Task::from_plan(&plan).expect("a model");
-    let mut parameters = task.initial_parameters();
-    let mut state = plan.strategy.initial(parameters.len());
-    for row in rounds {
-        let result = federation.publication(row.round).result;
-        assert_eq!(result.config.model, task.parameters_digest(&parameters));
+    let (task, replayed) = federation.replay(rounds.len() as u32);
+    for (row, (result, stepped)) in rounds.iter().zip(replayed) {
+        assert_eq!(row.round, result.config.round);
         assert_eq!(row.counters, result.aggregate.counters);
-        let place = (&parameters[..], &state);
-        let step = plan.strategy.step(1.0, place, &result.config, &result.aggregate);
-        let stepped = step.expect("finite");
-        (parameters, state) = (stepped.parameters, stepped.state);
-        assert_eq!(row.model, task.parameters_digest(&parameters), "round {}", row.round);
+        assert_eq!(row.model, task.parameters_digest(&stepped.parameters), "round {}", row.round);
         let kept = row.state.expect("something is kept");
-        assert_eq!(kept, state.digest(), "round {}", row.round);
+        assert_eq!(kept, stepped.state.digest(), "round {}", row.round);
         let bytes = std::fs::read(federation.dir().join(format!("state/objects/{kept}")));
-        assert_eq!(bytes.expect("durable"), state.encode());
+        assert_eq!(bytes.expect("durable"), stepped.state.encode());
     }
 }
 

@@ -15,15 +15,18 @@ use covey_aggregation::net::request::{REQUEST_FILE, Request};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
 use covey_aggregation::net::{IdentityKey, Membership, authority::AUTHORITY_FILE, read_roster};
 use covey_aggregation::party::{Name, Role};
+use covey_aggregation::plan::Plan;
 use covey_aggregation::program::stop::Stopper;
 use covey_aggregation::program::{Failure, Stop};
-use covey_aggregation::publication::Publication;
+use covey_aggregation::publication::{Publication, RoundResult};
+use covey_aggregation::strategy::Stepped;
 use covey_committee::config::{CONFIG_FILE as HOLDER_CONFIG, Config as HolderConfig};
 use covey_coordinator::cli::{Enrol, Init};
 use covey_coordinator::config::Config;
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RoundSummary, RunSummary};
 use covey_coordinator::{Coordinator, setup};
+use covey_model::task::Task;
 use owner::Owner;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -181,6 +184,27 @@ impl Federation {
     pub(crate) fn publication(&self, round: u32) -> Publication {
         let path = self.published().join(format!("round-{round:04}/publication.covey"));
         Publication::decode(&fs::read(path).expect("published")).expect("well-formed")
+    }
+
+    /// The plan's model, and the first `rounds` rounds computed again from their published sums:
+    /// what each opened, and what it left. Each started from what the one before it left.
+    pub(crate) fn replay(&self, rounds: u32) -> (Task, Vec<(RoundResult, Stepped)>) {
+        let text = fs::read_to_string(self.dir().join("plan.toml")).expect("read");
+        let plan = Plan::parse(&text).expect("a plan");
+        let task = Task::from_plan(&plan).expect("a model");
+        let mut parameters = task.initial_parameters();
+        let mut state = plan.strategy.initial(parameters.len());
+        let mut replayed = Vec::new();
+        for round in 1..=rounds {
+            let result = self.publication(round).result;
+            assert_eq!(result.config.model, task.parameters_digest(&parameters), "round {round}");
+            let place = (&parameters[..], &state);
+            let step = plan.strategy.step(1.0, place, &result.config, &result.aggregate);
+            let stepped = step.expect("finite");
+            (parameters, state) = (stepped.parameters.clone(), stepped.state.clone());
+            replayed.push((result, stepped));
+        }
+        (task, replayed)
     }
 
     pub(crate) fn published(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MLP, digits_parts, digits_plan, trainer};
+use common::{MLP, digits_parts, digits_plan, norm, trainer};
 use covey_aggregation::strategy::Strategy;
 use covey_model::data::Dataset;
 use covey_model::train::{Cancel, FitContext, FitError, FitReport, FitSeed, Trainer};
@@ -26,10 +26,6 @@ fn fit_with(
     let mut context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
     context.gradient_offset = offset;
     trainer.fit(&parameters, data, context)
-}
-
-fn norm(numbers: &[f32]) -> f64 {
-    numbers.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
 }
 
 #[test]

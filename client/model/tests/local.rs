@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    CNN, DIGITS, MLP, applied, digits_parts, digits_plan, fit, noise, plan, rows, trainer,
+    CNN, DIGITS, MLP, applied, digits_parts, digits_plan, fit, noise, norm, plan, rows, trainer,
 };
 use covey_aggregation::plan::Plan;
 use covey_model::data::Dataset;
@@ -24,10 +24,6 @@ fn fit_in(trainer: &Trainer, data: &Dataset, round: u32, holdout: Option<&Datase
     let context = context.in_round(round).watching(holdout);
     let parameters = trainer.task().initial_parameters();
     trainer.fit(&parameters, data, context).expect("it trains")
-}
-
-fn norm(numbers: &[f32]) -> f64 {
-    numbers.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! Reading an owner's files: what is right is read exactly, what is wrong is named.
 
 mod common;
+mod files;
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::{MLP, SGD, digits, digits_plan};
-use covey_aggregation::plan::{Data, Plan};
+use covey_aggregation::plan::Data;
 use covey_model::data::{DataError, DataErrorKind, DataSource, Dataset, Header, Place};
+use files::{Folder, data, gzip, idx};
 use proptest::prelude::*;
-use tempfile::TempDir;
 
 /// 2x2 pictures in colour of "cat" and "dog".
 const PICTURES: &str = r#"kind = "image"
@@ -28,47 +27,6 @@ columns = [
   { name = "pulse", type = "float", min = 50, max = 150, outside = "clamp" },
 ]
 target = { column = "ill", classes = ["no", "yes"] }"#;
-
-fn data(section: &str) -> Data {
-    let text = format!(
-        r#"schema = "plan/1"
-name = "readers"
-purpose = "Test readers"
-seed = 1
-model = {{ family = "any" }}
-training.rounds = 1
-training.batch_size = 1
-training.optimizer = {{ name = "sgd", lr = 1 }}
-training.weighting = "uniform"
-cohort = {{ minimum = 3, maximum = 3 }}
-secure_aggregation = {{ profile = "A", bits = 8, range = 1, clip_norm = 1, audit = "off" }}
-[data]
-{section}
-"#
-    );
-    Plan::parse(&text).unwrap_or_else(|errors| panic!("{errors}")).data
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
-}
-
-/// A folder with files, and the paths in it.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::write(&path, bytes).expect("a temporary file");
-        path
-    }
-}
 
 fn read_csv(bytes: impl AsRef<[u8]>, section: &str, header: Header) -> Result<Dataset, DataError> {
     let folder = Folder::new();
@@ -122,14 +80,14 @@ fn written_images_are_read_back_alike() {
     let part = digits(&plan).subset(&[5, 900, 3]);
     let Data::Image(image) = &plan.data else { panic!("digits are images") };
     let folder = Folder::new();
-    let path = folder.0.path().join("part.csv");
+    let path = folder.path("part.csv");
     part.write_csv(&path, image).expect("a temporary file");
     let source = DataSource::Csv { path, header: Header::Detect };
     assert!(Dataset::load(&source, &plan.data).is_ok_and(|again| again == part));
     let pictures = read_csv("0,1,2,4,dog\n3,1,0,2,cat\n", PICTURES, Header::Absent);
     let (pictures, data) = (pictures.expect("pictures"), data(PICTURES));
     let Data::Image(image) = &data else { panic!("pictures are images") };
-    let path = folder.0.path().join("pictures.csv");
+    let path = folder.path("pictures.csv");
     pictures.write_csv(&path, image).expect("a temporary file");
     let source = DataSource::Csv { path, header: Header::Present };
     assert!(Dataset::load(&source, &data).is_ok_and(|again| again == pictures));
@@ -276,7 +234,7 @@ fn a_file_that_cannot_be_read_is_named_with_a_remedy() {
         Dataset::load(&source, &data(PICTURES)).expect_err("not readable")
     };
     for (path, help) in [
-        (folder.0.path().join("missing.csv"), "check the path"),
+        (folder.path("missing.csv"), "check the path"),
         (folder.0.path().to_owned(), "not a folder"),
         (cut, "cut off"),
     ] {
@@ -284,14 +242,6 @@ fn a_file_that_cannot_be_read_is_named_with_a_remedy() {
         assert_eq!((error.kind, &error.path), (DataErrorKind::Unreadable, &path), "{error}");
         assert!(error.help.contains(help), "{error}");
     }
-}
-
-/// An IDX file with these sizes and elements.
-fn idx(kind: u8, sizes: &[u32], elements: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, 0, kind, sizes.len() as u8];
-    sizes.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
-    bytes.extend(elements);
-    bytes
 }
 
 fn read_idx(images: Vec<u8>, labels: Vec<u8>, section: &str) -> Result<Dataset, DataError> {

@@ -45,9 +45,6 @@ const GREY: &str = "kind = \"image\"\nheight = 2\nwidth = 2\nclasses = [\"cat\",
 const LETTERS: &str = "kind = \"text\"\ntokens = \"characters\"\nvocabulary = \"ab\\n\"\n\
                        unknown = \"refuse\"\ncontext = 3";
 
-/// What it is, its path, its bytes, the error, and what the message holds.
-type BadFile<'a> = (&'static str, &'a str, Vec<u8>, Kind, &'a [&'static str]);
-
 /// One bad file and its error: the section, the kind, and what the message holds.
 struct Case {
     what: &'static str,
@@ -92,8 +89,4 @@ impl Cases {
             }
         }
     }
-}
-
-fn csv(folder: &Folder, bytes: impl AsRef<[u8]>) -> DataSource {
-    DataSource::Csv { path: folder.file("data.csv", bytes), header: Header::Detect }
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What it is, its path, its bytes, the error, and what the message holds.
+type BadFile<'a> = (&'static str, &'a str, Vec<u8>, Kind, &'a [&'static str]);
+
 #[test]
 fn every_bad_folder_of_pictures_is_refused() {
     use Kind::{Empty, Label, Shape, TooLarge, Unreadable, Value};

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn csv(folder: &Folder, bytes: impl AsRef<[u8]>) -> DataSource {
+    DataSource::Csv { path: folder.file("data.csv", bytes), header: Header::Detect }
+}
+
 #[test]
 fn every_bad_text_table_is_refused() {
     use Kind::{Empty, Header, Label, Row, TooLarge, Unreadable, Value};

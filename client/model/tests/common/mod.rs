@@ -148,3 +148,8 @@ pub(crate) fn fit(
 pub(crate) fn applied(parameters: &[f32], update: &[f32]) -> Vec<f32> {
     parameters.iter().zip(update).map(|(parameter, change)| parameter + change).collect()
 }
+
+/// The L2 norm.
+pub(crate) fn norm(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
+}

@@ -1,12 +1,12 @@
 //! The commands about data: what an owner looks at before anything runs. Nothing leaves the
 //! machine; every failure has one message with the file, the place and what to do.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
-use tempfile::TempDir;
+use common::{Folder, holds};
 
 const DATA: &str = r#"[data]
 kind = "tabular"
@@ -46,77 +46,21 @@ audit = "off"
     )
 }
 
-/// An owner's folder.
-struct Owner(TempDir);
-
-impl Owner {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(&path, text).expect("written");
-        self.path(name)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("text").to_owned()
-    }
-
-    fn rows(&self, rows: usize) -> String {
-        let lines: Vec<String> = (0..rows)
-            .map(|row| {
-                let age = if row % 7 == 3 { String::new() } else { (20 + row % 60).to_string() };
-                format!("{age},{},{}\n", ["f", "m"][row % 2], ["no", "yes"][row % 3 % 2])
-            })
-            .collect();
-        self.file("patients.csv", &format!("age,sex,ill\n{}", lines.concat()))
-    }
-
-    /// Runs a command in this folder.
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-client"));
-        let command = command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command.output().expect("started")
-    }
-
-    /// Runs a command; its exit code, and what it answers and notes.
-    #[track_caller]
-    fn text(&self, arguments: &[&str], code: i32) -> String {
-        let output = self.run(arguments);
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-        assert!(!text.contains("panicked"), "{text}");
-        text
-    }
-
-    /// Runs a command with `--json`; the one object on stdout.
-    #[track_caller]
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
-        assert!(output.stderr.is_empty(), "{output:?}");
-        let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-        assert_eq!(answer["schema_version"], 1);
-        assert_eq!(answer["status"], if code == 0 { "ok" } else { "error" });
-        answer
-    }
-}
-
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{text}\nexpected {part:?}");
-    }
+/// Writes a table of so many patients. Returns its path.
+fn rows(owner: &Folder, rows: usize) -> String {
+    let lines: Vec<String> = (0..rows)
+        .map(|row| {
+            let age = if row % 7 == 3 { String::new() } else { (20 + row % 60).to_string() };
+            format!("{age},{},{}\n", ["f", "m"][row % 2], ["no", "yes"][row % 3 % 2])
+        })
+        .collect();
+    owner.file("patients.csv", &format!("age,sex,ill\n{}", lines.concat()))
 }
 
 #[test]
 fn data_get_a_name_that_the_other_commands_and_the_configuration_take() {
-    let owner = Owner::new();
-    let file = owner.rows(40);
+    let owner = Folder::new();
+    let file = rows(&owner, 40);
     let plan = owner.file("plan.toml", &plan(DATA));
     holds(&owner.text(&["data", "list"], 0), &["data add NAME PATH"]);
     let added = owner.text(&["data", "add", "patients", "patients.csv"], 0);
@@ -145,8 +89,8 @@ fn data_get_a_name_that_the_other_commands_and_the_configuration_take() {
 
 #[test]
 fn a_configuration_may_name_its_data() {
-    let owner = Owner::new();
-    owner.rows(10);
+    let owner = Folder::new();
+    rows(&owner, 10);
     let init = ["init", "--name", "ada", "--dir", "ada", "--coordinator", "127.0.0.1:9"];
     owner.text(&init, 0);
     let text = fs::read_to_string(owner.path("ada/client.toml")).expect("read");
@@ -166,8 +110,8 @@ fn a_configuration_may_name_its_data() {
 
 #[test]
 fn a_preview_shows_what_is_there_and_a_section_that_fits() {
-    let owner = Owner::new();
-    owner.rows(70);
+    let owner = Folder::new();
+    rows(&owner, 70);
     let text = owner.text(&["data", "preview", "patients.csv"], 0);
     holds(
         &text,
@@ -190,8 +134,8 @@ fn a_preview_shows_what_is_there_and_a_section_that_fits() {
 
 #[test]
 fn a_check_counts_the_holdout_and_keeps_to_the_owners_memory() {
-    let owner = Owner::new();
-    owner.rows(200);
+    let owner = Folder::new();
+    rows(&owner, 200);
     let plan = owner.file("plan.toml", &plan(DATA));
     let check = ["data", "check", "patients.csv", "--plan", &plan];
     let answer = owner.json(&check, 0);
@@ -205,13 +149,13 @@ fn a_check_counts_the_holdout_and_keeps_to_the_owners_memory() {
     let detail = &refused["error"]["details"][0];
     assert_eq!((&refused["error"]["code"], &detail["kind"]), (&"DATA".into(), &"too_large".into()));
     holds(detail["help"].as_str().expect("text"), &["dataset_bytes_max"]);
-    owner.rows(5);
+    rows(&owner, 5);
     holds(&owner.text(&check, 2), &["the plan asks for 5 to train on"]);
 }
 
 #[test]
 fn what_is_wrong_with_data_is_said_with_file_place_and_remedy() {
-    let owner = Owner::new();
+    let owner = Folder::new();
     let plan = owner.file("plan.toml", &plan(DATA));
     let good = "age,sex,ill\n50,f,no\n";
     owner.file("bad.csv", &format!("{good}50,x,no\n"));
@@ -237,7 +181,7 @@ fn what_is_wrong_with_data_is_said_with_file_place_and_remedy() {
 
 #[test]
 fn mock_data_fit_the_plan_and_overwrite_nothing() {
-    let owner = Owner::new();
+    let owner = Folder::new();
     let plan = owner.file("plan.toml", &plan(DATA));
     let mock = ["data", "mock", "--plan", &plan, "--rows", "100", "--seed", "5", "-o", "mock.csv"];
     let answer = owner.json(&mock, 0);

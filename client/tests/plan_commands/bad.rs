@@ -5,7 +5,8 @@ use std::path::Path;
 
 use covey_client::check;
 
-use super::{Folder, PLAN, holds, with};
+use super::{PLAN, with};
+use crate::common::{Folder, holds};
 
 /// A bad plan: what is replaced and by what, the code and line of its error, what the message
 /// says, and whether the JSON Schema can tell as well.

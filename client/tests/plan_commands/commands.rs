@@ -4,7 +4,8 @@ use std::path::Path;
 use covey_client::plan::{compare, explain};
 
 use super::json_schema::plans;
-use super::{Folder, PLAN, holds, with};
+use super::{PLAN, with};
+use crate::common::{Folder, holds};
 
 const TEMPLATES: [&str; 4] = ["tabular", "image", "image-mlp", "text"];
 

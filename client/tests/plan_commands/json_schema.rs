@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::PLAN;
 use super::bad::BAD;
-use super::{Folder, PLAN};
+use crate::common::Folder;
 
 /// A schema together with its root, where its definitions are.
 #[derive(Clone, Copy)]

@@ -1,14 +1,11 @@
 //! The commands about plans: templates, checks, plain words, comparisons and the JSON Schema.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod bad;
 mod commands;
 mod json_schema;
-
-use std::fs;
-use std::process::{Command, Output, Stdio};
-
-use serde_json::Value;
-use tempfile::TempDir;
 
 /// A plan that every part of this program is tried on; its lines are counted on in `bad`.
 const PLAN: &str = r#"schema = "plan/1"
@@ -57,59 +54,4 @@ audit = "off"
 fn with(from: &str, to: &str) -> String {
     assert_eq!(PLAN.matches(from).count(), 1, "{from:?} must occur once");
     PLAN.replace(from, to)
-}
-
-/// A researcher's folder.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, text).expect("written");
-        path
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("text").to_owned()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-client"));
-        let command = command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command.output().expect("started")
-    }
-
-    /// Runs a command; what it answers and notes.
-    #[track_caller]
-    fn text(&self, arguments: &[&str], code: i32) -> String {
-        let output = self.run(arguments);
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
-        assert!(!text.contains("panicked"), "{text}");
-        text
-    }
-
-    /// Runs a command with `--json`; the one object on stdout.
-    #[track_caller]
-    fn json(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
-        assert!(output.stderr.is_empty(), "{output:?}");
-        let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-        assert_eq!(answer["schema_version"], 1);
-        assert_eq!(answer["status"], if code == 0 { "ok" } else { "error" });
-        answer
-    }
-}
-
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{text}\nexpected {part:?}");
-    }
 }

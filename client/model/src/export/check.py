@@ -1,8 +1,8 @@
 """Compares exported models with what their own program answered. Used by the tests.
 
 Every folder that is given has load.py, model.safetensors, inputs.npy and outputs.npy, and
-model.onnx where there is one. For each it prints `NAME torch DIFFERENCE` and, where onnxruntime is
-installed, `NAME onnx DIFFERENCE`; differences are relative where outputs are larger than one.
+model.onnx where there is one. For each it prints `NAME torch DIFFERENCE` and, where there is a
+model.onnx, `NAME onnx DIFFERENCE`; differences are relative where outputs are larger than one.
 """
 
 import importlib.util
@@ -10,12 +10,8 @@ import sys
 from pathlib import Path
 
 import numpy
+import onnxruntime
 import torch
-
-try:
-    import onnxruntime
-except ImportError:
-    onnxruntime = None
 
 
 def difference(outputs, expected):
@@ -39,9 +35,6 @@ for folder in map(Path, sys.argv[1:]):
     print(folder.name, "torch", difference(outputs, expected))
     file = folder / "model.onnx"
     if not file.exists():
-        continue
-    if onnxruntime is None:
-        print("no onnxruntime")
         continue
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -34,7 +34,8 @@ pub enum Metric {
     /// Area under the ROC curve, from histograms of the log odds: of the second class where there
     /// are two, else the mean over classes, each against the rest.
     Auroc,
-    /// Mean absolute error, each example's at most the plan's `error_max`.
+    /// Mean absolute error, each example's at most the plan's `error_max`, in the unit in which the
+    /// model sees the target.
     Mae,
     /// Square root of the mean squared error, likewise.
     Rmse,

@@ -210,5 +210,5 @@ pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;
 pub const BYTE_STRINGS_MAX: usize = 15;
 
 /// Faults of holders in one report: seven holders, each silent or refusing in each of six phases,
-/// or one of three other faults. Each takes three bytes of memory and two on the wire.
+/// or one of a few other faults. Each takes three bytes of memory and two on the wire.
 pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 6 + 3);

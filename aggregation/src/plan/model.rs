@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::hash::Digest;
-use crate::limits::{ADAPTER_RANK_MAX, ADAPTER_TARGETS_MAX, LABEL_BYTES_MAX, LAYER_SIZE_MAX};
+use crate::limits::{
+    ADAPTER_RANK_MAX, ADAPTER_TARGETS_MAX, LABEL_BYTES_MAX, LAYER_SIZE_MAX, PARAMETERS_MAX,
+};
 use crate::shape::{self, Blueprint, Shape};
 
 use super::data::Data;
@@ -117,7 +119,14 @@ pub(super) fn blueprint(
     };
     let Some(lora) = &model.lora else { return Some(blueprint) };
     match blueprint.adapted(lora) {
-        Ok(adapted) => Some(adapted),
+        Ok(adapted) if adapted.parameters() <= PARAMETERS_MAX => Some(adapted),
+        Ok(adapted) => {
+            let message = format!("the adapters have {} parameters", adapted.parameters());
+            let help =
+                format!("at most {PARAMETERS_MAX} may travel: lower the rank, or name fewer");
+            errors.push_at((lora.line, lora.column), Code::Adapters, message, help);
+            None
+        }
         Err(error) => {
             let help = match error.known.first() {
                 None => "the model has no weight that can be adapted".to_owned(),

@@ -18,18 +18,24 @@ pub(super) fn read(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option
     let mut read = Read { rules: StopRules::default(), metrics: Vec::new() };
     let Some(field) = root.optional("stop") else { return Some(read) };
     let mut section = field.section(errors)?;
+    let Read { rules, metrics } = &mut read;
+    let mut is_whole = true;
     if let Some(field) = section.optional("target") {
-        read.rules.target = Some(read_target(field.section(errors)?, errors, &mut read.metrics)?);
+        let target = field.section(errors);
+        rules.target = target.and_then(|section| read_target(section, errors, metrics));
+        is_whole &= rules.target.is_some();
     }
     if let Some(field) = section.optional("plateau") {
-        let plateau = read_plateau(field.section(errors)?, errors, &mut read.metrics)?;
-        read.rules.plateau = Some(plateau);
+        let plateau = field.section(errors);
+        rules.plateau = plateau.and_then(|section| read_plateau(section, errors, metrics));
+        is_whole &= rules.plateau.is_some();
     }
     if let Some(field) = section.optional("step_norm_max") {
-        read.rules.step_norm_max = Some(field.positive(errors)?.value);
+        rules.step_norm_max = field.positive(errors).map(|at| at.value);
+        is_whole &= rules.step_norm_max.is_some();
     }
     section.finish(errors);
-    Some(read)
+    is_whole.then_some(read)
 }
 
 fn read_target(

@@ -68,7 +68,14 @@ pub(super) fn check_optimizer(
     errors: &mut Collector<'_>,
 ) {
     let is_plain = matches!(training.optimizer, Optimizer::Sgd { momentum, .. } if momentum <= 0.0);
-    if matches!(strategy.value, Strategy::Scaffold { .. }) && !is_plain {
+    let is_scaffold = matches!(strategy.value, Strategy::Scaffold { .. });
+    if is_scaffold && training.gradient_clip.is_some() {
+        let message = "scaffold beside training.gradient_clip: a clipped step does not tell the \
+                       mean gradient";
+        let help = "remove gradient_clip; secure_aggregation.clip_norm limits the update anyway";
+        errors.push(&strategy.span, Code::Strategy, message, help);
+    }
+    if is_scaffold && !is_plain {
         let message = "scaffold needs plain SGD: with momentum or Adam an update does not tell the \
                        mean gradient";
         let help = "write `optimizer = { name = \"sgd\", lr = 0.05 }` in [training]";

@@ -281,6 +281,40 @@ fn every_bad_model_or_training_is_refused_with_its_code() {
 }
 
 #[test]
+fn scaffold_goes_with_no_clipped_gradients() {
+    let text = with(", momentum = 0.9", "");
+    let text = format!("{text}[strategy]\nname = \"scaffold\"\nrange = 1\nclip_norm = 5\n");
+    assert_eq!(Plan::parse(&text).err(), None);
+    let clipped = text.replace("[training]", "[training]\ngradient_clip = 1.0");
+    let found = error(&clipped);
+    assert_eq!(found.code, Code::Strategy, "{found}");
+    assert!(found.message.contains("gradient_clip"), "{found}");
+}
+
+#[test]
+fn adapters_have_no_more_parameters_than_a_model_may() {
+    let pair = "{ kind = \"linear\", out = 1 },\n{ kind = \"linear\", out = 1048576 },\n";
+    let layers = format!("{{ kind = \"dropout\", p = 0.1 }},\n{}", pair.repeat(400));
+    let start = format!("start = {{ digest = \"{}\" }}\n", "01".repeat(32));
+    let lora = "lora = { rank = 1024, alpha = 1, targets = [\"linear\"] }\n";
+    let text = with("{ kind = \"dropout\", p = 0.1 },", &layers);
+    let found = error(&text.replace("[training]", &format!("{start}{lora}[training]")));
+    assert_eq!(found.code, Code::Adapters, "{found}");
+    assert!(found.message.contains("the adapters have"), "{found}");
+}
+
+#[test]
+fn all_errors_of_the_stop_rules_are_told() {
+    let stop = "[stop]\ntarget = { metric = \"loss\" }\nplateau = { metric = \"loss\" }\n\
+                step_norm_max = 0\nuntil = 3\n";
+    let errors = Plan::parse(&format!("{GOOD}{stop}")).expect_err("four errors");
+    let found: Vec<_> = errors.errors().iter().map(|error| error.message.as_str()).collect();
+    for part in ["stop.target.value", "stop.plateau.patience", "step_norm_max", "until"] {
+        assert!(found.iter().any(|message| message.contains(part)), "{part}: {found:?}");
+    }
+}
+
+#[test]
 fn scaffold_goes_with_no_averages_that_travel() {
     for (buffers, is_refused) in [("average", true), ("local", false)] {
         let norm = format!(

@@ -274,7 +274,7 @@ impl Aggregate {
         self.control.iter().map(|&sum| f64::from(sum) * unit).collect()
     }
 
-    /// Digest of count, weight, counters and sums.
+    /// Digest of count, weight, counters, and sums of update and control.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new(Domain::Aggregate);

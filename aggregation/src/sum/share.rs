@@ -30,13 +30,14 @@ const LAZY_ADDITIONS_MAX: usize = 1 << 13;
 pub struct Seeds(Vec<Zeroizing<[u8; SEED_BYTES]>>);
 
 impl Seeds {
-    /// From what a box contains, if that is what its client commits to with `committed`.
+    /// From what a box contains, if that is what its client commits to with `committed`; with com_T
+    /// of each.
     fn check(
         shape: CommitteeShape,
         place: Place<'_>,
         committed: &Digest,
         contents: &[u8],
-    ) -> Option<Self> {
+    ) -> Option<(Self, Vec<Digest>)> {
         let (seeds, []) = contents.as_chunks::<SEED_BYTES>() else { return None };
         let components = shape.components_of(place.holder);
         if components.len() != seeds.len() {
@@ -44,7 +45,8 @@ impl Seeds {
         }
         let seeds = Self(seeds.iter().map(|seed| Zeroizing::new(*seed)).collect());
         let commitments = seeds.commitments(shape, place);
-        contents_digest(commitments.iter()).equals(committed).then_some(seeds)
+        let is_as_committed = contents_digest(commitments.iter()).equals(committed);
+        is_as_committed.then_some((seeds, commitments))
     }
 
     /// com_T for each of them.
@@ -227,8 +229,7 @@ pub fn open_envelope(
     }
     let seeds = (key.open(&envelope.sealed_box))
         .and_then(|contents| Seeds::check(config.shape, place, &envelope.contents, &contents));
-    let seeds = seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })?;
-    let known = seeds.commitments(config.shape, place);
+    let (seeds, known) = seeds.ok_or_else(|| ComplaintKind::Contents { box_key: key.publish() })?;
     envelope.agrees(config.shape, holder, &known).then_some(seeds).ok_or(BadBox::Components)
 }
 

@@ -259,6 +259,8 @@ fn read_numeric(
 ) -> Option<Numeric> {
     let mean = section.optional("mean").map(|field| field.number(errors));
     let std = section.optional("std").map(|field| field.positive(errors));
+    // Taken before anything can go wrong, or it would be told as unknown besides.
+    let outside = section.optional("outside");
     let help = "scaling is fixed in the plan, so that no owner's range has to be shared; \
                 write `min = ` and `max = `, or `mean = ` and `std = `";
     let bounds = if std.is_none() || section.has("min") || section.has("max") {
@@ -274,7 +276,7 @@ fn read_numeric(
     } else {
         None
     };
-    let outside = match section.optional("outside") {
+    let outside = match outside {
         Some(field) if bounds.is_none() => {
             let message = format!("{} without min and max", field.path);
             errors.push(&field.span, Code::Scaling, message, "give min and max, or remove it");

@@ -117,6 +117,14 @@ fn words_that_are_numbers_are_compared_as_numbers() {
 }
 
 #[test]
+fn a_known_field_is_not_told_as_unknown_where_another_is_missing() {
+    let errors = errors("min = 20, max = 90, mean = 54", "min = 20, outside = \"clamp\"");
+    let found: Vec<_> = errors.iter().map(|error| (error.code, error.line)).collect();
+    assert!(found.contains(&(Code::MissingField, 11)), "{errors:#?}");
+    assert!(found.iter().all(|(code, _)| *code != Code::UnknownField), "{errors:#?}");
+}
+
+#[test]
 fn every_bad_data_section_is_refused_with_its_code_and_line() {
     let cases: &[(&str, &str, Code, u32, &str)] = &[
         ("kind = \"tabular\"", "kind = \"video\"", Code::UnknownChoice, 6, "\"video\""),

@@ -63,7 +63,8 @@ pub(super) static EVALUATION: Section = Section::new(
         Field::new(
             "error_max",
             Form::Positive,
-            "The largest error that counts, in the target's unit.",
+            "The largest error that counts, as the model sees the target: 1 is max - min, or std, \
+             where the plan gives them. Federated mae and rmse are in this unit too.",
         )
         .or("1.0"),
     ],

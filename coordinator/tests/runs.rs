@@ -160,6 +160,11 @@ async fn a_run_ends_when_the_owners_metric_reaches_its_target() {
     assert_all_follows(&federation, &rounds);
     assert!(federation.is_verified());
     assert_eq!(serve(config.clone()).await.expect("still over"), summary);
+    // What was measured is told by the run's own plan, whatever the settings name now.
+    let mut elsewhere = config.clone();
+    elsewhere.plan = federation.dir().join("another-plan.toml");
+    let status = covey_coordinator::status::status(&elsewhere).await.expect("a run");
+    assert_eq!(status.data["rounds"][0]["federated"]["examples"], 40, "{}", status.data);
     config.asked.rounds = Some(9);
     let failure = serve(config).await.expect_err("its rule would end it again");
     assert_eq!(failure.code, "RUN_OVER");

@@ -91,14 +91,22 @@ async fn a_run_resumed_from_its_middle_ends_with_the_same_model() {
         assert_eq!((first.round, first.model), (second.round, second.model));
         assert_eq!((first.state, first.aggregate), (second.state, second.aggregate));
     }
-    // Serving again changes nothing, also with the same wish.
-    assert_eq!(serve(again).await.expect("over"), half);
+    // Serving again changes nothing, also with the same wish; with another run's round, it is
+    // refused.
+    assert_eq!(serve(again.clone()).await.expect("over"), half);
+    for (from, code) in [(again.state_dir.clone(), "OTHER_RUN"), ("nowhere".into(), "NO_RUN")] {
+        let mut other = again.clone();
+        other.asked.resume_from = Some(ResumePoint { state_dir: from, round: 2 });
+        assert_eq!(serve(other).await.expect_err("another beginning").code, code);
+    }
     for bad in [resumed(&federation, "bad", 5), resumed(&federation, "state", 2)] {
         let failure = serve(bad).await.expect_err("no such beginning");
         assert_eq!(failure.exit, Exit::BadInput, "{failure}");
     }
     let failure = serve(resumed(&federation, "late", 4)).await.expect_err("nothing is left to do");
     assert_eq!(failure.code, "BAD_ROUNDS");
+    let stored = std::fs::read_dir(federation.dir().join("late/objects")).expect("listed");
+    assert_eq!(stored.count(), 1, "nothing but the plan");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,10 @@ mod federation;
 
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::time::Time;
 use covey_coordinator::config::{Asked, Config, ResumePoint};
 use covey_coordinator::event::{Event, RunSummary};
-use covey_coordinator::storage::journal::{Journal, RoundRow, RunRow};
+use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
 use covey_model::task::Task;
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
@@ -115,11 +116,24 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     let federation = Federation::new(4, &options);
     let mut config = federation.config(4);
     let _members = Members::start(&federation, 4);
+    // The end is recorded with the last round; where an earlier program did not come to that, when
+    // it is served again.
+    let mut operator = Operator::start(config.clone());
+    operator.wait_for(round_of).await;
+    operator.kill().await;
+    assert_eq!(journal(&config).await.0.reason.as_deref(), Some("all 1 rounds were tried"));
+    let path = config.state_dir.join("journal.db");
+    let mut forgetful = Journal::open(&path).await.expect("a journal");
+    let change = ChangeRow { at: Time(1), by: "the test".into(), what: "no end".into() };
+    forgetful.extend(1, &change).await.expect("changed");
+    forgetful.close().await.expect("closed");
+    assert_eq!(journal(&config).await.0.ending, None);
     serve(config.clone()).await.expect("done");
+    assert_eq!(journal(&config).await.0.ending.as_deref(), Some("done"));
     config.asked.rounds = Some(2);
     let mut operator = Operator::start(config.clone());
     let told = operator.wait_for(|event| match event {
-        Event::Changed { by, what } => Some(format!("{by}: {what}")),
+        Event::Changed { by, what } if by == "coordinator" => Some(format!("{by}: {what}")),
         _ => None,
     });
     assert_eq!(told.await, "coordinator: rounds 2 instead of 1");
@@ -128,7 +142,7 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     assert_eq!(summary.reason, "all 2 rounds were tried");
     let (run, rounds, changes) = journal(&config).await;
     assert_eq!((run.rounds, run.ending.as_deref()), (2, Some("done")));
-    assert_eq!(changes, ["coordinator: rounds 2 instead of 1"]);
+    assert_eq!(changes, ["the test: no end", "coordinator: rounds 2 instead of 1"]);
     assert_all_follows(&federation, &rounds);
     config.asked.rounds = Some(1);
     let failure = serve(config.clone()).await.expect_err("fewer than there are");

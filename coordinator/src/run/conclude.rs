@@ -101,6 +101,8 @@ impl Run {
         summary.model = row.model.to_string();
         standing.rounds.push(row);
         let ending = diverged.or_else(|| self.ended_by_rule(standing));
+        let rounds = standing.run.rounds;
+        let ending = ending.or_else(|| (number >= rounds).then_some(Ending::Done { rounds }));
         if let Some(row) = standing.rounds.last() {
             self.driver.journal.close_round(row, ending.as_ref()).await?;
         }

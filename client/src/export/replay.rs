@@ -12,7 +12,7 @@ use covey_aggregation::program::published::{Contributions, read_publication, rou
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, verify};
 use covey_aggregation::roster::Roster;
-use covey_aggregation::strategy::{BadStep, State};
+use covey_aggregation::strategy::State;
 use covey_model::task::Task;
 use covey_model::weights;
 use serde::Serialize;
@@ -257,22 +257,17 @@ impl<'a> Walk<'a> {
         let result = &publication.result;
         let began_with = self.model;
         let place = (&self.parameters[..], &self.state);
-        let server_lr = self.plan.training.server_lr;
-        let step = self.plan.strategy.step(server_lr, place, &result.config, &result.aggregate);
+        let step = self.plan.step(place, &result.config, &result.aggregate);
+        let step = step.map_err(|error| {
+            unverified(format!("the sum of round {}: {error}", result.config.round))
+        })?;
         let diverged = match step {
-            Ok(stepped) => match self.plan.stop.too_long(stepped.norm) {
-                None => {
-                    self.model = self.task.parameters_digest(&stepped.parameters);
-                    (self.parameters, self.state) = (stepped.parameters, stepped.state);
-                    None
-                }
-                Some(why) => Some(why),
-            },
-            Err(error @ BadStep::Diverged { .. }) => Some(error.to_string()),
-            Err(error) => {
-                let round = result.config.round;
-                return Err(unverified(format!("the sum of round {round}: {error}")));
+            Ok(stepped) => {
+                self.model = self.task.parameters_digest(&stepped.parameters);
+                (self.parameters, self.state) = (stepped.parameters, stepped.state);
+                None
             }
+            Err(why) => Some(why),
         };
         self.replayed.rounds.push(RoundFacts {
             round: result.config.round,

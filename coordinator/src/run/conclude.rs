@@ -12,7 +12,7 @@ use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::stop::Ending;
-use covey_aggregation::strategy::{BadStep, Stepped};
+use covey_aggregation::strategy::Stepped;
 use covey_aggregation::wire;
 use covey_model::evaluate::Metrics;
 
@@ -128,10 +128,7 @@ impl Run {
             Some((row.round, scores))
         });
         let measured: Vec<_> = measured.collect();
-        // Only what the last round shows can end the run.
-        let last = standing.rounds.last()?.round;
-        let is_new = measured.last().is_some_and(|(round, _)| *round == last);
-        self.learning.plan.stop.after(&measured).filter(|_| is_new)
+        self.learning.plan.stop.after(standing.rounds.last()?.round, &measured)
     }
 
     fn closing(&self, standing: &Standing, outcome: &Outcome) -> Result<Closing, Failure> {
@@ -174,17 +171,13 @@ fn set_of(round: &Round) -> Vec<covey_aggregation::message::SignedHeader> {
 impl Closing {
     fn carry_out(self) -> Result<Closed, Failure> {
         let Self { result, blobs, learning, identity, before, .. } = self;
-        let plan = &learning.plan;
         let place = (before.parameters.as_slice(), &*before.state);
-        let step =
-            plan.strategy.step(plan.training.server_lr, place, &result.config, &result.aggregate);
-        let (after, diverged) = match step {
-            Ok(Stepped { parameters, state, norm }) => match plan.stop.too_long(norm) {
-                None => (Place::new(&learning.task, parameters, state), None),
-                Some(why) => (before, Some(why)),
-            },
-            Err(error @ BadStep::Diverged { .. }) => (before, Some(error.to_string())),
-            Err(error) => return Err(broken(&error.to_string())),
+        let step = learning.plan.step(place, &result.config, &result.aggregate);
+        let (after, diverged) = match step.map_err(|error| broken(&error.to_string()))? {
+            Ok(Stepped { parameters, state, .. }) => {
+                (Place::new(&learning.task, parameters, state), None)
+            }
+            Err(why) => (before, Some(why)),
         };
         // Durable before the round counts as over, and so before the next begins.
         after.store(&blobs)?;

@@ -74,7 +74,7 @@ impl Run {
             federation: self.driver.roster.digest(),
             plan: self.learning.plan_digest,
             model: place.model,
-            state: place.kept(),
+            state: place.kept,
             first_round: round + 1,
             rounds,
             origin: origin.map(|(run, _, round)| (run, round)),

@@ -63,7 +63,7 @@ impl Run {
             round: number,
             context: self.driver.round().map_or(Digest::ZERO, |round| *round.context()),
             model: standing.place.model,
-            state: standing.place.kept(),
+            state: standing.place.kept,
             counters: Vec::new(),
             aggregate: None,
             outcome: wire::encode(&end.outcome),
@@ -80,7 +80,7 @@ impl Run {
             let closed = self.driver.serve_while(work).await?;
             let closed = closed.map_err(|_| broken("the worker that closes the round died"))??;
             row.model = closed.after.model;
-            row.state = closed.after.kept();
+            row.state = closed.after.kept;
             row.counters = closed.counters;
             row.aggregate = Some(opened.aggregate);
             row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
@@ -175,12 +175,14 @@ impl Closing {
         let step = learning.plan.step(place, &result.config, &result.aggregate);
         let (after, diverged) = match step.map_err(|error| broken(&error.to_string()))? {
             Ok(Stepped { parameters, state, .. }) => {
-                (Place::new(&learning.task, parameters, state), None)
+                let after = Place::new(&learning.task, parameters, state);
+                // Durable before the round counts as over, and so before the next begins.
+                after.store(&blobs)?;
+                (after, None)
             }
+            // It is stored since it was begun with.
             Err(why) => (before, Some(why)),
         };
-        // Durable before the round counts as over, and so before the next begins.
-        after.store(&blobs)?;
         let metrics = learning.evaluation().and_then(|evaluate| evaluate(&after.parameters));
         let counted: Vec<_> = result.headers.iter().map(|one| one.header.digest()).collect();
         let (number, counters) = (result.config.round, result.aggregate.counters.clone());

@@ -59,6 +59,7 @@ pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
 pub use protection::SecureAggregation;
 pub use schedule::{Decay, Schedule};
+pub use section::parse_duration_ms;
 pub use training::{EarlyStop, Loss, Optimizer, OtherLength, Training, Watch};
 
 use toml::Spanned;

@@ -155,8 +155,16 @@ pub fn mock(plan: &Path, rows: u64, seed: u64, output: &Path) -> Result<MockSumm
     Ok(MockSummary { file: output.to_owned(), rows, seed })
 }
 
+/// The same error with a help that says where an owner sets the limit it names.
+pub(crate) fn with_setting(error: &DataError) -> DataError {
+    let setting = "limits.dataset_bytes_max in client.toml, or --dataset-bytes-max";
+    let help = error.help.replace("dataset_bytes_max", setting);
+    DataError { help, ..error.clone() }
+}
+
 /// The failure of an owner's file.
 pub(crate) fn data_failure(error: &DataError) -> Failure {
+    let error = with_setting(error);
     let place = error.place.to_string();
     let detail = json!({
         "kind": error.kind.as_str(), "file": error.path.display().to_string(),

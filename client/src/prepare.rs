@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::check::read_limits;
+use crate::check::{read_limits, with_setting};
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
@@ -176,7 +176,7 @@ impl Workshop {
             // What is held out is for measuring: it is never trained on.
             let Parts { training: data, holdout: held_out } =
                 Parts::load(&this.data, &plan.data, plan.seed, limits)
-                    .map_err(|error| Declined::new(Decline::Data, error))?;
+                    .map_err(|error| Declined::new(Decline::Data, with_setting(&error)))?;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
             let initial = task.initial_parameters();
             let zeros = plan.strategy.initial(initial.len()).variate();

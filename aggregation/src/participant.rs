@@ -11,19 +11,20 @@
 //! Nothing is waited for longer than `patience_ms` without a word from the coordinator; what is
 //! being prepared needs none.
 
+mod checked;
 mod engagement;
 mod offer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::config::{RoundConfig, Seat};
+use crate::config::RoundConfig;
 use crate::hash::Digest;
 use crate::message::{
     AbandonReason, Decline, FromClient, MissingReason, Outcome, Receipt, Refusal, SignedHeader,
     ToClient,
 };
-use crate::party::{PartyId, Role};
+use crate::party::PartyId;
 use crate::record::{Outbox, ParticipantRecord, Sequence, Step};
 use crate::roster::{BadRoster, Roster};
 use crate::signing::{Identity, Statement};
@@ -31,6 +32,7 @@ use crate::time::Time;
 
 use engagement::{Engagement, Stage};
 
+pub use checked::CheckedRoster;
 pub use offer::BadOffer;
 
 /// What a client is made of.
@@ -145,11 +147,7 @@ pub enum Uncounted {
 /// The data owner's machine.
 pub struct Participant {
     identity: Arc<Identity>,
-    roster: Digest,
-    committee: Vec<Seat>,
-    /// Data owners of the roster.
-    owners: u32,
-    coordinator: PartyId,
+    roster: Arc<CheckedRoster>,
     resend_ms: u64,
     patience_ms: u64,
     /// By run: the latest round sealed for. No other is ever sealed for at or below it.
@@ -175,12 +173,25 @@ impl Participant {
         records: impl IntoIterator<Item = ParticipantRecord>,
     ) -> Result<Self, ParticipantError> {
         let ParticipantSetup { identity, roster, resend_ms, patience_ms } = setup;
-        roster.validate()?;
+        let roster = Arc::new(CheckedRoster::new(&roster)?);
+        Self::sharing(roster, identity, (resend_ms, patience_ms), records)
+    }
+
+    /// As [`Self::new`], one of many with the same roster. The times are those of
+    /// [`ParticipantSetup`].
+    ///
+    /// # Errors
+    /// [`ParticipantError`], by the first fault; none of the roster.
+    pub fn sharing(
+        roster: Arc<CheckedRoster>,
+        identity: Arc<Identity>,
+        (resend_ms, patience_ms): (u64, u64),
+        records: impl IntoIterator<Item = ParticipantRecord>,
+    ) -> Result<Self, ParticipantError> {
         let id = identity.id();
-        if roster.member(&id).is_none_or(|member| member.role != Role::DataOwner) {
+        if !roster.has_owner(&id) {
             return Err(ParticipantError::NotAnOwner(id));
         }
-        let coordinator = roster.coordinator().ok_or(BadRoster::Coordinators(0))?;
         for (name, value) in [("resend_ms", resend_ms), ("patience_ms", patience_ms)] {
             if value == 0 {
                 return Err(ParticipantError::Timing(name));
@@ -188,10 +199,7 @@ impl Participant {
         }
         let mut participant = Self {
             identity,
-            roster: roster.digest(),
-            committee: roster.committee(),
-            owners: roster.with_role(Role::DataOwner).count() as u32,
-            coordinator,
+            roster,
             resend_ms,
             patience_ms,
             sealed: BTreeMap::new(),

@@ -59,12 +59,13 @@ pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
 pub use protection::SecureAggregation;
 pub use schedule::{Decay, Schedule};
+pub use section::parse_duration_ms;
 pub use training::{EarlyStop, Loss, Optimizer, Training, Watch};
 
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::config::{Audit, Control, Packing, Quantiser};
+use crate::config::{Audit, Control, Packing, Quantiser, RoundConfig};
 use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
@@ -73,7 +74,8 @@ use crate::limits::{
 use crate::party::Name;
 use crate::shape::Blueprint;
 use crate::stop::StopRules;
-use crate::strategy::Strategy;
+use crate::strategy::{BadStep, State, Stepped, Strategy};
+use crate::sum::open::Aggregate;
 
 use error::Collector;
 use section::Section;
@@ -182,6 +184,26 @@ impl Plan {
                 Some(Control { range, clip_norm, owners, variate })
             }
             _ => None,
+        }
+    }
+
+    /// The next model and state after the round of `config`, which began with `parameters` and
+    /// `state`; or why its sum is not applied (the step diverges, or is too long). Then model and
+    /// state stay as they were, and the run is over ([`crate::stop::Ending::Diverged`]).
+    ///
+    /// # Errors
+    /// [`BadStep`], but for [`BadStep::Diverged`]: the sum is not one of this plan's.
+    pub fn step(
+        &self,
+        (parameters, state): (&[f32], &State),
+        config: &RoundConfig,
+        aggregate: &Aggregate,
+    ) -> Result<Result<Stepped, String>, BadStep> {
+        let server_lr = self.training.server_lr;
+        match self.strategy.step(server_lr, (parameters, state), config, aggregate) {
+            Ok(stepped) => Ok(self.stop.too_long(stepped.norm).map_or(Ok(stepped), Err)),
+            Err(error @ BadStep::Diverged { .. }) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
         }
     }
 

@@ -121,10 +121,11 @@ impl fmt::Display for Ending {
 }
 
 impl StopRules {
-    /// Whether the last of these rounds, in order, ends the run. Each has its number and what was
-    /// measured in it.
+    /// Whether round `last` ends the run. `rounds`: those up to it in which something was measured,
+    /// in order, each with its number. Only what the last round shows can end the run.
     #[must_use]
-    pub fn after(&self, rounds: &[(u32, Scores)]) -> Option<Ending> {
+    pub fn after(&self, last: u32, rounds: &[(u32, Scores)]) -> Option<Ending> {
+        rounds.last().filter(|(round, _)| *round == last)?;
         self.target_reached(rounds).or_else(|| self.plateau_reached(rounds))
     }
 
@@ -185,16 +186,18 @@ mod tests {
         };
         let accuracy = target(Metric::Accuracy, 0.9);
         let seen = rounds(Metric::Accuracy, &[Some(0.5), None, Some(0.9)]);
-        assert_eq!(accuracy.after(&seen[..1]), None);
-        assert_eq!(accuracy.after(&seen[..2]), None);
-        let ending = accuracy.after(&seen).expect("reached");
+        assert_eq!(accuracy.after(1, &seen[..1]), None);
+        assert_eq!(accuracy.after(2, &seen[..2]), None);
+        let ending = accuracy.after(3, &seen).expect("reached");
         assert_eq!(ending.word(), "target");
         assert!(ending.to_string().contains("accuracy 0.9000 of the model that round 3"));
         let loss = target(Metric::Loss, 0.4);
-        assert_eq!(loss.after(&rounds(Metric::Loss, &[Some(0.41)])), None);
-        assert!(loss.after(&rounds(Metric::Loss, &[Some(0.39)])).is_some());
+        assert_eq!(loss.after(1, &rounds(Metric::Loss, &[Some(0.41)])), None);
+        assert!(loss.after(1, &rounds(Metric::Loss, &[Some(0.39)])).is_some());
+        // A later round in which nothing was measured shows nothing new.
+        assert_eq!(loss.after(2, &rounds(Metric::Loss, &[Some(0.39)])), None);
         // Another metric says nothing about it.
-        assert_eq!(loss.after(&rounds(Metric::Accuracy, &[Some(0.1)])), None);
+        assert_eq!(loss.after(1, &rounds(Metric::Accuracy, &[Some(0.1)])), None);
     }
 
     #[test]
@@ -206,13 +209,14 @@ mod tests {
         // 0.95 is better than 1.0, but not by more than 0.1.
         let values = [Some(1.0), Some(0.95), Some(0.8), None, Some(0.75), Some(0.72), Some(0.1)];
         let seen = rounds(Metric::Loss, &values);
-        let ends: Vec<_> = (1..=6).map(|until| rules.after(&seen[..until]).is_some()).collect();
+        let ends: Vec<_> =
+            (1..=6).map(|until| rules.after(until as u32, &seen[..until]).is_some()).collect();
         assert_eq!(ends, [false, false, false, false, false, true]);
         let (best, best_round, patience) = (0.8, 3, 2);
         let metric = Metric::Loss;
         let expected = Ending::Plateau { round: 6, metric, best, best_round, patience };
-        assert_eq!(rules.after(&seen[..6]), Some(expected));
-        assert_eq!(rules.after(&[]), None);
+        assert_eq!(rules.after(6, &seen[..6]), Some(expected));
+        assert_eq!(rules.after(1, &[]), None);
     }
 
     #[test]

@@ -74,12 +74,17 @@ pub struct MockSummary {
 /// [`Failure`] with every error, each with line, column, code and help.
 pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
     let (plan, task, bytes) = read_plan(path)?;
-    let terms = terms(&plan, &task, &bytes);
+    Ok(summary(&plan, &task, &bytes))
+}
+
+/// What a plan comes to; `bytes`: its file.
+pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
+    let terms = terms(plan, task, bytes);
     let boxes = terms.shape.members() * box_bytes(&terms);
-    Ok(PlanSummary {
+    PlanSummary {
         name: plan.name.to_string(),
         purpose: plan.purpose.clone(),
-        digest: Plan::digest(&bytes).to_string(),
+        digest: Plan::digest(bytes).to_string(),
         rounds: plan.training.rounds,
         parameters: terms.dimension,
         bytes_payload: terms.payload_bytes(),
@@ -88,7 +93,7 @@ pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
         contributions_max: terms.contributions_max,
         sends: plan.sends(terms.dimension),
         audit: plan.audit_notice().to_owned(),
-    })
+    }
 }
 
 /// Checks data against a plan.
@@ -150,8 +155,16 @@ pub fn mock(plan: &Path, rows: u64, seed: u64, output: &Path) -> Result<MockSumm
     Ok(MockSummary { file: output.to_owned(), rows, seed })
 }
 
+/// The same error with a help that says where an owner sets the limit it names.
+pub(crate) fn with_setting(error: &DataError) -> DataError {
+    let setting = "limits.dataset_bytes_max in client.toml, or --dataset-bytes-max";
+    let help = error.help.replace("dataset_bytes_max", setting);
+    DataError { help, ..error.clone() }
+}
+
 /// The failure of an owner's file.
 pub(crate) fn data_failure(error: &DataError) -> Failure {
+    let error = with_setting(error);
     let place = error.place.to_string();
     let detail = json!({
         "kind": error.kind.as_str(), "file": error.path.display().to_string(),

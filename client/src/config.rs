@@ -148,6 +148,7 @@ extra_rounds = 0                # rounds beyond the plan's, if the operator exte
 max_counters = 4096             # counts of held-out examples that may leave, inside the sum
 control = true                  # whether SCAFFOLD's second vector may leave, inside the sum
 min_contributions = 3           # nothing is opened with fewer owners; 10 is better
+# dataset_bytes_max = 4000000000 # most bytes of memory to read data into; if not given, half of what is free
 "#
         )
     }
@@ -171,6 +172,11 @@ mod tests {
         assert!(config.limits.purposes.is_empty());
         let DataSource::Csv { path, .. } = config.data else { panic!("not a CSV file") };
         assert!(path.is_absolute(), "{path:?}");
+        // What is commented out is a setting, too.
+        let text =
+            Config::template("a.example:1").replace("# dataset_bytes_max", "dataset_bytes_max");
+        let limits = read_text(&text).expect("read").limits;
+        assert_eq!(limits.dataset_bytes_max, Some(4_000_000_000));
     }
 
     #[test]

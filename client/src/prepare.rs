@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::check::read_limits;
+use crate::check::{read_limits, with_setting};
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
@@ -97,6 +97,10 @@ pub(crate) struct Bench {
     /// Examples kept out of training; none where the plan keeps none, or none fell to them.
     held_out: Option<Dataset>,
     trainer: Trainer,
+    /// The digest of the parameters that the plan begins with.
+    initial: Digest,
+    /// That of a control variate of zeros, where the plan has one.
+    zeros: Option<Digest>,
 }
 
 impl Bench {
@@ -125,9 +129,9 @@ impl Workshop {
                 purpose: bench.plan.purpose.clone(),
                 sends: bench.plan.sends(terms.dimension),
             });
-            let parameters = self.parameters(&terms, &bench.task).await?;
+            let parameters = self.parameters(&terms, &bench).await?;
             let variate = match &terms.control {
-                Some(control) => Some(self.variate(&terms, &control.variate).await?),
+                Some(control) => Some(self.variate(&terms, &bench, &control.variate).await?),
                 None => None,
             };
             Ok((bench, round, Start { parameters, variate }))
@@ -172,9 +176,13 @@ impl Workshop {
             // What is held out is for measuring: it is never trained on.
             let Parts { training: data, holdout: held_out } =
                 Parts::load(&this.data, &plan.data, plan.seed, limits)
-                    .map_err(|error| Declined::new(Decline::Data, error))?;
+                    .map_err(|error| Declined::new(Decline::Data, with_setting(&error)))?;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
-            Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer }))
+            let initial = task.initial_parameters();
+            let zeros = plan.strategy.initial(initial.len()).variate();
+            let zeros = zeros.map(|zeros| variate_digest(&task.manifest_digest(), &zeros));
+            let initial = task.parameters_digest(&initial);
+            Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer, initial, zeros }))
         });
         let bench =
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
@@ -185,44 +193,45 @@ impl Workshop {
     /// The task with the model that its plan adapts, where it adapts one.
     async fn start(&self, task: Task) -> Result<Task, Declined> {
         let Some(start) = task.start().filter(|_| task.needs_start()) else { return Ok(task) };
-        let bytes_max = 4 * task.start_manifest().parameters();
-        let bytes = self.fetch(&BulkRequest::Model(start.digest), bytes_max).await?;
-        let (numbers, _) = bytes.as_chunks::<4>();
-        task.started(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        let numbers = self.numbers(task.start_manifest().parameters(), start.digest).await?;
+        task.started(numbers)
             .map_err(|error| Declined::terms(format!("the coordinator's base model: {error}")))
     }
 
     /// The parameters that the round begins with.
-    async fn parameters(&self, terms: &RoundConfig, task: &Task) -> Result<Vec<f32>, Declined> {
-        let initial = task.initial_parameters();
-        if task.parameters_digest(&initial) == terms.model {
-            return Ok(initial);
+    async fn parameters(&self, terms: &RoundConfig, bench: &Bench) -> Result<Vec<f32>, Declined> {
+        if bench.initial == terms.model {
+            return Ok(bench.task.initial_parameters());
         }
-        let parameters = self.numbers(terms, terms.model).await?;
-        if task.parameters_digest(&parameters) != terms.model {
+        let parameters = self.numbers(terms.dimension, terms.model).await?;
+        if bench.task.parameters_digest(&parameters) != terms.model {
             return Err(Declined::terms("the coordinator sent another model than the terms name"));
         }
         Ok(parameters)
     }
 
     /// The federation's control variate.
-    async fn variate(&self, terms: &RoundConfig, digest: &Digest) -> Result<Vec<f32>, Declined> {
-        let zeros = vec![0.0; terms.dimension as usize];
-        if variate_digest(&terms.manifest, &zeros) == *digest {
-            return Ok(zeros);
+    async fn variate(
+        &self,
+        terms: &RoundConfig,
+        bench: &Bench,
+        digest: &Digest,
+    ) -> Result<Vec<f32>, Declined> {
+        if bench.zeros == Some(*digest) {
+            return Ok(vec![0.0; terms.dimension as usize]);
         }
-        let variate = self.numbers(terms, *digest).await?;
+        let variate = self.numbers(terms.dimension, *digest).await?;
         let is_named = variate_digest(&terms.manifest, &variate) == *digest;
-        if !is_named || variate.len() != zeros.len() {
+        if !is_named || variate.len() as u64 != terms.dimension {
             let what = "the coordinator sent another control variate than the terms name";
             return Err(Declined::terms(what));
         }
         Ok(variate)
     }
 
-    /// As many numbers as there are parameters.
-    async fn numbers(&self, terms: &RoundConfig, digest: Digest) -> Result<Vec<f32>, Declined> {
-        let bytes = self.fetch(&BulkRequest::Model(digest), 4 * terms.dimension).await?;
+    /// At most so many numbers.
+    async fn numbers(&self, most: u64, digest: Digest) -> Result<Vec<f32>, Declined> {
+        let bytes = self.fetch(&BulkRequest::Model(digest), 4 * most).await?;
         let (numbers, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(Declined::terms("the coordinator sent something else than numbers"));

@@ -148,7 +148,10 @@ fn a_check_counts_the_holdout_and_keeps_to_the_owners_memory() {
     let refused = owner.json(&little, 2);
     let detail = &refused["error"]["details"][0];
     assert_eq!((&refused["error"]["code"], &detail["kind"]), (&"DATA".into(), &"too_large".into()));
-    holds(detail["help"].as_str().expect("text"), &["dataset_bytes_max"]);
+    holds(
+        detail["help"].as_str().expect("text"),
+        &["limits.dataset_bytes_max in client.toml, or --dataset-bytes-max"],
+    );
     rows(&owner, 5);
     holds(&owner.text(&check, 2), &["the plan asks for 5 to train on"]);
 }

@@ -81,12 +81,13 @@ impl Run {
                 return Err(too_many_abandoned(&standing, abandoned_in_a_row));
             }
         }
+        if standing.run.ending.is_none() {
+            // An earlier program recorded the last round, and was gone before it recorded the end.
+            self.driver.journal.end(&Ending::Done { rounds }).await?;
+        }
         let summary = self.summary(&standing);
         if summary.rounds_done == 0 {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
-        }
-        if standing.run.ending.is_none() {
-            self.driver.journal.end(&Ending::Done { rounds }).await?;
         }
         if !was_over {
             self.driver.serve_while(tokio::time::sleep(LINGER)).await?;

@@ -1,5 +1,6 @@
 //! `status`: how the run in a state folder is going, read beside the program that writes it.
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::Outcome;
 use covey_aggregation::plan::Plan;
@@ -10,6 +11,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::coordinator::journal_of;
 use crate::setup::Answer;
+use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
 
 /// Tells how a run is going.
@@ -37,7 +39,7 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
     for change in &changes {
         text += &format!("  changed by {}: {}\n", change.by, change.what);
     }
-    let layout = plan_of(config).and_then(|plan| plan.layout());
+    let layout = plan_of(config, &run.plan).and_then(|plan| plan.layout());
     let scores = |round: &RoundRow| {
         let layout = layout.as_ref().filter(|_| round.aggregate.is_some())?;
         layout.read(&round.counters).ok()
@@ -75,9 +77,10 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
     Ok(Answer { text: text.trim_end().to_owned(), data })
 }
 
-/// The plan that the settings name now, where it can be read.
-fn plan_of(config: &Config) -> Option<Plan> {
-    Plan::from_bytes(&std::fs::read(&config.plan).ok()?).ok()
+/// The run's own plan, where it can be read: the settings may name another one by now.
+fn plan_of(config: &Config, digest: &Digest) -> Option<Plan> {
+    let bytes = Blobs::open_to_read(&config.state_dir).object(digest).ok()??;
+    Plan::from_bytes(&bytes).ok()
 }
 
 fn line(round: &RoundRow) -> String {

@@ -4,10 +4,12 @@
 mod federation;
 
 use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::time::Time;
 use covey_coordinator::config::{Asked, Config, ResumePoint};
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RunSummary};
-use covey_coordinator::storage::journal::{Journal, RoundRow, RunRow};
+use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
+use covey_model::task::Task;
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
 /// Serves to the end.
@@ -82,14 +84,22 @@ async fn a_run_resumed_from_its_middle_ends_with_the_same_model() {
         assert_eq!((first.round, first.model), (second.round, second.model));
         assert_eq!((first.state, first.aggregate), (second.state, second.aggregate));
     }
-    // Serving again changes nothing, also with the same wish.
-    assert_eq!(serve(again).await.expect("over"), half);
+    // Serving again changes nothing, also with the same wish; with another run's round, it is
+    // refused.
+    assert_eq!(serve(again.clone()).await.expect("over"), half);
+    for (from, code) in [(again.state_dir.clone(), "OTHER_RUN"), ("nowhere".into(), "NO_RUN")] {
+        let mut other = again.clone();
+        other.asked.resume_from = Some(ResumePoint { state_dir: from, round: 2 });
+        assert_eq!(serve(other).await.expect_err("another beginning").code, code);
+    }
     for bad in [resumed(&federation, "bad", 5), resumed(&federation, "state", 2)] {
         let failure = serve(bad).await.expect_err("no such beginning");
         assert_eq!(failure.exit, Exit::BadInput, "{failure}");
     }
     let failure = serve(resumed(&federation, "late", 4)).await.expect_err("nothing is left to do");
     assert_eq!(failure.code, "BAD_ROUNDS");
+    let stored = std::fs::read_dir(federation.dir().join("late/objects")).expect("listed");
+    assert_eq!(stored.count(), 1, "nothing but the plan");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,11 +108,24 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     let federation = Federation::new(4, &options);
     let mut config = federation.config(4);
     let _members = Members::start(&federation, 4);
+    // The end is recorded with the last round; where an earlier program did not come to that, when
+    // it is served again.
+    let mut operator = Operator::start(config.clone());
+    operator.wait_for(round_of).await;
+    operator.kill().await;
+    assert_eq!(journal(&config).await.0.reason.as_deref(), Some("all 1 rounds were tried"));
+    let path = config.state_dir.join("journal.db");
+    let mut forgetful = Journal::open(&path).await.expect("a journal");
+    let change = ChangeRow { at: Time(1), by: "the test".into(), what: "no end".into() };
+    forgetful.extend(1, &change).await.expect("changed");
+    forgetful.close().await.expect("closed");
+    assert_eq!(journal(&config).await.0.ending, None);
     serve(config.clone()).await.expect("done");
+    assert_eq!(journal(&config).await.0.ending.as_deref(), Some("done"));
     config.asked.rounds = Some(2);
     let mut operator = Operator::start(config.clone());
     let told = operator.wait_for(|event| match event {
-        Event::Changed { by, what } => Some(format!("{by}: {what}")),
+        Event::Changed { by, what } if by == "coordinator" => Some(format!("{by}: {what}")),
         _ => None,
     });
     assert_eq!(told.await, "coordinator: rounds 2 instead of 1");
@@ -112,7 +135,7 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     let (run, rounds, changes) = journal(&config).await;
     assert_eq!((run.rounds, run.ending.as_deref()), (2, Some("done")));
     assert_eq!(rounds.len(), 2);
-    assert_eq!(changes, ["coordinator: rounds 2 instead of 1"]);
+    assert_eq!(changes, ["the test: no end", "coordinator: rounds 2 instead of 1"]);
     assert_all_follows(&federation, &rounds);
     config.asked.rounds = Some(1);
     let failure = serve(config.clone()).await.expect_err("fewer than there are");
@@ -152,6 +175,11 @@ async fn a_run_ends_when_the_owners_metric_reaches_its_target() {
     assert_all_follows(&federation, &rounds);
     assert!(federation.is_verified());
     assert_eq!(serve(config.clone()).await.expect("still over"), summary);
+    // What was measured is told by the run's own plan, whatever the settings name now.
+    let mut elsewhere = config.clone();
+    elsewhere.plan = federation.dir().join("another-plan.toml");
+    let status = covey_coordinator::status::status(&elsewhere).await.expect("a run");
+    assert_eq!(status.data["rounds"][0]["federated"]["examples"], 40, "{}", status.data);
     config.asked.rounds = Some(9);
     let failure = serve(config).await.expect_err("its rule would end it again");
     assert_eq!(failure.code, "RUN_OVER");

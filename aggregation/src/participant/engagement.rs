@@ -55,7 +55,7 @@ impl Participant {
     pub(super) fn handle_receipt(&mut self, now: Time, receipt: Receipt) {
         let Some(engagement) = self.engagements.get_mut(&receipt.round_ctx) else { return };
         let Stage::Sealed { header, .. } = engagement.stage else { return };
-        let valid = self.coordinator.verify(
+        let valid = self.roster.coordinator.verify(
             Statement::Receipt,
             &receipt.round_ctx,
             &header.0,

@@ -43,13 +43,13 @@ impl Participant {
         countersignatures: &[Countersignature],
     ) -> Result<(), BadOffer> {
         config.validate()?;
-        if config.federation != self.roster {
+        if config.federation != self.roster.digest {
             return Err(BadOffer::OtherRoster);
         }
-        if config.committee != self.committee {
+        if config.committee != self.roster.committee {
             return Err(BadOffer::OtherCommittee);
         }
-        if config.control.is_some_and(|control| control.owners != self.owners) {
+        if config.control.is_some_and(|control| control.owners != self.roster.owners()) {
             return Err(BadOffer::OtherOwners);
         }
         if !countersigned(config, &config.context(), countersignatures) {

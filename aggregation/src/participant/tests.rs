@@ -391,4 +391,28 @@ fn a_participant_that_cannot_work_is_told_why() {
     assert_eq!(attempt(owner, 1, vec![ended.clone()]), corrupt(0));
     assert_eq!(attempt(owner, 1, vec![sealed.clone(), sealed.clone()]), corrupt(1));
     assert_eq!(attempt(owner, 1, vec![sealed, ended.clone(), ended]), corrupt(2));
+    let mut roster = federation.roster.clone();
+    let twice = roster.members[0].clone();
+    roster.members.push(twice.clone());
+    let twice = BadRoster::Twice(twice.name);
+    assert_eq!(CheckedRoster::new(&roster), Err(twice.clone()));
+    let identity = owner.clone();
+    let setup = ParticipantSetup { identity, roster, resend_ms: 1, patience_ms: 1 };
+    assert_eq!(Participant::new(setup, []).err(), Some(ParticipantError::Roster(twice)));
+}
+
+#[test]
+fn participants_that_share_a_roster_are_told_the_same() {
+    let federation = Federation::new();
+    let roster = Arc::new(CheckedRoster::new(&federation.roster).expect("a good one"));
+    let attempt = |identity: &Arc<Identity>, times| {
+        Participant::sharing(Arc::clone(&roster), Arc::clone(identity), times, []).err()
+    };
+    for owner in &federation.owners {
+        assert_eq!(attempt(owner, (1, 1)), None);
+        assert_eq!(attempt(owner, (1, 0)), Some(ParticipantError::Timing("patience_ms")));
+    }
+    for other in &federation.holders {
+        assert_eq!(attempt(other, (0, 0)), Some(ParticipantError::NotAnOwner(other.id())));
+    }
 }

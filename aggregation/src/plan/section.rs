@@ -331,7 +331,9 @@ impl<'i> Field<'i> {
     }
 }
 
-fn parse_duration_ms(text: &str) -> Option<u64> {
+/// A duration such as `"500ms"`, `"60s"`, `"10m"`, `"2h"`, in milliseconds; none of another text.
+#[must_use]
+pub fn parse_duration_ms(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let unit_ms = match unit {

@@ -1,6 +1,7 @@
 //! The models of a run, computed again from what it published.
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::evaluation::Scores;
@@ -11,12 +12,13 @@ use covey_aggregation::program::published::{Contributions, read_publication, rou
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, verify};
 use covey_aggregation::roster::Roster;
-use covey_aggregation::strategy::{BadStep, State};
+use covey_aggregation::strategy::State;
 use covey_model::task::Task;
 use covey_model::weights;
 use serde::Serialize;
 
 use super::Options;
+use crate::prepare::check_terms;
 
 /// A run up to one of its rounds.
 #[derive(Debug, Serialize)]
@@ -111,16 +113,17 @@ pub(super) fn replay(
     let folders = round_folders(&published)?;
     let roster = options.roster.as_deref().map(read_roster).transpose();
     let roster = roster.map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
-    let Some(first) = folders.first() else {
+    let Some((head, rest)) = folders.split_first() else {
         let message = format!("no round is published in {}", published.display());
         return Err(Failure::new(Exit::BadInput, "NO_ROUND", message)
             .with_help("give the folder that holds round-0001, as the coordinator publishes it"));
     };
-    let first = read(first)?;
+    let first = read(head)?;
     let mut walk = Walk::begin((plan, plan_digest), task, objects.as_deref(), roster, &first)?;
     let (mut last, mut is_confirmed) = (0, false);
-    for folder in &folders {
-        let publication = read(folder)?;
+    let rest = rest.iter().map(|folder| Ok::<_, Failure>((folder, read(folder)?)));
+    for published in iter::once(Ok((head, first))).chain(rest) {
+        let (folder, publication) = published?;
         let number = publication.result.config.round;
         walk.check(folder, &publication, last)?;
         last = number;
@@ -176,7 +179,9 @@ impl<'a> Walk<'a> {
         let is_from_plan = model == config.model;
         let is_same_plan = config.plan == plan_digest;
         if !is_from_plan && is_same_plan {
-            if config.round > 1 && state != State::None {
+            // Control variates begin at zero in a run that goes on from another one.
+            let is_carried_over = !matches!(state, State::None | State::Control { .. });
+            if config.round > 1 && is_carried_over {
                 let message = format!(
                     "the run goes on from another one, and what its strategy {} kept of that is \
                      not published",
@@ -222,17 +227,24 @@ impl<'a> Walk<'a> {
         if round <= last {
             return Err(unverified(format!("{shown}: round {round} comes after round {last}")));
         }
-        let is_model = config.manifest == self.task.manifest_digest();
-        if !is_model || config.quantiser != self.plan.quantiser() {
-            return Err(unverified(format!("{shown}: its terms are not those of the plan")));
-        }
+        check_terms(config, self.plan, &self.task)
+            .map_err(|declined| unverified(format!("{shown}: {}", declined.why)))?;
+        let help = "a published round is missing, or somebody changed the model between";
         if config.model != self.model {
             let message = format!(
                 "round {round} began with the model {}, the rounds published before it lead to {}",
                 config.model, self.model
             );
-            return Err(unverified(message)
-                .with_help("a published round is missing, or somebody changed the model between"));
+            return Err(unverified(message).with_help(help));
+        }
+        let owners = config.control.map_or(0, |control| control.owners);
+        let control = self.plan.strategy.control(&self.state, owners, &config.manifest);
+        if config.control != control {
+            let message = format!(
+                "round {round} began with another control variate than the rounds published \
+                 before it lead to"
+            );
+            return Err(unverified(message).with_help(help));
         }
         let Some(roster) = &self.roster else { return Ok(()) };
         verify(publication, roster, &mut Contributions::new(folder, config))
@@ -245,22 +257,17 @@ impl<'a> Walk<'a> {
         let result = &publication.result;
         let began_with = self.model;
         let place = (&self.parameters[..], &self.state);
-        let server_lr = self.plan.training.server_lr;
-        let step = self.plan.strategy.step(server_lr, place, &result.config, &result.aggregate);
+        let step = self.plan.step(place, &result.config, &result.aggregate);
+        let step = step.map_err(|error| {
+            unverified(format!("the sum of round {}: {error}", result.config.round))
+        })?;
         let diverged = match step {
-            Ok(stepped) => match self.plan.stop.too_long(stepped.norm) {
-                None => {
-                    self.model = self.task.parameters_digest(&stepped.parameters);
-                    (self.parameters, self.state) = (stepped.parameters, stepped.state);
-                    None
-                }
-                Some(why) => Some(why),
-            },
-            Err(error @ BadStep::Diverged { .. }) => Some(error.to_string()),
-            Err(error) => {
-                let round = result.config.round;
-                return Err(unverified(format!("the sum of round {round}: {error}")));
+            Ok(stepped) => {
+                self.model = self.task.parameters_digest(&stepped.parameters);
+                (self.parameters, self.state) = (stepped.parameters, stepped.state);
+                None
             }
+            Err(why) => Some(why),
         };
         self.replayed.rounds.push(RoundFacts {
             round: result.config.round,

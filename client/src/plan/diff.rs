@@ -4,10 +4,10 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::limits::PLAN_BYTES_MAX;
-use covey_aggregation::net::files;
+use covey_aggregation::plan::parse_duration_ms;
 use covey_aggregation::plan::schema::{Field, Form, Need, PLAN, Section, Variant};
 use covey_aggregation::program::{Exit, Failure};
+use covey_model::task::Task;
 use serde::Serialize;
 use toml::{Table, Value};
 
@@ -60,8 +60,11 @@ pub struct Fact {
 /// # Errors
 /// [`Failure`] when one of them is no valid plan.
 pub fn compare(before: &Path, after: &Path) -> Result<Comparison, Failure> {
-    let (first, second) = (check::plan(before)?, check::plan(after)?);
-    let has_same_tensors = tensors(before)? == tensors(after)?;
+    let (first_plan, first_task, first_file) = check::read_plan(before)?;
+    let (second_plan, second_task, second_file) = check::read_plan(after)?;
+    let first = check::summary(&first_plan, &first_task, &first_file);
+    let second = check::summary(&second_plan, &second_task, &second_file);
+    let has_same_tensors = tensors(&first_task) == tensors(&second_task);
     let facts = [
         ("parameters of the model", first.parameters, second.parameters),
         ("bytes of ciphertext a round", first.bytes_payload, second.bytes_payload),
@@ -77,7 +80,7 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, Failure> {
     let facts = facts.into_iter().filter(|(_, before, after)| before != after);
     let facts = facts.map(|(name, before, after)| Fact { name, before, after }).collect();
     let mut changes = Vec::new();
-    section(&PLAN, &table(before)?, &table(after)?, "", &mut changes);
+    section(&PLAN, &table(&first_file)?, &table(&second_file)?, "", &mut changes);
     for change in &mut changes {
         // Data and model have a part in what leaves only through the tensors that travel.
         let is_form = ["data.", "model."].iter().any(|section| change.field.starts_with(section));
@@ -93,18 +96,14 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, Failure> {
 }
 
 /// The sizes of the tensors that travel, in order.
-fn tensors(path: &Path) -> Result<Vec<Vec<u64>>, Failure> {
-    let (_, task, _) = check::read_plan(path)?;
+fn tensors(task: &Task) -> Vec<&[u64]> {
     let travels = task.manifest().entries().iter().filter(|entry| entry.trainable);
-    Ok(travels.map(|entry| entry.shape.clone()).collect())
+    travels.map(|entry| entry.shape.as_slice()).collect()
 }
 
-/// A valid plan as a TOML table.
-pub(super) fn table(path: &Path) -> Result<Table, Failure> {
-    let bad = |message: String| Failure::new(Exit::BadInput, "BAD_PLAN", message);
-    let bytes = files::read(path, PLAN_BYTES_MAX.into()).map_err(|error| bad(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| bad(error.to_string()))
+/// A valid plan's file as a TOML table.
+pub(super) fn table(file: &[u8]) -> Result<Table, Failure> {
+    toml::from_slice(file).map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))
 }
 
 fn section(
@@ -191,20 +190,13 @@ fn is_same(form: &Form, before: Held<'_>, after: Held<'_>) -> bool {
 /// Equal values; `1` and `1.0` are, and durations of equal length.
 fn alike(form: &Form, first: &Value, second: &Value) -> bool {
     let number = |value: &Value| match form {
-        Form::Duration(_) => duration_ms(value.as_str()?),
+        Form::Duration(_) => parse_duration_ms(value.as_str()?).map(|ms| ms as f64),
         _ => value.as_float().or_else(|| Some(value.as_integer()? as f64)),
     };
     match (number(first), number(second)) {
         (Some(first), Some(second)) => first.total_cmp(&second).is_eq(),
         _ => first == second,
     }
-}
-
-fn duration_ms(text: &str) -> Option<f64> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let units = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3)];
-    let (_, unit_ms) = units.into_iter().find(|(name, _)| *name == unit)?;
-    Some(number.parse::<f64>().ok()? * unit_ms)
 }
 
 fn value(

@@ -60,9 +60,9 @@ pub struct Line {
 /// # Errors
 /// [`Failure`] when it is no valid plan.
 pub fn explain(path: &Path) -> Result<Explanation, Failure> {
-    let summary = check::plan(path)?;
-    let (plan, ..) = check::read_plan(path)?;
-    let table = table(path)?;
+    let (plan, task, file) = check::read_plan(path)?;
+    let summary = check::summary(&plan, &task, &file);
+    let table = table(&file)?;
     let deadlines = plan.cohort.deadlines;
     let phases =
         [deadlines.select_ms, deadlines.collect_ms, deadlines.vote_ms, deadlines.release_ms];

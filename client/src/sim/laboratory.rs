@@ -139,7 +139,7 @@ impl Laboratory {
             None => training,
         };
         let id = self.identities[client].id();
-        let (plan, trainer) = (&self.plan, &self.trainer.clone());
+        let (plan, trainer) = (&self.plan, &self.trainer);
         let owner = Owner { plan, trainer, id, training: &training, held_out: holdout.as_ref() };
         let own = match &self.variates {
             Some(variates) => Some(variates.own(client).map_err(Declined::training)?),

@@ -13,7 +13,7 @@ use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::round::{Terms, Timings};
 use covey_aggregation::stop::Ending;
-use covey_aggregation::strategy::{BadStep, State, Stepped};
+use covey_aggregation::strategy::{State, Stepped};
 use covey_aggregation::sum::open::Aggregate;
 use covey_model::random::{shuffle, stream, unit_f64};
 
@@ -184,8 +184,7 @@ impl<'a> Course<'a> {
             (step_norm, seconds, why_declined);
         self.evaluate(&mut summary)?;
         if self.ending.is_none() {
-            let is_new = summary.federated.is_some();
-            self.ending = laboratory.plan.stop.after(&self.measured).filter(|_| is_new);
+            self.ending = laboratory.plan.stop.after(self.last, &self.measured);
         }
         if self.ending.is_none() && self.last == self.rounds {
             self.ending = Some(Ending::Done { rounds: self.rounds });
@@ -252,21 +251,18 @@ impl<'a> Course<'a> {
         aggregate: &Aggregate,
     ) -> Result<Option<f64>, Failure> {
         self.done += 1;
-        let plan = &self.laboratory.plan;
         let place = (self.parameters.as_slice(), &self.state);
-        let why = match plan.strategy.step(plan.training.server_lr, place, config, aggregate) {
-            Ok(Stepped { parameters, state, norm }) => match plan.stop.too_long(norm) {
-                None => {
-                    (self.parameters, self.state) = (parameters, state);
-                    return Ok(Some(norm));
-                }
-                Some(why) => why,
-            },
-            Err(error @ BadStep::Diverged { .. }) => error.to_string(),
-            Err(error) => return Err(bug(&error)),
-        };
-        self.ending = Some(Ending::Diverged { round: self.last, why });
-        Ok(None)
+        let step = self.laboratory.plan.step(place, config, aggregate);
+        match step.map_err(|error| bug(&error))? {
+            Ok(Stepped { parameters, state, norm }) => {
+                (self.parameters, self.state) = (parameters, state);
+                Ok(Some(norm))
+            }
+            Err(why) => {
+                self.ending = Some(Ending::Diverged { round: self.last, why });
+                Ok(None)
+            }
+        }
     }
 
     /// What the clients measured together, remembered for the rules.

@@ -12,7 +12,7 @@ use covey_aggregation::limits::ENVELOPES_PER_MESSAGE_MAX;
 use covey_aggregation::message::{
     Decline, Envelope, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
-use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
+use covey_aggregation::participant::{CheckedRoster, Participant, ParticipantEffect};
 use covey_aggregation::party::{Name, PartyId, Role};
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
@@ -91,14 +91,12 @@ impl Machines {
             Ok((id, Holder::new(setup, []).map_err(|error| bug(&error))?))
         });
         let holders = holders.collect::<Result<_, Failure>>()?;
+        let shared = Arc::new(CheckedRoster::new(&roster).map_err(|error| bug(&error))?);
+        let times = (timings.resend_ms, u64::MAX);
         let owners = owners.iter().map(|identity| {
-            let setup = ParticipantSetup {
-                identity: Arc::clone(identity),
-                roster: roster.clone(),
-                resend_ms: timings.resend_ms,
-                patience_ms: u64::MAX,
-            };
-            Participant::new(setup, []).map_err(|error| bug(&error))
+            let participant =
+                Participant::sharing(Arc::clone(&shared), Arc::clone(identity), times, []);
+            participant.map_err(|error| bug(&error))
         });
         let owners = owners.collect::<Result<_, Failure>>()?;
         Ok(Self { coordinator, holders, owners, now: Time(1) })

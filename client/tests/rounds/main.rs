@@ -8,11 +8,14 @@ use std::fs;
 use std::sync::Arc;
 
 use coordinator::Coordinator;
+use covey_aggregation::config::RoundConfig;
 use covey_aggregation::message::{Decline, MissingReason, Outcome};
 use covey_aggregation::net::write_roster;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Signal};
+use covey_aggregation::publication::Publication;
+use covey_aggregation::strategy::variate_digest;
 use covey_client::Event;
 use covey_client::export::{self, Form};
 use covey_client::status::Status;
@@ -364,9 +367,60 @@ async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     assert_eq!(exported.model, coordinator.task.parameters_digest(&parameters).to_string());
     let card = fs::read_to_string(out.join("README.md")).expect("read");
     assert!(card.contains("| round | owners in the sum | absent | accuracy |"), "{card}");
+    export_of_scaffold(&federation, &coordinator.task, &options);
     for one in clients.into_iter().chain(holders) {
         one.stop().await;
     }
+}
+
+/// A run with other terms than the plan's, or another control variate than the one that follows, is
+/// not exported; one that goes on from another run is, with control variates from zero.
+fn export_of_scaffold(federation: &Federation, task: &Task, good: &export::Options) {
+    let second = good.from.join("round-0002");
+    let bytes = fs::read(second.join("publication.covey")).expect("read");
+    let publication = Publication::decode(&bytes).expect("a publication");
+    let changed = |change: &dyn Fn(&mut RoundConfig)| {
+        let mut publication = publication.clone();
+        change(&mut publication.result.config);
+        publication.encode()
+    };
+    let zeros = variate_digest(&task.manifest_digest(), &vec![0.0; task.parameters()]);
+    let begin_at_zero =
+        |config: &mut RoundConfig| config.control.as_mut().expect("one").variate = zeros;
+    let refused = |bytes: Vec<u8>| {
+        fs::write(second.join("publication.covey"), bytes).expect("written");
+        let failure = export::export(good).expect_err("refused");
+        assert_eq!((failure.exit, failure.code), (Exit::Unverified, "NOT_VERIFIED"), "{failure}");
+        failure.message
+    };
+    let why = refused(changed(&begin_at_zero));
+    assert!(why.contains("round 2 began with another control variate"), "{why}");
+    let why = refused(changed(&|config| config.contributions_min -= 1));
+    assert!(why.contains("the fewest contributions differs"), "{why}");
+    fs::write(second.join("publication.covey"), &bytes).expect("written");
+
+    // As if another run had begun with the model after round 1.
+    let state = federation.path("resumed");
+    let round = state.join("published/round-0002");
+    fs::create_dir_all(&round).expect("made");
+    fs::create_dir(state.join("objects")).expect("made");
+    fs::write(round.join("publication.covey"), changed(&begin_at_zero)).expect("written");
+    let middle = export::Options {
+        round: Some(1),
+        form: Form::Safetensors,
+        out: federation.path("middle"),
+        ..good.clone()
+    };
+    export::export(&middle).expect("exported");
+    let parameters = covey_model::weights::read_model(&middle.out.join("model.safetensors"), task)
+        .expect("read");
+    let numbers: Vec<u8> = parameters.iter().flat_map(|one| one.to_le_bytes()).collect();
+    let object = state.join("objects").join(publication.result.config.model.to_string());
+    fs::write(object, numbers).expect("written");
+    let out = federation.path("resumed-model");
+    let resumed = export::Options { from: state, out, ..good.clone() };
+    let exported = export::export(&resumed).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(exported.round, Some(2));
 }
 
 /// Owners fetch the model that a plan adapts, train the adapters, and send nothing else.

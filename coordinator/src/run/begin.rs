@@ -49,17 +49,17 @@ impl Run {
                 (Place::new(&self.learning.task, parameters, state), 0)
             }
         };
-        place.store(&self.driver.blobs)?;
-        let task = &self.learning.task;
-        // Owners fetch what they adapt.
-        if let Some((start, parameters)) = task.start().zip(task.start_parameters()) {
-            self.driver.blobs.put(&start.digest, &to_bytes(parameters))?;
-        }
         let rounds = asked.rounds.unwrap_or(plan.training.rounds);
         if rounds <= round {
             let what = format!("the last round would be {rounds}, and {round} were done before");
             return Err(Failure::new(Exit::BadInput, "BAD_ROUNDS", what)
                 .with_help("resume from an earlier round, or give more with --rounds"));
+        }
+        place.store(&self.driver.blobs)?;
+        let task = &self.learning.task;
+        // Owners fetch what they adapt.
+        if let Some((start, parameters)) = task.start().zip(task.start_parameters()) {
+            self.driver.blobs.put(&start.digest, &to_bytes(parameters))?;
         }
         let mut changes = Vec::new();
         if let Some((run, _, round)) = &origin {
@@ -74,7 +74,7 @@ impl Run {
             federation: self.driver.roster.digest(),
             plan: self.learning.plan_digest,
             model: place.model,
-            state: place.kept(),
+            state: place.kept,
             first_round: round + 1,
             rounds,
             origin: origin.map(|(run, _, round)| (run, round)),
@@ -133,11 +133,15 @@ impl Run {
         let no = |code, what: String, help: &str| {
             Err(Failure::new(Exit::BadInput, code, what).with_help(help))
         };
-        if let Some(point) = &asked.resume_from
-            && run.origin.map(|(_, round)| round) != Some(point.round)
-        {
-            let what = format!("run {} of this state_dir did not begin there", run.run.short());
-            return no("OTHER_RUN", what, "give the new run a state_dir of its own");
+        if let Some(ResumePoint { state_dir, round }) = &asked.resume_from {
+            let journal = journal_of(state_dir).await;
+            let mut journal = journal
+                .map_err(|no| no.with_help("this run has begun: serve it without --resume-from"))?;
+            let origin = journal.run().await?.map(|origin| (origin.run, *round));
+            if origin.is_none() || run.origin != origin {
+                let what = format!("run {} of this state_dir did not begin there", run.run.short());
+                return no("OTHER_RUN", what, "give the new run a state_dir of its own");
+            }
         }
         let Some(rounds) = asked.rounds.filter(|rounds| *rounds != run.rounds) else {
             return Ok(run);

@@ -12,7 +12,7 @@ use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::stop::Ending;
-use covey_aggregation::strategy::{BadStep, Stepped};
+use covey_aggregation::strategy::Stepped;
 use covey_aggregation::wire;
 use covey_model::evaluate::Metrics;
 
@@ -63,7 +63,7 @@ impl Run {
             round: number,
             context: self.driver.round().map_or(Digest::ZERO, |round| *round.context()),
             model: standing.place.model,
-            state: standing.place.kept(),
+            state: standing.place.kept,
             counters: Vec::new(),
             aggregate: None,
             outcome: wire::encode(&end.outcome),
@@ -80,7 +80,7 @@ impl Run {
             let closed = self.driver.serve_while(work).await?;
             let closed = closed.map_err(|_| broken("the worker that closes the round died"))??;
             row.model = closed.after.model;
-            row.state = closed.after.kept();
+            row.state = closed.after.kept;
             row.counters = closed.counters;
             row.aggregate = Some(opened.aggregate);
             row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
@@ -101,6 +101,8 @@ impl Run {
         summary.model = row.model.to_string();
         standing.rounds.push(row);
         let ending = diverged.or_else(|| self.ended_by_rule(standing));
+        let rounds = standing.run.rounds;
+        let ending = ending.or_else(|| (number >= rounds).then_some(Ending::Done { rounds }));
         if let Some(row) = standing.rounds.last() {
             self.driver.journal.close_round(row, ending.as_ref()).await?;
         }
@@ -126,10 +128,7 @@ impl Run {
             Some((row.round, scores))
         });
         let measured: Vec<_> = measured.collect();
-        // Only what the last round shows can end the run.
-        let last = standing.rounds.last()?.round;
-        let is_new = measured.last().is_some_and(|(round, _)| *round == last);
-        self.learning.plan.stop.after(&measured).filter(|_| is_new)
+        self.learning.plan.stop.after(standing.rounds.last()?.round, &measured)
     }
 
     fn closing(&self, standing: &Standing, outcome: &Outcome) -> Result<Closing, Failure> {
@@ -172,20 +171,18 @@ fn set_of(round: &Round) -> Vec<covey_aggregation::message::SignedHeader> {
 impl Closing {
     fn carry_out(self) -> Result<Closed, Failure> {
         let Self { result, blobs, learning, identity, before, .. } = self;
-        let plan = &learning.plan;
         let place = (before.parameters.as_slice(), &*before.state);
-        let step =
-            plan.strategy.step(plan.training.server_lr, place, &result.config, &result.aggregate);
-        let (after, diverged) = match step {
-            Ok(Stepped { parameters, state, norm }) => match plan.stop.too_long(norm) {
-                None => (Place::new(&learning.task, parameters, state), None),
-                Some(why) => (before, Some(why)),
-            },
-            Err(error @ BadStep::Diverged { .. }) => (before, Some(error.to_string())),
-            Err(error) => return Err(broken(&error.to_string())),
+        let step = learning.plan.step(place, &result.config, &result.aggregate);
+        let (after, diverged) = match step.map_err(|error| broken(&error.to_string()))? {
+            Ok(Stepped { parameters, state, .. }) => {
+                let after = Place::new(&learning.task, parameters, state);
+                // Durable before the round counts as over, and so before the next begins.
+                after.store(&blobs)?;
+                (after, None)
+            }
+            // It is stored since it was begun with.
+            Err(why) => (before, Some(why)),
         };
-        // Durable before the round counts as over, and so before the next begins.
-        after.store(&blobs)?;
         let metrics = learning.evaluation().and_then(|evaluate| evaluate(&after.parameters));
         let counted: Vec<_> = result.headers.iter().map(|one| one.header.digest()).collect();
         let (number, counters) = (result.config.round, result.aggregate.counters.clone());

@@ -16,32 +16,33 @@ pub(super) struct Place {
     pub(super) model: Digest,
     pub(super) parameters: Arc<Vec<f32>>,
     pub(super) state: Arc<State>,
-    manifest: Digest,
+    /// The name of the state, where there is one.
+    pub(super) kept: Option<Digest>,
+    /// The name of the control variate that owners take, where there is one.
+    pub(super) variate: Option<Digest>,
 }
 
 impl Place {
+    /// Hashes all of it: slow for a large model.
     pub(super) fn new(task: &Task, parameters: Vec<f32>, state: State) -> Self {
+        let variate = state.variate();
         Self {
             model: task.parameters_digest(&parameters),
             parameters: Arc::new(parameters),
+            kept: (state != State::None).then(|| state.digest()),
+            variate: variate.map(|variate| variate_digest(&task.manifest_digest(), &variate)),
             state: Arc::new(state),
-            manifest: task.manifest_digest(),
         }
-    }
-
-    /// The name of the state, where there is one.
-    pub(super) fn kept(&self) -> Option<Digest> {
-        (*self.state != State::None).then(|| self.state.digest())
     }
 
     /// Makes both durable, and what owners fetch of them.
     pub(super) fn store(&self, blobs: &Blobs) -> Result<(), StorageError> {
         blobs.put(&self.model, &to_bytes(&self.parameters))?;
-        if let Some(kept) = self.kept() {
-            blobs.put(&kept, &self.state.encode())?;
+        if let Some(kept) = &self.kept {
+            blobs.put(kept, &self.state.encode())?;
         }
-        if let Some(variate) = self.state.variate() {
-            blobs.put(&variate_digest(&self.manifest, &variate), &to_bytes(&variate))?;
+        if let Some((digest, variate)) = self.variate.zip(self.state.variate()) {
+            blobs.put(&digest, &to_bytes(&variate))?;
         }
         Ok(())
     }

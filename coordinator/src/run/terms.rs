@@ -5,11 +5,11 @@ use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::round::{Terms, Timings};
-use covey_aggregation::strategy::State;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
+use super::place::Place;
 use super::{Run, Standing};
 
 impl Run {
@@ -27,10 +27,10 @@ impl Run {
 
     /// The second vector of the next round's terms, where the strategy has one: its control
     /// variate is a mean over all data owners of the roster.
-    pub(super) fn control(&self, state: &State) -> Option<Control> {
+    fn control(&self, place: &Place) -> Option<Control> {
         let owners = self.driver.roster.with_role(Role::DataOwner).count();
         let owners = u32::try_from(owners).unwrap_or(u32::MAX);
-        self.learning.plan.strategy.control(state, owners, &self.learning.task.manifest_digest())
+        self.learning.plan.control(owners, place.variate?)
     }
 
     /// The terms of round `number` with these owners.
@@ -56,7 +56,7 @@ impl Run {
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: plan.quantiser(),
             counters: plan.counters(),
-            control: self.control(&standing.place.state),
+            control: self.control(&standing.place),
             packing: plan.packing(),
             contributions_min: plan.cohort.minimum,
             contributions_max: plan.cohort.maximum,

@@ -1,5 +1,6 @@
 //! How well a model does on a data set, in the field's usual figures.
 
+use covey_aggregation::evaluation::{largest, log_odds, log_softmax, macro_f1, mean};
 use covey_aggregation::plan::{Goal, Loss};
 
 use crate::evaluate::Answer;
@@ -119,8 +120,9 @@ impl Meter {
         }
         // Of two classes, the second tells all.
         let first = usize::from(logs.len() == 2);
-        for (scores, class) in self.scores.iter_mut().zip(first..) {
-            scores.push((log_odds(logs, class), class == label));
+        let odds = log_odds(logs).into_iter().enumerate().skip(first);
+        for (scores, (class, odds)) in self.scores.iter_mut().zip(odds) {
+            scores.push((odds, class == label));
         }
     }
 
@@ -147,25 +149,10 @@ impl Meter {
     }
 }
 
-/// Logarithms of the probabilities.
-fn log_softmax(outputs: &[f32]) -> Vec<f64> {
-    let most = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted = || outputs.iter().map(|&x| f64::from(x) - f64::from(most));
-    let sum = shifted().map(f64::exp).sum::<f64>().ln();
-    shifted().map(|x| x - sum).collect()
-}
-
-/// ln(p / (1 - p)) of a class, from the logarithms of all probabilities.
-fn log_odds(logs: &[f64], class: usize) -> f64 {
-    let others = logs.iter().enumerate().filter(|(other, _)| *other != class);
-    let rest: f64 = others.map(|(_, log)| log.exp()).sum();
-    logs[class] - rest.ln()
-}
-
 /// The share of pairs of an example of the class and one of others in which the former has the
 /// higher score; half of those with the same (Mann & Whitney, 1947).
 fn area(scores: &mut [(f64, bool)]) -> Option<f64> {
-    scores.sort_by(|x, y| x.0.total_cmp(&y.0));
+    scores.sort_unstable_by(|x, y| x.0.total_cmp(&y.0));
     let (mut below, mut sum, mut own) = (0.0, 0.0, 0.0);
     for tied in scores.chunk_by(|x, y| x.0 == y.0) {
         let hits = tied.iter().filter(|(_, is_own)| *is_own).count() as f64;
@@ -175,30 +162,6 @@ fn area(scores: &mut [(f64, bool)]) -> Option<f64> {
         own += hits;
     }
     (own * below > 0.0).then(|| sum / (own * below))
-}
-
-fn macro_f1(confusion: &[[u64; 3]]) -> Option<f64> {
-    let classes = confusion.iter().filter(|class| class.iter().any(|&count| count > 0));
-    mean(classes.map(|class| {
-        let [hits, wrong, missed] = class.map(|count| count as f64);
-        2.0 * hits / (2.0 * hits + wrong + missed)
-    }))
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
-}
-
-/// Place of the largest number; the first of equal ones.
-fn largest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = place;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

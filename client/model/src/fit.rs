@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::evaluate::answers;
 use crate::gradient::{Terms, Wanted};
 use crate::loss::loss;
+use crate::metrics::LossMeter;
 use crate::model::{Network, Pass};
 use crate::network::Built;
 use crate::optimizer::optimizer;
@@ -148,13 +149,13 @@ impl<N: Network> Fit<'_, '_, N> {
         match (watch, self.context.holdout, &self.built) {
             (Watch::Training, ..) => Ok(Some(mean_loss)),
             (Watch::Holdout, Some(holdout), Some(built)) if !holdout.is_empty() => {
-                let mut meter = self.trainer.task.meter();
+                let mut meter = LossMeter::new(self.training.loss);
                 let device = &self.trainer.compute.device;
                 let network = built.network.valid();
                 answers(&network, built.averages.clone(), holdout, device, &mut |answer| {
-                    Ok(meter.add(&answer))
+                    if meter.add(&answer) { Ok(true) } else { Err(FitError::BadOutputs) }
                 })?;
-                Ok(Some(meter.finish().loss))
+                Ok(Some(meter.finish()))
             }
             (Watch::Holdout, ..) => Ok(None),
         }
@@ -205,7 +206,36 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::plan::Plan;
+
     use super::*;
+    use crate::device::DeviceChoice;
+    use crate::model::tests::{IMAGE, plan_text};
+    use crate::task::Task;
+    use crate::train::{Cancel, FitSeed};
+
+    #[test]
+    fn outputs_beyond_numbers_on_the_watched_holdout_are_an_error() {
+        let text = plan_text(
+            &format!("{IMAGE}\nholdout = 0.2"),
+            "{ kind = \"flatten\" }, { kind = \"linear\", out = 3 }",
+        );
+        let stop = "[training]\nlocal_epochs = 4\n\
+                    early_stop = { patience = 1, watch = \"holdout\" }\n";
+        let plan = Plan::parse(&text.replace("[training]\n", stop)).expect("a plan");
+        let task = Task::from_plan(&plan).expect("a model");
+        let trainer = Trainer::new(&task, DeviceChoice::Cpu).expect("the processor");
+        let data = |value: f32| Dataset::new(vec![value; 8 * 96], vec![0; 8], 96, 3);
+        let (data, beyond) = (data(0.0).expect("a data set"), data(3e38).expect("a data set"));
+        let fit = |holdout| {
+            let (cancel, mut progress) = (Cancel::new(), |_| ());
+            let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+            trainer.fit(&vec![1.0; task.parameters()], &data, context.watching(Some(holdout)))
+        };
+        // Finite parameters and a finite loss of training, but 96 times 3e38 is no f32.
+        assert_eq!(fit(&beyond), Err(FitError::BadOutputs));
+        assert!(fit(&data).is_ok());
+    }
 
     #[test]
     fn patience_ends_after_so_many_passes_without_a_lower_loss() {

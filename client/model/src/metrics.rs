@@ -39,6 +39,36 @@ impl Metrics {
     }
 }
 
+/// Adds up losses alone.
+pub(crate) struct LossMeter {
+    loss: Loss,
+    count: u64,
+    sum: f64,
+}
+
+impl LossMeter {
+    pub(crate) const fn new(loss: Loss) -> Self {
+        Self { loss, count: 0, sum: 0.0 }
+    }
+
+    /// Counts an answer; false where its outputs are no finite numbers.
+    pub(crate) fn add(&mut self, answer: &Answer<'_>) -> bool {
+        self.count += 1;
+        self.sum += match *answer {
+            Answer::Number { output, wanted } => {
+                number_loss(f64::from(output) - f64::from(wanted), self.loss)
+            }
+            Answer::Class { outputs, label } => -log_softmax(outputs)[label as usize],
+        };
+        is_finite(answer)
+    }
+
+    /// The mean.
+    pub(crate) fn finish(self) -> f64 {
+        self.sum / self.count.max(1) as f64
+    }
+}
+
 /// Adds up answers.
 pub(crate) struct Meter {
     goal: Goal,
@@ -87,7 +117,6 @@ impl Meter {
                 self.loss_sum += number_loss(error, self.loss);
                 self.absolute += error.abs();
                 self.squared += error * error;
-                error.is_finite()
             }
             Answer::Class { outputs, label } => {
                 let label = label as usize;
@@ -99,9 +128,9 @@ impl Meter {
                     self.confuse(guess, label);
                     self.rank(&logs, label);
                 }
-                outputs.iter().all(|output| output.is_finite())
             }
         }
+        is_finite(answer)
     }
 
     fn confuse(&mut self, guess: usize, label: usize) {
@@ -149,6 +178,14 @@ impl Meter {
     }
 }
 
+/// Whether the outputs are finite numbers.
+fn is_finite(answer: &Answer<'_>) -> bool {
+    match *answer {
+        Answer::Number { output, .. } => output.is_finite(),
+        Answer::Class { outputs, .. } => outputs.iter().all(|output| output.is_finite()),
+    }
+}
+
 /// The share of pairs of an example of the class and one of others in which the former has the
 /// higher score; half of those with the same (Mann & Whitney, 1947).
 fn area(scores: &mut [(f64, bool)]) -> Option<f64> {
@@ -170,10 +207,14 @@ mod tests {
 
     fn measured(goal: Goal, answers: &[(&[f32], u32)]) -> Metrics {
         let mut meter = Meter::new(goal, Loss::CrossEntropy, 1.0);
+        let mut losses = LossMeter::new(Loss::CrossEntropy);
         for (outputs, label) in answers {
-            assert!(meter.add(&Answer::Class { outputs, label: *label }));
+            let answer = Answer::Class { outputs, label: *label };
+            assert!(meter.add(&answer) && losses.add(&answer));
         }
-        meter.finish()
+        let metrics = meter.finish();
+        assert_eq!(losses.finish(), metrics.loss);
+        metrics
     }
 
     fn near(found: Option<f64>, expected: f64) -> bool {
@@ -216,7 +257,12 @@ mod tests {
         for (output, wanted) in [(1.0, 0.0), (0.0, 3.0)] {
             assert!(meter.add(&Answer::Number { output, wanted }));
         }
+        let mut losses = LossMeter::new(Loss::Huber { delta: 1.0 });
+        for (output, wanted) in [(1.0, 0.0), (0.0, 3.0)] {
+            assert!(losses.add(&Answer::Number { output, wanted }));
+        }
         let found = meter.finish();
+        assert_eq!(losses.finish(), found.loss);
         assert!(near(found.mae, 20.0) && near(found.rmse, 10.0 * 5f64.sqrt()), "{found:?}");
         // Huber: 0.5 and 1 (3 - 0.5).
         assert!(near(Some(found.loss), 1.5), "{found:?}");

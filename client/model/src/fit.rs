@@ -118,7 +118,7 @@ impl<N: Network> Fit<'_, '_, N> {
     fn train_on(&mut self, numbers: &[usize], mut pass: Pass<'_>) -> Result<f32, FitError> {
         self.step += 1;
         let Some(Built { network, mut averages }) = self.built.take() else {
-            return Err(FitError::Fault { reason: "the model is gone".to_owned() });
+            return Err(gone());
         };
         let batch = Batch::new(self.data, numbers, &self.device);
         let outputs = network.forward(batch.input, &mut pass);
@@ -167,11 +167,8 @@ impl<N: Network> Fit<'_, '_, N> {
         loss: f32,
         is_stopped_early: bool,
     ) -> Result<FitReport, FitError> {
-        let trained = self.built.as_ref().map(|built| self.trainer.task.places().flatten(built));
-        let trained = trained.filter(|trained| trained.len() == parameters.len());
-        let Some(trained) = trained else {
-            return Err(FitError::Fault { reason: "the model changed its size".to_owned() });
-        };
+        let Some(built) = &self.built else { return Err(gone()) };
+        let trained = self.trainer.task.places().flatten(built);
         let update: Vec<f32> = trained.iter().zip(parameters).map(|(new, old)| new - old).collect();
         if update.iter().any(|change| !change.is_finite()) {
             return Err(FitError::Diverged { step: self.step, what: "a parameter" });
@@ -179,6 +176,11 @@ impl<N: Network> Fit<'_, '_, N> {
         let (examples, steps, lr_sum) = (self.data.len() as u32, self.step, self.lr_sum);
         Ok(FitReport { update, examples, loss, steps, lr_sum, is_stopped_early })
     }
+}
+
+/// The optimiser has not given the model back.
+fn gone() -> FitError {
+    FitError::Fault { reason: "the model is gone".to_owned() }
 }
 
 /// Counts passes without a lower loss.

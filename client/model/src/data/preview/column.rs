@@ -187,18 +187,20 @@ impl ColumnPreview {
 
     /// The target line of a plan that predicts this column.
     pub(super) fn target_line(&self) -> Option<String> {
-        let name = toml_text(&self.name);
         match self.inferred {
             Inferred::Category | Inferred::Boolean if self.values.len() >= 2 => {
-                let classes = toml_list(&self.values);
+                let (name, classes) = (toml_text(&self.name), toml_list(&self.values));
                 Some(format!("target = {{ column = {name}, classes = {classes} }}"))
             }
-            Inferred::Float | Inferred::Integer => {
-                let bounds = self.bounds()?;
-                Some(format!("target = {{ column = {name}, type = \"float\", {bounds} }}"))
-            }
+            Inferred::Float | Inferred::Integer => self.number_line(),
             _ => None,
         }
+    }
+
+    /// The target line of a plan that predicts this column as a number.
+    pub(super) fn number_line(&self) -> Option<String> {
+        let (name, bounds) = (toml_text(&self.name), self.bounds()?);
+        Some(format!("target = {{ column = {name}, type = \"float\", {bounds} }}"))
     }
 
     /// Bounds rounded outwards, so that they do not show the owner's extremes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use covey_aggregation::limits::LABEL_BYTES_MAX;
-use covey_aggregation::plan::canonical;
+use covey_aggregation::plan::{MISSING_VALUES, canonical};
 use serde::Serialize;
 
 use super::super::cell::Cell;
@@ -19,9 +19,6 @@ const CATEGORY_NUMBERS_MAX: usize = 10;
 
 /// Values that a person is shown.
 const SHOWN_MAX: usize = 12;
-
-/// What counts as missing, as in a plan that does not say.
-const MISSING_VALUES: [&str; 5] = ["", "?", "NA", "NaN", "nan"];
 
 /// What a column seems to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -7,9 +7,7 @@ use super::super::ExportError;
 use super::FORM;
 use super::graph::Graph;
 use super::proto::Attribute;
-
-/// Offset of the variance in normalising layers.
-pub(super) const EPSILON: f32 = 1e-5;
+use crate::model::NORM_EPSILON;
 
 /// Goes through the layers.
 pub(super) struct Walk {
@@ -226,7 +224,7 @@ impl Walk {
         let parts = ["weight", "bias", "running_mean", "running_var"];
         let [scale, offset, mean, variance] =
             parts.map(|part| self.graph.weight(&format!("{name}.{part}")));
-        let attributes = vec![Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![Attribute::of_number("epsilon", NORM_EPSILON as f32)];
         let inputs = [x, &*scale, &*offset, &*mean, &*variance];
         self.graph.node("BatchNormalization", &inputs, attributes)
     }
@@ -243,7 +241,7 @@ impl Walk {
         let x = self.reshape(x, &[0, groups as i64, -1]);
         let ones = self.graph.numbers(format!("ones_{groups}"), &[groups], &vec![1.0; groups]);
         let zeros = self.graph.numbers(format!("zeros_{groups}"), &[groups], &vec![0.0; groups]);
-        let attributes = vec![Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![Attribute::of_number("epsilon", NORM_EPSILON as f32)];
         let x = self.graph.node("InstanceNormalization", &[&x, &ones, &zeros], attributes);
         let (sizes, each): (&[i64], &[usize]) = match sides {
             0 => (&[-1, channels as i64], &[channels]),
@@ -261,8 +259,10 @@ impl Walk {
     pub(super) fn layer_norm(&mut self, x: &str, name: &str) -> String {
         let [scale, offset] =
             ["weight", "bias"].map(|part| self.graph.weight(&format!("{name}.{part}")));
-        let attributes =
-            vec![Attribute::of_whole("axis", -1), Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![
+            Attribute::of_whole("axis", -1),
+            Attribute::of_number("epsilon", NORM_EPSILON as f32),
+        ];
         self.graph.node("LayerNormalization", &[x, &scale, &offset], attributes)
     }
 

@@ -6,7 +6,7 @@ use covey_aggregation::limits::CLASSES_MAX;
 
 use super::super::array::{Array, Element};
 use super::super::cell::Cell;
-use super::super::error::{DataError, DataErrorKind, Place};
+use super::super::error::{DataError, DataErrorKind};
 use super::super::npy::open_array;
 use super::super::safetensors::{FEATURES, Header, LABELS};
 use super::super::source::Format;
@@ -60,7 +60,7 @@ fn of(
     let Some(each) = each.filter(|each| (1..=NUMBERS_MAX).contains(each) && count > 0) else {
         let problem = format!("shape {shape:?} is none of examples");
         let help = "give an array [n, columns], or [n, height, width, channels] of images";
-        return Err(features.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(features.error(DataErrorKind::Shape, problem, help));
     };
     let is_table = shape.len() == 2 && each <= COLUMNS_MAX;
     let width = if is_table { each } else { 0 };

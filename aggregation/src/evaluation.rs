@@ -9,6 +9,7 @@
 //! rounded once for each owner to units of 2^-10 nats or 2^-16 of the largest error, so a mean
 //! over e examples of n owners is off by at most n / e half units.
 
+mod figure;
 mod layout;
 mod tally;
 
@@ -17,6 +18,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::figure::{largest, log_odds, log_softmax, macro_f1, mean};
 pub use self::layout::{Implausible, Layout};
 pub use self::tally::Tally;
 

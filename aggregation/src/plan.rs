@@ -49,8 +49,8 @@ mod training;
 
 pub use cohort::{Cohort, Deadlines};
 pub use data::{
-    Class, Column, ColumnKind, Data, Fill, Image, Missing, Numeric, Outside, Rows, Scale, Tabular,
-    Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
+    Class, Column, ColumnKind, Data, Fill, Image, MISSING_VALUES, Missing, Numeric, Outside, Rows,
+    Scale, Tabular, Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
 };
 pub use error::{Code, PlanError, PlanErrors};
 pub use evaluation::Evaluation;

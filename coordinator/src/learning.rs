@@ -13,6 +13,8 @@ use covey_model::task::Task;
 use covey_model::train::Trainer;
 use covey_model::weights;
 
+pub use covey_model::weights::{from_bytes, to_bytes};
+
 /// A plan made ready.
 pub struct Learning {
     /// The plan.
@@ -75,20 +77,6 @@ impl Learning {
     }
 }
 
-/// Parameters as they are stored and sent: `f32`, little-endian.
-#[must_use]
-pub fn to_bytes(parameters: &[f32]) -> Vec<u8> {
-    parameters.iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-/// Reads what [`to_bytes`] wrote; none when there are other than `expected` numbers.
-#[must_use]
-pub fn from_bytes(bytes: &[u8], expected: usize) -> Option<Vec<f32>> {
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    let fits = rest.is_empty() && numbers.len() == expected;
-    fits.then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,14 +113,5 @@ mod tests {
         assert_eq!(plan(&start).err().map(|no| no.code), Some("BAD_START"), "another model");
         let unnamed = format!("start = {{ digest = \"{digest}\" }}");
         assert_eq!(plan(&unnamed).err().map(|no| no.code), Some("BAD_START"), "no file");
-    }
-
-    #[test]
-    fn parameters_survive_their_bytes() {
-        let parameters = [0.5, -1.25, f32::MIN_POSITIVE];
-        let bytes = to_bytes(&parameters);
-        assert_eq!(from_bytes(&bytes, 3).as_deref(), Some(parameters.as_slice()));
-        assert_eq!(from_bytes(&bytes, 2), None);
-        assert_eq!(from_bytes(&bytes[..11], 3), None);
     }
 }

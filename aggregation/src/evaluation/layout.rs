@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::figure::{macro_f1, mean};
 use super::{BINS, ERROR_UNITS, LOSS_MAX_NATS, LOSS_UNITS, Metric, Scores};
 use crate::config::Quantiser;
 
@@ -158,7 +159,7 @@ impl Layout {
             Metric::Accuracy => mean(&parts.correct),
             Metric::Loss => mean(&parts.loss).map(|units| units / LOSS_UNITS),
             Metric::Perplexity => mean(&parts.loss).map(|units| (units / LOSS_UNITS).exp()),
-            Metric::MacroF1 => macro_f1(&counters[parts.confusion.clone()]),
+            Metric::MacroF1 => macro_f1(counters[parts.confusion.clone()].as_chunks().0),
             Metric::Auroc => auroc(&counters[parts.histograms.clone()]),
             Metric::Mae => mean(&parts.absolute).map(|units| units / ERROR_UNITS * self.error_max),
             Metric::Rmse => {
@@ -171,15 +172,6 @@ impl Layout {
 /// Of two classes, one histogram tells all.
 fn ranked(classes: usize) -> Range<usize> {
     if classes == 2 { 1..2 } else { 0..classes }
-}
-
-/// Of true positives, false positives and false negatives of each class.
-fn macro_f1(confusion: &[u64]) -> Option<f64> {
-    let classes = confusion.chunks_exact(3).filter(|class| class.iter().any(|&count| count > 0));
-    mean(classes.map(|class| {
-        let [hits, wrong, missed] = [0, 1, 2].map(|place| class[place] as f64);
-        2.0 * hits / (2.0 * hits + wrong + missed)
-    }))
 }
 
 /// The share of pairs of an example of the class and one of others in which the former lies in
@@ -196,11 +188,6 @@ fn auroc(histograms: &[u64]) -> Option<f64> {
         (pairs > 0.0).then(|| area / pairs)
     });
     mean(areas)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
 }
 
 #[cfg(test)]

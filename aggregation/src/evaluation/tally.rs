@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::figure::{largest, log_odds, log_softmax};
 use super::{BINS, ERROR_UNITS, LOG_ODDS_MAX, LOSS_MAX_NATS, LOSS_UNITS, Layout};
 use crate::config::Quantiser;
 
@@ -78,11 +79,11 @@ impl Tally {
         if parts.histograms.is_empty() {
             return;
         }
+        let odds = if is_usable { log_odds(&logs) } else { vec![0.0; classes] };
         for (place, class) in self.layout.ranked().enumerate() {
-            let odds = if is_usable { log_odds(&logs, class) } else { 0.0 };
             let others = usize::from(class != label);
             let histogram = parts.histograms.start + (2 * place + others) * BINS;
-            self.counts[histogram + bin(odds)] += 1;
+            self.counts[histogram + bin(odds[class])] += 1;
         }
     }
 
@@ -118,37 +119,11 @@ impl Tally {
     }
 }
 
-/// Logarithms of the probabilities.
-fn log_softmax(outputs: &[f32]) -> Vec<f64> {
-    let most = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted = || outputs.iter().map(|&x| f64::from(x) - f64::from(most));
-    let sum: f64 = shifted().map(f64::exp).sum();
-    shifted().map(|x| x - sum.ln()).collect()
-}
-
-/// ln(p / (1 - p)) of a class, from the logarithms of all probabilities.
-fn log_odds(logs: &[f64], class: usize) -> f64 {
-    let others = logs.iter().enumerate().filter(|(other, _)| *other != class);
-    let rest: f64 = others.map(|(_, log)| log.exp()).sum();
-    logs[class] - rest.ln()
-}
-
 /// The bin of log odds; what is no number lies in the middle.
 fn bin(odds: f64) -> usize {
     let odds = if odds.is_nan() { 0.0 } else { odds };
     let place = (odds + LOG_ODDS_MAX) / (2.0 * LOG_ODDS_MAX) * BINS as f64;
     (place.max(0.0) as usize).min(BINS - 1)
-}
-
-/// Place of the largest number; the first of equal ones.
-fn largest(outputs: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, value) in outputs.iter().enumerate() {
-        if *value > outputs[best] {
-            best = place;
-        }
-    }
-    best
 }
 
 #[cfg(test)]
@@ -192,7 +167,5 @@ mod tests {
         {
             assert_eq!(bin(odds), expected, "{odds}");
         }
-        let logs = log_softmax(&[0.0, 3.0]);
-        assert!((log_odds(&logs, 1) - 3.0).abs() < 1e-12);
     }
 }

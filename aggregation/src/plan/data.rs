@@ -15,7 +15,7 @@ use super::section::{Field, Section};
 
 pub use column::{Column, ColumnKind, Fill, Missing, Numeric, Outside, Scale, Unknown};
 pub use image::Image;
-pub use tabular::Tabular;
+pub use tabular::{MISSING_VALUES, Tabular};
 pub use target::{Class, Target};
 pub use text::{Text, Tokens, UnknownCharacter};
 

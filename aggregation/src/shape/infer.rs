@@ -202,7 +202,7 @@ impl Inference {
                     let help = "keep the shape inside a residual layer (conv2d with pad, no pool)";
                     return Err(place.error(expected, output.to_string(), help));
                 }
-                (Step::Residual(steps), input)
+                (Step::Residual { steps, shapes }, input)
             }
             _ => plain(place, input)?,
         })

@@ -1,5 +1,6 @@
 //! Layers whose sizes are all known.
 
+use super::Shape;
 use crate::plan::Buffers;
 
 /// What is computed by a layer. Sizes fit a `usize`: activations and parameters are limited.
@@ -159,7 +160,12 @@ pub enum Step {
         dropout: f64,
     },
     /// `y = x + steps(x)`.
-    Residual(Vec<Self>),
+    Residual {
+        /// What is computed, one after the other.
+        steps: Vec<Self>,
+        /// What each of them produces.
+        shapes: Vec<Shape>,
+    },
 }
 
 /// The sizes of a convolution.

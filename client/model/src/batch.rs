@@ -1,6 +1,8 @@
 //! Examples as tensors. Made from host memory for each step: slices of one large tracked tensor
 //! would be kept by the autodiff graph.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, Inputs, Targets};
@@ -29,8 +31,8 @@ impl Batch {
                 Input::Rows(Tensor::from_data(rows, device))
             }
             Inputs::Windows { length, .. } => {
-                let windows = numbers.iter().flat_map(|&one| &data.window(one)[..*length]);
-                let tokens = TensorData::new(windows.copied().collect(), [numbers.len(), *length]);
+                let tokens = tokens(data, numbers, 0..*length);
+                let tokens = TensorData::new(tokens, [numbers.len(), *length]);
                 Input::Tokens(Tensor::from_data(tokens, device))
             }
         };
@@ -47,10 +49,15 @@ impl Batch {
                 let values = TensorData::new(values, [numbers.len()]);
                 Wanted::Numbers(Tensor::from_data(values, device))
             }
-            Targets::NextToken => {
-                classes(numbers.iter().flat_map(|&one| &data.window(one)[1..]).copied().collect())
-            }
+            Targets::NextToken => classes(tokens(data, numbers, 1..data.answers() + 1)),
         };
         Self { input, wanted }
     }
+}
+
+/// These tokens of each window, one window after the other.
+fn tokens(data: &Dataset, numbers: &[usize], part: Range<usize>) -> Vec<i32> {
+    let mut tokens = Vec::with_capacity(numbers.len() * part.len());
+    numbers.iter().for_each(|&one| tokens.extend_from_slice(&data.window(one)[part.clone()]));
+    tokens
 }

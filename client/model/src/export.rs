@@ -12,7 +12,6 @@
 mod layout;
 mod onnx;
 mod script;
-mod shape;
 
 use std::collections::BTreeMap;
 

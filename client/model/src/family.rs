@@ -181,8 +181,19 @@ fn loaded<F: Family>(
     device: &Device,
 ) -> Result<Built<F::Network>, FitError> {
     let network = family.build(form, device).map_err(|reason| FitError::Fault { reason })?;
-    let mut loader = Loader { rest: parameters };
-    Ok(Built { network: network.map(&mut loader), averages: Vec::new() })
+    let mut loader = Loader { rest: parameters, missing: 0 };
+    let network = network.map(&mut loader);
+    let built = match (loader.rest.len(), loader.missing) {
+        (0, 0) => return Ok(Built { network, averages: Vec::new() }),
+        (more, 0) => parameters.len() - more,
+        (_, missing) => parameters.len() + missing,
+    };
+    let (name, expected) = (family.name(), parameters.len());
+    let reason = format!(
+        "the family {name} built a model of {built} parameters for a plan whose model has \
+         {expected}; its `build` must give the same model each time"
+    );
+    Err(FitError::Fault { reason })
 }
 
 /// Collects names and sizes.
@@ -215,16 +226,103 @@ impl ModuleVisitor for Names {
 /// Loads a flat vector.
 struct Loader<'a> {
     rest: &'a [f32],
+    /// Numbers that it is too short by.
+    missing: usize,
 }
 
 impl ModuleMapper for Loader<'_> {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let dimensions: [usize; D] = parameter.lazy_shape().dims();
-        let (numbers, rest) = self.rest.split_at(dimensions.iter().product());
+        let size = dimensions.iter().product();
+        let Some((numbers, rest)) = self.rest.split_at_checked(size) else {
+            self.missing += size - self.rest.len();
+            self.rest = &[];
+            return parameter;
+        };
         self.rest = rest;
         let data = TensorData::new(numbers.to_vec(), dimensions);
         let tensor = Tensor::from_data(data, &parameter.lazy_device());
         let id = parameter.id;
         parameter.transform_for_load(tensor, id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn::nn::{Linear, LinearConfig};
+    use covey_aggregation::plan::Plan;
+
+    use super::*;
+    use crate::device::DeviceChoice;
+    use crate::model::tests::{IMAGE, plan_text};
+    use crate::task::Task;
+    use crate::train::{Cancel, FitSeed};
+
+    #[derive(Module, Debug)]
+    struct Narrow {
+        first: Linear,
+        second: Linear,
+    }
+
+    impl Network for Narrow {
+        fn forward(&self, input: Input, _pass: &mut Pass<'_>) -> Tensor<2> {
+            let Input::Rows(x) = input else { panic!("rows of numbers only") };
+            self.second.forward(self.first.forward(x))
+        }
+    }
+
+    /// Its models are as wide as the next of these.
+    struct Changing {
+        name: &'static str,
+        widths: [usize; 2],
+        built: AtomicUsize,
+    }
+
+    impl Family for Changing {
+        type Network = Narrow;
+
+        fn name(&self) -> &str {
+            self.name
+        }
+
+        fn build(&self, form: &Form, device: &Device) -> Result<Narrow, String> {
+            let (inputs, outputs) = (form.input.elements() as usize, form.goal.outputs() as usize);
+            let width = self.widths[self.built.fetch_add(1, Ordering::Relaxed).min(1)];
+            Ok(Narrow {
+                first: LinearConfig::new(inputs, width).init(device),
+                second: LinearConfig::new(width, outputs).init(device),
+            })
+        }
+    }
+
+    #[test]
+    fn a_family_that_builds_another_size_the_second_time_is_refused() {
+        for (name, widths, built) in [
+            ("same", [4, 4], None),
+            ("smaller", [4, 2], Some("203 parameters for a plan whose model has 403")),
+            ("larger", [2, 4], Some("403 parameters for a plan whose model has 203")),
+        ] {
+            register(Changing { name, widths, built: AtomicUsize::new(0) });
+            let text = plan_text(IMAGE, "").replace("layers = []", &format!("family = \"{name}\""));
+            let plan = Plan::parse(&text).expect("a plan");
+            let task = Task::from_plan(&plan).expect("a model");
+            let trainer = Trainer::new(&task, DeviceChoice::Cpu).expect("the processor");
+            let data = Dataset::new(vec![0.5; 8 * 96], vec![1; 8], 96, 3).expect("a data set");
+            let (cancel, mut progress) = (Cancel::new(), |_| ());
+            let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+            let parameters = vec![0.0; task.parameters()];
+            let fitted = trainer.fit(&parameters, &data, context).map(|report| report.update.len());
+            let measured = trainer.evaluate(&parameters, &data).map(|metrics| metrics.count);
+            match built {
+                None => assert_eq!((fitted, measured), (Ok(parameters.len()), Ok(8))),
+                Some(built) => {
+                    for error in [fitted.expect_err(name), measured.expect_err(name)] {
+                        assert!(error.to_string().contains(built), "{error}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::evaluate::answers;
 use crate::gradient::{Terms, Wanted};
 use crate::loss::loss;
+use crate::metrics::LossMeter;
 use crate::model::{Network, Pass};
 use crate::network::Built;
 use crate::optimizer::optimizer;
@@ -117,7 +118,7 @@ impl<N: Network> Fit<'_, '_, N> {
     fn train_on(&mut self, numbers: &[usize], mut pass: Pass<'_>) -> Result<f32, FitError> {
         self.step += 1;
         let Some(Built { network, mut averages }) = self.built.take() else {
-            return Err(FitError::Fault { reason: "the model is gone".to_owned() });
+            return Err(gone());
         };
         let batch = Batch::new(self.data, numbers, &self.device);
         let outputs = network.forward(batch.input, &mut pass);
@@ -148,13 +149,13 @@ impl<N: Network> Fit<'_, '_, N> {
         match (watch, self.context.holdout, &self.built) {
             (Watch::Training, ..) => Ok(Some(mean_loss)),
             (Watch::Holdout, Some(holdout), Some(built)) if !holdout.is_empty() => {
-                let mut meter = self.trainer.task.meter();
+                let mut meter = LossMeter::new(self.training.loss);
                 let device = &self.trainer.compute.device;
                 let network = built.network.valid();
                 answers(&network, built.averages.clone(), holdout, device, &mut |answer| {
-                    Ok(meter.add(&answer))
+                    if meter.add(&answer) { Ok(true) } else { Err(FitError::BadOutputs) }
                 })?;
-                Ok(Some(meter.finish().loss))
+                Ok(Some(meter.finish()))
             }
             (Watch::Holdout, ..) => Ok(None),
         }
@@ -166,11 +167,8 @@ impl<N: Network> Fit<'_, '_, N> {
         loss: f32,
         is_stopped_early: bool,
     ) -> Result<FitReport, FitError> {
-        let trained = self.built.as_ref().map(|built| self.trainer.task.places().flatten(built));
-        let trained = trained.filter(|trained| trained.len() == parameters.len());
-        let Some(trained) = trained else {
-            return Err(FitError::Fault { reason: "the model changed its size".to_owned() });
-        };
+        let Some(built) = &self.built else { return Err(gone()) };
+        let trained = self.trainer.task.places().flatten(built);
         let update: Vec<f32> = trained.iter().zip(parameters).map(|(new, old)| new - old).collect();
         if update.iter().any(|change| !change.is_finite()) {
             return Err(FitError::Diverged { step: self.step, what: "a parameter" });
@@ -178,6 +176,11 @@ impl<N: Network> Fit<'_, '_, N> {
         let (examples, steps, lr_sum) = (self.data.len() as u32, self.step, self.lr_sum);
         Ok(FitReport { update, examples, loss, steps, lr_sum, is_stopped_early })
     }
+}
+
+/// The optimiser has not given the model back.
+fn gone() -> FitError {
+    FitError::Fault { reason: "the model is gone".to_owned() }
 }
 
 /// Counts passes without a lower loss.
@@ -205,7 +208,36 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::plan::Plan;
+
     use super::*;
+    use crate::device::DeviceChoice;
+    use crate::model::tests::{IMAGE, plan_text};
+    use crate::task::Task;
+    use crate::train::{Cancel, FitSeed};
+
+    #[test]
+    fn outputs_beyond_numbers_on_the_watched_holdout_are_an_error() {
+        let text = plan_text(
+            &format!("{IMAGE}\nholdout = 0.2"),
+            "{ kind = \"flatten\" }, { kind = \"linear\", out = 3 }",
+        );
+        let stop = "[training]\nlocal_epochs = 4\n\
+                    early_stop = { patience = 1, watch = \"holdout\" }\n";
+        let plan = Plan::parse(&text.replace("[training]\n", stop)).expect("a plan");
+        let task = Task::from_plan(&plan).expect("a model");
+        let trainer = Trainer::new(&task, DeviceChoice::Cpu).expect("the processor");
+        let data = |value: f32| Dataset::new(vec![value; 8 * 96], vec![0; 8], 96, 3);
+        let (data, beyond) = (data(0.0).expect("a data set"), data(3e38).expect("a data set"));
+        let fit = |holdout| {
+            let (cancel, mut progress) = (Cancel::new(), |_| ());
+            let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+            trainer.fit(&vec![1.0; task.parameters()], &data, context.watching(Some(holdout)))
+        };
+        // Finite parameters and a finite loss of training, but 96 times 3e38 is no f32.
+        assert_eq!(fit(&beyond), Err(FitError::BadOutputs));
+        assert!(fit(&data).is_ok());
+    }
 
     #[test]
     fn patience_ends_after_so_many_passes_without_a_lower_loss() {

@@ -10,7 +10,8 @@ pub const EXAMPLES_MAX: usize = 1 << 30;
 /// Numbers (`f32`) of a data set: 16 GiB of memory.
 pub const DATASET_NUMBERS_MAX: usize = 1 << 32;
 
-/// Examples of one step of evaluation; has no effect on the result but its rounding.
+/// Examples of one step of evaluation. The result hangs on it by its rounding, and where batchnorms
+/// keep no averages (`buffers = "local"`): those are estimated batch by batch.
 pub const EVALUATION_BATCH: usize = 256;
 
 /// Draws of a Dirichlet split until every part is large enough.

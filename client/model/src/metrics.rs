@@ -1,5 +1,6 @@
 //! How well a model does on a data set, in the field's usual figures.
 
+use covey_aggregation::evaluation::{largest, log_odds, log_softmax, macro_f1, mean};
 use covey_aggregation::plan::{Goal, Loss};
 
 use crate::evaluate::Answer;
@@ -35,6 +36,36 @@ impl Metrics {
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         self.mae.is_none().then(|| self.correct as f64 / self.count as f64)
+    }
+}
+
+/// Adds up losses alone.
+pub(crate) struct LossMeter {
+    loss: Loss,
+    count: u64,
+    sum: f64,
+}
+
+impl LossMeter {
+    pub(crate) const fn new(loss: Loss) -> Self {
+        Self { loss, count: 0, sum: 0.0 }
+    }
+
+    /// Counts an answer; false where its outputs are no finite numbers.
+    pub(crate) fn add(&mut self, answer: &Answer<'_>) -> bool {
+        self.count += 1;
+        self.sum += match *answer {
+            Answer::Number { output, wanted } => {
+                number_loss(f64::from(output) - f64::from(wanted), self.loss)
+            }
+            Answer::Class { outputs, label } => -log_softmax(outputs)[label as usize],
+        };
+        is_finite(answer)
+    }
+
+    /// The mean.
+    pub(crate) fn finish(self) -> f64 {
+        self.sum / self.count.max(1) as f64
     }
 }
 
@@ -86,7 +117,6 @@ impl Meter {
                 self.loss_sum += number_loss(error, self.loss);
                 self.absolute += error.abs();
                 self.squared += error * error;
-                error.is_finite()
             }
             Answer::Class { outputs, label } => {
                 let label = label as usize;
@@ -98,9 +128,9 @@ impl Meter {
                     self.confuse(guess, label);
                     self.rank(&logs, label);
                 }
-                outputs.iter().all(|output| output.is_finite())
             }
         }
+        is_finite(answer)
     }
 
     fn confuse(&mut self, guess: usize, label: usize) {
@@ -119,8 +149,9 @@ impl Meter {
         }
         // Of two classes, the second tells all.
         let first = usize::from(logs.len() == 2);
-        for (scores, class) in self.scores.iter_mut().zip(first..) {
-            scores.push((log_odds(logs, class), class == label));
+        let odds = log_odds(logs).into_iter().enumerate().skip(first);
+        for (scores, (class, odds)) in self.scores.iter_mut().zip(odds) {
+            scores.push((odds, class == label));
         }
     }
 
@@ -147,25 +178,18 @@ impl Meter {
     }
 }
 
-/// Logarithms of the probabilities.
-fn log_softmax(outputs: &[f32]) -> Vec<f64> {
-    let most = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted = || outputs.iter().map(|&x| f64::from(x) - f64::from(most));
-    let sum = shifted().map(f64::exp).sum::<f64>().ln();
-    shifted().map(|x| x - sum).collect()
-}
-
-/// ln(p / (1 - p)) of a class, from the logarithms of all probabilities.
-fn log_odds(logs: &[f64], class: usize) -> f64 {
-    let others = logs.iter().enumerate().filter(|(other, _)| *other != class);
-    let rest: f64 = others.map(|(_, log)| log.exp()).sum();
-    logs[class] - rest.ln()
+/// Whether the outputs are finite numbers.
+fn is_finite(answer: &Answer<'_>) -> bool {
+    match *answer {
+        Answer::Number { output, .. } => output.is_finite(),
+        Answer::Class { outputs, .. } => outputs.iter().all(|output| output.is_finite()),
+    }
 }
 
 /// The share of pairs of an example of the class and one of others in which the former has the
 /// higher score; half of those with the same (Mann & Whitney, 1947).
 fn area(scores: &mut [(f64, bool)]) -> Option<f64> {
-    scores.sort_by(|x, y| x.0.total_cmp(&y.0));
+    scores.sort_unstable_by(|x, y| x.0.total_cmp(&y.0));
     let (mut below, mut sum, mut own) = (0.0, 0.0, 0.0);
     for tied in scores.chunk_by(|x, y| x.0 == y.0) {
         let hits = tied.iter().filter(|(_, is_own)| *is_own).count() as f64;
@@ -177,40 +201,20 @@ fn area(scores: &mut [(f64, bool)]) -> Option<f64> {
     (own * below > 0.0).then(|| sum / (own * below))
 }
 
-fn macro_f1(confusion: &[[u64; 3]]) -> Option<f64> {
-    let classes = confusion.iter().filter(|class| class.iter().any(|&count| count > 0));
-    mean(classes.map(|class| {
-        let [hits, wrong, missed] = class.map(|count| count as f64);
-        2.0 * hits / (2.0 * hits + wrong + missed)
-    }))
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
-}
-
-/// Place of the largest number; the first of equal ones.
-fn largest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = place;
-        }
-    }
-    best
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn measured(goal: Goal, answers: &[(&[f32], u32)]) -> Metrics {
         let mut meter = Meter::new(goal, Loss::CrossEntropy, 1.0);
+        let mut losses = LossMeter::new(Loss::CrossEntropy);
         for (outputs, label) in answers {
-            assert!(meter.add(&Answer::Class { outputs, label: *label }));
+            let answer = Answer::Class { outputs, label: *label };
+            assert!(meter.add(&answer) && losses.add(&answer));
         }
-        meter.finish()
+        let metrics = meter.finish();
+        assert_eq!(losses.finish(), metrics.loss);
+        metrics
     }
 
     fn near(found: Option<f64>, expected: f64) -> bool {
@@ -253,7 +257,12 @@ mod tests {
         for (output, wanted) in [(1.0, 0.0), (0.0, 3.0)] {
             assert!(meter.add(&Answer::Number { output, wanted }));
         }
+        let mut losses = LossMeter::new(Loss::Huber { delta: 1.0 });
+        for (output, wanted) in [(1.0, 0.0), (0.0, 3.0)] {
+            assert!(losses.add(&Answer::Number { output, wanted }));
+        }
         let found = meter.finish();
+        assert_eq!(losses.finish(), found.loss);
         assert!(near(found.mae, 20.0) && near(found.rmse, 10.0 * 5f64.sqrt()), "{found:?}");
         // Huber: 0.5 and 1 (3 - 0.5).
         assert!(near(Some(found.loss), 1.5), "{found:?}");

@@ -14,8 +14,9 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use covey_aggregation::shape::Shape;
 
+pub(crate) use attention::UNSEEN;
 pub(crate) use build::build;
-pub(crate) use norm::{Average, Seen};
+pub(crate) use norm::{Average, NORM_EPSILON, Seen};
 pub use pass::Pass;
 
 use layer::Layer;

@@ -287,14 +287,25 @@ impl Trainer {
     /// Whether the data are of the plan's form.
     fn check_form(&self, data: &Dataset) -> Result<(), FitError> {
         let task = &self.task;
-        let got = form(data);
-        let expected = match (task.input(), task.goal()) {
-            (Shape::Tokens { vocabulary, .. }, _) => format!("text of {vocabulary} tokens"),
-            (_, Goal::Number) => "rows with a number each".to_owned(),
-            _ => "rows with a class each".to_owned(),
+        let is_form = match (task.input(), task.goal(), data.inputs(), data.targets()) {
+            (
+                Shape::Tokens { vocabulary, .. },
+                _,
+                Inputs::Windows { vocabulary: got, .. },
+                Targets::NextToken,
+            ) => *got as u64 == vocabulary,
+            (Shape::Tokens { .. }, ..) | (_, _, Inputs::Windows { .. }, _) => false,
+            (_, goal, Inputs::Rows { .. }, targets) => {
+                (goal == Goal::Number) == matches!(targets, Targets::Numbers(_))
+            }
         };
-        if got != expected {
-            return Err(FitError::Form { expected, got });
+        if !is_form {
+            let expected = match (task.input(), task.goal()) {
+                (Shape::Tokens { vocabulary, .. }, _) => format!("text of {vocabulary} tokens"),
+                (_, Goal::Number) => "rows with a number each".to_owned(),
+                _ => "rows with a class each".to_owned(),
+            };
+            return Err(FitError::Form { expected, got: form(data) });
         }
         if data.features() != task.features() || data.classes() != task.classes() {
             return Err(FitError::Data {
@@ -341,4 +352,53 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, FitError>) -> Result<T
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
         Err(FitError::Fault { reason: text.unwrap_or("no reason given").to_owned() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tests::{IMAGE, TEXT, plan};
+
+    #[test]
+    fn data_of_another_form_than_the_plans_are_told_from_its_own() {
+        let number = "kind = \"tabular\"\n\
+                      columns = [{ name = \"a\", type = \"float\", min = 0, max = 1 }]\n\
+                      target = { column = \"y\", type = \"float\" }";
+        let plans = [
+            (IMAGE, "{ kind = \"flatten\" }, { kind = \"linear\", out = 3 }"),
+            (number, "{ kind = \"linear\", out = 1 }"),
+            (TEXT, "{ kind = \"embedding\", out = 2 }, { kind = \"linear\", out = 5 }"),
+        ];
+        let windows = || Inputs::Windows {
+            tokens: vec![0; 8].into(),
+            starts: vec![0],
+            length: 7,
+            vocabulary: 5,
+        };
+        let labels = Targets::Classes { labels: vec![0], classes: 3 };
+        let data = [
+            Dataset::new(vec![0.0; 96], vec![0], 96, 3),
+            Dataset::regression(vec![0.0], vec![0.0], 1),
+            Dataset::from_parts(windows(), Targets::NextToken),
+            Dataset::from_parts(windows(), labels),
+            Dataset::from_parts(windows(), Targets::Numbers(vec![0.0])),
+            Dataset::text(vec![0; 8].into(), vec![0], 7, 4),
+        ];
+        let data = data.map(|data| data.expect("a data set"));
+        for (place, (section, layers)) in plans.into_iter().enumerate() {
+            let task = Task::from_plan(&plan(section, layers)).expect("a model");
+            let trainer = Trainer::new(&task, DeviceChoice::Cpu).expect("the processor");
+            let parameters = task.initial_parameters();
+            for (number, data) in data.iter().enumerate() {
+                let outcome = trainer.evaluate(&parameters, data);
+                if number == place {
+                    assert!(outcome.is_ok(), "{section}: {outcome:?}");
+                } else {
+                    let is_form = matches!(&outcome, Err(FitError::Form { expected, got })
+                        if expected != got);
+                    assert!(is_form, "{section}, data {number}: {outcome:?}");
+                }
+            }
+        }
+    }
 }

@@ -126,13 +126,14 @@ fn read_as(
     if bytes.len() as u64 > limit {
         return Err(WeightsError::TooLong { path: path.to_owned(), limit });
     }
-    if bytes.len() as u64 == plain && SafeTensors::deserialize(&bytes).is_err() {
-        return Ok(numbers(&bytes));
-    }
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| WeightsError::Format {
-        path: path.to_owned(),
-        problem: format!("{error}, and it has not the {plain} bytes of a stored model"),
-    })?;
+    let file = match SafeTensors::deserialize(&bytes) {
+        Ok(file) => file,
+        Err(error) => {
+            let problem = format!("{error}, and it has not the {plain} bytes of a stored model");
+            return from_bytes(&bytes, manifest.parameters() as usize)
+                .ok_or_else(|| WeightsError::Format { path: path.to_owned(), problem });
+        }
+    };
     let tensor = |name: &str, shape: &[usize]| {
         let wrong = |got: String| WeightsError::Tensor {
             path: path.to_owned(),
@@ -144,7 +145,8 @@ fn read_as(
         if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
             return Err(wrong(format!("{:?} of {:?}", tensor.dtype(), tensor.shape())));
         }
-        Ok(numbers(tensor.data()))
+        from_bytes(tensor.data(), shape.iter().product())
+            .ok_or_else(|| wrong(format!("{} bytes", tensor.data().len())))
     };
     // A name tells which layout it is: none is in both.
     let is_own = manifest.entries().first().is_some_and(|one| file.tensor(&one.name).is_ok());
@@ -171,7 +173,7 @@ pub fn write(path: &Path, manifest: &Manifest, parameters: &[f32]) -> Result<(),
         let (got, expected) = (parameters.len(), manifest.parameters());
         return Err(format(format!("{got} parameters for a model of {expected}")));
     }
-    let bytes: Vec<u8> = parameters.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let bytes = to_bytes(parameters);
     let mut views = Vec::with_capacity(manifest.entries().len());
     for entry in manifest.entries() {
         let shape: Vec<usize> = entry.shape.iter().map(|&size| size as usize).collect();
@@ -188,7 +190,30 @@ pub fn write(path: &Path, manifest: &Manifest, parameters: &[f32]) -> Result<(),
     out.write_all(&file).and_then(|()| out.sync_all()).map_err(failed)
 }
 
-fn numbers(bytes: &[u8]) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks::<4>();
-    numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+/// Parameters as they are stored and sent: `f32`, little-endian.
+#[must_use]
+pub fn to_bytes(parameters: &[f32]) -> Vec<u8> {
+    parameters.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// Reads what [`to_bytes`] wrote; none when there are other than `expected` numbers.
+#[must_use]
+pub fn from_bytes(bytes: &[u8], expected: usize) -> Option<Vec<f32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let fits = rest.is_empty() && numbers.len() == expected;
+    fits.then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_survive_their_bytes() {
+        let parameters = [0.5, -1.25, f32::MIN_POSITIVE];
+        let bytes = to_bytes(&parameters);
+        assert_eq!(from_bytes(&bytes, 3).as_deref(), Some(parameters.as_slice()));
+        assert_eq!(from_bytes(&bytes, 2), None);
+        assert_eq!(from_bytes(&bytes[..11], 3), None);
+    }
 }

@@ -11,7 +11,7 @@ use super::target::{self, Target};
 use super::{Rows, label};
 
 /// What counts as a missing value where the plan does not say.
-const MISSING_VALUES: [&str; 5] = ["", "?", "NA", "NaN", "nan"];
+pub const MISSING_VALUES: [&str; 5] = ["", "?", "NA", "NaN", "nan"];
 
 /// Rows of a table.
 #[derive(Clone, Debug, PartialEq)]

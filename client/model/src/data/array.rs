@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use covey_aggregation::plan::{Data, Image};
+use covey_aggregation::plan::Data;
 
 use super::Loaded;
 use super::cell::Cell;
@@ -59,7 +59,6 @@ impl Array<'_> {
     pub(super) fn error(
         &self,
         kind: DataErrorKind,
-        place: Place,
         problem: impl Into<String>,
         help: impl Into<String>,
     ) -> DataError {
@@ -67,7 +66,7 @@ impl Array<'_> {
             "" => problem.into(),
             name => format!("{name}: {}", problem.into()),
         };
-        DataError::new(kind, self.path, place, problem, help)
+        DataError::new(kind, self.path, Place::File, problem, help)
     }
 
     /// Reads the next elements into `values`, all of it.
@@ -82,7 +81,7 @@ impl Array<'_> {
                 }
                 let problem = format!("ends within example {} of {}", example + 1, self.shape[0]);
                 let help = "the file is cut off or damaged; copy it again";
-                return Err(self.error(DataErrorKind::Unreadable, Place::File, problem, help));
+                return Err(self.error(DataErrorKind::Unreadable, problem, help));
             }
             for (value, bytes) in chunk.iter_mut().zip(bytes.chunks_exact(size)) {
                 *value = self.element.decode(bytes);
@@ -104,12 +103,12 @@ pub(super) fn read(
     if !matches!(labels.shape[..], [_] | [_, 1]) {
         let problem = format!("labels of shape {:?}, expected [{count}]", labels.shape);
         let help = "give one label for each example";
-        return Err(labels.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(labels.error(DataErrorKind::Shape, problem, help));
     }
     if labels.shape[0] != count {
         let problem = format!("{} labels, but {count} examples", labels.shape[0]);
         let help = "give the labels of these examples";
-        return Err(labels.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(labels.error(DataErrorKind::Shape, problem, help));
     }
     let mut collect = Collect::new(path, data, limits);
     collect.allow(count as u64)?;
@@ -145,30 +144,14 @@ pub(super) fn read(
                 }
                 Ok(())
             }
-            Data::Image(image) => add_pixels(path, &place, &values, image, numbers),
+            Data::Image(image) => pixel::add(values.iter().copied(), image, numbers)
+                .map_err(|fault| fault.at(path, place.clone())),
             Data::Text(_) => Ok(()),
         })?;
     }
     check_end(&mut features)?;
     check_end(&mut labels)?;
     collect.finish()
-}
-
-fn add_pixels(
-    path: &Path,
-    place: &Place,
-    values: &[f64],
-    image: &Image,
-    numbers: &mut Vec<f32>,
-) -> Result<(), DataError> {
-    let start = numbers.len();
-    numbers.resize(start + values.len(), 0.0);
-    for (pixel, value) in values.iter().enumerate() {
-        let feature = pixel::feature(*value, image);
-        numbers[start + pixel::plane_place(pixel, image)] =
-            feature.map_err(|fault| fault.at(path, place.clone()))?;
-    }
-    Ok(())
 }
 
 fn prefixed(name: &str, problem: String) -> String {
@@ -210,11 +193,11 @@ fn check_shape(array: &Array<'_>, data: &Data) -> Result<(), DataError> {
             }
             _ => "give one column for each of the plan's, in the plan's order",
         };
-        return Err(array.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(array.error(DataErrorKind::Shape, problem, help));
     }
     if array.shape[0] == 0 {
         let help = "give a file with examples in it";
-        return Err(array.error(DataErrorKind::Empty, Place::File, "no examples", help));
+        return Err(array.error(DataErrorKind::Empty, "no examples", help));
     }
     Ok(())
 }
@@ -222,7 +205,7 @@ fn check_shape(array: &Array<'_>, data: &Data) -> Result<(), DataError> {
 fn no_text(array: &Array<'_>) -> DataError {
     let problem = "an array of numbers, the plan asks for running text";
     let help = "give a text file, with format = \"text\"";
-    array.error(DataErrorKind::Shape, Place::File, problem, help)
+    array.error(DataErrorKind::Shape, problem, help)
 }
 
 fn check_end(array: &mut Array<'_>) -> Result<(), DataError> {
@@ -231,7 +214,7 @@ fn check_end(array: &mut Array<'_>) -> Result<(), DataError> {
         Ok(_) => {
             let problem = "more bytes than the header announces";
             let help = "the file is damaged; copy it again";
-            Err(array.error(DataErrorKind::Unreadable, Place::File, problem, help))
+            Err(array.error(DataErrorKind::Unreadable, problem, help))
         }
         Err(error) => Err(failed(array.path, &error)),
     }

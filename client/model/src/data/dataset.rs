@@ -277,10 +277,11 @@ impl Dataset {
     #[must_use]
     pub fn subset(&self, examples: &[usize]) -> Self {
         let inputs = match &self.inputs {
-            Inputs::Rows { features, .. } => Inputs::Rows {
-                numbers: examples.iter().flat_map(|&one| self.example(one)).copied().collect(),
-                features: *features,
-            },
+            Inputs::Rows { features, .. } => {
+                let mut numbers = Vec::with_capacity(examples.len() * features);
+                examples.iter().for_each(|&one| numbers.extend_from_slice(self.example(one)));
+                Inputs::Rows { numbers, features: *features }
+            }
             Inputs::Windows { tokens, starts, length, vocabulary } => Inputs::Windows {
                 tokens: Arc::clone(tokens),
                 starts: examples.iter().map(|&one| starts[one]).collect(),

@@ -130,14 +130,8 @@ fn add(
     };
     let pixels = picture.as_bytes();
     collect.add(answer, &Place::File, |numbers| {
-        let start = numbers.len();
-        numbers.resize(start + pixels.len(), 0.0);
-        for (index, value) in pixels.iter().enumerate() {
-            let feature = pixel::feature(f64::from(*value), image);
-            numbers[start + pixel::plane_place(index, image)] =
-                feature.map_err(|fault| fault.at(file, Place::File))?;
-        }
-        Ok(())
+        pixel::add(pixels.iter().map(|pixel| f64::from(*pixel)), image, numbers)
+            .map_err(|fault| fault.at(file, Place::File))
     })
 }
 

@@ -45,14 +45,8 @@ pub(super) fn read(
         let place = Place::Example(number as u64 + 1);
         pixel_file.fill(&mut pixels, number * each, count * each)?;
         collect.add(label, &place, |numbers| {
-            let start = numbers.len();
-            numbers.resize(start + pixels.len(), 0.0);
-            for (index, pixel) in pixels.iter().enumerate() {
-                let feature = pixel::feature(f64::from(*pixel), image);
-                numbers[start + pixel::plane_place(index, image)] =
-                    feature.map_err(|fault| fault.at(images, place.clone()))?;
-            }
-            Ok(())
+            pixel::add(pixels.iter().map(|pixel| f64::from(*pixel)), image, numbers)
+                .map_err(|fault| fault.at(images, place.clone()))
         })?;
     }
     pixel_file.end(count * each)?;
@@ -67,7 +61,7 @@ pub(super) fn image_sizes(file: &Idx<'_>) -> Result<[usize; 3], DataError> {
         _ => {
             let problem = format!("{} sizes in the header, images have 3 or 4", file.sizes.len());
             let help = "give the file of the images here, and that of the labels as labels";
-            Err(file.error(DataErrorKind::Shape, Place::File, problem, help))
+            Err(file.error(DataErrorKind::Shape, problem, help))
         }
     }
 }
@@ -85,11 +79,11 @@ fn check_image_sizes(
              {height} x {width} x {channels} (height, width, channels)"
         );
         let help = "give other images, or a plan for this size";
-        return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(file.error(DataErrorKind::Shape, problem, help));
     }
     if file.sizes[0] == 0 {
         let help = "give a file with images in it";
-        return Err(file.error(DataErrorKind::Empty, Place::File, "no examples".into(), help));
+        return Err(file.error(DataErrorKind::Empty, "no examples".into(), help));
     }
     Ok(file.sizes[0])
 }
@@ -115,13 +109,13 @@ pub(super) fn all_labels(path: &Path, images: &Path, count: usize) -> Result<Vec
     if file.sizes.len() != 1 {
         let problem = format!("{} sizes in the header, labels have 1", file.sizes.len());
         let help = "give the file of the labels here, and that of the images as images";
-        return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(file.error(DataErrorKind::Shape, problem, help));
     }
     if file.sizes[0] != count {
         let problem =
             format!("{} labels, but {count} images in {}", file.sizes[0], images.display());
         let help = "give the labels of these images";
-        return Err(file.error(DataErrorKind::Shape, Place::File, problem, help));
+        return Err(file.error(DataErrorKind::Shape, problem, help));
     }
     file.elements(count)
 }
@@ -140,12 +134,12 @@ impl<'a> Idx<'a> {
         let [0, 0, kind, dimensions] = magic else {
             let problem = "this is no IDX file".to_owned();
             let help = "IDX files begin with two zero bytes; for CSV use format = \"csv\"";
-            return Err(idx.error(DataErrorKind::Shape, Place::File, problem, help));
+            return Err(idx.error(DataErrorKind::Shape, problem, help));
         };
         if kind != UNSIGNED_BYTE || !(1..=SIZES_MAX).contains(&usize::from(dimensions)) {
             let problem = format!("element type {kind:#04x} with {dimensions} sizes");
             let help = "only unsigned bytes (0x08) with 1 to 4 sizes can be read";
-            return Err(idx.error(DataErrorKind::Shape, Place::File, problem, help));
+            return Err(idx.error(DataErrorKind::Shape, problem, help));
         }
         for _ in 0..dimensions {
             let size = u32::from_be_bytes(idx.bytes()?);
@@ -154,14 +148,8 @@ impl<'a> Idx<'a> {
         Ok(idx)
     }
 
-    fn error(
-        &self,
-        kind: DataErrorKind,
-        place: Place,
-        problem: String,
-        help: impl Into<String>,
-    ) -> DataError {
-        DataError::new(kind, self.path, place, problem, help)
+    fn error(&self, kind: DataErrorKind, problem: String, help: impl Into<String>) -> DataError {
+        DataError::new(kind, self.path, Place::File, problem, help)
     }
 
     /// Fills `bytes`; the file has `expected` elements, `before` of them already read.
@@ -192,7 +180,7 @@ impl<'a> Idx<'a> {
             format!("more than the {expected} bytes that the header announces")
         };
         let help = "the file is cut off or damaged; copy it again";
-        self.error(DataErrorKind::Unreadable, Place::File, problem, help)
+        self.error(DataErrorKind::Unreadable, problem, help)
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], DataError> {

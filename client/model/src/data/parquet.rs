@@ -67,9 +67,7 @@ impl<'a> Table<'a> {
             let rows = u64::try_from(metadata.num_rows()).unwrap_or(u64::MAX);
             let columns = metadata.schema_descr().columns();
             let root = |column: &ColumnDescriptor| column.path().parts().first().cloned();
-            let mut names: Vec<String> =
-                columns.iter().map(|column| root(column).unwrap_or_default()).collect();
-            names.truncate(columns.len());
+            let names = columns.iter().map(|column| root(column).unwrap_or_default()).collect();
             Ok(Self { path, reader, names, rows })
         })
     }

@@ -14,6 +14,20 @@ pub(super) fn feature(value: f64, image: &Image) -> Result<f32, Fault> {
     Err(Fault::new(DataErrorKind::Value, problem, help))
 }
 
+/// Appends an image's pixel values, given in the order of a file.
+pub(super) fn add(
+    values: impl ExactSizeIterator<Item = f64>,
+    image: &Image,
+    numbers: &mut Vec<f32>,
+) -> Result<(), Fault> {
+    let start = numbers.len();
+    numbers.resize(start + values.len(), 0.0);
+    for (pixel, value) in values.enumerate() {
+        numbers[start + plane_place(pixel, image)] = feature(value, image)?;
+    }
+    Ok(())
+}
+
 /// Where pixel value `pixel` of a file (the channels of a pixel together) lies in an example (one
 /// plane per channel).
 pub(super) const fn plane_place(pixel: usize, image: &Image) -> usize {

@@ -1,12 +1,11 @@
 //! One data set of many owners in one process, as in a simulation: held once, and an owner's part
 //! is copied only while it is at work.
 
-use std::collections::BTreeMap;
-
 use covey_aggregation::plan::{Data, Rows};
 
 use super::holdout::{self, Keys};
 use super::{DataError, DataSource, Dataset, Loaded, Parts, ReadLimits, groups, read};
+use crate::split::by_class;
 
 /// Examples of all owners.
 pub struct Pool {
@@ -60,11 +59,7 @@ impl Pool {
         column: &str,
     ) -> Result<Vec<Vec<usize>>, DataError> {
         let groups = if data.label_column() == Some(column) && !self.dataset.labels().is_empty() {
-            let mut groups = BTreeMap::<u32, Vec<usize>>::new();
-            for (example, label) in self.dataset.labels().iter().enumerate() {
-                groups.entry(*label).or_default().push(example);
-            }
-            groups.into_values().collect()
+            by_class(self.dataset.labels())
         } else {
             groups::of_column(source, column, self.dataset.len())?
         };

@@ -53,6 +53,10 @@ impl Preview {
     }
 }
 
+/// Instead of a target, where nothing can be told about it.
+const NO_TARGET: &str = "# name the column that is predicted\n\
+                         # target = { column = \"...\", classes = [\"no\", \"yes\"] }";
+
 /// Text as a TOML string.
 fn toml_text(text: &str) -> String {
     let mut quoted = String::from("\"");

@@ -152,7 +152,7 @@ impl Layout {
                     self.block(&format!("{name}.layers.{block}"), *features, *ff);
                 });
             }
-            Step::Residual(steps) => self.steps(steps, &format!("{name}.layers")),
+            Step::Residual { steps, .. } => self.steps(steps, &format!("{name}.layers")),
             _ => {}
         }
     }

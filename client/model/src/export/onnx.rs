@@ -43,7 +43,8 @@ pub(super) fn file(
     }
     let mut walk = Walk { graph: Graph::new(tensors) };
     let place = ("layers", "model.layers");
-    let (last, shape) = walk.steps(&blueprint.steps, INPUT.to_owned(), blueprint.input, place)?;
+    let steps = (&blueprint.steps[..], &blueprint.shapes[..]);
+    let (last, shape) = walk.steps(steps, INPUT.to_owned(), blueprint.input, place)?;
     walk.graph.rename(&last, OUTPUT);
     let (nodes, initializers) = walk.graph.finish();
     let graph = proto::Graph {

@@ -6,12 +6,10 @@ use std::fmt::Write as _;
 use covey_aggregation::plan::Buffers;
 use covey_aggregation::shape::{Blueprint, Kernel, Shape, Step};
 
-use super::shape::after;
-
 /// The script of a model.
 pub(super) fn script(blueprint: &Blueprint) -> String {
     let mut lines = Lines { text: String::new(), helpers: BTreeSet::new() };
-    lines.steps(&blueprint.steps, blueprint.input, 3);
+    lines.steps(&blueprint.steps, &blueprint.shapes, blueprint.input, 3);
     let (element, sizes) = match blueprint.input {
         Shape::Features(features) => ("float32", vec![features]),
         Shape::Image { channels, height, width } => ("float32", vec![channels, height, width]),
@@ -66,14 +64,14 @@ struct Lines {
 }
 
 impl Lines {
-    fn steps(&mut self, steps: &[Step], mut shape: Shape, depth: usize) {
-        for step in steps {
-            let next = after(step, shape);
+    /// `shapes`: what each of the steps produces.
+    fn steps(&mut self, steps: &[Step], shapes: &[Shape], mut shape: Shape, depth: usize) {
+        for (step, &next) in steps.iter().zip(shapes) {
             let indent = "    ".repeat(depth);
-            if let Step::Residual(steps) = step {
+            if let Step::Residual { steps, shapes } = step {
                 self.helpers.insert(Helper::Residual);
                 let _ = writeln!(self.text, "{indent}Residual(");
-                self.steps(steps, shape, depth + 1);
+                self.steps(steps, shapes, shape, depth + 1);
                 let _ = writeln!(self.text, "{indent}),");
             } else {
                 let module = self.module(step, shape);

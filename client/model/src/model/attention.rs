@@ -9,7 +9,7 @@ use super::layer::Dense;
 use super::pass::Pass;
 
 /// Added to the score of a step that must not be seen: its share becomes zero.
-const UNSEEN: f32 = -1e9;
+pub(crate) const UNSEEN: f32 = -1e9;
 
 #[derive(Module, Debug)]
 pub(super) struct Encoder {

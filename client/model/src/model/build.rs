@@ -132,7 +132,9 @@ impl Source<'_> {
                     dropout: *dropout,
                 })
             }
-            Step::Residual(steps) => Layer::Residual(layer::Block { layers: self.layers(steps) }),
+            Step::Residual { steps, .. } => {
+                Layer::Residual(layer::Block { layers: self.layers(steps) })
+            }
             step => Layer::Fixed(Fixed { step: step.clone() }),
         }
     }

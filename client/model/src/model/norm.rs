@@ -9,7 +9,7 @@ use super::pass::Pass;
 use super::signal::Signal;
 
 /// Offset of the variance in normalising layers.
-pub(super) const NORM_EPSILON: f64 = 1e-5;
+pub(crate) const NORM_EPSILON: f64 = 1e-5;
 
 /// Share of a batch in the running averages, as usual.
 const MOMENTUM: f64 = 0.1;

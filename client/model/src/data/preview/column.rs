@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use covey_aggregation::limits::LABEL_BYTES_MAX;
-use covey_aggregation::plan::canonical;
+use covey_aggregation::plan::{MISSING_VALUES, canonical};
 use serde::Serialize;
 
 use super::super::cell::Cell;
@@ -19,9 +19,6 @@ const CATEGORY_NUMBERS_MAX: usize = 10;
 
 /// Values that a person is shown.
 const SHOWN_MAX: usize = 12;
-
-/// What counts as missing, as in a plan that does not say.
-const MISSING_VALUES: [&str; 5] = ["", "?", "NA", "NaN", "nan"];
 
 /// What a column seems to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -187,18 +184,20 @@ impl ColumnPreview {
 
     /// The target line of a plan that predicts this column.
     pub(super) fn target_line(&self) -> Option<String> {
-        let name = toml_text(&self.name);
         match self.inferred {
             Inferred::Category | Inferred::Boolean if self.values.len() >= 2 => {
-                let classes = toml_list(&self.values);
+                let (name, classes) = (toml_text(&self.name), toml_list(&self.values));
                 Some(format!("target = {{ column = {name}, classes = {classes} }}"))
             }
-            Inferred::Float | Inferred::Integer => {
-                let bounds = self.bounds()?;
-                Some(format!("target = {{ column = {name}, type = \"float\", {bounds} }}"))
-            }
+            Inferred::Float | Inferred::Integer => self.number_line(),
             _ => None,
         }
+    }
+
+    /// The target line of a plan that predicts this column as a number.
+    pub(super) fn number_line(&self) -> Option<String> {
+        let (name, bounds) = (toml_text(&self.name), self.bounds()?);
+        Some(format!("target = {{ column = {name}, type = \"float\", {bounds} }}"))
     }
 
     /// Bounds rounded outwards, so that they do not show the owner's extremes.

@@ -31,7 +31,8 @@ pub(super) fn of_folder(folder: &Path) -> Result<Preview, DataError> {
          with `convert = true` their colours are converted"
             .to_owned(),
     );
-    let section = section([picture.height(), picture.width(), channels.into()], &toml_list(&names));
+    let classes = format!("classes = {}", toml_list(&names));
+    let section = section([picture.height(), picture.width(), channels.into()], &classes);
     Ok(preview(Format::Images, examples, notes, section))
 }
 
@@ -45,15 +46,16 @@ pub(super) fn of_idx(images: &Path, labels: &Path) -> Result<Preview, DataError>
     labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
     let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
     let notes = vec![format!("pictures of labels 0 to {largest}: {}", counts.join(" "))];
-    let classes = format!("{}", usize::from(largest).max(1) + 1);
+    let classes = format!("classes = {}", usize::from(largest).max(1) + 1);
     Ok(preview(Format::Idx, count as u64, notes, section(sizes, &classes)))
 }
 
-/// The section for pictures of this height, width and number of channels.
+/// The section for pictures of this height, width and number of channels; `classes` is its line
+/// for them.
 pub(super) fn section([height, width, channels]: [u32; 3], classes: &str) -> String {
     format!(
         "[data]\nkind = \"image\"\nheight = {height}\nwidth = {width}\nchannels = {channels}\n\
-         pixel_max = 255\nclasses = {classes}\n"
+         pixel_max = 255\n{classes}\n"
     )
 }
 

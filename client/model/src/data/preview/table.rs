@@ -10,8 +10,8 @@ use super::super::error::{DataError, DataErrorKind, Place};
 use super::super::parquet;
 use super::super::source::{Format, Header};
 use super::super::table::Row;
-use super::Preview;
 use super::column::{ColumnPreview, Inferred, Watch};
+use super::{NO_TARGET, Preview};
 use crate::limits::PREVIEW_ROWS_MAX;
 
 /// Rows that are shown as they are.
@@ -146,11 +146,7 @@ fn finish(
         }
     }
     notes.push("bounds are rounded outwards; check them before the plan is shared".to_owned());
-    let target_line = columns[target].target_line().unwrap_or_else(|| {
-        "# name the column that is predicted\n# target = { column = \"...\", classes = [\"no\", \
-         \"yes\"] }"
-            .to_owned()
-    });
+    let target_line = columns[target].target_line().unwrap_or_else(|| NO_TARGET.to_owned());
     let lines: Vec<String> = columns
         .iter()
         .enumerate()

@@ -4,13 +4,10 @@ use covey_aggregation::plan::Buffers;
 use covey_aggregation::shape::{Kernel, Shape, Step};
 
 use super::super::ExportError;
-use super::super::shape::after;
 use super::FORM;
 use super::graph::Graph;
 use super::proto::Attribute;
-
-/// Offset of the variance in normalising layers.
-pub(super) const EPSILON: f32 = 1e-5;
+use crate::model::NORM_EPSILON;
 
 /// Goes through the layers.
 pub(super) struct Walk {
@@ -21,28 +18,29 @@ pub(super) struct Walk {
 pub(super) type At = (String, Shape);
 
 impl Walk {
-    /// Adds layers; the value after them is the result. They have two names: that of their tensors
-    /// and that in the plan.
+    /// Adds layers with what each of them produces; the value after them is the result. They have
+    /// two names: that of their tensors and that in the plan.
     pub(super) fn steps(
         &mut self,
-        steps: &[Step],
+        (steps, shapes): (&[Step], &[Shape]),
         mut value: String,
         mut shape: Shape,
         (name, path): (&str, &str),
     ) -> Result<At, ExportError> {
-        for (index, step) in steps.iter().enumerate() {
+        for (index, (step, &next)) in steps.iter().zip(shapes).enumerate() {
             let place = (&*format!("{name}.{index}"), &*format!("{path}[{index}]"));
-            value = self.step(step, &value, shape, place)?;
-            shape = after(step, shape);
+            value = self.step(step, &value, [shape, next], place)?;
+            shape = next;
         }
         Ok((value, shape))
     }
 
+    /// `[shape, next]`: of `x`, and of what the layer produces.
     fn step(
         &mut self,
         step: &Step,
         x: &str,
-        shape: Shape,
+        [shape, next]: [Shape; 2],
         (name, path): (&str, &str),
     ) -> Result<String, ExportError> {
         let is_steps = matches!(shape, Shape::Sequence { .. });
@@ -87,9 +85,9 @@ impl Walk {
             Step::Lstm { hidden, is_last, .. } => self.lstm(x, name, *hidden, *is_last),
             Step::Gru { hidden, is_last, .. } => self.gru(x, name, *hidden, *is_last),
             Step::Encoder { .. } => self.encoder(step, x, shape, name),
-            Step::Residual(steps) => {
+            Step::Residual { steps, shapes } => {
                 let places = (&*format!("{name}.layers"), &*format!("{path}.layers"));
-                let (y, _) = self.steps(steps, x.to_owned(), shape, places)?;
+                let (y, _) = self.steps((steps, shapes), x.to_owned(), shape, places)?;
                 self.graph.node("Add", &[x, &y], Vec::new())
             }
             Step::Softmax => self.graph.node("Softmax", &[x], axis(-1)),
@@ -108,12 +106,12 @@ impl Walk {
             Step::Sigmoid => self.graph.node("Sigmoid", &[x], Vec::new()),
             // It is for training only.
             Step::Dropout { .. } => x.to_owned(),
-            step => self.fixed(step, x, shape),
+            step => self.fixed(step, x, [shape, next]),
         })
     }
 
     /// Pools and changes of shape.
-    fn fixed(&mut self, step: &Step, x: &str, shape: Shape) -> String {
+    fn fixed(&mut self, step: &Step, x: &str, [shape, next]: [Shape; 2]) -> String {
         match step {
             Step::MaxPool1d { kernel, stride } => {
                 self.over_steps(x, |walk, x| walk.pool("MaxPool", x, [*kernel, *stride], 1))
@@ -140,7 +138,7 @@ impl Walk {
             Step::MeanSteps => self.mean(x, &[1]),
             Step::Flatten => self.reshape(x, &[-1, shape.elements() as i64]),
             Step::Sequence { .. } => {
-                let Shape::Sequence { steps, features } = after(step, shape) else {
+                let Shape::Sequence { steps, features } = next else {
                     return x.to_owned();
                 };
                 self.reshape(x, &[-1, steps as i64, features as i64])
@@ -226,7 +224,7 @@ impl Walk {
         let parts = ["weight", "bias", "running_mean", "running_var"];
         let [scale, offset, mean, variance] =
             parts.map(|part| self.graph.weight(&format!("{name}.{part}")));
-        let attributes = vec![Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![Attribute::of_number("epsilon", NORM_EPSILON as f32)];
         let inputs = [x, &*scale, &*offset, &*mean, &*variance];
         self.graph.node("BatchNormalization", &inputs, attributes)
     }
@@ -243,7 +241,7 @@ impl Walk {
         let x = self.reshape(x, &[0, groups as i64, -1]);
         let ones = self.graph.numbers(format!("ones_{groups}"), &[groups], &vec![1.0; groups]);
         let zeros = self.graph.numbers(format!("zeros_{groups}"), &[groups], &vec![0.0; groups]);
-        let attributes = vec![Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![Attribute::of_number("epsilon", NORM_EPSILON as f32)];
         let x = self.graph.node("InstanceNormalization", &[&x, &ones, &zeros], attributes);
         let (sizes, each): (&[i64], &[usize]) = match sides {
             0 => (&[-1, channels as i64], &[channels]),
@@ -261,8 +259,10 @@ impl Walk {
     pub(super) fn layer_norm(&mut self, x: &str, name: &str) -> String {
         let [scale, offset] =
             ["weight", "bias"].map(|part| self.graph.weight(&format!("{name}.{part}")));
-        let attributes =
-            vec![Attribute::of_whole("axis", -1), Attribute::of_number("epsilon", EPSILON)];
+        let attributes = vec![
+            Attribute::of_whole("axis", -1),
+            Attribute::of_number("epsilon", NORM_EPSILON as f32),
+        ];
         self.graph.node("LayerNormalization", &[x, &scale, &offset], attributes)
     }
 

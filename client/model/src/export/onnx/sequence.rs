@@ -4,9 +4,7 @@ use covey_aggregation::shape::{Shape, Step};
 
 use super::layers::Walk;
 use super::proto::Attribute;
-
-/// Added to the score of a step that must not be seen, as in training.
-const UNSEEN: f32 = -1e9;
+use crate::model::UNSEEN;
 
 impl Walk {
     /// ONNX has the gates in the order input, output, forget, cell.

@@ -9,7 +9,6 @@ use covey_coordinator::config::{Asked, Config, ResumePoint};
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RunSummary};
 use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
-use covey_model::task::Task;
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
 /// Serves to the end.
@@ -114,7 +113,7 @@ async fn a_finished_run_is_extended_and_the_record_says_so() {
     operator.wait_for(round_of).await;
     operator.kill().await;
     assert_eq!(journal(&config).await.0.reason.as_deref(), Some("all 1 rounds were tried"));
-    let path = config.state_dir.join("journal.db");
+    let path = config.state_dir.join(JOURNAL_FILE);
     let mut forgetful = Journal::open(&path).await.expect("a journal");
     let change = ChangeRow { at: Time(1), by: "the test".into(), what: "no end".into() };
     forgetful.extend(1, &change).await.expect("changed");

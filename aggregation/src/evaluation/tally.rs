@@ -11,9 +11,9 @@ pub struct Tally {
     layout: Layout,
     examples_max: u64,
     counts: Zeroizing<Vec<u64>>,
-    loss_nats: f64,
+    loss_nats: Zeroizing<f64>,
     /// Sums of absolute and squared errors, as shares of the largest.
-    errors: [f64; 2],
+    errors: Zeroizing<[f64; 2]>,
 }
 
 impl Tally {
@@ -24,8 +24,8 @@ impl Tally {
             examples_max: layout.examples_max(quantiser),
             counts: Zeroizing::new(vec![0; layout.len()]),
             layout: layout.clone(),
-            loss_nats: 0.0,
-            errors: [0.0; 2],
+            loss_nats: Zeroizing::new(0.0),
+            errors: Zeroizing::new([0.0; 2]),
         }
     }
 
@@ -56,6 +56,7 @@ impl Tally {
         let guess = largest(outputs);
         let is_usable =
             outputs.len() == classes && label < classes && logs.iter().all(|x| !x.is_nan());
+        let label = label.min(classes.saturating_sub(1));
         let guess = if is_usable { guess } else { (label + 1) % classes.max(1) };
         let parts = self.layout.parts.clone();
         self.counts[0] += 1;
@@ -63,9 +64,8 @@ impl Tally {
             self.counts[parts.correct.start] += 1;
         }
         let loss = if is_usable { -logs[label] } else { LOSS_MAX_NATS };
-        self.loss_nats += loss.clamp(0.0, LOSS_MAX_NATS);
+        *self.loss_nats += loss.clamp(0.0, LOSS_MAX_NATS);
         if !parts.confusion.is_empty() {
-            let label = label.min(classes.saturating_sub(1));
             let mut count = |class: usize, place| {
                 self.counts[parts.confusion.start + 3 * class + place] += 1;
             };
@@ -106,7 +106,7 @@ impl Tally {
         let mut counters = self.counts.clone();
         let parts = &self.layout.parts;
         let sums = [
-            (&parts.loss, self.loss_nats * LOSS_UNITS),
+            (&parts.loss, *self.loss_nats * LOSS_UNITS),
             (&parts.absolute, self.errors[0] * ERROR_UNITS),
             (&parts.squared, self.errors[1] * ERROR_UNITS),
         ];
@@ -147,6 +147,7 @@ mod tests {
         assert_eq!(scores.examples, 4);
         assert_eq!(scores.get(Metric::Accuracy), Some(0.0));
         assert_eq!(scores.get(Metric::Loss), Some(LOSS_MAX_NATS));
+        assert_eq!(scores.get(Metric::MacroF1), Some(0.0));
     }
 
     #[test]

@@ -72,10 +72,13 @@ pub const BACKOFF_MAX_MS: u64 = 30_000;
 pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
 /// A member's request, in bytes. A holder's is below 4 kB.
-pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+pub const REQUEST_BYTES_MAX: u64 = 16 * 1024;
 
-/// A certificate (PEM), in bytes. One is below 2 kB.
-pub const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
+/// A certificate (DER), in bytes. One of ours is below 1 kB; its parser holds many times its bytes.
+pub const CERTIFICATE_BYTES_MAX: usize = 2 * 1024;
+
+/// A certificate's file (PEM), in bytes: as text it takes four thirds, and there may be comments.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 8 * 1024;
 
 /// A roster file, in bytes: one of 10,000 owners is below 3 MB.
 pub const MEMBER_FILE_BYTES_MAX: u64 = 16 << 20;

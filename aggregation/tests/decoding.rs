@@ -31,6 +31,7 @@ fn parsers_hold_what_they_may_accept_one_form_and_never_panic() {
     lists_of_the_smallest_elements_are_within_the_bound(&seeds);
     announced_lengths_are_not_believed(&seeds);
     texts_that_cost_the_most_are_within_their_bounds();
+    rosters_of_the_smallest_members_are_within_the_bound();
 }
 
 fn every_seed_is_parsed(seeds: &Seeds) {
@@ -117,6 +118,25 @@ fn texts_that_cost_the_most_are_within_their_bounds() {
                 parsers::texts::roster(text.as_bytes());
                 parsers::texts::request(text.as_bytes());
             }
+        }
+    }
+}
+
+/// At every size at which the list may just have doubled.
+fn rosters_of_the_smallest_members_are_within_the_bound() {
+    let member = format!("{{\"name\":\"a\",\"role\":\"holder\",\"id\":\"{}\"}},", "0".repeat(64));
+    for power in [6, 9, 12, 14] {
+        let many = member.repeat((1 << power) + 1);
+        // Whole, and with an element at the end that is none.
+        for members in [&many[..many.len() - 1], &format!("{many}0")] {
+            parsers::texts::roster(
+                format!(
+                    "{{\"schema\":\"covey-roster/1\",\"federation\":\"a\",\"digest\":\"\",\
+                     \"authority\":\"{}\",\"members\":[{members}]}}",
+                    "0".repeat(64)
+                )
+                .as_bytes(),
+            );
         }
     }
 }

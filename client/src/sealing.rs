@@ -1,7 +1,8 @@
-//! Sealing on all cores. Chunks are made side by side and handed on in order; a thread is at most
-//! [`AHEAD`] chunks ahead, so memory stays at a few chunks.
+//! Sealing on all cores. Chunks are made side by side, each by the thread that is free, and handed
+//! on in order; at most [`AHEAD`] wait to be handed on, so memory stays at a few chunks.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use covey_aggregation::config::RoundConfig;
@@ -10,8 +11,8 @@ use covey_aggregation::sum::quantise::Quantised;
 use covey_aggregation::sum::seal::{ChunkSink, Leaf, SealError, Sealed, Sealing};
 use zeroize::Zeroizing;
 
-/// Chunks that wait to be taken from one thread, at most.
-const AHEAD: usize = 8;
+/// Chunks begun that are not handed on yet, at most.
+const AHEAD: usize = 16;
 
 /// A sealed chunk and its leaf.
 type Made = (Vec<u8>, Leaf);
@@ -31,34 +32,70 @@ pub(crate) fn seal<S: ChunkSink>(
     let sealing = Sealing::new(terms, identity, quantised, entropy)?;
     let threads = threads.clamp(1, terms.chunks() as usize);
     let leaves = thread::scope(|scope| {
-        let made: Vec<Receiver<Made>> = (0..threads as u32)
-            .map(|first| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let sealing = &sealing;
-                scope.spawn(move || {
-                    let mut sealer = sealing.sealer();
-                    for index in (first..terms.chunks()).step_by(threads) {
-                        let (bytes, leaf) = sealer.seal(index);
-                        if sender.send((bytes.to_vec(), leaf)).is_err() {
-                            return; // the sink failed
-                        }
-                    }
-                });
-                receiver
-            })
-            .collect();
-        // Meanwhile; it takes as long as some eight chunks.
-        sealing.share();
+        let (begun, in_order) = sync_channel(AHEAD);
+        let order = Arc::new(Mutex::new(Order { next: 0, chunks: terms.chunks(), begun }));
+        for thread in 0..threads {
+            let (sealing, order) = (&sealing, Arc::clone(&order));
+            scope.spawn(move || {
+                if thread == 0 {
+                    // It takes as long as a few chunks; meanwhile the others begin.
+                    sealing.share();
+                }
+                work(sealing, &order);
+            });
+        }
+        drop(order); // When all threads are gone, nothing is waited for.
         let mut leaves = Vec::new();
         for index in 0..terms.chunks() {
             // A thread that is gone has panicked; the scope passes that on.
-            let Ok((bytes, leaf)) = made[index as usize % threads].recv() else { break };
+            let Ok((bytes, leaf)) = in_order.recv().and_then(|made: Receiver<Made>| made.recv())
+            else {
+                break;
+            };
             sink.chunk(index, &bytes).map_err(SealError::Sink)?;
             leaves.push(leaf);
         }
         Ok(leaves)
     })?;
     sealing.finish(&leaves)
+}
+
+/// Who makes which chunk: the next one is for whoever asks next.
+struct Order {
+    next: u32,
+    chunks: u32,
+    /// Where each chunk begun will be, in their order.
+    begun: SyncSender<Receiver<Made>>,
+}
+
+impl Order {
+    /// The next chunk and where to put it; none when all are begun or nobody takes them any more.
+    /// Waits while [`AHEAD`] are begun.
+    fn begin(&mut self) -> Option<(u32, SyncSender<Made>)> {
+        if self.next == self.chunks {
+            return None;
+        }
+        let index = self.next;
+        let (put, made) = sync_channel(1);
+        self.begun.send(made).ok()?;
+        self.next += 1;
+        Some((index, put))
+    }
+}
+
+/// Makes chunks as long as there are any.
+fn work(sealing: &Sealing<'_>, order: &Mutex<Order>) {
+    let mut sealer = sealing.sealer();
+    loop {
+        // Poisoned when another thread has panicked: the scope passes that on.
+        let Some((index, put)) = order.lock().ok().and_then(|mut order| order.begin()) else {
+            return;
+        };
+        let (bytes, leaf) = sealer.seal(index);
+        if put.send((bytes.to_vec(), leaf)).is_err() {
+            return; // the sink failed
+        }
+    }
 }
 
 #[cfg(test)]

@@ -325,7 +325,11 @@ fn load(
     let envelope = |header: SignedHeader| {
         let stored = blobs.contribution(config.round, &header.header.digest());
         let sealed_box = stored.sealed_box(usize::from(holder.0), bytes)?;
-        Ok(Envelope::new(&header, holder, sealed_box).expect("headers have a seat per holder"))
+        let envelope = Envelope::new(&header, holder, sealed_box);
+        // The round accepts no such header; so the disk has changed what it was given.
+        envelope.ok_or_else(|| {
+            stored.damaged(format!("the header stored for it has no seat for holder {}", holder.0))
+        })
     };
     headers.into_iter().map(envelope).collect()
 }

@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
 use crate::net::certificate::{authority_digest, member_uri};
 use crate::net::files::{self, FileError};
 use crate::net::key::IdentityKey;
@@ -139,7 +139,7 @@ impl Authority {
 pub(super) fn read_certificate(
     path: &Path,
 ) -> Result<(CertificateDer<'static>, String), FileError> {
-    let pem = files::read_text(path, CERTIFICATE_BYTES_MAX)?;
+    let pem = files::read_text(path, CERTIFICATE_FILE_BYTES_MAX)?;
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| FileError::content(path, "not a certificate (PEM)"))?;
     Ok((certificate, pem))

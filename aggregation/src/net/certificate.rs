@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::hash::{Digest, Domain, hash};
+use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::net::tls::provider;
 use crate::party::{Name, PartyId, Role};
 use crate::roster::{Member, Roster};
@@ -108,6 +109,9 @@ impl Claim {
     /// [`Stranger::Malformed`].
     pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, Stranger> {
         let bad = |what: &str| Stranger::Malformed(what.to_owned());
+        if certificate.len() > CERTIFICATE_BYTES_MAX {
+            return Err(bad("it is too long"));
+        }
         let (rest, parsed) =
             X509Certificate::from_der(certificate).map_err(|_| bad("not an X.509 certificate"))?;
         if !rest.is_empty() {

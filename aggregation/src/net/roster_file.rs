@@ -1,9 +1,11 @@
 //! The roster as people read it: JSON with whole keys in hexadecimal. The digest in it is for
 //! reading aloud over the telephone; it is recomputed, never believed.
 
+use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::hash::Digest;
 use crate::limits::MEMBER_FILE_BYTES_MAX;
@@ -18,14 +20,51 @@ pub const ROSTER_FILE: &str = "roster.json";
 
 const SCHEMA: &str = "covey-roster/1";
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct RosterText {
-    schema: String,
+    schema: &'static str,
     federation: Name,
     digest: String,
     authority: String,
     members: Vec<MemberText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RosterRead {
+    schema: String,
+    federation: Name,
+    digest: String,
+    authority: String,
+    members: Members,
+}
+
+/// Members, each checked as it is read: a long list of what is none is refused at its first, and
+/// no list of texts is held beside them.
+struct Members(Vec<Member>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneByOne;
+
+        impl<'de> Visitor<'de> for OneByOne {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of members")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(text) = texts.next_element()? {
+                    members.push(member(text).map_err(A::Error::custom)?);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_seq(OneByOne)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,7 +149,7 @@ pub fn to_json(roster: &Roster) -> String {
             .map(|key| SealingKeyText { ml_kem: to_hex(&key.ml_kem), x25519: to_hex(&key.x25519) }),
     });
     let text = RosterText {
-        schema: SCHEMA.to_owned(),
+        schema: SCHEMA,
         federation: roster.federation.clone(),
         digest: roster.digest().to_string(),
         authority: roster.authority.to_string(),
@@ -126,14 +165,13 @@ pub fn to_json(roster: &Roster) -> String {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn from_json(text: &str) -> Result<Roster, String> {
-    let text: RosterText = serde_json::from_str(text)
+    let text: RosterRead = serde_json::from_str(text)
         .map_err(|error| format!("not a roster of this version: {error}"))?;
     if text.schema != SCHEMA {
         return Err(format!("schema {:?}, not {SCHEMA:?}", text.schema));
     }
     let authority = Digest::from_hex(&text.authority).ok_or("\"authority\" is no digest")?;
-    let members = text.members.into_iter().map(member).collect::<Result<_, _>>()?;
-    let roster = Roster { federation: text.federation, authority, members };
+    let roster = Roster { federation: text.federation, authority, members: text.members.0 };
     let digest = roster.digest().to_string();
     if digest == text.digest {
         Ok(roster)

@@ -1,13 +1,13 @@
-//! Texts that people or other programs write, and certificates. The libraries behind them build
-//! trees of what they read: they hold more than [`FACTOR`](super::FACTOR) times the input, so
-//! their files are small by their limits, and have bounds of their own.
+//! Texts that people or other programs write, and certificates. The library behind TOML builds a
+//! tree of what it reads: it holds more than [`FACTOR`] times the input, so plans and
+//! configurations are small by their limits, and have bounds of their own.
 
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::config::Packing;
 use covey_aggregation::limits::{
-    CERTIFICATE_BYTES_MAX, CONFIG_BYTES_MAX, MEMBER_FILE_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS,
-    PLAN_BYTES_MAX, PLAN_ERRORS_MAX, REQUEST_BYTES_MAX,
+    CONFIG_BYTES_MAX, MEMBER_FILE_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX,
+    PLAN_ERRORS_MAX, REQUEST_BYTES_MAX,
 };
 use covey_aggregation::net::certificate::{Claim, member_uri};
 use covey_aggregation::net::{Request, roster_file};
@@ -16,7 +16,7 @@ use covey_aggregation::program::config::parse;
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
-use super::bounded;
+use super::{FACTOR, bounded};
 
 /// Times its bytes that reading a TOML file may hold (measured: 242 for inline tables of one entry;
 /// the library's lists double).
@@ -24,10 +24,6 @@ pub const TOML_FACTOR: usize = 512;
 /// The same of a plan of at most 16 KiB, all of whose syntax errors are told (measured: 432 for
 /// lines of `=`).
 pub const SHORT_PLAN_FACTOR: usize = 1024;
-/// Of a JSON file (measured: 5 for members with empty names).
-pub const JSON_FACTOR: usize = 16;
-/// Of a certificate.
-pub const CERTIFICATE_FACTOR: usize = 32;
 
 /// A plan: read, or refused with places that are in it.
 pub fn plan(bytes: &[u8]) -> bool {
@@ -113,7 +109,7 @@ pub fn configuration(bytes: &[u8]) -> bool {
 pub fn roster(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     assert!(bytes.len() as u64 <= MEMBER_FILE_BYTES_MAX);
-    let read = bounded(bytes.len(), JSON_FACTOR, || roster_file::from_json(text));
+    let read = bounded(bytes.len(), FACTOR, || roster_file::from_json(text));
     let Ok(roster) = read else { return false };
     let again = roster_file::from_json(&roster_file::to_json(&roster));
     assert_eq!(again.as_ref(), Ok(&roster));
@@ -127,7 +123,7 @@ pub fn request(bytes: &[u8]) -> bool {
     if bytes.len() as u64 > REQUEST_BYTES_MAX {
         return false;
     }
-    let read = bounded(bytes.len(), JSON_FACTOR, || Request::from_json(text));
+    let read = bounded(bytes.len(), FACTOR, || Request::from_json(text));
     let Ok(request) = read else { return false };
     assert_eq!(Request::from_json(&request.to_json()), Ok(request));
     true
@@ -135,11 +131,8 @@ pub fn request(bytes: &[u8]) -> bool {
 
 /// A member's certificate (DER): the member that it names is in it, word for word.
 pub fn member_certificate(bytes: &[u8]) -> bool {
-    if bytes.len() as u64 > CERTIFICATE_BYTES_MAX {
-        return false;
-    }
     let certificate = CertificateDer::from(bytes);
-    let read = bounded(bytes.len(), CERTIFICATE_FACTOR, || Claim::read(&certificate));
+    let read = bounded(bytes.len(), FACTOR, || Claim::read(&certificate));
     let Ok(Claim { federation, role, name, key }) = read else { return false };
     let uri = member_uri(&federation, role, &name);
     assert!(bytes.windows(uri.len()).any(|window| window == uri.as_bytes()));

@@ -367,6 +367,12 @@ impl StoredContribution {
         fs::read(&path).map_err(StorageError::file("read", &path))
     }
 
+    /// The error that says this contribution is not as it was stored.
+    #[must_use]
+    pub fn damaged(&self, what: String) -> StorageError {
+        StorageError::Damaged { path: self.folder.clone(), what }
+    }
+
     /// The box at `index`, boxes having `box_bytes` each.
     ///
     /// # Errors

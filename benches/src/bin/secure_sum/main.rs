@@ -1,5 +1,6 @@
 //! What the secure sum costs the client, the coordinator and a holder, and what the same work
-//! costs in the clear. Figures are of one thread, in its CPU time, unless they say otherwise.
+//! costs in the clear. Figures are of one thread, in its CPU time, but for what two threads
+//! gain, which is in wall time.
 //!
 //! `--json`: one object per figure. `--quick`: up to a million parameters only.
 //! `COVEY_PATH=portable`: without vector instructions of our own choosing.
@@ -9,6 +10,9 @@ mod footprint;
 mod key_layer;
 #[cfg(feature = "naive")]
 mod naive;
+/// The client's own: its crate would bring AVX-512 back into a build without.
+#[path = "../../../../client/src/sealing.rs"]
+mod sealing;
 mod vector;
 
 use covey_aggregation::config::{CommitteeShape, Packing, Profile};

@@ -2,16 +2,18 @@
 
 use std::hint::black_box;
 use std::thread;
+use std::time::Instant;
 
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_aggregation::sum::open::{KeySum, combine, open};
 use covey_aggregation::sum::quantise::Quantised;
-use covey_aggregation::sum::seal::{SealError, Sealed, Sealing, seal};
+use covey_aggregation::sum::seal::{Sealed, seal};
 use covey_aggregation::sum::share::{component_sums, open_envelope};
 use covey_benches::{Figure, Report, median_ns, now_ns};
 
 use crate::federation::{Counting, Federation, entropy, envelope, holder, identity};
+use crate::sealing;
 
 /// Clients really summed for the opening (the terms allow up to n).
 const SUMMED: u32 = 2;
@@ -64,13 +66,9 @@ fn client(report: &Report, federation: &Federation, update: &[f32]) {
     }
 }
 
-/// What sharing the key costs, in chunks: so many fewer are for the thread that does it.
-const SHARING_CHUNKS: u32 = 8;
-
-/// How much faster two threads seal than one: CPU time of all the work over that of its longest
-/// chain. Waiting for a core does not count; a core that is shared with another job still does. So
-/// beside it stands what two sealings that share nothing gain from being done side by side: no
-/// division of the work can do better on this machine.
+/// How much faster two threads seal than one, as the client divides the work, in wall time. Another
+/// job on the machine spoils it, so beside it stands what two sealings that share nothing gain from
+/// being done side by side: no division of the work can do better on this machine.
 pub(crate) fn threads(report: &Report, federation: &Federation, update: &[f32]) {
     let quantised = federation.quantise(&update[..federation.config.dimension as usize]);
     let median = |mut ratios: Vec<f64>| {
@@ -88,47 +86,28 @@ pub(crate) fn threads(report: &Report, federation: &Federation, update: &[f32]) 
     report.figure(&figure.beside("two sealings side by side", median(apart)));
 }
 
-/// CPU time of one of two whole sealings that run at the same time, in nanoseconds.
+/// Seconds that two whole sealings take at the same time.
 fn seal_twice(federation: &Federation, quantised: &Quantised) -> f64 {
-    let both = thread::scope(|scope| {
-        let one = || scope.spawn(|| seal_on(1, federation, quantised));
-        [one(), one()].map(|thread| thread.join().expect("no panic"))
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| black_box(seal_on(1, federation, quantised)));
+        }
     });
-    both[0].max(both[1])
+    start.elapsed().as_secs_f64()
 }
 
-/// CPU time of the longest chain of work on `threads` threads, in nanoseconds.
-fn seal_on(threads: u32, federation: &Federation, quantised: &Quantised) -> f64 {
-    let start = now_ns();
-    let (owner, config) = (identity(1), &federation.config);
-    let sealing: Result<Sealing<'_>, SealError<()>> =
-        Sealing::new(config, &owner, quantised, &entropy(1));
-    let sealing = sealing.expect("valid terms");
-    let first_chunks = config.chunks().saturating_sub(SHARING_CHUNKS) / threads;
-    let work = |chunks: std::ops::Range<u32>| {
-        let start = now_ns();
-        if chunks.start == 0 {
-            sealing.share();
-        }
-        let mut sealer = sealing.sealer();
-        let leaves: Vec<_> = chunks.map(|index| sealer.seal(index).1).collect();
-        (leaves, now_ns() - start)
+/// Seconds that a sealing takes on `threads` threads; on one without any division.
+fn seal_on(threads: usize, federation: &Federation, quantised: &Quantised) -> f64 {
+    let (config, owner, entropy) = (&federation.config, identity(1), entropy(1));
+    let mut sink = Counting(0);
+    let start = Instant::now();
+    let sealed = match threads {
+        1 => seal(config, &owner, quantised, &entropy, &mut sink),
+        _ => sealing::seal(config, &owner, quantised, &entropy, threads, &mut sink),
     };
-    let (leaves, longest) = if threads == 1 {
-        work(0..config.chunks())
-    } else {
-        thread::scope(|scope| {
-            let first = scope.spawn(|| work(0..first_chunks));
-            let second = scope.spawn(|| work(first_chunks..config.chunks()));
-            let (first, second) =
-                (first.join().expect("no panic"), second.join().expect("no panic"));
-            ([first.0, second.0].concat(), first.1.max(second.1))
-        })
-    };
-    let alone = if threads == 1 { 0 } else { longest };
-    let sealed: Result<Sealed, SealError<()>> = sealing.finish(&leaves);
-    black_box(sealed.expect("every chunk"));
-    (now_ns() - start + alone) as f64
+    black_box(sealed.expect("valid terms"));
+    start.elapsed().as_secs_f64()
 }
 
 fn coordinator(report: &Report, federation: &Federation, update: &[f32], chunks: &[Vec<u8>]) {

@@ -259,6 +259,7 @@ impl Task {
         let fixed = tensors.iter().filter(|tensor| tensor.role == Role::Fixed);
         let parameters = Parameters {
             trained: self.parameters() as u64,
+            largest: tensors.iter().map(Tensor::elements).max().unwrap_or(0),
             fixed: fixed.map(Tensor::elements).sum(),
             optimizer: training.optimizer,
             terms: *terms,

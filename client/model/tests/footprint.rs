@@ -14,8 +14,8 @@ use common::{fit, plan, rows, trainer, windows};
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// How far the truth may be from the estimate, as a share of it.
-const LEAST: f64 = 0.4;
-const MOST: f64 = 1.1;
+const LEAST: f64 = 0.6;
+const MOST: f64 = 1.0;
 
 struct Case {
     name: &'static str,
@@ -104,6 +104,7 @@ fn cases() -> Vec<Case> {
 /// One test alone in its process: the allocator counts for all threads.
 #[test]
 fn the_estimate_is_near_what_training_really_takes() {
+    let mut bad = Vec::new();
     for Case { name, data, layers, batch_size, optimizer } in cases() {
         let training = format!("rounds = 1\nbatch_size = {batch_size}\noptimizer = {optimizer}");
         let plan = plan(&data, &format!("layers = [{layers}]"), &training);
@@ -121,6 +122,9 @@ fn the_estimate_is_near_what_training_really_takes() {
         let taken = (ALLOCATOR.peak_usage() - before) as f64;
         let share = taken / estimate;
         println!("{name}: {:.1} MB, estimated {:.1} MB, {share:.2}", taken / 1e6, estimate / 1e6);
-        assert!((LEAST..=MOST).contains(&share), "{name}: {taken} bytes, estimated {estimate}");
+        if !(LEAST..=MOST).contains(&share) {
+            bad.push(format!("{name}: {taken} bytes, estimated {estimate}"));
+        }
     }
+    assert!(bad.is_empty(), "{bad:#?}");
 }

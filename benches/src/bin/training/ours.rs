@@ -1,6 +1,6 @@
 //! The worker that trains with `covey-model`: a plan's own fit, timed from step to step.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 

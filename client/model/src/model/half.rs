@@ -88,7 +88,7 @@ mod tests {
     fn dataset(data: &str) -> Dataset {
         let number = |i: usize| ((i * 37 + i * i * 11) % 101) as f32 / 50.0 - 1.0;
         if data == TEXT {
-            let tokens: Vec<i32> = (0..240).map(|i| (i * i % 7 % 5) as i32).collect();
+            let tokens: Vec<i32> = (0..240).map(|i| i * i % 7 % 5).collect();
             let starts = (0..24).map(|one| 9 * one).collect();
             return Dataset::text(tokens.into(), starts, 7, 5).expect("a text");
         }

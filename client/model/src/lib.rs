@@ -43,6 +43,7 @@ pub mod family;
 mod fit;
 pub mod footprint;
 mod gradient;
+mod heap;
 pub mod limits;
 mod loss;
 pub mod manifest;

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::data::{Dataset, Inputs, Targets};
 use crate::device::{Compute, DeviceError, DeviceRules};
+use crate::heap;
 use crate::random::{key, stream};
 use crate::task::Task;
 
@@ -262,6 +263,7 @@ impl Trainer {
         task: &Task,
         rules: &DeviceRules,
     ) -> Result<Self, DeviceError> {
+        heap::keep();
         Ok(Self {
             compute: compute.with_room(task.footprint().bytes(), rules)?,
             task: task.clone(),

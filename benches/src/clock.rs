@@ -21,6 +21,21 @@ pub fn now_ns() -> u64 {
     START.elapsed().as_nanos() as u64
 }
 
+/// CPU time of all threads of this process, in nanoseconds.
+#[must_use]
+#[cfg(unix)]
+pub fn process_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Wall time, where the CPU time of a process is not told, in nanoseconds.
+#[must_use]
+#[cfg(not(unix))]
+pub fn process_ns() -> u64 {
+    now_ns()
+}
+
 /// The median time of `repeats` runs of `work`, in nanoseconds.
 pub fn median_ns(repeats: usize, mut work: impl FnMut()) -> f64 {
     let once = |_| {

@@ -2,7 +2,13 @@
 
 use serde::Serialize;
 
-/// Under which terms a figure was taken.
+/// Under which terms a figure was taken: fields in JSON, words in a table.
+pub trait Conditions: Clone + Serialize {
+    /// All that distinguishes the figure from others of its name.
+    fn text(&self) -> &str;
+}
+
+/// The terms of a secure sum.
 #[derive(Clone, Debug, Serialize)]
 pub struct Terms {
     /// Profile and packing, in words.
@@ -22,14 +28,20 @@ pub struct Terms {
     pub path: &'static str,
 }
 
+impl Conditions for Terms {
+    fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// One measured figure.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figure {
+pub struct Figure<C = Terms> {
     /// What was measured, dotted: `client.seal`.
     pub name: &'static str,
     /// Under which terms.
     #[serde(flatten)]
-    pub terms: Terms,
+    pub terms: C,
     /// The figure.
     pub value: f64,
     /// Its unit.
@@ -42,10 +54,10 @@ pub struct Figure {
     pub plain_value: Option<f64>,
 }
 
-impl Figure {
+impl<C: Conditions> Figure<C> {
     /// A figure without a baseline.
     #[must_use]
-    pub fn new(name: &'static str, terms: &Terms, value: f64, unit: &'static str) -> Self {
+    pub fn new(name: &'static str, terms: &C, value: f64, unit: &'static str) -> Self {
         let terms = terms.clone();
         Self { name, terms, value, unit, plain: None, ratio_to_plain: None, plain_value: None }
     }
@@ -83,7 +95,7 @@ impl Report {
     ///
     /// # Panics
     /// Never: figures are plain data.
-    pub fn figure(&self, figure: &Figure) {
+    pub fn figure<C: Conditions>(&self, figure: &Figure<C>) {
         if self.json {
             println!("{}", serde_json::to_string(figure).expect("plain data"));
             return;
@@ -93,6 +105,6 @@ impl Report {
             (Some(what), Some(ratio), Some(value)) => format!("{ratio:>7.2} x {what} ({value:.3})"),
             _ => String::new(),
         };
-        println!("{name:<20} {:<42} {value:>12.3} {unit:<14} {plain}", terms.text);
+        println!("{name:<20} {:<42} {value:>12.3} {unit:<14} {plain}", terms.text());
     }
 }

@@ -2,12 +2,12 @@
 //! so that a slow or busy machine slows both.
 //!
 //! `cargo run --release -p covey-benches --bin secure_sum` prints a table; with `--json` one JSON
-//! object per line.
+//! object per line. `--bin training` measures training beside PyTorch.
 
 mod clock;
 mod figure;
 mod memory;
 
-pub use clock::{CLOCK, median_ns, now_ns};
-pub use figure::{Figure, Report, Terms};
+pub use clock::{CLOCK, median_ns, now_ns, process_ns};
+pub use figure::{Conditions, Figure, Report, Terms};
 pub use memory::peak_bytes;

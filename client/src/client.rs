@@ -68,10 +68,10 @@ impl Client {
         });
         watch(Event::Ready {
             name: membership.member().name.to_string(),
-            device: compute.name().to_owned(),
+            device: compute.to_string(),
             note: nothing_allowed.or_else(|| compute.note().map(ToOwned::to_owned)),
         });
-        let (mut desk, mut events) = Desk::open(&config, &membership, observer)?;
+        let (mut desk, mut events) = Desk::open(&config, &compute, &membership, observer)?;
         let dialer = Dialer::new(membership, config.coordinator);
         let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
         let signal = desk.work(&mut line, &mut events, &mut stop, watch).await?;

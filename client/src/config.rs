@@ -1,11 +1,13 @@
 //! `client.toml`.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use covey_aggregation::party::Name;
 use covey_aggregation::program::config::{ConfigError, beside, read};
 use covey_model::data::DataSource;
-use covey_model::device::DeviceChoice;
+use covey_model::device::{DeviceChoice, DeviceRules, Fallback, Precision};
 use serde::{Deserialize, Deserializer};
 
 use crate::datasets::{DATASETS_FILE, Datasets};
@@ -23,8 +25,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// The folder with records and sealed updates. Never run two clients with one, nor copy it.
     pub state: PathBuf,
-    /// Where to train: `auto`, `cpu` or `cuda:0`.
-    pub device: DeviceChoice,
+    /// Where to train: `auto`, `cpu` or `cuda:0`; what to do where a card cannot be used; and
+    /// how much of its memory may be used.
+    pub device: DeviceRules,
     /// The data to train on.
     pub data: DataSource,
     /// What the owner allows.
@@ -42,8 +45,12 @@ struct File {
     folder: PathBuf,
     #[serde(default = "state")]
     state: PathBuf,
-    #[serde(default = "auto", deserialize_with = "device")]
+    #[serde(default = "auto", deserialize_with = "word")]
     device: DeviceChoice,
+    #[serde(default, deserialize_with = "word")]
+    device_fallback: Fallback,
+    #[serde(default, deserialize_with = "word")]
+    device_precision: Precision,
     #[serde(deserialize_with = "data")]
     data: Data,
     limits: Limits,
@@ -73,7 +80,12 @@ const fn auto() -> DeviceChoice {
     DeviceChoice::Auto
 }
 
-fn device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DeviceChoice, D::Error> {
+/// Anything that is written as one word.
+fn word<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
 }
@@ -120,7 +132,12 @@ impl Config {
         Ok(Self {
             coordinator: file.coordinator,
             state: beside(path, &file.state),
-            device: file.device,
+            device: DeviceRules {
+                choice: file.device,
+                fallback: file.device_fallback,
+                memory_bytes_max: file.limits.device_memory_bytes_max,
+                precision: file.device_precision,
+            },
             limits: file.limits,
             folder,
             data,
@@ -136,6 +153,8 @@ coordinator = {coordinator:?}   # host:port, UDP
 folder = "."                    # identity.key, member.pem, authority.pem, roster.json
 state = "state"                 # records and sealed updates; never copy it to run it twice
 device = "auto"                 # auto, cpu, cuda:0
+# device_fallback = "cpu"       # train on the processor if the card cannot be used; else an error
+# device_precision = "bf16"     # what to train in on a card that can; else f32
 
 [data]                          # stays on this machine
 format = "csv"                  # or parquet, images, idx, npy, safetensors, text; or only: name = "..."
@@ -149,6 +168,7 @@ max_counters = 4096             # counts of held-out examples that may leave, in
 control = true                  # whether SCAFFOLD's second vector may leave, inside the sum
 min_contributions = 3           # nothing is opened with fewer owners; 10 is better
 # dataset_bytes_max = 4000000000 # most bytes of memory to read data into; if not given, half of what is free
+# device_memory_bytes_max = 8000000000 # most bytes of a graphics card's memory to train with
 "#
         )
     }
@@ -173,10 +193,16 @@ mod tests {
         let DataSource::Csv { path, .. } = config.data else { panic!("not a CSV file") };
         assert!(path.is_absolute(), "{path:?}");
         // What is commented out is a setting, too.
-        let text =
-            Config::template("a.example:1").replace("# dataset_bytes_max", "dataset_bytes_max");
-        let limits = read_text(&text).expect("read").limits;
-        assert_eq!(limits.dataset_bytes_max, Some(4_000_000_000));
+        let text = Config::template("a.example:1").replace("\n# ", "\n");
+        let config = read_text(&text).expect("read");
+        assert_eq!(config.limits.dataset_bytes_max, Some(4_000_000_000));
+        let expected = DeviceRules {
+            choice: DeviceChoice::Auto,
+            fallback: Fallback::Cpu,
+            memory_bytes_max: Some(8_000_000_000),
+            precision: Precision::Bf16,
+        };
+        assert_eq!(config.device, expected);
     }
 
     #[test]
@@ -186,11 +212,15 @@ mod tests {
             (good.replace("client/1", "client/9"), "client.toml:1:10: "),
             (good.replace("state =", "stat ="), "client.toml:4:1: unknown field `stat`"),
             (good.replace("\"auto\"", "\"gpu\""), "client.toml:5:10: \"gpu\" is no device"),
+            (
+                good.replace("# device_fallback = \"cpu\"", "device_fallback = \"gpu\""),
+                "client.toml:6:19: \"gpu\" is no fallback",
+            ),
             (good.replace("\"csv\"", "\"xls\""), "unknown variant `xls`"),
             (good.replace("path =", "file ="), "`file`"),
             (good.replace("format = \"csv\"", "name = \"x\""), "stands alone"),
             (good.replace("= \"csv\"", "= \"idx\""), "unknown field `path`"),
-            (good.replace("= 200", "= -1"), "client.toml:13:14: "),
+            (good.replace("= 200", "= -1"), "client.toml:15:14: "),
             (good.replace("[limits]", "[limit]"), "unknown field `limit`"),
             (good.replace("min_contributions = 3", "min_contributions = 2"), "at least 3"),
             (good.replace("max_rounds = 200", "max_rounds = 200\nepsilon = 1"), "`epsilon`"),

@@ -42,6 +42,13 @@ pub enum Event {
         /// Something the owner should know.
         note: Option<String>,
     },
+    /// It trains on another device than it began with.
+    Device {
+        /// Where it trains now.
+        device: String,
+        /// Why.
+        why: String,
+    },
     /// It has a link.
     Linked {
         /// The coordinator's address.
@@ -155,6 +162,7 @@ impl fmt::Display for Event {
                 write!(f, "{name}, training on {device}")?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, "\nnote: {note}"))
             }
+            Self::Device { device, why } => write!(f, "training on {device}: {why}"),
             Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
             Self::Unlinked { error, retry_ms: Some(ms) } => {
                 let wait = Duration::from_millis(*ms).as_secs_f32();

@@ -200,7 +200,7 @@ fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
 
 fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
     let mut config = Config::read(config)?;
-    config.device = device.unwrap_or(config.device);
+    config.device.choice = device.unwrap_or(config.device.choice);
     let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
     let runtime = tokio::runtime::Builder::new_multi_thread()

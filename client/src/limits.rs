@@ -33,6 +33,10 @@ pub struct Limits {
     /// Most bytes of memory that data are read into; half of what is free if not given.
     #[serde(default)]
     pub dataset_bytes_max: Option<u64>,
+    /// Most bytes of a graphics card's memory to train with. A model that is estimated to need
+    /// more is not begun on the card, and training ends there when more is reserved.
+    #[serde(default)]
+    pub device_memory_bytes_max: Option<u64>,
 }
 
 const fn max_counters() -> u16 {

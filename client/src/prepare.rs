@@ -16,7 +16,7 @@ use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::strategy::variate_digest;
 use covey_model::data::{DataSource, Dataset, Parts};
-use covey_model::device::DeviceChoice;
+use covey_model::device::DeviceRules;
 use covey_model::task::Task;
 use covey_model::train::{Cancel, Progress, Trainer};
 use tokio::sync::{Notify, mpsc, watch};
@@ -76,7 +76,9 @@ impl Halt {
 pub(crate) struct Workshop {
     pub(crate) identity: Arc<Identity>,
     pub(crate) data: DataSource,
-    pub(crate) device: DeviceChoice,
+    pub(crate) device: DeviceRules,
+    /// The device that the owner was told of last.
+    pub(crate) told_device: Mutex<String>,
     pub(crate) limits: Limits,
     pub(crate) stored: Stored,
     pub(crate) variates: Variates,
@@ -178,6 +180,7 @@ impl Workshop {
                 Parts::load(&this.data, &plan.data, plan.seed, limits)
                     .map_err(|error| Declined::new(Decline::Data, with_setting(&error)))?;
             let trainer = Trainer::new(&task, this.device).map_err(Declined::training)?;
+            this.tell_device(&trainer);
             let initial = task.initial_parameters();
             let zeros = plan.strategy.initial(initial.len()).variate();
             let zeros = zeros.map(|zeros| variate_digest(&task.manifest_digest(), &zeros));
@@ -279,7 +282,9 @@ impl Workshop {
             self.tell(Event::Training { round, step, steps, loss });
         };
         let owner = bench.owner(&self.identity);
-        let work = owner.work(terms, start, own.as_deref(), cancel, &mut progress)?;
+        let work = owner.work(terms, start, own.as_deref(), cancel, &mut progress);
+        self.tell_device(&bench.trainer);
+        let work = work?;
         if let Some(observer) = &self.observer {
             observer.trained(terms, &work.report);
         }
@@ -319,6 +324,18 @@ impl Workshop {
     /// Tells an event, unless nobody has taken the last hundreds of them.
     fn tell(&self, event: Event) {
         let _ = self.events.try_send(event);
+    }
+
+    /// Tells when the processor has taken over from a card.
+    fn tell_device(&self, trainer: &Trainer) {
+        let compute = trainer.compute();
+        let mut told = self.told_device.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = compute.to_string();
+        if *told != device {
+            told.clone_from(&device);
+            let why = compute.note().unwrap_or_default().to_owned();
+            self.tell(Event::Device { device, why });
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Bench>>> {

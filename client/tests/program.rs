@@ -143,7 +143,7 @@ fn a_start_that_cannot_work_says_why() {
     folder.check(&["start", "--confg", "x"], 2, &["--config"]);
     for (changed, named) in [
         (text.replace("state", "stat"), "bad.toml:4:1"),
-        (text.replace("= 200", "= \"many\""), "bad.toml:13:14"),
+        (text.replace("= 200", "= \"many\""), "bad.toml:15:14"),
         (text.replace("min_contributions = 3", "min_contributions = 1"), "min_contributions"),
     ] {
         folder.check(&["start", "--config", &folder.file("ada/bad.toml", &changed)], 2, &[named]);

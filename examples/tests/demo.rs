@@ -91,3 +91,16 @@ fn bad_input_is_refused_before_anything_starts() {
         assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
     }
 }
+
+/// An owner on a card is never quietly one on the processor.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn an_owner_on_a_card_is_refused_by_a_build_without_cuda() {
+    let output = demo(&["--json", "--clients", "4", "--cuda-owners", "1"]);
+    let last = last_line(&output);
+    assert_eq!(output.status.code(), Some(2), "{last}");
+    let message = last["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("`cuda` feature"), "{message}");
+    let output = demo(&["--clients", "4", "--cuda-owners", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+}

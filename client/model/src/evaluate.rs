@@ -1,10 +1,13 @@
 //! Measuring a model on data that it was not trained on.
 
+use std::cell::Cell;
+
 use burn::tensor::Device;
 use covey_aggregation::evaluation::Tally;
 
 use crate::batch::Batch;
 use crate::data::{Dataset, Inputs, Targets};
+use crate::device::Compute;
 use crate::limits::{EVALUATION_BATCH, EVALUATION_TOKENS};
 pub use crate::metrics::Metrics;
 use crate::model::{Average, Network, Pass, Seen};
@@ -59,7 +62,24 @@ impl Trainer {
         mut take: impl FnMut(Answer<'_>) -> Result<bool, FitError>,
     ) -> Result<(), FitError> {
         self.check(parameters, data)?;
-        guarded(|| self.task.answers(parameters, data, &self.compute.device, &mut take))
+        let compute = self.compute().clone();
+        let is_given = Cell::new(false);
+        let mut take = |answer: Answer<'_>| {
+            is_given.set(true);
+            take(answer)
+        };
+        let on = |compute: &Compute, take: Take<'_>| {
+            guarded(|| self.task.answers(parameters, data, &compute.device, take))
+        };
+        let ended = on(&compute, &mut take);
+        match ended {
+            // Answers that were given cannot be taken back: then the error stands, and only the
+            // next call is the processor's.
+            Err(error) if compute.is_card() && self.takes_over(&error) && !is_given.get() => {
+                on(self.compute(), &mut take)
+            }
+            ended => ended,
+        }
     }
 
     /// Measures `parameters` on held-out `data` into a tally; where that cannot count them all, on

@@ -25,6 +25,7 @@ use covey_aggregation::shape::{Initial, Role, Shape, Tensor as Described};
 use crate::data::Dataset;
 use crate::evaluate::{Take, answers};
 use crate::fit::run_fit;
+use crate::model::Precision;
 use crate::network::Built;
 use crate::train::{FitContext, FitError, FitReport, Trainer};
 
@@ -158,7 +159,8 @@ impl<F: Family> AnyFamily for F {
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError> {
         let build = |device: &Device| loaded(self, form, parameters, device);
-        run_fit(trainer, &build, parameters, data, context)
+        // A module of an owner's own may make tensors of its own, which then are f32.
+        run_fit(trainer, Precision::F32, &build, parameters, data, context)
     }
 
     fn answers(

@@ -6,26 +6,29 @@ use covey_aggregation::plan::{EarlyStop, Training, Watch};
 
 use crate::batch::Batch;
 use crate::data::Dataset;
+use crate::device::{Compute, OverMemory};
 use crate::evaluate::answers;
 use crate::gradient::{Terms, Wanted};
 use crate::loss::loss;
 use crate::metrics::LossMeter;
-use crate::model::{Network, Pass};
+use crate::model::{Network, Pass, Precision, forward};
 use crate::network::Built;
 use crate::optimizer::optimizer;
 use crate::random::{shuffle, stream};
 use crate::train::{FitContext, FitError, FitReport, Progress, Trainer};
 
-/// Trains what `build` gives on an autodiff device. The caller has checked parameters, data and
+/// Trains what `build` gives on an autodiff device, in `precision`. The caller has checked parameters, data and
 /// context.
 pub(crate) fn run_fit<N: Network>(
     trainer: &Trainer,
+    precision: Precision,
     build: &dyn Fn(&Device) -> Result<Built<N>, FitError>,
     parameters: &[f32],
     data: &Dataset,
     context: FitContext<'_>,
 ) -> Result<FitReport, FitError> {
-    let device = trainer.compute.device.clone().autodiff();
+    let compute = trainer.compute().clone();
+    let device = compute.device.clone().autodiff();
     let Built { network, averages } = build(&device)?;
     let training = trainer.task.training();
     let terms = Terms::new(
@@ -35,7 +38,7 @@ pub(crate) fn run_fit<N: Network>(
             norm_max: training.gradient_clip,
         },
         &trainer.task.places().module,
-        &trainer.compute.device,
+        &compute.device,
     );
     let mut fit = Fit {
         steps: steps(training, data.len()),
@@ -43,6 +46,8 @@ pub(crate) fn run_fit<N: Network>(
         trainer,
         data,
         context,
+        compute,
+        precision,
         device,
         built: Some(Built { network, averages }),
         optimizer: optimizer(training.optimizer),
@@ -66,6 +71,9 @@ struct Fit<'a, 'c, N> {
     training: &'a Training,
     data: &'a Dataset,
     context: FitContext<'c>,
+    precision: Precision,
+    compute: Compute,
+    /// The same, tracked.
     device: Device,
     /// None only while the optimiser has it.
     built: Option<Built<N>>,
@@ -121,7 +129,7 @@ impl<N: Network> Fit<'_, '_, N> {
             return Err(gone());
         };
         let batch = Batch::new(self.data, numbers, &self.device);
-        let outputs = network.forward(batch.input, &mut pass);
+        let outputs = forward(&network, batch.input, &mut pass, self.precision);
         let loss = loss(outputs, batch.wanted, self.training.loss);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
         let loss = loss.into_scalar::<f32>();
@@ -140,7 +148,10 @@ impl<N: Network> Fit<'_, '_, N> {
         self.lr_sum += lr;
         let network = self.optimizer.step(lr, network, gradients);
         self.built = Some(Built { network, averages });
-        Ok(loss)
+        match self.compute.over_memory() {
+            None => Ok(loss),
+            Some(OverMemory { reserved, max }) => Err(FitError::DeviceMemory { reserved, max }),
+        }
     }
 
     /// The loss that an early stop looks at after a pass, if there is one.
@@ -150,7 +161,7 @@ impl<N: Network> Fit<'_, '_, N> {
             (Watch::Training, ..) => Ok(Some(mean_loss)),
             (Watch::Holdout, Some(holdout), Some(built)) if !holdout.is_empty() => {
                 let mut meter = LossMeter::new(self.training.loss);
-                let device = &self.trainer.compute.device;
+                let device = &self.compute.device;
                 let network = built.network.valid();
                 answers(&network, built.averages.clone(), holdout, device, &mut |answer| {
                     if meter.add(&answer) { Ok(true) } else { Err(FitError::BadOutputs) }

@@ -4,7 +4,7 @@
 //! - [`family`]: models that owners compile into their programs
 //! - [`manifest`]: the flat parameter vector, its order and its digests
 //! - [`task`]: a plan made ready: model, manifest, initial parameters
-//! - [`device`]: where to compute, chosen at run time
+//! - [`device`], [`footprint`]: where to compute, chosen at run time; the memory it takes
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
 //! - [`weights`]: parameters in files
 //! - [`export`]: a model in the forms of other tools
@@ -41,7 +41,9 @@ pub mod evaluate;
 pub mod export;
 pub mod family;
 mod fit;
+pub mod footprint;
 mod gradient;
+mod heap;
 pub mod limits;
 mod loss;
 pub mod manifest;

@@ -4,6 +4,7 @@
 mod attention;
 mod build;
 mod fixed;
+mod half;
 mod layer;
 mod norm;
 mod pass;
@@ -16,6 +17,8 @@ use covey_aggregation::shape::Shape;
 
 pub(crate) use attention::UNSEEN;
 pub(crate) use build::build;
+pub use half::Precision;
+pub(crate) use half::forward;
 pub(crate) use norm::{Average, NORM_EPSILON, Seen};
 pub use pass::Pass;
 

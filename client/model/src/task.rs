@@ -12,6 +12,7 @@ use crate::data::Dataset;
 use crate::evaluate::{Take, answers};
 use crate::family::{self, AnyFamily, Form};
 use crate::fit::run_fit;
+use crate::footprint::{Footprint, Parameters, activation_bytes};
 use crate::manifest::{Manifest, parameters_digest};
 use crate::metrics::Meter;
 use crate::model::build;
@@ -41,6 +42,8 @@ struct Inner {
     training: Training,
     /// mu of FedProx.
     proximal: Option<f64>,
+    /// Vectors that the strategy keeps beside the parameters while training.
+    terms: u64,
     input: Shape,
     goal: Goal,
     unit: f64,
@@ -154,6 +157,10 @@ impl Task {
                 Strategy::FedProx { mu } => Some(mu),
                 _ => None,
             },
+            terms: match plan.strategy {
+                Strategy::FedProx { .. } | Strategy::Scaffold { .. } => 1,
+                _ => 0,
+            },
             input,
             goal,
             unit: unit(&plan.data),
@@ -245,6 +252,26 @@ impl Task {
         }
     }
 
+    /// The memory that training or measuring takes, estimated.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let Inner { tensors, training, terms, .. } = self.inner.as_ref();
+        let fixed = tensors.iter().filter(|tensor| tensor.role == Role::Fixed);
+        let parameters = Parameters {
+            trained: self.parameters() as u64,
+            largest: tensors.iter().map(Tensor::elements).max().unwrap_or(0),
+            fixed: fixed.map(Tensor::elements).sum(),
+            optimizer: training.optimizer,
+            terms: *terms,
+        };
+        let batch_size = u64::from(training.batch_size);
+        let blueprint = self.blueprint();
+        Footprint {
+            parameter_bytes: parameters.bytes(),
+            activation_bytes: blueprint.map(|blueprint| activation_bytes(blueprint, batch_size)),
+        }
+    }
+
     /// The shape of one example.
     #[must_use]
     pub fn input(&self) -> Shape {
@@ -321,7 +348,8 @@ impl Task {
         match &self.inner.body {
             Maker::Layers(blueprint) => {
                 let built = |device: &Device| Ok(build(blueprint, parameters, self.base(), device));
-                run_fit(trainer, &built, parameters, data, context)
+                let precision = trainer.compute().precision();
+                run_fit(trainer, precision, &built, parameters, data, context)
             }
             Maker::Family(family, form) => family.fit(form, trainer, parameters, data, context),
         }

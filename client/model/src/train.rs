@@ -2,8 +2,8 @@
 //! same kind of machine), also with other trainers at work in the same process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Goal;
@@ -11,7 +11,8 @@ use covey_aggregation::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
 use crate::data::{Dataset, Inputs, Targets};
-use crate::device::{Compute, DeviceChoice, DeviceError};
+use crate::device::{Compute, DeviceError, DeviceRules};
+use crate::heap;
 use crate::random::{key, stream};
 use crate::task::Task;
 
@@ -20,7 +21,11 @@ use crate::task::Task;
 #[derive(Clone, Debug)]
 pub struct Trainer {
     pub(crate) task: Task,
-    pub(crate) compute: Compute,
+    compute: Compute,
+    /// Whether the processor may take over from a card that fails.
+    may_use_cpu: bool,
+    /// The processor, once it has.
+    spare: Arc<OnceLock<Compute>>,
 }
 
 /// The seed of everything that one fit draws: the order of examples, and dropout.
@@ -101,6 +106,11 @@ impl<'a> FitContext<'a> {
     /// The context of round 1 of a fit without an offset.
     pub fn new(seed: FitSeed, cancel: &'a Cancel, progress: &'a mut dyn FnMut(Progress)) -> Self {
         Self { seed, cancel, progress, round: 1, gradient_offset: None, holdout: None }
+    }
+
+    /// The same context for another attempt.
+    fn again(&mut self) -> FitContext<'_> {
+        FitContext { progress: &mut *self.progress, ..*self }
     }
 
     /// The same in round `round`, from 1.
@@ -214,6 +224,18 @@ pub enum FitError {
         /// Steps done.
         step: u64,
     },
+    /// The owner allows no more of the card's memory.
+    #[error(
+        "{reserved} bytes of the card's memory are reserved, and device_memory_bytes_max is \
+         {max}: raise it, let the processor take over (device_fallback = \"cpu\"), or use the \
+         device cpu"
+    )]
+    DeviceMemory {
+        /// Bytes reserved.
+        reserved: u64,
+        /// Bytes allowed.
+        max: u64,
+    },
     /// A fault in the numeric library or its driver.
     #[error("training stopped on an internal fault: {reason}")]
     Fault {
@@ -223,12 +245,31 @@ pub enum FitError {
 }
 
 impl Trainer {
-    /// A trainer of `task` on the device chosen.
+    /// A trainer of `task` on the device that the rules ask for, a [`DeviceChoice`] alone being
+    /// rules as well.
     ///
     /// # Errors
-    /// [`DeviceError`] when that device cannot be used.
-    pub fn new(task: &Task, choice: DeviceChoice) -> Result<Self, DeviceError> {
-        Ok(Self { task: task.clone(), compute: Compute::resolve(choice)? })
+    /// [`DeviceError`] when that device cannot be used, or the task is estimated to need more of
+    /// its memory than the rules allow, and they do not let the processor take over.
+    ///
+    /// [`DeviceChoice`]: crate::device::DeviceChoice
+    pub fn new(task: &Task, rules: impl Into<DeviceRules>) -> Result<Self, DeviceError> {
+        let rules = rules.into();
+        Self::on(Compute::resolve(rules)?, task, &rules)
+    }
+
+    pub(crate) fn on(
+        compute: Compute,
+        task: &Task,
+        rules: &DeviceRules,
+    ) -> Result<Self, DeviceError> {
+        heap::keep();
+        Ok(Self {
+            compute: compute.with_room(task.footprint().bytes(), rules)?,
+            task: task.clone(),
+            may_use_cpu: rules.may_use_cpu(),
+            spare: Arc::default(),
+        })
     }
 
     /// The task.
@@ -237,10 +278,11 @@ impl Trainer {
         &self.task
     }
 
-    /// Where it computes.
+    /// Where it computes: the device that it began with, or, from the first fault of a card on,
+    /// the processor, where the rules let that take over.
     #[must_use]
-    pub const fn compute(&self) -> &Compute {
-        &self.compute
+    pub fn compute(&self) -> &Compute {
+        self.spare.get().unwrap_or(&self.compute)
     }
 
     /// Trains on `data` as the plan says, beginning with `parameters`. The optimiser's state
@@ -252,14 +294,30 @@ impl Trainer {
         &self,
         parameters: &[f32],
         data: &Dataset,
-        context: FitContext<'_>,
+        mut context: FitContext<'_>,
     ) -> Result<FitReport, FitError> {
         self.check(parameters, data)?;
         check_terms(&context, parameters.len())?;
         if let Some(holdout) = context.holdout {
             self.check_form(holdout)?;
         }
-        guarded(|| self.task.fit(self, parameters, data, context))
+        let is_card = self.compute().is_card();
+        match guarded(|| self.task.fit(self, parameters, data, context.again())) {
+            Err(error) if is_card && self.takes_over(&error) => {
+                guarded(|| self.task.fit(self, parameters, data, context))
+            }
+            ended => ended,
+        }
+    }
+
+    /// Whether the processor takes over after this error of a card.
+    pub(crate) fn takes_over(&self, error: &FitError) -> bool {
+        let is_of_card = matches!(error, FitError::Fault { .. } | FitError::DeviceMemory { .. });
+        if is_of_card && self.may_use_cpu {
+            // Another thread may have seen the card fail first.
+            let _ = self.spare.set(Compute::instead(error));
+        }
+        is_of_card && self.may_use_cpu
     }
 
     /// Whether parameters and data are this task's.
@@ -357,6 +415,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, FitError>) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{DeviceChoice, Fallback};
     use crate::model::tests::{IMAGE, TEXT, plan};
 
     #[test]
@@ -400,5 +459,81 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn trainer(compute: Compute, rules: DeviceRules) -> (Trainer, Dataset) {
+        let plan = plan(IMAGE, "{ kind = \"flatten\" }, { kind = \"linear\", out = 3 }");
+        let task = Task::from_plan(&plan).expect("a model");
+        let data = Dataset::new(vec![0.5; 8 * 96], vec![1; 8], 96, 3).expect("a data set");
+        (Trainer::on(compute, &task, &rules).expect("there is room"), data)
+    }
+
+    fn fit(
+        trainer: &Trainer,
+        data: &Dataset,
+        losses: &mut Vec<f32>,
+    ) -> Result<FitReport, FitError> {
+        let cancel = Cancel::new();
+        let mut progress = |progress: Progress| losses.push(progress.loss);
+        let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+        trainer.fit(&vec![0.1; trainer.task().parameters()], data, context)
+    }
+
+    #[test]
+    fn the_processor_takes_over_from_a_card_where_the_owner_lets_it_and_is_kept() {
+        let greedy = || Compute::pretended(Some(1 << 30), |_| Some(2 << 30));
+        let card = DeviceRules::from(DeviceChoice::Cuda(0));
+        let (strict, data) = trainer(greedy(), card);
+        let error = FitError::DeviceMemory { reserved: 2 << 30, max: 1 << 30 };
+        assert_eq!(fit(&strict, &data, &mut Vec::new()), Err(error.clone()));
+        assert!(strict.compute().is_card());
+        assert!(error.to_string().contains("device_memory_bytes_max"), "{error}");
+
+        let (plain, _) = trainer(Compute::pretended(None, |_| Some(2 << 30)), card);
+        let expected = fit(&plain, &data, &mut Vec::new()).expect("there is no limit");
+        assert!(plain.compute().is_card() && plain.compute().note().is_none());
+        let lenient = DeviceRules { fallback: Fallback::Cpu, ..card };
+        for rules in [lenient, DeviceRules::from(DeviceChoice::Auto)] {
+            let (trainer, data) = trainer(greedy(), rules);
+            let mut losses = Vec::new();
+            let report = fit(&trainer, &data, &mut losses).expect("the processor trains");
+            assert_eq!(report, expected);
+            // The limit is seen after the first step; two steps follow on the processor.
+            assert_eq!(losses.len(), 2, "{losses:?}");
+            assert!(!trainer.compute().is_card());
+            let note = trainer.compute().note().expect("why");
+            assert!(note.contains("2147483648 bytes of the card's memory"), "{note}");
+            assert_eq!(fit(&trainer, &data, &mut Vec::new()), Ok(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn only_a_fault_of_the_card_lets_the_processor_take_over() {
+        let (trainer, data) =
+            trainer(Compute::pretended(None, |_| None), DeviceChoice::Auto.into());
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let mut progress = |_| ();
+        let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+        let parameters = vec![0.1; trainer.task().parameters()];
+        let ended = trainer.fit(&parameters, &data, context);
+        assert_eq!(ended, Err(FitError::Cancelled { step: 0 }));
+        assert!(trainer.compute().is_card());
+        // A fault while measuring: what was not given yet is measured again on the processor.
+        let mut failures = 1;
+        let mut given = 0;
+        let ended = trainer.answers(&parameters, &data, |_| {
+            if failures > 0 {
+                failures -= 1;
+                panic!("the driver went away");
+            }
+            given += 1;
+            Ok(true)
+        });
+        // The first answer had been taken: the error stands.
+        assert!(matches!(ended, Err(FitError::Fault { .. })), "{ended:?}");
+        assert!(!trainer.compute().is_card());
+        trainer.answers(&parameters, &data, |_| Ok(true)).expect("the processor measures");
+        assert_eq!(given, 0);
     }
 }

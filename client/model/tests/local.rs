@@ -191,7 +191,8 @@ fn only_adapters_travel_and_the_base_stays_as_it_is() {
     assert_eq!(adapters.len(), 4 * (64 + 64) + 4 * (64 + 10));
     assert_eq!(fit(&waiting, &adapters, &train, 1), Err(FitError::NoBase));
     let task = waiting.task().started(base.clone()).expect("the base that is pinned");
-    let adapting = Trainer::new(&task, "cpu".parse().expect("a device")).expect("the processor");
+    let adapting =
+        Trainer::new(&task, covey_model::device::DeviceChoice::Cpu).expect("the processor");
     let before = adapting.evaluate(&adapters, &test).expect("measured");
     assert_eq!(before, first.evaluate(&base, &test).expect("measured"), "adapters begin at zero");
     let update = fit(&adapting, &adapters, &train, 2).expect("it trains").update;

@@ -15,6 +15,7 @@ use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::ParticipantRecord;
+use covey_model::device::Compute;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -81,6 +82,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn open(
         config: &Config,
+        compute: &Compute,
         membership: &Membership,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<(Self, mpsc::Receiver<Event>), Failure> {
@@ -112,6 +114,7 @@ impl Desk {
             identity: Arc::clone(membership.identity()),
             data: config.data.clone(),
             device: config.device,
+            told_device: Mutex::new(compute.to_string()),
             limits: config.limits.clone(),
             stored: stored.clone(),
             variates: variates.clone(),

@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::Missing;
+use super::{DeviceError, Missing};
 
 /// What burn's kernel compiler needs of a toolkit at run time.
 pub(super) const TOOLKIT_FILE: &str = "nvvm/libdevice/libdevice.10.bc";
@@ -59,15 +59,23 @@ impl Machine {
         self.has_library && self.has_kernel_module
     }
 
-    /// The toolkit's folder.
-    #[cfg(feature = "cuda")]
-    pub(super) fn toolkit(&self) -> Option<&Path> {
-        self.toolkit.as_deref()
+    /// Whether the card of this number can be used, where the driver lists `found` cards.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "there is no driver to ask"))]
+    pub(super) fn judge(&self, index: usize, found: usize) -> Result<(), DeviceError> {
+        if found == 0 {
+            return Err(DeviceError::NoDriver { index, missing: self.missing() });
+        }
+        if index >= found {
+            return Err(DeviceError::NoSuchCard { index, found });
+        }
+        match self.toolkit {
+            Some(_) => Ok(()),
+            None => Err(DeviceError::NoToolkit { looked_for: TOOLKIT_FILE.to_owned() }),
+        }
     }
 
     /// Why the driver lists no card.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "there is no driver to ask"))]
-    pub(super) fn missing(&self) -> Missing {
+    fn missing(&self) -> Missing {
         let hidden = |visible: &String| visible.trim().is_empty() || visible.trim() == "-1";
         if !self.has_library {
             Missing::Library
@@ -104,6 +112,18 @@ mod tests {
             assert_eq!(machine.missing(), expected, "{visible:?}");
         }
         assert_eq!((whole.missing(), whole.has_driver()), (Missing::Card, true));
+    }
+
+    #[test]
+    fn driver_card_and_toolkit_are_told_apart_in_this_order() {
+        let whole = Machine { has_library: true, has_kernel_module: true, ..Machine::default() };
+        let missing = Missing::Card;
+        assert_eq!(whole.judge(0, 0), Err(DeviceError::NoDriver { index: 0, missing }));
+        assert_eq!(whole.judge(2, 2), Err(DeviceError::NoSuchCard { index: 2, found: 2 }));
+        let looked_for = TOOLKIT_FILE.to_owned();
+        assert_eq!(whole.judge(1, 2), Err(DeviceError::NoToolkit { looked_for }));
+        let machine = Machine { toolkit: Some("/usr/local/cuda".into()), ..whole };
+        assert_eq!(machine.judge(1, 2), Ok(()));
     }
 
     #[test]

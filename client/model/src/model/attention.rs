@@ -5,6 +5,7 @@ use burn::nn::LayerNorm;
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::half::in_f32;
 use super::layer::Dense;
 use super::pass::Pass;
 
@@ -42,9 +43,8 @@ impl Encoder {
         for block in &self.blocks {
             let attended = block.attend(x.clone(), self.heads, mask.as_ref());
             x = x + pass.dropout(attended, self.dropout);
-            let fed = block
-                .contract
-                .forward(gelu(block.expand.forward(block.ff_norm.forward(x.clone()))));
+            let normed = in_f32(x.clone(), |x| block.ff_norm.forward(x));
+            let fed = block.contract.forward(gelu(block.expand.forward(normed)));
             x = x + pass.dropout(fed, self.dropout);
         }
         x
@@ -55,17 +55,17 @@ impl Block {
     fn attend(&self, x: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> Tensor<3> {
         let [batch, steps, features] = x.dims();
         let width = features / heads;
-        let x = self.attention_norm.forward(x);
+        let x = in_f32(x, |x| self.attention_norm.forward(x));
         let split = |x: Tensor<3>| x.reshape([batch, steps, heads, width]).swap_dims(1, 2);
         let query = split(self.query.forward(x.clone()));
         let key = split(self.key.forward(x.clone()));
         let value = split(self.value.forward(x));
         let scores = query.matmul(key.swap_dims(2, 3)).div_scalar((width as f64).sqrt());
-        let scores = match mask {
-            Some(mask) => scores + mask.clone(),
-            None => scores,
-        };
-        let mixed = softmax(scores, 3).matmul(value);
+        let shares = in_f32(scores, |scores| match mask {
+            Some(mask) => softmax(scores + mask.clone(), 3),
+            None => softmax(scores, 3),
+        });
+        let mixed = shares.matmul(value);
         self.output.forward(mixed.swap_dims(1, 2).reshape([batch, steps, features]))
     }
 }

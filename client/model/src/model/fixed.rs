@@ -9,6 +9,7 @@ use burn::tensor::module::{
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use covey_aggregation::shape::Step;
 
+use super::half::in_f32;
 use super::pass::Pass;
 use super::signal::{INFERRED, Signal, each};
 
@@ -28,8 +29,8 @@ impl Fixed {
             Step::Tanh => each!(signal, x => tanh(x)),
             Step::Sigmoid => each!(signal, x => sigmoid(x)),
             Step::Softmax => match signal {
-                Signal::Sequence(x) => Signal::Sequence(softmax(x, 2)),
-                other => Signal::Features(softmax(other.flatten(), 1)),
+                Signal::Sequence(x) => Signal::Sequence(in_f32(x, |x| softmax(x, 2))),
+                other => Signal::Features(in_f32(other.flatten(), |x| softmax(x, 1))),
             },
             Step::Dropout { p } => each!(signal, x => pass.dropout(x, *p)),
             Step::Flatten => Signal::Features(signal.flatten()),

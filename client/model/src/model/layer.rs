@@ -8,6 +8,7 @@ use burn::tensor::module::{embedding, linear};
 
 use super::attention::Encoder;
 use super::fixed::{Fixed, over_steps};
+use super::half::in_f32;
 use super::norm::BatchNorm;
 use super::pass::Pass;
 use super::recurrent::{Gru, Lstm};
@@ -88,12 +89,12 @@ impl Layer {
             Self::Conv2d(conv) => Signal::Image(conv.forward(signal.image())),
             Self::BatchNorm(norm) => norm.forward(signal, pass),
             Self::GroupNorm(norm) => match signal {
-                Signal::Sequence(_) => over_steps(signal, |x| norm.forward(x)),
-                Signal::Features(x) => Signal::Features(norm.forward(x)),
-                Signal::Image(x) => Signal::Image(norm.forward(x)),
+                Signal::Sequence(_) => over_steps(signal, |x| in_f32(x, |x| norm.forward(x))),
+                Signal::Features(x) => Signal::Features(in_f32(x, |x| norm.forward(x))),
+                Signal::Image(x) => Signal::Image(in_f32(x, |x| norm.forward(x))),
                 Signal::Tokens(_) => unreachable!("{INFERRED}"),
             },
-            Self::LayerNorm(norm) => each!(signal, x => norm.forward(x)),
+            Self::LayerNorm(norm) => each!(signal, x => in_f32(x, |x| norm.forward(x))),
             Self::Embedding(rows) => {
                 Signal::Sequence(embedding(rows.weight.val(), signal.tokens()))
             }

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 
+use super::half::in_f32;
 use super::pass::Pass;
 use super::signal::Signal;
 
@@ -82,10 +83,11 @@ impl BatchNorm {
         match signal {
             // Channels come second.
             Signal::Sequence(x) => {
-                Signal::Sequence(self.normalise(x.swap_dims(1, 2), pass).swap_dims(1, 2))
+                let x = x.swap_dims(1, 2);
+                Signal::Sequence(in_f32(x, |x| self.normalise(x, pass)).swap_dims(1, 2))
             }
-            Signal::Image(x) => Signal::Image(self.normalise(x, pass)),
-            other => Signal::Features(self.normalise(other.flatten(), pass)),
+            Signal::Image(x) => Signal::Image(in_f32(x, |x| self.normalise(x, pass))),
+            other => Signal::Features(in_f32(other.flatten(), |x| self.normalise(x, pass))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a pass through a model is for.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
 use crate::random::unit_f32;
@@ -43,7 +43,9 @@ impl<'a> Pass<'a> {
         let mask = (0..dimensions.iter().product())
             .map(|_| if unit_f32(rng) < p { 0.0 } else { kept })
             .collect();
-        let mask = Tensor::from_data(TensorData::new::<f32, _>(mask, dimensions), &x.device());
+        let mask: Tensor<D> =
+            Tensor::from_data(TensorData::new::<f32, _>(mask, dimensions), &x.device());
+        let mask = mask.cast(FloatDType::from(x.dtype()));
         x * mask
     }
 

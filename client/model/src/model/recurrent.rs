@@ -34,7 +34,7 @@ impl Lstm {
         let weight = self.hidden_weight.val();
         let [hidden, _] = weight.dims();
         let (input_weight, bias) = (self.input_weight.val(), self.bias.val());
-        let mut state = Tensor::<2>::zeros([batch, hidden], &x.device());
+        let mut state = Tensor::<2>::zeros([batch, hidden], (&x.device(), x.dtype()));
         let mut cell = state.clone();
         let mut states = Vec::with_capacity(steps);
         for step in 0..steps {
@@ -60,7 +60,7 @@ impl Gru {
         let [hidden, _] = weight.dims();
         let (input_weight, input_bias) = (self.input_weight.val(), self.input_bias.val());
         let hidden_bias = self.hidden_bias.val();
-        let mut state = Tensor::<2>::zeros([batch, hidden], &x.device());
+        let mut state = Tensor::<2>::zeros([batch, hidden], (&x.device(), x.dtype()));
         let mut states = Vec::with_capacity(steps);
         for step in 0..steps {
             let now = x.clone().narrow(1, step, 1).reshape([batch, features]);

@@ -31,6 +31,13 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     pub(crate) rounds: u32,
 
+    /// So many of the owners, from the first on, train on the NVIDIA card cuda:0 and on nothing
+    /// else; needs a build with `--features cuda`. No owner vanishes then, because a card's kernels
+    /// take a while to be compiled in the first round
+    #[arg(long, default_value_t = 0, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=50))]
+    pub(crate) cuda_owners: u32,
+
     /// Keep the federation's folder (keys, states, published rounds, logs) in this new folder
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "covey-demo")]
     pub(crate) keep: Option<PathBuf>,

@@ -36,6 +36,7 @@ impl Federation {
         plan: &str,
         parts: &[Rows],
         test: &Rows,
+        cuda_owners: u32,
     ) -> Result<Self, String> {
         let coordinator = root.join("coordinator");
         let text = |path: &Path| path.display().to_string();
@@ -72,7 +73,9 @@ impl Federation {
             let home = root.join(&name);
             receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
             part.write(&home.join("data")).map_err(settings)?;
-            let text = client_toml(&address, &part.declared("data"));
+            // No fallback: what such an owner contributes comes from the card.
+            let device = if i < cuda_owners as usize { "cuda:0" } else { "cpu" };
+            let text = client_toml(&address, device, &part.declared("data"));
             fs::write(home.join("client.toml"), text).map_err(settings)?;
         }
         let roster = read_roster(&roster_path).map_err(|error| error.to_string())?;
@@ -124,9 +127,9 @@ fn coordinator_toml(address: &str, test_data: &str) -> String {
     )
 }
 
-fn client_toml(address: &str, data: &str) -> String {
+fn client_toml(address: &str, device: &str, data: &str) -> String {
     format!(
-        "schema = \"client/1\"\ncoordinator = \"{address}\"\ndevice = \"cpu\"\ndata = {data}\n\n\
+        "schema = \"client/1\"\ncoordinator = \"{address}\"\ndevice = \"{device}\"\ndata = {data}\n\n\
          [limits]\npurposes = [\"Learn to *\"]\nmax_rounds = {ROUNDS_MAX}\nmin_contributions = 3\n"
     )
 }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser as _;
+use covey_model::device::{Compute, DeviceChoice};
 use covey_model::split::{dirichlet_by_label, train_test};
 
 use crate::args::Args;
@@ -110,6 +111,7 @@ struct Division {
 
 fn run(args: &Args) -> Result<Report, Stop> {
     let started = Instant::now();
+    check_card(args)?;
     let source = match &args.data_dir {
         Some(folder) => Source::folder(folder),
         None => Source::digits(),
@@ -127,8 +129,9 @@ fn run(args: &Args) -> Result<Report, Stop> {
         args.clients,
         folder.path().display()
     ));
-    let federation = Federation::found(folder.path(), &plan, &division.parts, &division.test)
-        .map_err(Stop::failed)?;
+    let federation =
+        Federation::found(folder.path(), &plan, &division.parts, &division.test, args.cuda_owners)
+            .map_err(Stop::failed)?;
     let accidents = Accidents::plan(args);
     let ending = Story::start(&federation, &accidents, &mut screen, &memory)
         .and_then(Story::follow)
@@ -142,6 +145,7 @@ fn run(args: &Args) -> Result<Report, Stop> {
 
     let report = Report {
         title: source.title,
+        cuda_owners: args.cuda_owners as usize,
         owner_rows: division.parts.iter().map(Rows::len).collect(),
         parameters: laboratory.parameters(),
         bytes: Bytes::published(&ending).map_err(Stop::failed)?,
@@ -159,6 +163,17 @@ fn run(args: &Args) -> Result<Report, Stop> {
     }
     folder.finish(&report)?;
     Ok(report)
+}
+
+/// Whether the card is there, where owners are to train on it.
+fn check_card(args: &Args) -> Result<(), Stop> {
+    if args.cuda_owners > args.clients {
+        return Err(Stop::input("--cuda-owners is more than --clients"));
+    }
+    if args.cuda_owners > 0 {
+        Compute::resolve(DeviceChoice::Cuda(0)).map_err(Stop::input)?;
+    }
+    Ok(())
 }
 
 /// Splits off a test set where there is none, and divides the rest unevenly by label.

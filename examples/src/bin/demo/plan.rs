@@ -12,6 +12,9 @@ const DIGITS: &str = include_str!("../../../plans/digits-cnn.toml");
 /// Time for owners to train and send; it passes in full only in the round in which one vanishes.
 const COLLECT: &str = "10s";
 
+/// The same where owners train on a card, whose kernels are compiled in the first round.
+const COLLECT_ON_CARDS: &str = "5m";
+
 /// Time for each of the other phases. A dead holder costs half of it in the vote.
 const COMMITTEE: &str = "5s";
 
@@ -27,8 +30,9 @@ pub(crate) fn text(args: &Args, train: &Rows, is_digits: bool) -> Result<String,
     let minimum = args.clients.saturating_sub(MISSING_MAX).max(3);
     set(&mut plan, &["cohort"], "minimum", whole(minimum));
     set(&mut plan, &["cohort"], "maximum", whole(args.clients.max(minimum)));
+    let collect = if args.cuda_owners > 0 { COLLECT_ON_CARDS } else { COLLECT };
     for (phase, time) in
-        [("select", COMMITTEE), ("collect", COLLECT), ("vote", COMMITTEE), ("release", COMMITTEE)]
+        [("select", COMMITTEE), ("collect", collect), ("vote", COMMITTEE), ("release", COMMITTEE)]
     {
         set(&mut plan, &["cohort", "deadlines"], phase, Value::String(time.to_owned()));
     }

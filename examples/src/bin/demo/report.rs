@@ -7,8 +7,10 @@ use std::path::Path;
 use covey_aggregation::publication::Publication;
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_aggregation::wire;
+use covey_coordinator::event::RoundSummary;
 use serde_json::{Value, json};
 
+use crate::federation::owner_name;
 use crate::reference::Reference;
 use crate::story::{Accidents, Ending};
 
@@ -44,6 +46,8 @@ impl Bytes {
 /// Everything that the demo found.
 pub(crate) struct Report {
     pub(crate) title: String,
+    /// Owners that train on a card, from the first on.
+    pub(crate) cuda_owners: usize,
     pub(crate) owner_rows: Vec<usize>,
     pub(crate) parameters: usize,
     pub(crate) ending: Ending,
@@ -59,7 +63,26 @@ pub(crate) struct Report {
 impl Report {
     /// Whether the demo showed what it is to show.
     pub(crate) fn is_good(&self) -> bool {
-        self.reference.exact && self.check.is_ok() && self.ending.run.rounds_done > 0
+        self.reference.exact
+            && self.check.is_ok()
+            && self.ending.run.rounds_done > 0
+            && self.cuda_rounds() == self.rounds_done()
+    }
+
+    /// Rounds whose sum holds the update of every owner that trains on a card.
+    fn cuda_rounds(&self) -> usize {
+        let has_all = |round: &&RoundSummary| {
+            let is_counted = |number| {
+                let name = owner_name(number);
+                round.counted.iter().any(|counted| counted.as_str() == name)
+            };
+            round.done && (1..=self.cuda_owners).all(is_counted)
+        };
+        self.ending.rounds.iter().filter(has_all).count()
+    }
+
+    fn rounds_done(&self) -> usize {
+        self.ending.rounds.iter().filter(|round| round.done).count()
     }
 
     /// The last JSON line.
@@ -75,6 +98,8 @@ impl Report {
             "verified": self.check.is_ok(),
             "rounds_done": run.rounds_done,
             "rounds_abandoned": run.rounds_abandoned,
+            "cuda_owners": self.cuda_owners,
+            "cuda_rounds": if self.cuda_owners > 0 { self.cuda_rounds() } else { 0 },
             "parameters": self.parameters,
             "bytes_payload": self.bytes.payload,
             "bytes_fixed": self.bytes.fixed,
@@ -97,6 +122,14 @@ impl fmt::Display for Report {
         self.write_rounds(f)?;
         self.write_bytes(f)?;
         self.write_check(f)?;
+        if self.cuda_owners > 0 {
+            let (rounds, done) = (self.cuda_rounds(), self.rounds_done());
+            let owners = self.cuda_owners;
+            write!(
+                f,
+                "\nCard      {owners} owner(s) on cuda:0, counted in {rounds} of {done} sums"
+            )?;
+        }
         let memory = self.peak_memory_bytes.map_or_else(
             || "not told by this system".to_owned(),
             |bytes| format!("{:.0} MB in all processes together", bytes as f64 / 1e6),

@@ -34,9 +34,9 @@ pub(crate) struct Accidents {
 
 impl Accidents {
     /// An owner in the third tenth of the run, a holder in the sixth; fewer in short runs and in
-    /// runs that could not do without the owner.
+    /// runs that could not do without the owner, or in which the others would wait for it long.
     pub(crate) fn plan(args: &Args) -> Self {
-        let owner = (args.rounds >= 2 && args.clients > 3)
+        let owner = (args.rounds >= 2 && args.clients > 3 && args.cuda_owners == 0)
             .then(|| (args.clients as usize / 2 + 1, (args.rounds * 3 / 10).max(2)));
         let holder = (args.rounds >= 3).then(|| (2, (args.rounds * 6 / 10).max(3)));
         Self { owner, holder }

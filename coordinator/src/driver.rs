@@ -26,6 +26,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Outcome, Phase, Refusal};
 use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::program::{Signal, Stop};
+use covey_aggregation::research::Few;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::sum::contribution::box_bytes;
@@ -60,7 +61,7 @@ pub enum Halt {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Those that a round needs did not come.
-    #[error("waited {waited_s} s for {needed}; not connected: {missing:?}")]
+    #[error("waited {waited_s} s for {needed}; not connected: {}", Few::of(.missing.clone()))]
     Missing {
         /// What is not there.
         needed: String,

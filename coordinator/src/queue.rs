@@ -71,34 +71,43 @@ impl Queue<'_> {
         self.driver.attend(Some(entry.run));
         let carried = self.run(entry).await;
         self.driver.attend(None);
+        self.conclude(entry, carried).await?;
+        self.tell(entry).await
+    }
+
+    /// Records what a run has come to.
+    async fn conclude(
+        &mut self,
+        entry: &RunEntry,
+        carried: Result<Carried, Failure>,
+    ) -> Result<(), Failure> {
         let run = &entry.run;
-        let mut registry = self.driver.registry.lock().await;
-        match carried {
-            Ok(Carried::Over(summary)) => {
-                let state = state_of(&summary.ending);
-                registry.end(run, state, &summary.reason).await?;
-            }
-            Ok(Carried::Paused) => registry.pause(run).await?,
-            Err(failure) => {
-                drop(registry);
-                let fate = self.fate(failure).await?;
+        let fate = match carried {
+            Ok(carried) => {
                 let mut registry = self.driver.registry.lock().await;
-                match fate {
-                    Fate::Stop(failure) => return Err(failure),
-                    Fate::Hold(failure) => {
-                        let state = registry.hold(run, &failure.message).await?;
-                        if state == RunState::Stopped {
-                            let by = entry.by_name.clone();
-                            self.driver.journal.end(&Ending::Stopped { by }).await?;
-                        }
+                match carried {
+                    Carried::Over(summary) => {
+                        registry.end(run, state_of(&summary.ending), &summary.reason).await?;
                     }
-                    Fate::Fail(failure) => {
-                        registry.end(run, RunState::Failed, &failure.message).await?;
-                    }
+                    Carried::Paused => registry.pause(run).await?,
+                }
+                return Ok(());
+            }
+            Err(failure) => self.fate(failure).await?,
+        };
+        let mut registry = self.driver.registry.lock().await;
+        match fate {
+            Fate::Stop(failure) => return Err(failure),
+            Fate::Fail(failure) => registry.end(run, RunState::Failed, &failure.message).await?,
+            Fate::Hold(failure) => {
+                let state = registry.hold(run, &failure.message).await?;
+                if state == RunState::Stopped {
+                    let by = entry.by_name.clone();
+                    self.driver.journal.end(&Ending::Stopped { by }).await?;
                 }
             }
         }
-        self.tell(entry).await
+        Ok(())
     }
 
     /// Puts the run's folder before the driver, and carries the run out.

@@ -93,14 +93,19 @@ impl Queue<'_> {
                 }
                 return Ok(());
             }
-            Err(failure) => self.fate(failure).await?,
+            Err(failure) => {
+                tracing::warn!(%failure, run = %entry.run, "the run does not go on");
+                self.fate(failure).await?
+            }
         };
         let mut registry = self.driver.registry.lock().await;
         match fate {
             Fate::Stop(failure) => return Err(failure),
-            Fate::Fail(failure) => registry.end(run, RunState::Failed, &failure.message).await?,
+            Fate::Fail(failure) => {
+                registry.end(run, RunState::Failed, &reason_of(&failure)).await?
+            }
             Fate::Hold(failure) => {
-                let state = registry.hold(run, &failure.message).await?;
+                let state = registry.hold(run, &reason_of(&failure)).await?;
                 if state == RunState::Stopped {
                     let by = entry.by_name.clone();
                     self.driver.journal.end(&Ending::Stopped { by }).await?;
@@ -166,6 +171,15 @@ impl Queue<'_> {
             self.driver.tell(&Event::RunState { run, name, state, reason });
         }
         Ok(())
+    }
+}
+
+/// What researchers are told of a failure: nothing of this machine's folders.
+fn reason_of(failure: &Failure) -> String {
+    match failure.code {
+        "OTHER_RUN" => "it began with another roster: members were enrolled since".to_owned(),
+        "STATE_DAMAGED" => "its records on the coordinator's disk are damaged".to_owned(),
+        _ => failure.message.clone(),
     }
 }
 

@@ -74,7 +74,7 @@ async fn a_stopped_run_opens_nothing_more_also_when_the_stop_is_only_on_the_disk
     assert_eq!(stopped.reason.expect("why").as_str(), "stopped by alice");
     assert_eq!((stopped.rounds_over, stopped.rounds_done), (2, 1));
     let last = rounds.last().expect("a round");
-    assert_eq!(last.abandoned.as_ref().expect("abandoned").as_str(), "stopped by the operator");
+    assert_eq!(last.abandoned.as_ref().expect("abandoned").as_str(), "the run was stopped");
     assert_eq!((last.counted, last.aggregate), (0, None));
     assert_eq!(alice.order("digits", Order::Stop).await, Ok((RunState::Stopped, false)));
     let resumed = alice.order("digits", Order::Resume).await;

@@ -11,6 +11,7 @@ use covey_aggregation::publication::Publication;
 use covey_aggregation::research::{
     FromResearcher, Now, Order, Part, PlanBytes, Refusal, RunState, RunStatus, ToResearcher,
 };
+use covey_coordinator::config::Positive;
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::Event;
 use covey_coordinator::storage::journal::Journal;
@@ -259,7 +260,8 @@ async fn what_a_round_published_is_sent_in_pieces_and_nothing_else_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_that_was_away_learns_how_a_round_of_an_earlier_run_ended() {
     let federation = open();
-    let config = federation.open_config(3);
+    let mut config = federation.open_config(3);
+    config.start.settle_s = Positive::of(1);
     let operator = Operator::start(config.clone());
     let _members = Members::start(&federation, 3);
     let mut alice = Researcher::dial(&federation, "alice").await;

@@ -278,8 +278,10 @@ fn a_researcher_submits_watches_waits_compares_and_exports() {
     compare(&federation);
     export(&federation, &plan);
 
-    // Ctrl-C leaves the run alone; nobody but a researcher gets in.
     assert_eq!(federation.ask(2, &["show", "nothing"])["error"]["code"], "RUN_NOT_FOUND");
+    let lines = federation.lines(2, &["watch", "nothing"]);
+    assert_eq!((lines.len(), &lines[0]["terminal"]), (1, &true.into()));
+    // Nobody but a researcher gets in.
     let settings = fs::read_to_string(federation.path("alice/researcher.toml")).expect("read");
     let settings = settings.replace("folder = \".\"", "folder = \"../owner-0\"");
     let posing = federation.write("alice/owner.toml", &settings);

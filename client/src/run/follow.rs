@@ -24,8 +24,27 @@ enum Seen {
 /// Tells how a run goes on, until it is over.
 ///
 /// # Errors
-/// [`Failure`]: there is no link, or the run did not end well.
+/// [`Failure`]: there is no link, or no such run. For programs that is told here, as the last line.
 pub(super) async fn watch(
+    config: &Config,
+    run: &Name,
+    format: Format,
+    stop: Stop,
+) -> Result<Exit, Failure> {
+    match (tell_all(config, run, format, stop).await, format) {
+        (Err(Failure { exit, code, message, help, .. }), Format::Json) => {
+            let error = json!({ "code": code, "message": message, "hint": help });
+            let last = json!({
+                "schema_version": 1, "status": "error", "terminal": true, "error": error,
+            });
+            print_line(&last.to_string());
+            Ok(exit)
+        }
+        (ended, _) => ended,
+    }
+}
+
+async fn tell_all(
     config: &Config,
     run: &Name,
     format: Format,

@@ -3,7 +3,7 @@
 use covey_aggregation::evaluation::Layout;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{FRAME_BYTES_MAX, NAMES_TOLD_MAX};
-use covey_aggregation::message::Outcome;
+use covey_aggregation::message::{AbandonReason, Outcome};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::research::{Absence, RoundLine, RunState, RunStatus, Text};
 use covey_aggregation::wire;
@@ -88,7 +88,13 @@ impl Talk<'_> {
             Ok(outcome) => {
                 let summary = RoundSummary::of(row.round, &outcome, &self.desk.roster);
                 let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-                line.abandoned = summary.reason.map(Text::of);
+                line.abandoned = match outcome {
+                    // The operator stops a round for whoever may have the run stopped.
+                    Outcome::Abandoned { reason: AbandonReason::Stopped, .. } => {
+                        Some(Text::of("the run was stopped"))
+                    }
+                    _ => summary.reason.map(Text::of),
+                };
                 line.counted = count(summary.counted.len());
                 line.missing_more = count(summary.missing.len().saturating_sub(NAMES_TOLD_MAX));
                 line.missing = absences(summary.missing);

@@ -16,6 +16,7 @@
 //! - [`strategy`], [`evaluation`], [`stop`]: from an opened aggregate to the next model, to what
 //!   it is worth, and to the end of a run
 //! - [`publication`]: what is published of a round, and the check anybody can run
+//! - [`research`]: what a researcher and a coordinator say about runs
 //! - `net` (feature): QUIC connections, framing, identity
 //! - `program` (feature `net`): what else the programs have in common
 
@@ -36,6 +37,7 @@ pub mod plan;
 pub mod program;
 pub mod publication;
 pub mod record;
+pub mod research;
 pub mod roster;
 pub mod round;
 pub mod shape;

@@ -212,6 +212,23 @@ pub const PUBLICATION_BYTES_MAX: usize = 1 << 30;
 /// takes 24 bytes of memory beside its own, and may be a single byte on the wire.
 pub const BYTE_STRINGS_MAX: usize = 15;
 
+/// Names told in one message to a researcher, of those a run waits for: more are counted.
+pub const NAMES_TOLD_MAX: usize = 32;
+
+/// Bytes of what a round published in one message: a quarter of [`FRAME_BYTES_MAX`], so that a
+/// round trip of 20 ms still carries 100 Mbit/s and a researcher's link holds little.
+pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+
+/// Runs that a coordinator takes before some are over: each is a plan on its disk.
+pub const RUNS_OPEN_MAX: u32 = 1000;
+
+/// Refused plans that a coordinator remembers; the oldest are forgotten, so that nobody can fill
+/// its disk with nonsense.
+pub const RUNS_REFUSED_MAX: u32 = 1000;
+
+/// Links of researchers at one coordinator: each may hold a message of [`PIECE_BYTES_MAX`].
+pub const RESEARCH_LINKS_MAX: usize = 64;
+
 /// Faults of holders in one report: seven holders, each silent or refusing in each of six phases,
 /// or one of a few other faults. Each takes three bytes of memory and two on the wire.
 pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 6 + 3);

@@ -34,6 +34,13 @@ pub enum Role {
     Holder,
     /// Holds private data and trains on it.
     DataOwner,
+    /// Asks for runs and watches them; has no part in any round.
+    Researcher,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Coordinator, Self::Holder, Self::DataOwner, Self::Researcher];
 }
 
 impl fmt::Display for Role {
@@ -42,6 +49,7 @@ impl fmt::Display for Role {
             Self::Coordinator => "coordinator",
             Self::Holder => "holder",
             Self::DataOwner => "data-owner",
+            Self::Researcher => "researcher",
         })
     }
 }

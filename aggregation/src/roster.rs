@@ -1,6 +1,10 @@
 //! The pinned list of a federation's members. Every party keeps its own copy, so the coordinator
 //! can neither invent a key holder nor an owner: a round names the roster's digest, and a party
 //! refuses a round of another roster.
+//!
+//! Researchers are on the list too, so that everybody sees who may ask for runs, and there is one
+//! list with one digest. They have no seat and are in no cohort: only holders and data owners are
+//! looked for in a round.
 
 use std::collections::BTreeSet;
 

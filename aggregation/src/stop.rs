@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Metric, Scores};
+use crate::party::Name;
 
 /// The `[stop]` section of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,6 +83,11 @@ pub enum Ending {
         /// What was wrong with it.
         why: String,
     },
+    /// Somebody who may do so stopped it.
+    Stopped {
+        /// Who.
+        by: Name,
+    },
 }
 
 impl Ending {
@@ -93,6 +99,7 @@ impl Ending {
             Self::Target { .. } => "target",
             Self::Plateau { .. } => "plateau",
             Self::Diverged { .. } => "diverged",
+            Self::Stopped { .. } => "stopped",
         }
     }
 }
@@ -116,6 +123,7 @@ impl fmt::Display for Ending {
                 "diverged in round {round}: {why}; its aggregate was not applied, the model before \
                  it stands"
             ),
+            Self::Stopped { by } => write!(f, "stopped by {by}"),
         }
     }
 }

@@ -159,6 +159,22 @@ where
     deserializer.deserialize_seq(Elements::<T, MAX>(PhantomData))
 }
 
+/// Decodes a byte string of at most `MAX` bytes (`#[serde(deserialize_with = ...)]`).
+///
+/// # Errors
+/// The deserializer's; also when it is longer.
+pub fn bounded_bytes<'de, D, const MAX: usize>(deserializer: D) -> Result<Vec<u8>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?.into_vec();
+    if bytes.len() <= MAX {
+        return Ok(bytes);
+    }
+    let most = format!("at most {MAX} bytes");
+    Err(serde::de::Error::invalid_length(bytes.len(), &most.as_str()))
+}
+
 /// A list of byte strings, of at most [`BYTE_STRINGS_MAX`](crate::limits::BYTE_STRINGS_MAX)
 /// (`#[serde(with = ...)]`).
 pub mod byte_strings {

@@ -1,21 +1,24 @@
 //! The command line.
 
+mod run;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use covey_aggregation::party::Name;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use covey_aggregation::party::{Name, Role};
 use covey_model::device::DeviceChoice;
 
-use crate::export::Form;
 use crate::sim::{Attack, Partition};
 
 use crate::plan::Template;
 
-/// Take part in federated learning with data that stay here.
+pub(crate) use run::RunCommand;
+
+/// Take part in federated learning with data that stay here, or ask for it.
 #[derive(Parser)]
 #[command(name = "covey-client", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Answer with JSON on stdout: one object, or one per line for `start` and `sim`.
+    /// Answer with JSON on stdout: one object, or one per line for `start`, `sim` and `run watch`.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -34,6 +37,12 @@ const EXAMPLES: &str = "Examples:
   covey-client data add readmissions ./readmissions.csv --dir ./st-marys
   covey-client data mock --plan plan.toml --rows 100 -o mock.csv
   covey-client sim plan.toml --data ./digits.csv.gz --clients 100 --partition dirichlet:0.5
+  covey-client init --role researcher --name alice --dir ./alice --coordinator covey.example.org:7443
+  covey-client run submit digits.toml --watch --config ./alice/researcher.toml
+  covey-client run list --all --config ./alice/researcher.toml
+  covey-client run wait digits --timeout 2h --config ./alice/researcher.toml
+  covey-client run compare digits digits-2 --config ./alice/researcher.toml
+  covey-client run export digits --format hf-folder --out ./model --config ./alice/researcher.toml
   covey-client run export ./published --plan plan.toml --format hf-folder --out ./model
   covey-client start --config ./st-marys/client.toml
 
@@ -42,11 +51,14 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against t
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make an owner's keys and the request to send to the operator.
+    /// Make a data owner's or a researcher's keys and the request to send to the operator.
     Init {
         /// The name to ask for.
         #[arg(long)]
         name: Name,
+        /// What to be: a data owner takes part in rounds, a researcher submits and watches runs.
+        #[arg(long, value_enum, default_value_t)]
+        role: MemberRole,
         /// Folder for keys, certificate and configuration; made if need be.
         #[arg(long)]
         dir: PathBuf,
@@ -74,7 +86,8 @@ pub(crate) enum Command {
     /// machines, and no network. The models are those that real owners with the same keys and
     /// data come to.
     Sim(Box<Simulation>),
-    /// Runs, and the models that came of them.
+    /// Runs on a live coordinator, with a researcher's certificate; and the models that came of
+    /// runs. `run --help` says how.
     #[command(subcommand)]
     Run(RunCommand),
     /// Say who this owner is, what it has contributed, and whether the program is running.
@@ -83,6 +96,25 @@ pub(crate) enum Command {
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
     },
+}
+
+/// Roles of this program's users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemberRole {
+    /// Holds private data and trains on it.
+    #[default]
+    DataOwner,
+    /// Asks for runs and watches them.
+    Researcher,
+}
+
+impl From<MemberRole> for Role {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::DataOwner => Self::DataOwner,
+            MemberRole::Researcher => Self::Researcher,
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -185,34 +217,6 @@ pub(crate) enum DataCommand {
         /// The file to write; never one that is there.
         #[arg(short, long)]
         output: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum RunCommand {
-    /// Take a model away in the form of other tools. A model of a run is computed again from what
-    /// the run published; no coordinator has to be asked or trusted for it.
-    Export {
-        /// The folder of a run's published rounds, the coordinator's state folder, or a file with
-        /// parameters: safetensors, or a model as a run stores it.
-        from: PathBuf,
-        /// The run's plan.
-        #[arg(long)]
-        plan: PathBuf,
-        /// The model after this round, 0 for the one that the run began with; of the last
-        /// published round if not given.
-        #[arg(long)]
-        round: Option<u32>,
-        /// safetensors (PyTorch's names and layout), hf-folder (with a script that is the model in
-        /// PyTorch, a card and where it comes from), or onnx.
-        #[arg(long, value_enum)]
-        format: Form,
-        /// The folder to write to; made if need be. No file in it is overwritten.
-        #[arg(short, long)]
-        out: PathBuf,
-        /// Your own roster: with it every signature is checked and every ciphertext added again.
-        #[arg(long)]
-        roster: Option<PathBuf>,
     },
 }
 

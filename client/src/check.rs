@@ -176,6 +176,11 @@ pub(crate) fn data_failure(error: &DataError) -> Failure {
 pub(crate) fn read_plan(path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let bytes = files::read(path, PLAN_BYTES_MAX.into())
         .map_err(|error| Failure::new(Exit::BadInput, "BAD_PLAN", error))?;
+    parse_plan(bytes, path)
+}
+
+/// A plan of these bytes, which errors are told of as those of the file `path`.
+pub(crate) fn parse_plan(bytes: Vec<u8>, path: &Path) -> Result<(Plan, Task, Vec<u8>), Failure> {
     let plan = Plan::from_bytes(&bytes).map_err(|errors| plan_failure(path, &bytes, &errors))?;
     let task = Task::from_plan(&plan).map_err(|error| {
         let (line, column) = (error.line, error.column);

@@ -1,4 +1,4 @@
-//! The owner's keys are born.
+//! The keys of an owner or a researcher are born.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use covey_aggregation::program::Failure;
 use covey_aggregation::program::enrol::{Enrolment, enrol};
 
 use crate::config::{CONFIG_FILE, Config};
+use crate::run;
 
 /// Makes an owner's keys, its request and a configuration in `folder`.
 ///
@@ -15,4 +16,13 @@ use crate::config::{CONFIG_FILE, Config};
 pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
     let config = Config::template(coordinator);
     enrol(folder, name, Role::DataOwner, None, (CONFIG_FILE, &config))
+}
+
+/// Makes a researcher's keys, its request and a configuration in `folder`.
+///
+/// # Errors
+/// [`Failure`], naming the file.
+pub fn init_researcher(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
+    let config = run::Config::template(coordinator);
+    enrol(folder, name, Role::Researcher, None, (run::CONFIG_FILE, &config))
 }

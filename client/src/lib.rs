@@ -1,5 +1,6 @@
 //! What runs on the machine of a data owner: trains on its data, under its own limits, and sends
-//! sealed updates of which only the sum with others can be opened.
+//! sealed updates of which only the sum with others can be opened. And what runs on the machine of
+//! a researcher, who writes plans and has them carried out.
 //!
 //! - [`init`]: the owner's keys are born
 //! - [`config`], [`limits`]: `client.toml`, and what the owner allows
@@ -11,6 +12,7 @@
 //! - [`plan`]: plans to begin with, in plain words, compared
 //! - [`export`]: a trained model in the forms of other tools
 //! - [`sim`]: a whole federation in one process, for trying plans
+//! - [`run`]: runs on a live coordinator, for researchers
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -27,6 +29,7 @@ pub mod limits;
 pub mod observer;
 pub mod plan;
 pub mod prepare;
+pub mod run;
 pub mod screen;
 mod sealing;
 pub mod sim;
@@ -43,13 +46,11 @@ use clap::Parser as _;
 use covey_aggregation::program::answer::print_line;
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
-use covey_aggregation::party::Name;
+use covey_aggregation::party::{Name, Role};
 use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
-use arguments::{
-    Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, RunCommand, Simulation,
-};
+use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
 use datasets::Datasets;
 use screen::Screen;
 
@@ -75,19 +76,18 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, format: Format) -> Result<Exit, Failure> {
     match command {
-        Command::Init { name, dir, coordinator } => {
-            let enrolment = init::init(&dir, name, &coordinator)?;
+        Command::Init { name, role, dir, coordinator } => {
+            let enrolment = match role.into() {
+                Role::Researcher => init::init_researcher(&dir, name, &coordinator)?,
+                _ => init::init(&dir, name, &coordinator)?,
+            };
             format.answer(&enrolment, &enrolment);
         }
         Command::Start { config, device } => return start(&config, device, format),
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
-        Command::Run(RunCommand::Export { from, plan, round, format: form, out, roster }) => {
-            let options = export::Options { from, plan, round, form, out, roster };
-            let exported = export::export(&options)?;
-            format.answer(&exported, &exported);
-        }
+        Command::Run(command) => return run::carry_out(command, format),
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);

@@ -9,6 +9,7 @@ mod fields;
 mod json_schema;
 mod template;
 
+pub(crate) use diff::compare_read;
 pub use diff::{Change, Comparison, Fact, compare};
 pub(crate) use excerpt::excerpt;
 pub use explain::{Explanation, explain};

@@ -37,9 +37,9 @@ pub enum Command {
     Init(Init),
     /// Check members' requests and issue their certificates
     Enrol(Enrol),
-    /// Run the plan
+    /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
-    /// Tell how the run in a state folder is going
+    /// Tell how the run in a state folder is going, and which runs were submitted
     Status(Status),
 }
 
@@ -72,6 +72,10 @@ pub struct Enrol {
 }
 
 /// `serve`.
+///
+/// With a `plan` in the settings it carries out that plan and ends. Without one it waits for plans
+/// that researchers submit (`covey-client run submit`), records each, and carries them out one
+/// after another until it is stopped; after a restart it goes on where it was.
 ///
 /// A plan's strategy decides what owners send: the update, clipped and rounded (fedavg, fedavgm,
 /// fedadam, fedyogi, fedprox), or with it the change of a control variate, as many numbers again

@@ -22,8 +22,8 @@ pub struct Config {
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
     pub state_dir: PathBuf,
-    /// The plan to run.
-    pub plan: PathBuf,
+    /// The plan to run; none to take plans from researchers.
+    pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
     pub test_data: Option<DataSource>,
     /// When a run may begin.
@@ -189,7 +189,7 @@ struct Typed {
     member_dir: PathBuf,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
-    plan: toml::Spanned<PathBuf>,
+    plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
     #[serde(default)]
     start: Start,
@@ -247,7 +247,8 @@ impl Config {
                 Err(wrong(offset, format!("{name}: there is no {}", file.display())))
             }
         };
-        let plan = existing(typed.plan.get_ref(), "plan", typed.plan.span().start)?;
+        let plan = typed.plan.map(|plan| existing(plan.get_ref(), "plan", plan.span().start));
+        let plan = plan.transpose()?;
         let mut test_data = None;
         if let Some(typed) = typed.test_data {
             let offset = typed.span().start;

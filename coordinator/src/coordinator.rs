@@ -9,19 +9,26 @@ use covey_aggregation::net::listener::{Arrival, Listener};
 use covey_aggregation::net::membership::Membership;
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
+use covey_aggregation::signing::Identity;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
-use crate::run::Run;
+use crate::queue::Queue;
+use crate::research::{Desk, DeskParts};
+use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
+use crate::storage::registry::Registry;
+use crate::storage::shelf::Shelf;
+use crate::view::View;
 
 /// The journal's name in the state folder.
 pub const JOURNAL_FILE: &str = "journal.db";
@@ -53,14 +60,11 @@ impl Coordinator {
         membership
             .require(Role::Coordinator)
             .map_err(|stranger| Failure::new(Exit::NoAccess, "BAD_IDENTITY", stranger))?;
-        let (plan, test_data) = (config.plan.clone(), config.test_data.clone());
-        let load = move || Learning::load(&plan, test_data.as_ref());
-        let learning = tokio::task::spawn_blocking(load).await;
-        let learning = learning
-            .map_err(|_| Failure::new(Exit::Failed, "BUG", "reading the plan failed"))??;
+        let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
-        let blobs = Arc::new(Blobs::open(&config.state_dir)?);
+        let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
         let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
+        let registry = Registry::open(&config.state_dir).await?;
         let listener =
             Listener::bind(config.listen, Arc::clone(&membership)).map_err(link_failure)?;
         let address = listener.address();
@@ -71,48 +75,108 @@ impl Coordinator {
         });
         tell(&Event::Listening { address });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
+        let wish = registry.wish();
+        let registry = Arc::new(Mutex::new(registry));
+        let desk = Desk::new(DeskParts {
+            registry: Arc::clone(&registry),
+            view: view.subscribe(),
+            state_dir: config.state_dir.clone(),
+            roster: Arc::clone(membership.roster()),
+            clock,
+            events: Arc::clone(&tell),
+            is_open: learning.is_none(),
+        });
         let shared = Shared {
             inputs,
-            blobs: Arc::clone(&blobs),
+            shelf: Arc::clone(&shelf),
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
+            desk: Arc::new(desk.await),
         };
         let driver = Driver::new(Parts {
             journal,
-            blobs,
+            shelf,
             roster: Arc::clone(membership.roster()),
+            registry,
+            wish,
+            view,
+            state_dir: config.state_dir.clone(),
+            clock,
             inputs: waiting,
             events: tell,
             stop,
             summing_threads: config.limits.summing_threads.size(),
         });
         let identity = Arc::clone(membership.identity());
-        let run = Run { driver, learning: Arc::new(learning), identity, config };
-        let work = tokio::spawn(work(run, listener, shared, lock));
+        let office = Office { driver, learning: learning.map(Arc::new), identity, config };
+        let work = tokio::spawn(work(office, listener, shared, lock));
         Ok(Running { address, events, work })
     }
 }
 
-/// Carries the run out, and puts everything in order at its end.
+/// The plan that the settings name, made ready.
+async fn learning(config: &Config) -> Result<Option<Learning>, Failure> {
+    let Some(plan) = config.plan.clone() else {
+        if config.asked == Asked::default() {
+            return Ok(None);
+        }
+        let what = "--resume-from and --rounds are about the plan that the settings name, and \
+                    they name none";
+        return Err(Failure::new(Exit::BadInput, "NO_PLAN", what)
+            .with_help("add plan = \"plan.toml\" to coordinator.toml"));
+    };
+    let test_data = config.test_data.clone();
+    let load = move || Learning::load(&plan, test_data.as_ref());
+    let learning = tokio::task::spawn_blocking(load).await;
+    learning.map_err(|_| Failure::new(Exit::Failed, "BUG", "reading the plan failed"))?.map(Some)
+}
+
+/// What there is to do, and who does it.
+struct Office {
+    driver: Driver,
+    /// The plan that the settings name; none to take plans from researchers.
+    learning: Option<Arc<Learning>>,
+    identity: Arc<Identity>,
+    config: Config,
+}
+
+impl Office {
+    async fn carry_out(&mut self) -> Result<RunSummary, Failure> {
+        let (driver, config) = (&mut self.driver, self.config.clone());
+        let identity = Arc::clone(&self.identity);
+        let Some(learning) = &self.learning else {
+            match (Queue { driver, identity, config }).serve().await? {}
+        };
+        let learning = Arc::clone(learning);
+        match (Run { driver, learning, identity, config, submitted: None }).carry_out().await? {
+            Carried::Over(summary) => Ok(*summary),
+            // Nobody can order a run that nobody submitted.
+            Carried::Paused => Err(Failure::new(Exit::Failed, "BUG", "the run was paused")),
+        }
+    }
+}
+
+/// Carries out what there is, and puts everything in order at its end.
 async fn work(
-    mut run: Run,
+    mut office: Office,
     listener: Listener,
     shared: Shared,
     lock: StateFolder,
 ) -> Result<RunSummary, Failure> {
     let (close, closed) = watch::channel(());
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
-    let outcome = run.carry_out().await;
+    let outcome = office.carry_out().await;
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
     };
-    if let Err(error) = run.driver.drain(reason).await {
+    if let Err(error) = office.driver.drain(reason).await {
         tracing::error!(%error, "the last step could not be stored");
     }
     drop(close);
     let _ = admitting.await;
-    let Run { driver, .. } = run;
+    let Office { driver, .. } = office;
     if let Err(error) = driver.journal.close().await {
         tracing::error!(%error, "the journal was not closed in order; it will be at the next start");
     }

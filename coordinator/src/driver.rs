@@ -6,14 +6,17 @@
 //! - [`inputs`](self): what a session says, and who is connected
 //! - [`effects`](self): what the machine wants done
 //! - [`gather`](self): waiting until a round can begin
-//! - [`report`](self): telling the operator who answered and whom it waits for
+//! - [`report`](self): telling the operator, and whoever watches, who answered and whom it waits for
+//! - [`obey`](self): what the run's researcher wants
 
 mod effects;
 mod gather;
 mod inputs;
+mod obey;
 mod report;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -23,11 +26,12 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Outcome, Phase, Refusal};
 use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::program::{Signal, Stop};
+use covey_aggregation::research::Few;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::sum::contribution::box_bytes;
 use covey_aggregation::time::Time;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
@@ -36,6 +40,9 @@ use crate::session::{Input, Peer};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
+use crate::storage::registry::{Registry, Wish};
+use crate::storage::shelf::Shelf;
+use crate::view::View;
 
 pub use gather::Needs;
 
@@ -54,7 +61,7 @@ pub enum Halt {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Those that a round needs did not come.
-    #[error("waited {waited_s} s for {needed}; not connected: {missing:?}")]
+    #[error("waited {waited_s} s for {needed}; not connected: {}", Few::of(.missing.clone()))]
     Missing {
         /// What is not there.
         needed: String,
@@ -92,6 +99,7 @@ enum Woken {
     Opened(OpeningDone),
     Input(Input),
     Time,
+    Wish,
 }
 
 /// The round at hand; kept after its end, so that who asks is told how it ended.
@@ -137,9 +145,19 @@ pub struct Parts {
     /// Records.
     pub journal: Journal,
     /// Bulk bytes.
-    pub blobs: Arc<Blobs>,
+    pub shelf: Arc<Shelf>,
     /// Everybody.
     pub roster: Arc<Roster>,
+    /// Runs that were submitted.
+    pub registry: Arc<Mutex<Registry>>,
+    /// What is wanted of the run at hand.
+    pub wish: watch::Receiver<Wish>,
+    /// What goes on.
+    pub view: watch::Sender<View>,
+    /// The state folder, below which runs have theirs.
+    pub state_dir: PathBuf,
+    /// Time.
+    pub clock: Clock,
     /// From the sessions.
     pub inputs: mpsc::Receiver<Input>,
     /// To the operator.
@@ -160,6 +178,12 @@ pub struct Driver {
     pub roster: Arc<Roster>,
     /// Time.
     pub clock: Clock,
+    /// Runs that were submitted. The run loop uses it between rounds.
+    pub registry: Arc<Mutex<Registry>>,
+    shelf: Arc<Shelf>,
+    wish: watch::Receiver<Wish>,
+    view: watch::Sender<View>,
+    state_dir: PathBuf,
     events: Events,
     inputs: mpsc::Receiver<Input>,
     stop: Stop,
@@ -174,21 +198,33 @@ impl Driver {
     /// A driver with nobody connected and no round.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { journal, blobs, roster, inputs, events, stop, summing_threads } = parts;
         Self {
-            journal,
-            blobs,
-            roster,
-            clock: Clock::start(),
-            events,
-            inputs,
-            stop,
+            journal: parts.journal,
+            blobs: parts.shelf.blobs(),
+            roster: parts.roster,
+            clock: parts.clock,
+            registry: parts.registry,
+            shelf: parts.shelf,
+            wish: parts.wish,
+            view: parts.view,
+            state_dir: parts.state_dir,
+            events: parts.events,
+            inputs: parts.inputs,
+            stop: parts.stop,
             peers: BTreeMap::new(),
             live: None,
             reporter: Reporter::default(),
             opened: mpsc::channel(1),
-            summing_threads,
+            summing_threads: parts.summing_threads,
         }
+    }
+
+    /// Takes another run's records and bytes up; returns the journal of the one before.
+    pub fn take_up(&mut self, journal: Journal, blobs: Arc<Blobs>) -> Journal {
+        self.live = None;
+        self.shelf.put(Arc::clone(&blobs));
+        self.blobs = blobs;
+        std::mem::replace(&mut self.journal, journal)
     }
 
     /// Tells the operator.
@@ -213,8 +249,10 @@ impl Driver {
             replies: Vec::new(),
         });
         loop {
+            self.obey();
             self.settle().await?;
             if let Some(end) = self.round_end() {
+                self.watched(None);
                 return Ok(end);
             }
             let woken = self.wait(None).await?;
@@ -271,6 +309,7 @@ impl Driver {
             signal = self.stop.draining() => return Err(Halt::Stopped(signal)),
             Some(done) = self.opened.1.recv() => Woken::Opened(done),
             Some(input) = self.inputs.recv() => Woken::Input(input),
+            Ok(()) = self.wish.changed() => Woken::Wish,
             () = sleep => Woken::Time,
         })
     }
@@ -278,7 +317,7 @@ impl Driver {
     /// Takes in what [`Self::wait`] saw, and everything else that waits.
     async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
         match woken {
-            Woken::Time => {}
+            Woken::Time | Woken::Wish => {}
             Woken::Opened(done) => self.take_opened(done),
             Woken::Input(input) => {
                 self.take(input).await?;

@@ -100,6 +100,28 @@ pub enum Event {
         /// Until the phase's deadline, in milliseconds.
         left_ms: u64,
     },
+    /// A researcher submitted a plan.
+    Submitted {
+        /// The run's digest.
+        run: String,
+        /// Its name.
+        name: Name,
+        /// Who.
+        by: Name,
+        /// Whether the plan was refused.
+        is_refused: bool,
+    },
+    /// A run that was submitted stands elsewhere now.
+    RunState {
+        /// The run's digest.
+        run: String,
+        /// Its name.
+        name: Name,
+        /// Where it stands.
+        state: String,
+        /// Why.
+        reason: Option<String>,
+    },
     /// The run is not as its plan says.
     Changed {
         /// Who changed it.
@@ -304,6 +326,14 @@ impl fmt::Display for Event {
                 Names(waiting),
                 left_ms.div_ceil(1000)
             ),
+            Self::Submitted { run, name, by, is_refused } => {
+                let what = if *is_refused { "a plan that was refused" } else { "a plan" };
+                write!(f, "{by} submitted {what}: {name}, run {}", &run[..8.min(run.len())])
+            }
+            Self::RunState { name, state, reason, .. } => {
+                write!(f, "run {name}: {state}")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {reason}"))
+            }
             Self::Changed { by, what } => write!(f, "changed by {by}: {what}"),
             Self::Round(summary) => summary.fmt(f),
             Self::Finished(summary) => summary.fmt(f),

@@ -34,6 +34,17 @@ struct Test {
     data: Dataset,
 }
 
+impl Test {
+    fn load(source: &DataSource, plan: &Plan, task: &Task) -> Result<Self, Failure> {
+        let data = Dataset::load(source, &plan.data)
+            .map_err(|error| Failure::new(Exit::BadInput, "BAD_TEST_DATA", error))?;
+        // Evaluation is small work, and a coordinator seldom has a graphics card.
+        let trainer = Trainer::new(task, DeviceChoice::Cpu)
+            .map_err(|error| Failure::new(Exit::Failed, "DEVICE", error))?;
+        Ok(Self { trainer, data })
+    }
+}
+
 impl Learning {
     /// Reads a plan, infers its model, and loads the test data.
     ///
@@ -44,22 +55,42 @@ impl Learning {
         let shown = path.display();
         let plan_bytes = std::fs::read(path)
             .map_err(|error| input("BAD_PLAN", format!("cannot read {shown}: {error}")))?;
-        let plan = Plan::from_bytes(&plan_bytes)
-            .map_err(|errors| input("BAD_PLAN", format!("the plan {shown}:\n{errors}")))?;
-        let task = Task::from_plan(&plan)
-            .map_err(|error| input("BAD_PLAN", format!("the plan {shown}: {error}")))?;
-        let task =
-            weights::started(task, path).map_err(|error| input("BAD_START", error.to_string()))?;
-        let test = test_data.map(|source| {
-            let data = Dataset::load(source, &plan.data)
-                .map_err(|error| input("BAD_TEST_DATA", error.to_string()))?;
-            // Evaluation is small work, and a coordinator seldom has a graphics card.
-            let trainer = Trainer::new(&task, DeviceChoice::Cpu)
-                .map_err(|error| Failure::new(Exit::Failed, "DEVICE", error))?;
-            Ok::<_, Failure>(Arc::new(Test { trainer, data }))
-        });
-        let test = test.transpose()?;
-        Ok(Self { plan_digest: Plan::digest(&plan_bytes), plan, plan_bytes, task, test })
+        let mut learning = Self::of(plan_bytes, &format!("the plan {shown}"))?;
+        learning.task = weights::started(learning.task, path)
+            .map_err(|error| input("BAD_START", error.to_string()))?;
+        if let Some(source) = test_data {
+            learning.test = Some(Arc::new(Test::load(source, &learning.plan, &learning.task)?));
+        }
+        Ok(learning)
+    }
+
+    /// Of a plan that was submitted. The test data are the operator's, of one form: where they do
+    /// not fit the plan, it is done without, and why is said.
+    ///
+    /// # Errors
+    /// [`Failure`]: the plan is bad, which was checked when it was submitted.
+    pub fn submitted(
+        plan_bytes: Vec<u8>,
+        test_data: Option<&DataSource>,
+    ) -> Result<(Self, Option<String>), Failure> {
+        let mut learning = Self::of(plan_bytes, "the plan that was submitted")?;
+        let Some(source) = test_data else { return Ok((learning, None)) };
+        match Test::load(source, &learning.plan, &learning.task) {
+            Ok(test) => learning.test = Some(Arc::new(test)),
+            Err(failure) => {
+                let note = format!("not measured on the test data: {}", failure.message);
+                return Ok((learning, Some(note)));
+            }
+        }
+        Ok((learning, None))
+    }
+
+    fn of(plan_bytes: Vec<u8>, what: &str) -> Result<Self, Failure> {
+        let bad = |message| Failure::new(Exit::BadInput, "BAD_PLAN", message);
+        let plan = Plan::from_bytes(&plan_bytes);
+        let plan = plan.map_err(|errors| bad(format!("{what}:\n{errors}")))?;
+        let task = Task::from_plan(&plan).map_err(|error| bad(format!("{what}: {error}")))?;
+        Ok(Self { plan_digest: Plan::digest(&plan_bytes), plan, plan_bytes, task, test: None })
     }
 
     /// What measures parameters on the test data, if there are any. Slow: for a thread of its

@@ -7,6 +7,8 @@
 //! - [`driver`]: the single writer; owns the round's machine, the journal, and who is connected
 //! - [`summing`]: adds up the agreed set and opens the sum, on threads of its own
 //! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
+//! - [`queue`]: runs that were submitted, one after the other; [`research`]: what researchers are
+//!   served with; [`view`]: what goes on at this moment
 //! - [`storage`]: journal, blobs, lock
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`cli`], [`config`], [`setup`], [`status`]: the program around it
@@ -19,6 +21,8 @@ pub mod driver;
 pub mod event;
 pub mod learning;
 mod program;
+pub mod queue;
+pub mod research;
 pub mod run;
 pub mod session;
 pub mod setup;
@@ -26,6 +30,7 @@ pub mod status;
 pub mod storage;
 pub mod summing;
 pub mod upload;
+pub mod view;
 
 pub use coordinator::{Coordinator, Running};
 pub use program::main;

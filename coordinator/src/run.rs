@@ -11,6 +11,8 @@
 //! - Every end has its reason, recorded in one transaction with the round that brought it.
 //! - The run stops when so many rounds in a row were abandoned that the operator should look;
 //!   serving again goes on with the next round.
+//! - A run that was submitted heeds what its researcher wants between two rounds, while it waits
+//!   for members, and, to stop, within a round ([`Driver::run_round`]).
 
 mod begin;
 mod conclude;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::evaluation::Scores;
+use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::record::RoundRecord;
@@ -35,22 +38,36 @@ use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
 use crate::storage::StorageError;
 use crate::storage::journal::{RoundRow, RunRow};
+use crate::storage::registry::Wish;
 
 use place::Place;
 
 /// How long members are served after the last round, so that all hear how it ended.
 const LINGER: Duration = Duration::from_millis(1500);
 
+/// How the journal names a run that its researcher stopped.
+const STOPPED: &str = "stopped";
+
 /// A run and what it needs.
-pub struct Run {
+pub struct Run<'a> {
     /// The single writer.
-    pub driver: Driver,
+    pub driver: &'a mut Driver,
     /// Plan, model and test data.
     pub learning: Arc<Learning>,
     /// This coordinator's key.
     pub identity: Arc<Identity>,
-    /// Settings.
+    /// Settings; `state_dir` is the run's own folder.
     pub config: Config,
+    /// The run that was submitted; none of the plan that the settings name.
+    pub submitted: Option<Digest>,
+}
+
+/// What a run has come to.
+pub enum Carried {
+    /// It is over.
+    Over(Box<RunSummary>),
+    /// Its researcher wants no further round for now.
+    Paused,
 }
 
 /// Where the run stands.
@@ -61,38 +78,66 @@ struct Standing {
     place: Place,
 }
 
-impl Run {
+impl Run<'_> {
     /// Carries the plan out, or goes on with it.
     ///
     /// # Errors
     /// [`Failure`]; what was promised is in the journal, and serving again goes on.
-    pub async fn carry_out(&mut self) -> Result<RunSummary, Failure> {
+    pub async fn carry_out(&mut self) -> Result<Carried, Failure> {
         let mut standing = self.prepare().await?;
         let (rounds, was_over) = (standing.run.rounds, standing.run.ending.is_some());
         let mut is_first = true;
         let mut abandoned_in_a_row = 0;
         while standing.next_round() <= rounds && standing.run.ending.is_none() {
-            let round = self.begin_round(&standing, is_first).await?;
+            let Some(round) = self.begin_round(&standing, is_first).await? else {
+                match self.driver.wish() {
+                    Wish::Go => continue,
+                    Wish::Pause => return Ok(Carried::Paused),
+                    Wish::Stop { by } => {
+                        self.end(&mut standing, &Ending::Stopped { by }).await?;
+                        break;
+                    }
+                }
+            };
             let end = self.driver.run_round(round).await?;
             let done = self.conclude(&mut standing, end).await?;
             is_first = false;
             abandoned_in_a_row = if done { 0 } else { abandoned_in_a_row + 1 };
-            if abandoned_in_a_row >= self.config.rounds.abandons_in_a_row_max.value() {
+            let abandoned_max = self.config.rounds.abandons_in_a_row_max.value();
+            if abandoned_in_a_row >= abandoned_max && !standing.is_stopped() {
                 return Err(too_many_abandoned(&standing, abandoned_in_a_row));
             }
         }
         if standing.run.ending.is_none() {
             // An earlier program recorded the last round, and was gone before it recorded the end.
-            self.driver.journal.end(&Ending::Done { rounds }).await?;
+            self.end(&mut standing, &Ending::Done { rounds }).await?;
         }
         let summary = self.summary(&standing);
-        if summary.rounds_done == 0 {
+        if summary.rounds_done == 0 && !standing.is_stopped() {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
         }
-        if !was_over {
+        if !was_over && self.submitted.is_none() {
             self.driver.serve_while(tokio::time::sleep(LINGER)).await?;
         }
-        Ok(summary)
+        Ok(Carried::Over(Box::new(summary)))
+    }
+
+    async fn end(&mut self, standing: &mut Standing, ending: &Ending) -> Result<(), Failure> {
+        self.driver.journal.end(ending).await?;
+        standing.run.ending = Some(ending.word().to_owned());
+        standing.run.reason = Some(ending.to_string());
+        Ok(())
+    }
+
+    /// Tells the registry of rounds that are over, from this one of them on.
+    async fn register(&self, standing: &Standing, from: usize) -> Result<(), Failure> {
+        let Some(run) = &self.submitted else { return Ok(()) };
+        let count = |rounds: usize| u32::try_from(rounds).unwrap_or(u32::MAX);
+        let new = standing.rounds.iter().skip(from).map(|row| row.context);
+        let done = standing.rounds.iter().filter(|row| row.aggregate.is_some()).count();
+        let so_far = (count(standing.rounds.len()), count(done));
+        let contexts: Vec<_> = new.collect();
+        Ok(self.driver.registry.lock().await.rounds_over(run, &contexts, so_far).await?)
     }
 
     /// Finds the run of the state folder, or launches one.
@@ -111,6 +156,7 @@ impl Run {
         let (model, kept) = last.map_or((run.model, run.state), |last| (last.model, last.state));
         let place = Place::load(&self.driver.blobs, &learning, &model, kept.as_ref())?;
         let standing = Standing { run, rounds, place };
+        self.register(&standing, 0).await?;
         self.tell_changes().await?;
         for round in self.driver.blobs.open_rounds()? {
             if round < standing.next_round() {
@@ -144,12 +190,17 @@ impl Run {
             .with_help("give this plan a state_dir of its own, or take back the change"))
     }
 
-    /// The round that the records tell of, or a new one as soon as enough members are there.
-    async fn begin_round(&mut self, standing: &Standing, is_first: bool) -> Result<Round, Failure> {
+    /// The round that the records tell of, or a new one as soon as enough members are there; none
+    /// if no new one is wanted.
+    async fn begin_round(
+        &mut self,
+        standing: &Standing,
+        is_first: bool,
+    ) -> Result<Option<Round>, Failure> {
         let number = standing.next_round();
         let records = self.driver.journal.replay(number, 0).await?;
         if !records.is_empty() {
-            return self.resume_round(number, &records);
+            return self.resume_round(number, &records).map(Some);
         }
         let plan = &self.learning.plan;
         let Some(shape) = self.shape() else { return Err(self.no_committee()) };
@@ -165,10 +216,11 @@ impl Run {
             wait_ms: start.wait_s.seconds_in_ms(),
             settle_ms: if is_first { start.settle_s.seconds_in_ms() } else { 0 },
         };
-        let owners = self.driver.gather(needs).await?;
+        let Some(owners) = self.driver.gather(needs).await? else { return Ok(None) };
         let terms = self.terms(standing, number, owners)?;
         let now = self.driver.clock.now();
-        Round::open(terms, Arc::clone(&self.identity), now).map_err(|error| {
+        let opened = Round::open(terms, Arc::clone(&self.identity), now);
+        opened.map(Some).map_err(|error| {
             let what = format!("round {number} cannot be opened: {error}");
             Failure::new(Exit::BadInput, "BAD_TERMS", what)
         })
@@ -216,6 +268,10 @@ impl Run {
 const RECORD_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX as usize;
 
 impl Standing {
+    fn is_stopped(&self) -> bool {
+        self.run.ending.as_deref() == Some(STOPPED)
+    }
+
     fn next_round(&self) -> u32 {
         self.rounds.last().map_or(self.run.first_round, |last| last.round.saturating_add(1))
     }

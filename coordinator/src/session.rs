@@ -1,5 +1,6 @@
 //! One authenticated connection: frames <-> messages, and a task per bulk stream. Knows nothing
-//! of rounds; everything that is decided is decided by the driver.
+//! of rounds; everything that is decided is decided by the driver. What researchers ask has
+//! nothing to do with rounds: [`crate::research`] serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use covey_aggregation::message::{
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::link::{ControlReceiver, ControlSender, Link, Links};
 use covey_aggregation::party::Role;
+use covey_aggregation::research::{FromResearcher, ToResearcher};
 use covey_aggregation::roster::Member;
 use covey_aggregation::sum::contribution::box_bytes;
 use covey_aggregation::wire::Malformed;
@@ -23,8 +25,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::config::Limits;
+use crate::research::{self, Desk};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
+use crate::storage::shelf::Shelf;
 use crate::upload;
 
 /// Tells apart the connections of one member; grows.
@@ -71,6 +75,8 @@ pub enum Input {
         /// The answer.
         reply: oneshot::Sender<Admission>,
     },
+    /// A holder or an owner asked for what only a researcher may.
+    Trespassed(Member),
     /// A contribution is checked and durable.
     Contributed {
         /// Whose.
@@ -88,6 +94,8 @@ pub enum Admission {
     Take {
         /// The round's terms.
         config: Arc<RoundConfig>,
+        /// Where its run keeps contributions.
+        blobs: Arc<Blobs>,
     },
     /// It is stored already; the receipt is on its way.
     Known,
@@ -101,6 +109,8 @@ pub enum Outgoing {
     ToHolder(Box<ToHolder>),
     /// To a client.
     ToClient(Box<ToClient>),
+    /// To a holder or a client that spoke as a researcher does.
+    ToResearcher(Box<ToResearcher>),
     /// To a holder: boxes, read and sent batch by batch, so that a large round takes no memory
     /// in the queue.
     Envelopes(Envelopes),
@@ -118,6 +128,8 @@ pub struct Envelopes {
     pub holder: HolderIndex,
     /// All contributions, in order.
     pub headers: Arc<[SignedHeader]>,
+    /// Where they are.
+    pub blobs: Arc<Blobs>,
     /// Cleared when they have been sent.
     pub pending: Arc<AtomicBool>,
 }
@@ -158,7 +170,7 @@ impl Peer {
     pub fn send_envelopes(
         &self,
         context: Digest,
-        config: Arc<RoundConfig>,
+        (config, blobs): (Arc<RoundConfig>, Arc<Blobs>),
         holder: HolderIndex,
         headers: Arc<[SignedHeader]>,
     ) -> Result<(), QueueFull> {
@@ -166,7 +178,8 @@ impl Peer {
             return Ok(());
         }
         let pending = Arc::clone(&self.envelopes_pending);
-        self.send(Outgoing::Envelopes(Envelopes { context, config, holder, headers, pending }))
+        let envelopes = Envelopes { context, config, holder, headers, blobs, pending };
+        self.send(Outgoing::Envelopes(envelopes))
     }
 
     /// Ends the connection at once.
@@ -179,16 +192,21 @@ impl Peer {
 pub struct Shared {
     /// To the driver.
     pub inputs: mpsc::Sender<Input>,
-    /// Plans, models and contributions.
-    pub blobs: Arc<Blobs>,
+    /// Plans, models and contributions of the run at hand.
+    pub shelf: Arc<Shelf>,
     /// What a peer may use.
     pub limits: Limits,
     /// Uploads under way.
     pub uploads: Arc<Semaphore>,
+    /// What researchers are served with.
+    pub desk: Arc<Desk>,
 }
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
 pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
+    if link.peer.role == Role::Researcher {
+        return research::serve(link, Arc::clone(&shared.desk)).await;
+    }
     let Link { peer: member, sender, receiver, links } = link;
     let (queue, outgoing) = mpsc::channel(shared.limits.queue_max.size());
     let peer = Peer {
@@ -202,13 +220,13 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
         links.close(CloseReason::ShuttingDown);
         return;
     }
-    let writing = tokio::spawn(write(sender, outgoing, Arc::clone(&shared), links.clone()));
+    let writing = tokio::spawn(write(sender, outgoing, links.clone()));
     let accepting = tokio::spawn(accept(links.clone(), member.clone(), Arc::clone(&shared)));
     let ended = match member.role {
         Role::Holder => read(receiver, &member, &shared, Input::FromHolder).await,
         Role::DataOwner => read(receiver, &member, &shared, Input::FromClient).await,
-        // The listener admits no other role.
-        Role::Coordinator => Err(LinkError::ClosedHere),
+        // Researchers are served elsewhere, and the listener admits no other role.
+        Role::Coordinator | Role::Researcher => Err(LinkError::ClosedHere),
     };
     links.close(match &ended {
         Err(LinkError::Malformed(_) | LinkError::Truncated) => CloseReason::Protocol,
@@ -234,8 +252,16 @@ async fn read<T: Serialize + DeserializeOwned>(
 ) -> Result<(), LinkError> {
     let mut malformed = 0;
     loop {
-        let input = match receiver.receive::<T>().await {
-            Ok(Some(message)) => wrap(member.clone(), message),
+        let input = match receiver.receive_either::<T, FromResearcher>().await {
+            Ok(Some(Ok(message))) => wrap(member.clone(), message),
+            Ok(Some(Err(_))) => {
+                malformed += 1;
+                if malformed >= shared.limits.malformed_max.value() {
+                    let what = "message of this role";
+                    return Err(LinkError::Malformed(Malformed::Shape { what }));
+                }
+                Input::Trespassed(member.clone())
+            }
             Ok(None) => return Ok(()),
             // The frame was whole, so the next one can be found.
             Err(LinkError::Malformed(
@@ -257,18 +283,14 @@ async fn read<T: Serialize + DeserializeOwned>(
 }
 
 /// Sends what the driver queued. Ends the link when the peer takes nothing any more.
-async fn write(
-    mut sender: ControlSender,
-    mut queue: mpsc::Receiver<Outgoing>,
-    shared: Arc<Shared>,
-    links: Links,
-) {
+async fn write(mut sender: ControlSender, mut queue: mpsc::Receiver<Outgoing>, links: Links) {
     while let Some(outgoing) = queue.recv().await {
         let sent = match outgoing {
             Outgoing::ToHolder(message) => sender.send(&*message).await,
             Outgoing::ToClient(message) => sender.send(&*message).await,
+            Outgoing::ToResearcher(message) => sender.send(&*message).await,
             Outgoing::Envelopes(envelopes) => {
-                let sent = send_envelopes(&mut sender, &envelopes, &shared.blobs).await;
+                let sent = send_envelopes(&mut sender, &envelopes).await;
                 envelopes.pending.store(false, Ordering::Release);
                 sent
             }
@@ -291,14 +313,13 @@ async fn write(
 async fn send_envelopes(
     sender: &mut ControlSender,
     envelopes: &Envelopes,
-    blobs: &Arc<Blobs>,
 ) -> Result<(), LinkError> {
     let total = u32::try_from(envelopes.headers.len()).unwrap_or(u32::MAX);
     let round_ctx = envelopes.context;
     for start in (0..envelopes.headers.len()).step_by(ENVELOPES_PER_MESSAGE_MAX) {
         let end = envelopes.headers.len().min(start + ENVELOPES_PER_MESSAGE_MAX);
         let headers: Vec<_> = envelopes.headers[start..end].to_vec();
-        let (blobs, config) = (Arc::clone(blobs), Arc::clone(&envelopes.config));
+        let (blobs, config) = (Arc::clone(&envelopes.blobs), Arc::clone(&envelopes.config));
         let holder = envelopes.holder;
         let read = move || load(&blobs, &config, holder, headers);
         let batch = match tokio::task::spawn_blocking(read).await {

@@ -146,7 +146,12 @@ fn answer(roster: &Roster, newcomers: &[(Member, bool)], issued: Option<&PathBuf
     }
     let holders = roster.with_role(Role::Holder).count();
     let owners = roster.with_role(Role::DataOwner).count();
-    text += &format!("{holders} holders and {owners} data owners in the roster\n");
+    let researchers = roster.with_role(Role::Researcher).count();
+    text += &format!("{holders} holders and {owners} data owners in the roster");
+    text += &match researchers {
+        0 => "\n".to_owned(),
+        _ => format!(", and {researchers} researchers, who take part in no round\n"),
+    };
     match issued {
         None => text += "nothing changed (--print)",
         Some(issued) => {
@@ -171,6 +176,7 @@ fn answer(roster: &Roster, newcomers: &[(Member, bool)], issued: Option<&PathBuf
         "roster": roster.digest().to_string(),
         "holders": holders,
         "data_owners": owners,
+        "researchers": researchers,
     });
     Answer { text, data }
 }

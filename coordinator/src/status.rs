@@ -1,4 +1,5 @@
-//! `status`: how the run in a state folder is going, read beside the program that writes it.
+//! `status`: how the run in a state folder is going, and which runs were submitted, read beside the
+//! program that writes it.
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
@@ -13,6 +14,7 @@ use crate::coordinator::journal_of;
 use crate::setup::Answer;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
+use crate::storage::registry::{REGISTRY_FILE, Registry, RunEntry, run_folder};
 
 /// Tells how a run is going.
 ///
@@ -20,9 +22,7 @@ use crate::storage::journal::RoundRow;
 /// [`Failure`] when there is no run.
 pub async fn status(config: &Config) -> Result<Answer, Failure> {
     let mut journal = journal_of(&config.state_dir).await?;
-    let Some(run) = journal.run().await? else {
-        return Err(Failure::new(Exit::Failed, "NO_RUN", "no run has begun"));
-    };
+    let Some(run) = journal.run().await? else { return submitted(config).await };
     let rounds = journal.rounds().await?;
     let next = rounds.last().map_or(run.first_round, |last| last.round + 1);
     let is_open = !journal.replay(next, 0).await?.is_empty();
@@ -75,6 +75,45 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
         "rounds": rows.collect::<Vec<_>>(),
     });
     Ok(Answer { text: text.trim_end().to_owned(), data })
+}
+
+/// The runs that researchers submitted.
+async fn submitted(config: &Config) -> Result<Answer, Failure> {
+    let mut runs = Vec::new();
+    if config.state_dir.join(REGISTRY_FILE).exists() {
+        runs = Registry::open_to_read(&config.state_dir).await?.rows(true).await?;
+    }
+    if runs.is_empty() {
+        return Err(Failure::new(
+            Exit::Failed,
+            "NO_RUN",
+            "no run has begun, and none is submitted",
+        ));
+    }
+    let line = |run: &RunEntry| {
+        let RunEntry { name, by_name, state, rounds, rounds_over, .. } = run;
+        let reason = run.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let short = run.run.short();
+        format!("run {short} {name} of {by_name}: {state}, round {rounds_over} of {rounds}{reason}")
+    };
+    let text: Vec<_> = runs.iter().map(line).collect();
+    let data = runs.iter().map(|run| {
+        json!({
+            "run": run.run.to_string(),
+            "name": run.name,
+            "plan": run.plan.to_string(),
+            "by": run.by_name,
+            "submitted_ms": run.submitted.0,
+            "state": run.state.word(),
+            "reason": run.reason,
+            "rounds": run.rounds,
+            "rounds_over": run.rounds_over,
+            "rounds_done": run.rounds_done,
+            "folder": run_folder(&config.state_dir, &run.run),
+        })
+    });
+    let data = json!({ "submitted": data.collect::<Vec<_>>() });
+    Ok(Answer { text: text.join("\n"), data })
 }
 
 /// The run's own plan, where it can be read: the settings may name another one by now.

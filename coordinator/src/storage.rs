@@ -2,12 +2,17 @@
 //! the truth; everything else can be derived from it and from the blobs it names.
 //!
 //! - [`journal`]: records in SQLite, appended in one durable transaction
+//! - [`registry`]: plans that were submitted, and what is to become of them
 //! - [`blobs`]: plans, models and contributions as files
+//! - [`shelf`]: which run's bulk bytes are served
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
 
 pub mod blobs;
+mod database;
 pub mod durable;
 pub mod journal;
+pub mod registry;
+pub mod shelf;
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +32,7 @@ pub enum StorageError {
         source: std::io::Error,
     },
     /// The database failed.
-    #[error("the journal {}: {source}", .path.display())]
+    #[error("the database {}: {source}", .path.display())]
     Database {
         /// The database file.
         path: PathBuf,

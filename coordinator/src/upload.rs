@@ -64,7 +64,7 @@ enum Verdict {
 const BUSY: Verdict = Verdict::Refused(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
 
 async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(), LinkError> {
-    let blobs = Arc::clone(&shared.blobs);
+    let blobs = shared.shelf.blobs();
     let read = tokio::task::spawn_blocking(move || blobs.shared_object(&digest)).await;
     match read {
         Ok(Ok(Some(bytes))) => fetch.send(&bytes).await,
@@ -94,8 +94,8 @@ async fn take(
         header: header.clone(),
         reply,
     });
-    let config = match asked.await {
-        Some(Admission::Take { config }) => config,
+    let (config, blobs) = match asked.await {
+        Some(Admission::Take { config, blobs }) => (config, blobs),
         Some(Admission::Known) => return Verdict::Stored,
         Some(Admission::Refuse(refusal)) => return Verdict::Refused(refusal),
         None => return BUSY,
@@ -105,7 +105,7 @@ async fn take(
         return Verdict::Lost(error);
     }
     let limit = Duration::from_secs(u64::from(shared.limits.upload_s.value()));
-    let received = timeout(limit, receive(upload, &config, &header, &shared.blobs)).await;
+    let received = timeout(limit, receive(upload, &config, &header, &blobs)).await;
     let is_new = match received {
         Ok(Ok(is_new)) => is_new,
         Ok(Err(failed)) => return failed.verdict(),
@@ -116,7 +116,7 @@ async fn take(
         Some(Ok(())) => Verdict::Stored,
         Some(Err(refusal)) => {
             if is_new {
-                discard(&shared.blobs, config.round, digest).await;
+                discard(&blobs, config.round, digest).await;
             }
             Verdict::Refused(refusal)
         }

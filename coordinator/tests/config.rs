@@ -18,7 +18,6 @@ fn error_of(text: &str) -> String {
 fn each_mistake_names_file_line_and_column() {
     let table = [
         ("plan = \"plan.toml\"", "D/coordinator.toml:1:1: missing field `listen`"),
-        ("listen = \"127.0.0.1:1\"", "D/coordinator.toml:1:1: missing field `plan`"),
         (
             "listen = \"here\"\nplan = \"plan.toml\"",
             "D/coordinator.toml:1:10: \"here\": need an address with a port, such as \
@@ -63,9 +62,17 @@ fn paths_start_from_the_files_folder_and_the_rest_has_defaults() {
     fs::write(&path, "listen = \"127.0.0.1:0\"\nplan = \"p.toml\"\n[start]\nowners = 4\n")
         .expect("written");
     let config = Config::load(&path).expect("good");
-    assert_eq!(config.plan, folder.path().join("p.toml"));
+    assert_eq!(config.plan, Some(folder.path().join("p.toml")));
     assert_eq!(config.state_dir, folder.path().join("state"));
     assert_eq!(config.start.owners, Some(Positive::of(4)));
     assert_eq!(config.start.wait_s, Positive::of(600));
     assert_eq!(config.limits.queue_max, Positive::of(256));
+}
+
+#[test]
+fn without_a_plan_it_waits_for_researchers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("coordinator.toml");
+    fs::write(&path, "listen = \"127.0.0.1:0\"\n").expect("written");
+    assert_eq!(Config::load(&path).expect("good").plan, None);
 }

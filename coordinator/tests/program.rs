@@ -111,6 +111,17 @@ fn bad_settings_and_plans_are_input_errors_with_file_and_line() {
 }
 
 #[test]
+fn more_rounds_of_no_plan_are_refused() {
+    let federation = Federation::new("test");
+    federation.settings("listen = \"127.0.0.1:0\"\n");
+    let config = federation.path("operator/coordinator.toml");
+    let served = program(&["serve", "--config", &config, "--rounds", "9"]);
+    let said = text(&served.stderr);
+    assert_eq!(served.status.code(), Some(2), "{said}");
+    assert!(said.contains("NO_PLAN") && said.contains("coordinator.toml"), "{said}");
+}
+
+#[test]
 fn a_port_in_use_is_said() {
     let federation = Federation::new("test");
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");

@@ -176,7 +176,7 @@ async fn a_run_ends_when_the_owners_metric_reaches_its_target() {
     assert_eq!(serve(config.clone()).await.expect("still over"), summary);
     // What was measured is told by the run's own plan, whatever the settings name now.
     let mut elsewhere = config.clone();
-    elsewhere.plan = federation.dir().join("another-plan.toml");
+    elsewhere.plan = Some(federation.dir().join("another-plan.toml"));
     let status = covey_coordinator::status::status(&elsewhere).await.expect("a run");
     assert_eq!(status.data["rounds"][0]["federated"]["examples"], 40, "{}", status.data);
     config.asked.rounds = Some(9);

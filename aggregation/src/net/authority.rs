@@ -126,10 +126,12 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        // Only the coordinator listens: a holder or an owner cannot stand in for it.
+        // Only the coordinator listens: nobody else can stand in for it.
         params.extended_key_usages = match member.role {
             Role::Coordinator => vec![ExtendedKeyUsagePurpose::ServerAuth],
-            Role::Holder | Role::DataOwner => vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Role::Holder | Role::DataOwner | Role::Researcher => {
+                vec![ExtendedKeyUsagePurpose::ClientAuth]
+            }
         };
         Ok(params.signed_by(&PublicKey(member.id), &self.issuer)?.pem())
     }

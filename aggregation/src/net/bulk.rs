@@ -215,6 +215,19 @@ impl BulkStream {
         Self { writer, reader: FrameReader::new(receive, BULK_REQUEST_BYTES_MAX) }
     }
 
+    /// Says no, whatever is asked for.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn refuse(self, refusal: Refusal) -> Result<(), LinkError> {
+        let Self { mut writer, reader } = self;
+        writer.send(&BulkAnswer::Refused(refusal)).await?;
+        let mut stream = reader.stream;
+        // Fails only when the stream has ended already.
+        let _ = stream.stop(STOPPED);
+        writer.finish().await
+    }
+
     /// Waits for the request, which must come at once.
     ///
     /// # Errors

@@ -212,8 +212,7 @@ pub fn member_uri(federation: &Name, role: Role, name: &Name) -> String {
 fn parse_uri(uri: &str) -> Option<(Name, Role, Name)> {
     let mut parts = uri.strip_prefix("covey://")?.split('/');
     let (federation, role, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let roles = [Role::Coordinator, Role::Holder, Role::DataOwner];
-    let role = roles.into_iter().find(|one| one.to_string() == role)?;
+    let role = Role::ALL.into_iter().find(|one| one.to_string() == role)?;
     parts.next().is_none().then_some(())?;
     Some((federation.parse().ok()?, role, name.parse().ok()?))
 }

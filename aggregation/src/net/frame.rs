@@ -128,9 +128,35 @@ impl FrameReader {
     where
         T: Serialize + DeserializeOwned,
     {
+        let Some(frame) = self.frame().await? else { return Ok(None) };
+        Ok(Some(self.decode(&frame)?))
+    }
+
+    /// As [`Self::receive`], of either of two kinds: of the second what is none of the first.
+    pub(super) async fn receive_either<T, U>(&mut self) -> Result<Option<Result<T, U>>, LinkError>
+    where
+        T: Serialize + DeserializeOwned,
+        U: Serialize + DeserializeOwned,
+    {
+        let Some(frame) = self.frame().await? else { return Ok(None) };
+        match self.decode(&frame) {
+            Ok(first) => Ok(Some(Ok(first))),
+            Err(malformed) => match self.decode(&frame) {
+                Ok(second) => Ok(Some(Err(second))),
+                Err(_) => Err(malformed.into()),
+            },
+        }
+    }
+
+    fn decode<T: Serialize + DeserializeOwned>(&self, frame: &[u8]) -> Result<T, Malformed> {
+        wire::decode(frame, self.deframer.bytes_max as usize)
+    }
+
+    /// The next frame; cancel-safe.
+    async fn frame(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
         loop {
             if let Some(frame) = self.deframer.next_frame()? {
-                return Ok(Some(wire::decode(&frame, self.deframer.bytes_max as usize)?));
+                return Ok(Some(frame));
             }
             let read = self.stream.read_chunk(READ_BYTES, true);
             let chunk = if self.deframer.is_inside_a_frame() {

@@ -136,6 +136,19 @@ impl ControlReceiver {
     {
         self.0.receive().await
     }
+
+    /// As [`Self::receive`], of either of two kinds: `Err` is of the second, which is no message of
+    /// the first. So somebody who speaks out of its role can be told so. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`LinkError`]; of a message of neither kind, what is wrong with it as one of the first.
+    pub async fn receive_either<T, U>(&mut self) -> Result<Option<Result<T, U>>, LinkError>
+    where
+        T: Serialize + DeserializeOwned,
+        U: Serialize + DeserializeOwned,
+    {
+        self.0.receive_either().await
+    }
 }
 
 /// The connection under a link. Cheap to clone.

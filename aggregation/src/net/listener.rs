@@ -24,7 +24,7 @@ use crate::party::Role;
 use crate::roster::Member;
 
 /// Who may dial a listener.
-const DIALERS: [Role; 2] = [Role::Holder, Role::DataOwner];
+const DIALERS: [Role; 3] = [Role::Holder, Role::DataOwner, Role::Researcher];
 
 /// Somebody dialled.
 pub enum Arrival {

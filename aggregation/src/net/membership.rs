@@ -60,8 +60,7 @@ impl Membership {
         claim
             .check_authority(&certificate, &authority, &roster.federation, side, UnixTime::now())
             .map_err(refused)?;
-        let roles = [Role::Coordinator, Role::Holder, Role::DataOwner];
-        let member = claim.check_member(&roster, &roles).map_err(refused)?;
+        let member = claim.check_member(&roster, &Role::ALL).map_err(refused)?;
         let identity = Arc::new(key.identity());
         Ok(Self { member, identity, key, certificate, authority, roster: Arc::new(roster) })
     }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, dead_code, reason = "also a module of the fuzz targets")]
 
 pub mod parts;
+mod research;
 pub mod seeds;
 pub mod texts;
 
@@ -19,6 +20,7 @@ use covey_aggregation::net::link::{Greeting, Welcome};
 use covey_aggregation::net::{BulkAnswer, BulkRequest};
 use covey_aggregation::publication::Publication;
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
+use covey_aggregation::research::{FromResearcher, ToResearcher};
 use covey_aggregation::sum::open::Aggregate;
 use covey_aggregation::wire;
 use peak_alloc::PeakAlloc;
@@ -38,11 +40,17 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 28] = [
+pub const PARSERS: [Parser; 30] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
     Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
     Parser { name: "from_client", check: message::<FromClient>, seeds: Seeds::client_says },
+    Parser {
+        name: "from_researcher",
+        check: message::<FromResearcher>,
+        seeds: Seeds::from_researcher,
+    },
+    Parser { name: "to_researcher", check: message::<ToResearcher>, seeds: Seeds::to_researcher },
     Parser { name: "bulk_request", check: message::<BulkRequest>, seeds: Seeds::bulk_request },
     Parser { name: "bulk_answer", check: message::<BulkAnswer>, seeds: Seeds::bulk_answer },
     Parser { name: "greeting", check: message::<Greeting>, seeds: Seeds::greeting },

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::plan::parse_duration_ms;
 use covey_aggregation::plan::schema::{Field, Form, Need, PLAN, Section, Variant};
+use covey_aggregation::plan::{Plan, parse_duration_ms};
 use covey_aggregation::program::{Exit, Failure};
 use covey_model::task::Task;
 use serde::Serialize;
@@ -60,8 +60,19 @@ pub struct Fact {
 /// # Errors
 /// [`Failure`] when one of them is no valid plan.
 pub fn compare(before: &Path, after: &Path) -> Result<Comparison, Failure> {
-    let (first_plan, first_task, first_file) = check::read_plan(before)?;
-    let (second_plan, second_task, second_file) = check::read_plan(after)?;
+    let (first, second) = (check::read_plan(before)?, check::read_plan(after)?);
+    let named = |path: &Path| path.display().to_string();
+    compare_read((named(before), first), (named(after), second))
+}
+
+/// A plan that was read: its name for people, and what is in its file.
+pub(crate) type Named = (String, (Plan, Task, Vec<u8>));
+
+/// As [`compare`], of plans that were read.
+pub(crate) fn compare_read(
+    (before, (first_plan, first_task, first_file)): Named,
+    (after, (second_plan, second_task, second_file)): Named,
+) -> Result<Comparison, Failure> {
     let first = check::summary(&first_plan, &first_task, &first_file);
     let second = check::summary(&second_plan, &second_task, &second_file);
     let has_same_tensors = tensors(&first_task) == tensors(&second_task);
@@ -86,13 +97,7 @@ pub fn compare(before: &Path, after: &Path) -> Result<Comparison, Failure> {
         let is_form = ["data.", "model."].iter().any(|section| change.field.starts_with(section));
         change.leaves &= !(is_form && has_same_tensors);
     }
-    Ok(Comparison {
-        before: before.display().to_string(),
-        after: after.display().to_string(),
-        is_same_file: first.digest == second.digest,
-        changes,
-        facts,
-    })
+    Ok(Comparison { before, after, is_same_file: first.digest == second.digest, changes, facts })
 }
 
 /// The sizes of the tensors that travel, in order.

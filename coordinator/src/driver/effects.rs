@@ -62,7 +62,8 @@ impl Driver {
             RoundEffect::SendEnvelopes { to, holder, headers } => {
                 let (Some(live), Some(peer)) = (&self.live, self.peers.get(&to)) else { return };
                 let (context, config) = (*live.round.context(), Arc::clone(&live.config));
-                if peer.send_envelopes(context, config, holder, headers) == Err(QueueFull) {
+                let stored = (config, Arc::clone(&self.blobs));
+                if peer.send_envelopes(context, stored, holder, headers) == Err(QueueFull) {
                     self.disconnect(&to);
                 }
             }

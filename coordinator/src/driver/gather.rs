@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::research::{Few, Now, Text};
 
 use super::{Driver, Halt};
 use crate::event::Event;
+use crate::storage::registry::Wish;
 
 /// How often it says whom it waits for.
 const SAY_EVERY_MS: u64 = 10_000;
@@ -27,16 +29,21 @@ pub struct Needs {
 }
 
 impl Driver {
-    /// Waits for whom a round needs. Returns the owners that are connected, ascending.
+    /// Waits for whom a round needs. Returns the owners that are connected, ascending; none if no
+    /// round is to begin any more.
     ///
     /// # Errors
     /// [`Halt::Missing`] when they do not come in time.
-    pub async fn gather(&mut self, needs: Needs) -> Result<Vec<PartyId>, Halt> {
+    pub async fn gather(&mut self, needs: Needs) -> Result<Option<Vec<PartyId>>, Halt> {
         let began = self.clock.now();
         let mut say_at = began;
         let mut enough_since = None;
         loop {
             self.settle().await?;
+            if self.wish() != Wish::Go {
+                self.watched(None);
+                return Ok(None);
+            }
             let now = self.clock.now();
             let missing = self.missing();
             let shortfall = self.shortfall(&needs);
@@ -44,12 +51,14 @@ impl Driver {
                 None => {
                     let since = *enough_since.get_or_insert(now);
                     if missing.is_empty() || now.since_ms(since) >= needs.settle_ms {
-                        return Ok(self.connected_with(Role::DataOwner));
+                        self.watched(None);
+                        return Ok(Some(self.connected_with(Role::DataOwner)));
                     }
                 }
                 Some(needed) => {
                     enough_since = None;
                     if now.since_ms(began) >= needs.wait_ms {
+                        self.watched(None);
                         let (needed, waited_s) = (needed.clone(), needs.wait_ms / 1000);
                         return Err(Halt::Missing { needed, missing, waited_s });
                     }
@@ -59,8 +68,15 @@ impl Driver {
                 Some(since) => since.after_ms(needs.settle_ms),
                 None => began.after_ms(needs.wait_ms),
             };
+            let needed = shortfall.unwrap_or_else(|| "the others".to_owned());
+            let gathering = Now::Gathering {
+                round: needs.round,
+                needed: Text::of(&needed),
+                missing: Few::of(missing.clone()),
+                left_ms: 0,
+            };
+            self.watched(Some((gathering, until)));
             if now >= say_at {
-                let needed = shortfall.unwrap_or_else(|| "the others".to_owned());
                 let left_ms = until.since_ms(now);
                 self.tell(&Event::Waiting { round: needs.round, needed, missing, left_ms });
                 say_at = now.after_ms(SAY_EVERY_MS);
@@ -93,8 +109,9 @@ impl Driver {
 
     /// Holders and owners of the roster that are not connected.
     fn missing(&self) -> Vec<Name> {
-        let others = self.roster.members.iter().filter(|member| member.role != Role::Coordinator);
-        others
+        let takes_part = |role| matches!(role, Role::Holder | Role::DataOwner);
+        let wanted = self.roster.members.iter().filter(|member| takes_part(member.role));
+        wanted
             .filter(|member| !self.peers.contains_key(&member.id))
             .map(|member| member.name.clone())
             .collect()

@@ -9,12 +9,16 @@ use covey_aggregation::message::{
 };
 use covey_aggregation::net::error::CloseReason;
 use covey_aggregation::party::{PartyId, Role};
+use covey_aggregation::research::{self, ToResearcher};
 use covey_aggregation::roster::Member;
 use covey_aggregation::wire;
 
 use super::{Driver, Halt, Reply, StoredBoxes};
+use crate::coordinator::JOURNAL_FILE;
 use crate::event::Event;
 use crate::session::{Admission, Input, Outgoing, Peer};
+use crate::storage::journal::Journal;
+use crate::storage::registry::run_folder;
 
 impl Driver {
     /// Takes in one input.
@@ -30,6 +34,7 @@ impl Driver {
             }
             Input::TurnedAway { address, why } => self.tell(&Event::TurnedAway { address, why }),
             Input::Misbehaved { member, why } => self.take_nonsense(&member, why),
+            Input::Trespassed(member) => self.take_trespass(&member),
             Input::FromHolder(member, message) => self.take_holder(&member, message).await?,
             Input::FromClient(member, message) => self.take_client(&member, message).await?,
             Input::MayContribute { member, header, reply } => {
@@ -71,6 +76,14 @@ impl Driver {
             let message = ToClient::Refused { round_ctx: context, refusal };
             self.send(&member.id, Outgoing::ToClient(Box::new(message)));
         }
+    }
+
+    /// An owner or a holder asked for what only a researcher may.
+    fn take_trespass(&mut self, member: &Member) {
+        let refusal = research::Refusal::NotResearcher { role: member.role };
+        self.tell(&Event::Refused { name: member.name.clone(), why: refusal.to_string() });
+        let message = Box::new(ToResearcher::Refused(refusal));
+        self.send(&member.id, Outgoing::ToResearcher(message));
     }
 
     async fn take_holder(&mut self, member: &Member, message: FromHolder) -> Result<(), Halt> {
@@ -123,10 +136,20 @@ impl Driver {
         self.send(to, Outgoing::ToClient(Box::new(message)));
     }
 
-    /// How an earlier round of this run ended.
+    /// How an earlier round ended.
     async fn past(&mut self, context: &Digest) -> Result<Option<Outcome>, Halt> {
-        let bytes = self.journal.outcome(context).await?;
+        let bytes = match self.journal.outcome(context).await? {
+            Some(bytes) => Some(bytes),
+            None => self.past_of_another_run(context).await?,
+        };
         Ok(bytes.and_then(|bytes| wire::decode(&bytes, FRAME_BYTES_MAX as usize).ok()))
+    }
+
+    /// The encoded outcome of a round of a run that is not at hand.
+    async fn past_of_another_run(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, Halt> {
+        let Some(run) = self.registry.lock().await.run_of(context).await? else { return Ok(None) };
+        let path = run_folder(&self.state_dir, &run).join(JOURNAL_FILE);
+        Ok(Journal::open_to_read(&path).await?.outcome(context).await?)
     }
 
     /// Whether the bytes of a contribution may come.
@@ -145,7 +168,10 @@ impl Driver {
             return Ok(if is_stored { Admission::Known } else { over });
         }
         match live.round.may_contribute(&member.id, header) {
-            Ok(()) => Ok(Admission::Take { config: Arc::clone(&live.config) }),
+            Ok(()) => Ok(Admission::Take {
+                config: Arc::clone(&live.config),
+                blobs: Arc::clone(&self.blobs),
+            }),
             Err(refusal) => {
                 self.refused(member, &refusal);
                 Ok(Admission::Refuse(refusal))

@@ -1,9 +1,11 @@
-//! Telling the operator where a round stands: every phase at once; who answered, and whom it
-//! waits for, not more often than a person can read.
+//! Telling the operator and whoever watches where a round stands: every phase at once; who
+//! answered, and whom it waits for, not more often than a person can read.
 
 use covey_aggregation::message::Phase;
 use covey_aggregation::party::{Name, PartyId};
+use covey_aggregation::research::{Few, Now};
 use covey_aggregation::roster::Roster;
+use covey_aggregation::round::Progress;
 use covey_aggregation::time::Time;
 
 use super::Driver;
@@ -21,6 +23,8 @@ pub(super) struct Reporter {
     phase: Option<Phase>,
     answered: usize,
     told_at: Option<Time>,
+    /// Something may have changed since, too soon to be told.
+    is_behind: bool,
 }
 
 impl Reporter {
@@ -28,7 +32,10 @@ impl Reporter {
     pub(super) fn next_at(&self, now: Time) -> Option<Time> {
         match self.phase? {
             Phase::Done | Phase::Abandon => None,
-            _ => self.told_at.map(|told| told.after_ms(UNCHANGED_AFTER_MS).max(now)),
+            _ => {
+                let after_ms = if self.is_behind { CHANGED_AFTER_MS } else { UNCHANGED_AFTER_MS };
+                self.told_at.map(|told| told.after_ms(after_ms).max(now))
+            }
         }
     }
 }
@@ -42,24 +49,44 @@ impl Driver {
         if self.reporter.phase != Some(phase) {
             let began = live.phases.first().map_or(now, |(_, began)| *began);
             live.phases.push((phase, now));
-            self.reporter = Reporter { phase: Some(phase), answered: 0, told_at: Some(now) };
+            let progress = live.round.progress();
+            self.reporter =
+                Reporter { phase: Some(phase), told_at: Some(now), ..Reporter::default() };
+            self.show(round, &progress);
             self.tell(&Event::Phase { round, phase, at_ms: now.since_ms(began) });
             return;
         }
         let since = self.reporter.told_at.map_or(u64::MAX, |told| now.since_ms(told));
-        if since < CHANGED_AFTER_MS || matches!(phase, Phase::Done | Phase::Abandon) {
+        self.reporter.is_behind = since < CHANGED_AFTER_MS;
+        if self.reporter.is_behind || matches!(phase, Phase::Done | Phase::Abandon) {
             return;
         }
         let progress = live.round.progress();
         if progress.answered.len() == self.reporter.answered && since < UNCHANGED_AFTER_MS {
             return;
         }
+        self.show(round, &progress);
         self.reporter.answered = progress.answered.len();
         self.reporter.told_at = Some(now);
         let left_ms = progress.deadline.map_or(0, |deadline| deadline.since_ms(now));
         let (answered, waiting) =
             (names(&self.roster, &progress.answered), names(&self.roster, &progress.waiting));
         self.tell(&Event::Progress { round, phase, answered, waiting, left_ms });
+    }
+}
+
+impl Driver {
+    /// Shows a round to those who watch.
+    fn show(&self, round: u32, progress: &Progress) {
+        let Some(deadline) = progress.deadline else { return };
+        let now = Now::Round {
+            round,
+            phase: progress.phase,
+            answered: u32::try_from(progress.answered.len()).unwrap_or(u32::MAX),
+            waiting: Few::of(names(&self.roster, &progress.waiting)),
+            left_ms: 0,
+        };
+        self.watched(Some((now, deadline)));
     }
 }
 

@@ -32,7 +32,7 @@ use crate::storage::journal::{ChangeRow, RunRow};
 /// How the journal names a run that went through all its rounds.
 const DONE: &str = "done";
 
-impl Run {
+impl Run<'_> {
     /// Launches the run of a folder that has none.
     pub(super) async fn launch(&mut self) -> Result<RunRow, Failure> {
         let asked = self.config.asked.clone();
@@ -70,7 +70,10 @@ impl Run {
         }
         let change = (!changes.is_empty()).then(|| self.change(changes.join("; ")));
         let run = RunRow {
-            run: Digest(*secret()?),
+            run: match self.submitted {
+                Some(run) => run,
+                None => Digest(*secret()?),
+            },
             federation: self.driver.roster.digest(),
             plan: self.learning.plan_digest,
             model: place.model,

@@ -23,6 +23,7 @@ use crate::event::{Event, RoundSummary};
 use crate::learning::Learning;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
+use crate::storage::registry::Wish;
 use crate::summing::{KEY_SUM, stored_aggregate};
 
 /// What the end of a round is made from; everything in it was agreed or opened.
@@ -48,7 +49,7 @@ struct Closed {
     publication: PathBuf,
 }
 
-impl Run {
+impl Run<'_> {
     /// Closes a round. Says whether it was done.
     pub(super) async fn conclude(
         &mut self,
@@ -101,8 +102,7 @@ impl Run {
         summary.model = row.model.to_string();
         standing.rounds.push(row);
         let ending = diverged.or_else(|| self.ended_by_rule(standing));
-        let rounds = standing.run.rounds;
-        let ending = ending.or_else(|| (number >= rounds).then_some(Ending::Done { rounds }));
+        let ending = ending.or_else(|| self.ended_by_wish(standing, is_done));
         if let Some(row) = standing.rounds.last() {
             self.driver.journal.close_round(row, ending.as_ref()).await?;
         }
@@ -111,6 +111,7 @@ impl Run {
             standing.run.reason = Some(ending.to_string());
         }
         self.driver.blobs.forget(number)?;
+        self.register(standing, standing.rounds.len() - 1).await?;
         self.driver.tell(&Event::Round(summary));
         Ok(is_done)
     }
@@ -120,6 +121,16 @@ impl Run {
     pub(super) fn scores(&self, row: &RoundRow) -> Option<Result<Scores, Implausible>> {
         let layout = self.learning.plan.layout()?;
         row.aggregate.map(|_| layout.read(&row.counters))
+    }
+
+    /// Whether the run is over because its last round is, or because somebody wants it so.
+    fn ended_by_wish(&self, standing: &Standing, is_done: bool) -> Option<Ending> {
+        let rounds = standing.run.rounds;
+        let is_last = standing.next_round() > rounds;
+        match self.driver.wish() {
+            Wish::Stop { by } if !(is_last && is_done) => Some(Ending::Stopped { by }),
+            _ => is_last.then_some(Ending::Done { rounds }),
+        }
     }
 
     fn ended_by_rule(&self, standing: &Standing) -> Option<Ending> {

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom as _;
 use super::place::Place;
 use super::{Run, Standing};
 
-impl Run {
+impl Run<'_> {
     /// The committee's shape.
     pub(super) fn shape(&self) -> Option<CommitteeShape> {
         CommitteeShape::of_members(self.driver.roster.committee().len())

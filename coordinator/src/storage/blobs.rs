@@ -28,9 +28,9 @@ use super::durable::{
 pub const PUBLICATION: &str = "publication.covey";
 
 /// What a contribution consists of on disk, in the order in which it arrives.
-const CORRECTION: &str = "correction";
+pub(crate) const CORRECTION: &str = "correction";
 const BOXES: &str = "boxes";
-const CHUNKS: &str = "chunks";
+pub(crate) const CHUNKS: &str = "chunks";
 
 /// Written in one go to the disk: small enough for thousands of uploads at once (64 KiB each),
 /// large enough to be efficient.

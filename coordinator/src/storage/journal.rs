@@ -1,27 +1,26 @@
 //! The journal: what the machines remember, record by record, and the run they belong to.
 //!
-//! SQLite in WAL mode with `synchronous = FULL`: when [`Journal::append`] returns, the batch is on
-//! the disk, whole (<https://www.sqlite.org/pragma.html#pragma_synchronous>). Every record carries
-//! a digest over its place and its bytes, because SQLite itself does not notice a flipped byte.
+//! When [`Journal::append`] returns, the batch is on the disk, whole. Every record carries a digest
+//! over its place and its bytes, because SQLite itself does not notice a flipped byte.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::stop::Ending;
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::StorageError;
+use super::database::{Database, Schema, millis};
 
-/// Format of the database, in its `user_version`. Format 1 held rounds whose terms were encoded
-/// otherwise; it is not read.
-const FORMAT: i64 = 2;
-
-/// The tables. `rounds` has one row per round that is over; a round with records and no row is
+/// `rounds` has one row per round that is over; a round with records and no row is
 /// the one to go on with. `changes` is what the operator changed about the run beside its plan.
+/// Format 1 held rounds whose terms were encoded otherwise; it is not read.
+const SCHEMA: Schema = Schema { format: 2, tables: TABLES };
+
 const TABLES: &str = "
     CREATE TABLE run (
         only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -63,6 +62,7 @@ const TABLES: &str = "
         loss REAL,
         ended_ms INTEGER NOT NULL
     ) STRICT;
+    PRAGMA user_version = 2;
 ";
 
 /// A run: a plan being carried out. One state folder holds one run.
@@ -130,8 +130,7 @@ pub struct RoundRow {
 
 /// The open database. One per state folder; the state lock sees to that.
 pub struct Journal {
-    path: PathBuf,
-    connection: SqliteConnection,
+    database: Database,
 }
 
 impl Journal {
@@ -140,17 +139,7 @@ impl Journal {
     /// # Errors
     /// [`StorageError::Database`], [`StorageError::Damaged`], [`StorageError::Newer`].
     pub async fn open(path: &Path) -> Result<Self, StorageError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut journal = Self::connect(path, options).await?;
-        if journal.format().await? == 0 {
-            journal.create_tables().await?;
-        }
-        journal.check().await?;
-        Ok(journal)
+        Ok(Self { database: Database::open(path, SCHEMA).await? })
     }
 
     /// Opens an existing journal to read from, beside the program that writes it.
@@ -158,55 +147,7 @@ impl Journal {
     /// # Errors
     /// As [`Self::open`]; a journal that is not there is a [`StorageError::Database`].
     pub async fn open_to_read(path: &Path) -> Result<Self, StorageError> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
-        let mut journal = Self::connect(path, options).await?;
-        journal.format().await?;
-        Ok(journal)
-    }
-
-    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, StorageError> {
-        let path = path.to_owned();
-        match options.disable_statement_logging().connect().await {
-            Ok(connection) => Ok(Self { path, connection }),
-            Err(source) => Err(classify(&path, source)),
-        }
-    }
-
-    /// The format, 0 for a database that was just created.
-    async fn format(&mut self) -> Result<i64, StorageError> {
-        let got: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|source| classify(&self.path, source))?;
-        match got {
-            0 | FORMAT => Ok(got),
-            ..FORMAT => Err(StorageError::Older { path: self.path.clone(), got, known: FORMAT }),
-            _ => Err(StorageError::Newer { path: self.path.clone(), got, known: FORMAT }),
-        }
-    }
-
-    async fn create_tables(&mut self) -> Result<(), StorageError> {
-        let created = async {
-            let mut transaction = self.connection.begin().await?;
-            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-            // A pragma takes no parameters; this is FORMAT.
-            sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *transaction).await?;
-            transaction.commit().await
-        };
-        created.await.map_err(|source| classify(&self.path, source))
-    }
-
-    /// SQLite's own look at its pages, once at start.
-    async fn check(&mut self) -> Result<(), StorageError> {
-        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|source| classify(&self.path, source))?;
-        if found == "ok" { Ok(()) } else { Err(self.damaged(found)) }
-    }
-
-    fn damaged(&self, what: String) -> StorageError {
-        StorageError::Damaged { path: self.path.clone(), what }
+        Ok(Self { database: Database::open_to_read(path, SCHEMA).await? })
     }
 
     /// The run of this state folder, if one was launched.
@@ -215,27 +156,27 @@ impl Journal {
     /// [`StorageError`].
     pub async fn run(&mut self) -> Result<Option<RunRow>, StorageError> {
         let row = sqlx::query("SELECT * FROM run")
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(&mut self.database.connection)
             .await
-            .map_err(|source| classify(&self.path, source))?;
+            .map_err(|source| self.database.failed(source))?;
         row.map(|row| self.parse_run(&row)).transpose()
     }
 
     fn parse_run(&self, row: &SqliteRow) -> Result<RunRow, StorageError> {
-        let origin = self.optional_digest(row, "origin_run")?;
-        let origin_round: Option<u32> = self.column(row, "origin_round")?;
+        let origin = self.database.optional_digest(row, "origin_run")?;
+        let origin_round: Option<u32> = self.database.column(row, "origin_round")?;
         Ok(RunRow {
-            run: self.digest(row, "run")?,
-            federation: self.digest(row, "federation")?,
-            plan: self.digest(row, "plan")?,
-            model: self.digest(row, "model")?,
-            state: self.optional_digest(row, "state")?,
-            first_round: self.column(row, "first_round")?,
-            rounds: self.column(row, "rounds")?,
+            run: self.database.digest(row, "run")?,
+            federation: self.database.digest(row, "federation")?,
+            plan: self.database.digest(row, "plan")?,
+            model: self.database.digest(row, "model")?,
+            state: self.database.optional_digest(row, "state")?,
+            first_round: self.database.column(row, "first_round")?,
+            rounds: self.database.column(row, "rounds")?,
             origin: origin.zip(origin_round),
-            started: self.time(row, "started_ms")?,
-            ending: self.column(row, "ending")?,
-            reason: self.column(row, "reason")?,
+            started: self.database.time(row, "started_ms")?,
+            ending: self.database.column(row, "ending")?,
+            reason: self.database.column(row, "reason")?,
         })
     }
 
@@ -249,7 +190,7 @@ impl Journal {
         change: Option<&ChangeRow>,
     ) -> Result<(), StorageError> {
         let launched = async {
-            let mut transaction = self.connection.begin().await?;
+            let mut transaction = self.database.connection.begin().await?;
             sqlx::query(
                 "INSERT INTO run
                  (only, run, federation, plan, model, state, first_round, rounds, origin_run,
@@ -275,7 +216,7 @@ impl Journal {
             }
             transaction.commit().await
         };
-        launched.await.map_err(|source| classify(&self.path, source))
+        launched.await.map_err(|source| self.database.failed(source))
     }
 
     /// Records how the run ended.
@@ -283,9 +224,9 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn end(&mut self, ending: &Ending) -> Result<(), StorageError> {
-        set_ending(&mut self.connection, ending)
+        set_ending(&mut self.database.connection, ending)
             .await
-            .map_err(|source| classify(&self.path, source))
+            .map_err(|source| self.database.failed(source))
     }
 
     /// Records that the run is to have other rounds than its plan says; if it was over, it is no
@@ -295,7 +236,7 @@ impl Journal {
     /// [`StorageError`]; then nothing is changed.
     pub async fn extend(&mut self, rounds: u32, change: &ChangeRow) -> Result<(), StorageError> {
         let extended = async {
-            let mut transaction = self.connection.begin().await?;
+            let mut transaction = self.database.connection.begin().await?;
             sqlx::query("UPDATE run SET rounds = ?, ending = NULL, reason = NULL")
                 .bind(rounds)
                 .execute(&mut *transaction)
@@ -303,7 +244,7 @@ impl Journal {
             insert_change(&mut transaction, change).await?;
             transaction.commit().await
         };
-        extended.await.map_err(|source| classify(&self.path, source))
+        extended.await.map_err(|source| self.database.failed(source))
     }
 
     /// What the operator changed, in order.
@@ -312,14 +253,14 @@ impl Journal {
     /// [`StorageError`].
     pub async fn changes(&mut self) -> Result<Vec<ChangeRow>, StorageError> {
         let rows = sqlx::query("SELECT at_ms, by_whom, what FROM changes ORDER BY number")
-            .fetch_all(&mut self.connection)
+            .fetch_all(&mut self.database.connection)
             .await
-            .map_err(|source| classify(&self.path, source))?;
+            .map_err(|source| self.database.failed(source))?;
         let change = |row: &SqliteRow| {
             Ok(ChangeRow {
-                at: self.time(row, "at_ms")?,
-                by: self.column(row, "by_whom")?,
-                what: self.column(row, "what")?,
+                at: self.database.time(row, "at_ms")?,
+                by: self.database.column(row, "by_whom")?,
+                what: self.database.column(row, "what")?,
             })
         };
         rows.iter().map(change).collect()
@@ -337,7 +278,7 @@ impl Journal {
         records: &[Vec<u8>],
     ) -> Result<(), StorageError> {
         let appended = async {
-            let mut transaction = self.connection.begin().await?;
+            let mut transaction = self.database.connection.begin().await?;
             for (sequence, bytes) in (first..).zip(records) {
                 sqlx::query(
                     "INSERT INTO records (round, sequence, bytes, digest) VALUES (?, ?, ?, ?)",
@@ -351,7 +292,7 @@ impl Journal {
             }
             transaction.commit().await
         };
-        appended.await.map_err(|source| classify(&self.path, source))
+        appended.await.map_err(|source| self.database.failed(source))
     }
 
     /// The records of a round, in order, numbered from `first`.
@@ -363,19 +304,21 @@ impl Journal {
             "SELECT sequence, bytes, digest FROM records WHERE round = ? ORDER BY sequence",
         )
         .bind(round)
-        .fetch_all(&mut self.connection)
+        .fetch_all(&mut self.database.connection)
         .await
-        .map_err(|source| classify(&self.path, source))?;
+        .map_err(|source| self.database.failed(source))?;
         let mut records = Vec::with_capacity(rows.len());
         for (expected, row) in (first..).zip(&rows) {
-            let sequence: i64 = self.column(row, "sequence")?;
-            let bytes: Vec<u8> = self.column(row, "bytes")?;
+            let sequence: i64 = self.database.column(row, "sequence")?;
+            let bytes: Vec<u8> = self.database.column(row, "bytes")?;
             if sequence.cast_unsigned() != expected {
-                return Err(self.damaged(format!("record {expected} of round {round} is missing")));
+                return Err(self
+                    .database
+                    .damaged(format!("record {expected} of round {round} is missing")));
             }
-            if self.digest(row, "digest")? != record_digest(round, expected, &bytes) {
+            if self.database.digest(row, "digest")? != record_digest(round, expected, &bytes) {
                 let what = format!("record {expected} of round {round} has changed bytes");
-                return Err(self.damaged(what));
+                return Err(self.database.damaged(what));
             }
             records.push(bytes);
         }
@@ -393,7 +336,7 @@ impl Journal {
         ending: Option<&Ending>,
     ) -> Result<(), StorageError> {
         let closed = async {
-            let mut transaction = self.connection.begin().await?;
+            let mut transaction = self.database.connection.begin().await?;
             sqlx::query(
                 "INSERT INTO rounds
                  (round, context, model, state, counters, aggregate, outcome, accuracy, loss,
@@ -417,7 +360,7 @@ impl Journal {
             }
             transaction.commit().await
         };
-        closed.await.map_err(|source| classify(&self.path, source))
+        closed.await.map_err(|source| self.database.failed(source))
     }
 
     /// The rounds that are over, in order.
@@ -425,27 +368,37 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn rounds(&mut self) -> Result<Vec<RoundRow>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM rounds ORDER BY round")
-            .fetch_all(&mut self.connection)
+        self.rounds_after(0).await
+    }
+
+    /// The rounds after this one that are over, in order.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn rounds_after(&mut self, round: u32) -> Result<Vec<RoundRow>, StorageError> {
+        let rows = sqlx::query("SELECT * FROM rounds WHERE round > ? ORDER BY round")
+            .bind(round)
+            .fetch_all(&mut self.database.connection)
             .await
-            .map_err(|source| classify(&self.path, source))?;
+            .map_err(|source| self.database.failed(source))?;
         rows.iter().map(|row| self.parse_round(row)).collect()
     }
 
     fn parse_round(&self, row: &SqliteRow) -> Result<RoundRow, StorageError> {
-        let counters: Vec<u8> = self.column(row, "counters")?;
+        let counters: Vec<u8> = self.database.column(row, "counters")?;
         let counters = wire::decode(&counters, FRAME_BYTES_MAX as usize);
         Ok(RoundRow {
-            round: self.column(row, "round")?,
-            context: self.digest(row, "context")?,
-            model: self.digest(row, "model")?,
-            state: self.optional_digest(row, "state")?,
-            counters: counters.map_err(|error| self.damaged(format!("counters: {error}")))?,
-            aggregate: self.optional_digest(row, "aggregate")?,
-            outcome: self.column(row, "outcome")?,
-            accuracy: self.column(row, "accuracy")?,
-            loss: self.column(row, "loss")?,
-            ended: self.time(row, "ended_ms")?,
+            round: self.database.column(row, "round")?,
+            context: self.database.digest(row, "context")?,
+            model: self.database.digest(row, "model")?,
+            state: self.database.optional_digest(row, "state")?,
+            counters: counters
+                .map_err(|error| self.database.damaged(format!("counters: {error}")))?,
+            aggregate: self.database.optional_digest(row, "aggregate")?,
+            outcome: self.database.column(row, "outcome")?,
+            accuracy: self.database.column(row, "accuracy")?,
+            loss: self.database.column(row, "loss")?,
+            ended: self.database.time(row, "ended_ms")?,
         })
     }
 
@@ -456,9 +409,9 @@ impl Journal {
     pub async fn outcome(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
         sqlx::query_scalar("SELECT outcome FROM rounds WHERE context = ?")
             .bind(context.0.as_slice())
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(&mut self.database.connection)
             .await
-            .map_err(|source| classify(&self.path, source))
+            .map_err(|source| self.database.failed(source))
     }
 
     /// Closes the database: the WAL is folded back into the file.
@@ -466,34 +419,7 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn close(self) -> Result<(), StorageError> {
-        let Self { path, connection } = self;
-        connection.close().await.map_err(|source| classify(&path, source))
-    }
-
-    fn column<'r, T>(&self, row: &'r SqliteRow, name: &str) -> Result<T, StorageError>
-    where
-        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-    {
-        row.try_get(name).map_err(|source| classify(&self.path, source))
-    }
-
-    fn digest(&self, row: &SqliteRow, name: &str) -> Result<Digest, StorageError> {
-        let bytes: Vec<u8> = self.column(row, name)?;
-        self.to_digest(&bytes, name)
-    }
-
-    fn optional_digest(&self, row: &SqliteRow, name: &str) -> Result<Option<Digest>, StorageError> {
-        let bytes: Option<Vec<u8>> = self.column(row, name)?;
-        bytes.map(|bytes| self.to_digest(&bytes, name)).transpose()
-    }
-
-    fn to_digest(&self, bytes: &[u8], name: &str) -> Result<Digest, StorageError> {
-        let what = || self.damaged(format!("{name} is no digest ({} bytes)", bytes.len()));
-        bytes.try_into().map(Digest).map_err(|_| what())
-    }
-
-    fn time(&self, row: &SqliteRow, name: &str) -> Result<Time, StorageError> {
-        self.column::<i64>(row, name).map(|ms| Time(ms.cast_unsigned()))
+        self.database.close().await
     }
 }
 
@@ -519,24 +445,6 @@ async fn insert_change(
         .map(|_| ())
 }
 
-/// SQLite has signed integers only; the bits are kept.
-const fn millis(time: Time) -> i64 {
-    time.0.cast_signed()
-}
-
 fn record_digest(round: u32, sequence: u64, bytes: &[u8]) -> Digest {
     hash(Domain::JournalRecord, &[&round.to_le_bytes(), &sequence.to_le_bytes(), bytes])
-}
-
-/// Tells a damaged file from other trouble.
-fn classify(path: &Path, source: sqlx::Error) -> StorageError {
-    let code = source.as_database_error().and_then(|error| error.code());
-    let path = path.to_owned();
-    match code.as_deref() {
-        // SQLITE_CORRUPT and SQLITE_NOTADB with their extended codes.
-        Some("11" | "26" | "267" | "523" | "779") => {
-            StorageError::Damaged { path, what: source.to_string() }
-        }
-        _ => StorageError::Database { path, source },
-    }
 }

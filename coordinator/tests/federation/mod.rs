@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod owner;
+pub(crate) mod researcher;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -47,6 +48,7 @@ pub(crate) struct Federation {
     pub(crate) address: SocketAddr,
     holders: usize,
     owners: usize,
+    researchers: &'static [&'static str],
 }
 
 /// What a test chooses of its plan.
@@ -75,13 +77,41 @@ impl Default for PlanOptions {
     }
 }
 
+impl PlanOptions {
+    /// The plan's text.
+    pub(crate) fn text(&self) -> String {
+        let Self { rounds, minimum, collect, vote, weighting, holdout, more } = self;
+        format!(
+            "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
+             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\nholdout = {holdout:?}\n\
+             [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
+             [training]\nrounds = {rounds}\nbatch_size = 4\n\
+             optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
+             [cohort]\nminimum = {minimum}\nmaximum = 10\n\
+             deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
+             release = \"60s\" }}\n\
+             [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
+             audit = \"off\"\n{more}"
+        )
+    }
+}
+
 impl Federation {
     /// Enrols a coordinator, 4 holders and `owners` owners, and writes plan and test data.
     pub(crate) fn new(owners: usize, plan: &PlanOptions) -> Self {
+        Self::with_researchers(owners, plan, &[])
+    }
+
+    /// Likewise, with researchers of these names.
+    pub(crate) fn with_researchers(
+        owners: usize,
+        plan: &PlanOptions,
+        researchers: &'static [&'static str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = socket.local_addr().expect("bound");
-        let federation = Self { folder, address, holders: 4, owners };
+        let federation = Self { folder, address, holders: 4, owners, researchers };
         let dir = federation.dir();
         setup::init(&Init {
             dir: dir.clone(),
@@ -99,6 +129,9 @@ impl Federation {
         }
         for index in 0..federation.owners {
             requests.push(federation.create_owner(index));
+        }
+        for (index, researcher) in (0..).zip(researchers) {
+            requests.push(federation.create_member(researcher, Role::Researcher, 200 + index));
         }
         setup::enrol(&Enrol { dir, requests, print: false }).expect("enrolled");
         federation.hand_out();
@@ -119,13 +152,21 @@ impl Federation {
         self.folder.path().join(format!("owner-{index}"))
     }
 
+    pub(crate) fn path(&self, member: &str) -> PathBuf {
+        self.folder.path().join(member)
+    }
+
     fn create_owner(&self, index: usize) -> PathBuf {
-        let folder = self.owner(index);
-        fs::create_dir(&folder).expect("created");
         let seed = u8::try_from(index).expect("few owners") + 1;
+        self.create_member(&format!("owner-{index}"), Role::DataOwner, seed)
+    }
+
+    fn create_member(&self, member: &str, role: Role, seed: u8) -> PathBuf {
+        let folder = self.path(member);
+        fs::create_dir(&folder).expect("created");
         let key = IdentityKey::from_seed(Zeroizing::new([seed; 32]));
         key.create(&folder).expect("written");
-        let request = Request::create(&key, name(&format!("owner-{index}")), Role::DataOwner, None);
+        let request = Request::create(&key, name(member), role, None);
         let path = folder.join(REQUEST_FILE);
         fs::write(&path, request.expect("a request").to_json()).expect("written");
         path
@@ -135,7 +176,8 @@ impl Federation {
     fn hand_out(&self) {
         let holders = (0..self.holders).map(|i| (self.holder(i), format!("holder-{i}")));
         let owners = (0..self.owners).map(|i| (self.owner(i), format!("owner-{i}")));
-        for (folder, name) in holders.chain(owners) {
+        let researchers = self.researchers.iter().map(|name| (self.path(name), (*name).to_owned()));
+        for (folder, name) in holders.chain(owners).chain(researchers) {
             let issued = self.dir().join("issued").join(name);
             for file in [MEMBER_FILE, AUTHORITY_FILE] {
                 fs::copy(issued.join(file), folder.join(file)).expect("handed out");
@@ -145,21 +187,15 @@ impl Federation {
     }
 
     fn write_plan(&self, options: &PlanOptions) {
-        let PlanOptions { rounds, minimum, collect, vote, weighting, holdout, more } = options;
-        let plan = format!(
-            "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
-             [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\nholdout = {holdout:?}\n\
-             [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
-             [training]\nrounds = {rounds}\nbatch_size = 4\n\
-             optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
-             [cohort]\nminimum = {minimum}\nmaximum = 10\n\
-             deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
-             release = \"60s\" }}\n\
-             [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
-             audit = \"off\"\n{more}"
-        );
-        fs::write(self.dir().join("plan.toml"), plan).expect("written");
+        fs::write(self.dir().join("plan.toml"), options.text()).expect("written");
         fs::write(self.dir().join("test.csv"), "1,2,3,4,0\n16,15,14,13,1\n").expect("written");
+    }
+
+    /// The operator's settings without a plan.
+    pub(crate) fn open_config(&self, owners: usize) -> Config {
+        let mut config = self.config(owners);
+        config.plan = None;
+        config
     }
 
     /// The operator's settings; the first round needs `owners` owners.
@@ -293,6 +329,16 @@ impl Operator {
             }
         };
         tokio::time::timeout(PATIENCE, closed).await.expect("closed in time");
+        // Journals of submitted runs likewise; one that was being read keeps its log.
+        let runs = self.journal_log.with_file_name("runs");
+        for _ in 0..100 {
+            let folders = fs::read_dir(&runs).into_iter().flatten().flatten();
+            let log = format!("{JOURNAL_FILE}-wal");
+            if folders.map(|folder| folder.path().join(&log)).all(|log| !log.exists()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

@@ -1,0 +1,318 @@
+//! The registry: plans that researchers submitted, and what is to become of them. What a
+//! researcher is told happened is on the disk before it is told.
+//!
+//! # Decisions
+//! - A run's name is unique among runs. The same plan under the same name is the same run,
+//!   whoever sends it; another plan under a taken name is refused. A refused plan is recorded with
+//!   its reasons and takes no name.
+//! - Runs are carried out one after another, in the order in which they were submitted; one that
+//!   is resumed comes before those that were submitted after it, once the run at hand is over.
+//! - What a researcher wants and what is so are one column, the run's state: `pausing` and
+//!   `stopping` are a wish that the run has not followed yet, also after a restart.
+//! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state
+//!   folder is. Its journal is the truth about its rounds; what stands here of them is a copy.
+
+mod orders;
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::{RUNS_OPEN_MAX, RUNS_REFUSED_MAX};
+use covey_aggregation::party::{Name, PartyId};
+use covey_aggregation::research::{PlanFault, Refusal, RunState};
+use covey_aggregation::time::Time;
+use covey_aggregation::wire;
+use sqlx::Connection as _;
+use tokio::sync::watch;
+
+use super::StorageError;
+use super::database::{Database, Schema, millis};
+
+pub use orders::Wish;
+
+/// The registry's name in the state folder.
+pub const REGISTRY_FILE: &str = "runs.db";
+
+/// `contexts` finds the run of a round that somebody asks about later. `orders` is who had what
+/// done.
+const SCHEMA: Schema = Schema {
+    format: 1,
+    tables: "
+    CREATE TABLE runs (
+        number INTEGER PRIMARY KEY,
+        run BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        plan BLOB NOT NULL,
+        plan_bytes BLOB,
+        by_id BLOB NOT NULL,
+        by_name TEXT NOT NULL,
+        submitted_ms INTEGER NOT NULL,
+        rounds INTEGER NOT NULL,
+        rounds_over INTEGER NOT NULL DEFAULT 0,
+        rounds_done INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL,
+        reason TEXT,
+        faults BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX names ON runs (name) WHERE state <> 'refused';
+    CREATE TABLE orders (
+        number INTEGER PRIMARY KEY,
+        run BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        by_id BLOB NOT NULL,
+        what TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE contexts (
+        context BLOB PRIMARY KEY,
+        run BLOB NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 1;
+",
+};
+
+/// A plan that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEntry {
+    /// The place in the queue: ascends with time.
+    pub number: i64,
+    /// The run.
+    pub run: Digest,
+    /// Its name.
+    pub name: Name,
+    /// Digest of the plan's bytes.
+    pub plan: Digest,
+    /// Who submitted it.
+    pub by: PartyId,
+    /// That member's name.
+    pub by_name: Name,
+    /// When.
+    pub submitted: Time,
+    /// Rounds of the plan.
+    pub rounds: u32,
+    /// Rounds that are over.
+    pub rounds_over: u32,
+    /// Of these, rounds whose sum was opened.
+    pub rounds_done: u32,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it stands there.
+    pub reason: Option<String>,
+    /// What is wrong with a refused plan.
+    pub faults: Vec<PlanFault>,
+}
+
+/// A plan to be recorded.
+pub struct NewRun {
+    /// Drawn for it.
+    pub run: Digest,
+    /// Its name.
+    pub name: Name,
+    /// Digest of its bytes.
+    pub plan: Digest,
+    /// Its bytes.
+    pub plan_bytes: Vec<u8>,
+    /// Who submits it.
+    pub by: PartyId,
+    /// That member's name.
+    pub by_name: Name,
+    /// When.
+    pub at: Time,
+    /// Rounds of the plan, or everything that is wrong with it.
+    pub verdict: Result<u32, Vec<PlanFault>>,
+}
+
+/// Why something is not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRecorded {
+    /// The one who asks may not, or asks for what cannot be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk or the database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The open registry.
+pub struct Registry {
+    database: Database,
+    /// Counts changes, for those who watch.
+    changes: watch::Sender<u64>,
+    /// What is wanted of the run at hand.
+    wish: watch::Sender<Wish>,
+}
+
+/// The folder of a run.
+#[must_use]
+pub fn run_folder(state_dir: &Path, run: &Digest) -> PathBuf {
+    state_dir.join("runs").join(run.to_string())
+}
+
+impl Registry {
+    /// Opens the registry of a state folder, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open(state_dir: &Path) -> Result<Self, StorageError> {
+        Self::new(Database::open(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+    }
+
+    /// Opens an existing registry to read from, beside the program that writes it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_to_read(state_dir: &Path) -> Result<Self, StorageError> {
+        Self::new(Database::open_to_read(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+    }
+
+    fn new(database: Database) -> Result<Self, StorageError> {
+        let (changes, wish) = (watch::Sender::new(0), watch::Sender::new(Wish::Go));
+        Ok(Self { database, changes, wish })
+    }
+
+    /// Counts changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What is wanted of the run at hand.
+    #[must_use]
+    pub fn wish(&self) -> watch::Receiver<Wish> {
+        self.wish.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Records a plan: as a run, or as refused. Says whether it is new.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn submit(&mut self, new: NewRun) -> Result<(RunEntry, bool), NotRecorded> {
+        if let Some(known) = self.named(&new.name).await? {
+            if known.plan == new.plan {
+                return Ok((known, false));
+            }
+            return Err(Refusal::NameTaken { run: known.run, by: known.by_name }.into());
+        }
+        if new.verdict.is_err() {
+            if let Some(known) = self.refused(&new.name, &new.plan).await? {
+                return Ok((known, false));
+            }
+        } else if self.open_runs().await? >= RUNS_OPEN_MAX {
+            return Err(Refusal::TooMany { runs_max: RUNS_OPEN_MAX }.into());
+        }
+        let run = new.run;
+        self.insert(new).await?;
+        self.changed();
+        let entry = self.entry(&run).await?;
+        let entry = entry.ok_or_else(|| self.database.damaged("a run is missing".to_owned()))?;
+        Ok((entry, true))
+    }
+
+    async fn insert(&mut self, new: NewRun) -> Result<(), StorageError> {
+        let (state, rounds, faults) = match new.verdict {
+            Ok(rounds) => (RunState::Queued, rounds, Vec::new()),
+            Err(faults) => (RunState::Refused, 0, faults),
+        };
+        // Of a refused plan its digest and its faults are kept.
+        let plan_bytes = (state == RunState::Queued).then_some(new.plan_bytes);
+        let inserted = async {
+            let mut transaction = self.database.connection.begin().await?;
+            sqlx::query(
+                "INSERT INTO runs
+                 (run, name, plan, plan_bytes, by_id, by_name, submitted_ms, rounds, state, faults)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(new.run.0.as_slice())
+            .bind(new.name.as_str())
+            .bind(new.plan.0.as_slice())
+            .bind(plan_bytes)
+            .bind(new.by.0.as_slice())
+            .bind(new.by_name.as_str())
+            .bind(millis(new.at))
+            .bind(rounds)
+            .bind(state.word())
+            .bind(wire::encode(&faults))
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "DELETE FROM runs WHERE state = 'refused' AND number NOT IN
+                 (SELECT number FROM runs WHERE state = 'refused' ORDER BY number DESC LIMIT ?)",
+            )
+            .bind(RUNS_REFUSED_MAX)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await
+        };
+        inserted.await.map_err(|source| self.database.failed(source))
+    }
+
+    /// The next run to carry out: one that was begun, else the first that waits.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn next(&mut self) -> Result<Option<RunEntry>, StorageError> {
+        let runs = self.rows(false).await?;
+        let going = |entry: &&RunEntry| {
+            matches!(entry.state, RunState::Running | RunState::Pausing | RunState::Stopping)
+        };
+        let waits = |entry: &&RunEntry| entry.state == RunState::Queued;
+        Ok(runs.iter().find(going).or_else(|| runs.iter().find(waits)).cloned())
+    }
+
+    /// Records what came of a run's rounds so far; `contexts` of those that are new here.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn rounds_over(
+        &mut self,
+        run: &Digest,
+        contexts: &[Digest],
+        (over, done): (u32, u32),
+    ) -> Result<(), StorageError> {
+        let stored = async {
+            let mut transaction = self.database.connection.begin().await?;
+            for context in contexts {
+                sqlx::query("INSERT OR IGNORE INTO contexts (context, run) VALUES (?, ?)")
+                    .bind(context.0.as_slice())
+                    .bind(run.0.as_slice())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            sqlx::query("UPDATE runs SET rounds_over = ?, rounds_done = ? WHERE run = ?")
+                .bind(over)
+                .bind(done)
+                .bind(run.0.as_slice())
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
+        };
+        stored.await.map_err(|source| self.database.failed(source))?;
+        self.changed();
+        Ok(())
+    }
+
+    /// The run of a round that is over.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn run_of(&mut self, context: &Digest) -> Result<Option<Digest>, StorageError> {
+        let row = sqlx::query("SELECT run FROM contexts WHERE context = ?")
+            .bind(context.0.as_slice())
+            .fetch_optional(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        row.map(|row| self.database.digest(&row, "run")).transpose()
+    }
+
+    /// Closes the registry.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn close(self) -> Result<(), StorageError> {
+        self.database.close().await
+    }
+}

@@ -1,0 +1,210 @@
+//! What researchers want of their runs, and what runs have come to.
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::party::Name;
+use covey_aggregation::research::{Order, Refusal, RunState};
+use covey_aggregation::roster::Member;
+use covey_aggregation::time::Time;
+use sqlx::Connection as _;
+
+use super::{NotRecorded, Registry, RunEntry};
+use crate::storage::StorageError;
+use crate::storage::database::millis;
+
+/// What is wanted of the run at hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// That it goes on.
+    #[default]
+    Go,
+    /// That it begins no further round.
+    Pause,
+    /// That it ends.
+    Stop {
+        /// Who wants it.
+        by: Name,
+    },
+}
+
+impl Wish {
+    fn of(entry: &RunEntry) -> Self {
+        match entry.state {
+            RunState::Pausing => Self::Pause,
+            RunState::Stopping => Self::Stop { by: entry.by_name.clone() },
+            _ => Self::Go,
+        }
+    }
+}
+
+/// What an order makes of a state; none where it changes nothing.
+fn ordered(state: RunState, order: Order) -> Result<Option<RunState>, Refusal> {
+    use RunState::{Held, Paused, Pausing, Queued, Running, Stopped, Stopping};
+    Ok(match (order, state) {
+        (Order::Stop, Stopped) => None,
+        (_, state) if state.is_over() => return Err(Refusal::Over { state }),
+        (Order::Stop, Stopping) => None,
+        (_, Stopping) => return Err(Refusal::Stopping),
+        (Order::Stop, Running | Pausing) => Some(Stopping),
+        (Order::Stop, _) => Some(Stopped),
+        (Order::Pause, Running) => Some(Pausing),
+        // Held for a reason, and now also because somebody wants it so.
+        (Order::Pause, Queued | Held) => Some(Paused),
+        (Order::Pause, _) => None,
+        (Order::Resume, Pausing) => Some(Running),
+        (Order::Resume, Paused | Held) => Some(Queued),
+        (Order::Resume, _) => None,
+    })
+}
+
+impl Registry {
+    /// Records an order of the researcher whose run it is. Says whether it changes anything.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub async fn order(
+        &mut self,
+        wanted: &Name,
+        order: Order,
+        by: &Member,
+        at: Time,
+    ) -> Result<(RunEntry, bool), NotRecorded> {
+        let mut entry = self.find(wanted).await?;
+        if entry.by != by.id {
+            return Err(Refusal::NotYours { by: entry.by_name }.into());
+        }
+        let Some(state) = ordered(entry.state, order)? else { return Ok((entry, false)) };
+        let reason = match state {
+            RunState::Stopped => Some(format!("stopped by {}", by.name)),
+            RunState::Paused | RunState::Pausing => Some(format!("paused by {}", by.name)),
+            _ => None,
+        };
+        let word = match order {
+            Order::Pause => "pause",
+            Order::Resume => "resume",
+            Order::Stop => "stop",
+        };
+        let recorded = async {
+            let mut transaction = self.database.connection.begin().await?;
+            sqlx::query("INSERT INTO orders (run, at_ms, by_id, what) VALUES (?, ?, ?, ?)")
+                .bind(entry.run.0.as_slice())
+                .bind(millis(at))
+                .bind(by.id.0.as_slice())
+                .bind(word)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE run = ?")
+                .bind(state.word())
+                .bind(reason.as_deref())
+                .bind(entry.run.0.as_slice())
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
+        };
+        recorded.await.map_err(|source| self.database.failed(source))?;
+        let was_going = entry.state != state
+            && matches!(state, RunState::Running | RunState::Pausing | RunState::Stopping);
+        (entry.state, entry.reason) = (state, reason);
+        if was_going {
+            self.wish.send_replace(Wish::of(&entry));
+        }
+        self.changed();
+        Ok((entry, true))
+    }
+
+    /// The run is the one at hand from now on.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn begin(&mut self, entry: &RunEntry) -> Result<(), StorageError> {
+        let mut entry = entry.clone();
+        if entry.state == RunState::Queued {
+            entry.state = RunState::Running;
+            self.set(&entry.run, entry.state, None).await?;
+        }
+        self.wish.send_replace(Wish::of(&entry));
+        Ok(())
+    }
+
+    /// The run at hand begins no round: it is paused, unless somebody wanted otherwise meanwhile.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn pause(&mut self, run: &Digest) -> Result<(), StorageError> {
+        match self.entry(run).await? {
+            Some(entry) if entry.state == RunState::Pausing => {
+                self.set(run, RunState::Paused, entry.reason.as_deref()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The run at hand cannot go on before a person does something. It is held, or stopped if that
+    /// was wanted.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn hold(&mut self, run: &Digest, reason: &str) -> Result<RunState, StorageError> {
+        let state = match self.entry(run).await?.map(|entry| entry.state) {
+            Some(RunState::Stopping) => RunState::Stopped,
+            _ => RunState::Held,
+        };
+        self.set(run, state, Some(reason)).await?;
+        Ok(state)
+    }
+
+    /// The run is over.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn end(
+        &mut self,
+        run: &Digest,
+        state: RunState,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        self.set(run, state, Some(reason)).await
+    }
+
+    async fn set(
+        &mut self,
+        run: &Digest,
+        state: RunState,
+        reason: Option<&str>,
+    ) -> Result<(), StorageError> {
+        sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE run = ?")
+            .bind(state.word())
+            .bind(reason)
+            .bind(run.0.as_slice())
+            .execute(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        self.changed();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_means_the_same_in_every_state_and_none_undoes_a_stop() {
+        use RunState::{Done, Held, Paused, Pausing, Queued, Running, Stopped, Stopping};
+        let over = |state| Err(Refusal::Over { state });
+        let table = [
+            (Queued, Ok(Some(Paused)), Ok(None), Ok(Some(Stopped))),
+            (Running, Ok(Some(Pausing)), Ok(None), Ok(Some(Stopping))),
+            (Pausing, Ok(None), Ok(Some(Running)), Ok(Some(Stopping))),
+            (Paused, Ok(None), Ok(Some(Queued)), Ok(Some(Stopped))),
+            (Held, Ok(Some(Paused)), Ok(Some(Queued)), Ok(Some(Stopped))),
+            (Stopping, Err(Refusal::Stopping), Err(Refusal::Stopping), Ok(None)),
+            (Stopped, over(Stopped), over(Stopped), Ok(None)),
+            (Done, over(Done), over(Done), over(Done)),
+        ];
+        for (state, pause, resume, stop) in table {
+            assert_eq!(ordered(state, Order::Pause), pause, "{state}");
+            assert_eq!(ordered(state, Order::Resume), resume, "{state}");
+            assert_eq!(ordered(state, Order::Stop), stop, "{state}");
+        }
+    }
+}

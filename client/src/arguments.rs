@@ -225,10 +225,10 @@ pub(crate) enum DataCommand {
 pub(crate) struct Simulation {
     /// The plan.
     pub(crate) plan: PathBuf,
-    /// The examples of all clients: a name, or a file or folder. Synthetic ones, of which no
-    /// metric means anything, if not given.
+    /// The examples of all clients: a name, or a file or folder. With by-file once for each client.
+    /// Synthetic ones, of which no metric means anything, if not given.
     #[arg(long)]
-    pub(crate) data: Option<PathBuf>,
+    pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) kind: DataKind,
     #[command(flatten)]
@@ -236,11 +236,13 @@ pub(crate) struct Simulation {
     /// Examples that the model is measured on after every round: a name, or a file or folder.
     #[arg(long)]
     pub(crate) test_data: Option<PathBuf>,
-    /// How many clients. A round has at most the plan's cohort.maximum of them.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) clients: usize,
+    /// How many clients: 10, or with by-file as many as files, if not given. A round has at most
+    /// the plan's cohort.maximum of them.
+    #[arg(long)]
+    pub(crate) clients: Option<usize>,
     /// Who has which examples: iid; dirichlet:A (by class, uneven for a small A); by-column:NAME
-    /// (a client has one value of that column of a CSV or Parquet file, or one class).
+    /// (a client has one value of that column of a CSV or Parquet file, or one class); by-file
+    /// (a client has what one --data names).
     #[arg(long, default_value = "iid")]
     pub(crate) partition: Partition,
     /// Probability that a client vanishes from a round after it was offered.

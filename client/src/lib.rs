@@ -156,13 +156,18 @@ fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
 
 fn simulate(simulation: Simulation, format: Format) -> Result<(), Failure> {
     let Simulation { plan, data, kind, folder, test_data, attacks, no_crypto, .. } = simulation;
-    let data = data.map(|data| source_of(&data, &kind, &folder)).transpose()?;
+    let data: Vec<DataSource> =
+        data.iter().map(|data| source_of(data, &kind, &folder)).collect::<Result<_, _>>()?;
+    let clients = match simulation.partition {
+        sim::Partition::ByFile => data.len(),
+        _ => sim::CLIENTS,
+    };
     let test_data = test_data.map(|data| source_of(&data, &DataKind::default(), &folder));
     let options = sim::Options {
         plan,
         data,
         test_data: test_data.transpose()?,
-        clients: simulation.clients,
+        clients: simulation.clients.unwrap_or(clients),
         partition: simulation.partition,
         dropout: simulation.dropout,
         attacks,

@@ -7,9 +7,12 @@ use std::process::Command;
 
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
-use covey_client::sim::{Event, Options, Partition, RoundSummary, Summary, simulate};
+use covey_client::sim::{
+    Event, Options, Partition, RoundSummary, Summary, simulate, simulate_model,
+};
 use covey_model::data::{DataSource, Header, Pool, ReadLimits};
 use covey_model::device::DeviceChoice;
+use covey_model::task::Task;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,7 +77,7 @@ impl Bench {
     fn options(&self, clients: usize) -> Options {
         Options {
             plan: self.plan(),
-            data: Some(self.rows()),
+            data: vec![self.rows()],
             test_data: Some(self.rows()),
             clients,
             partition: Partition::Iid,
@@ -168,6 +171,36 @@ fn by_column_a_client_has_one_value_of_it() {
     assert!(failure.message.contains("no column named \"ward\""), "{failure}");
 }
 
+#[test]
+fn by_file_clients_come_to_the_model_of_one_file_divided_alike() {
+    let bench = Bench::new();
+    let mut options = bench.options(3);
+    options.partition = Partition::ByColumn("clinic".to_owned());
+    let (_, divided) = run(&options);
+
+    let text = fs::read_to_string(bench.folder.path().join("rows.csv")).expect("written");
+    let (header, rows) = text.split_once('\n').expect("a header");
+    options.data = (0..3)
+        .map(|clinic| {
+            let path = bench.folder.path().join(format!("clinic-{clinic}.csv"));
+            let own: Vec<_> = rows.lines().skip(clinic).step_by(3).collect();
+            fs::write(&path, format!("{header}\n{}\n", own.join("\n"))).expect("written");
+            DataSource::Csv { path, header: Header::Present }
+        })
+        .collect();
+    options.partition = Partition::ByFile;
+    let (_, own) = run(&options);
+    assert_eq!(own.expect("done").model, divided.expect("done").model);
+}
+
+#[test]
+fn the_model_at_the_end_is_given_with_its_summary() {
+    let bench = Bench::new();
+    let (summary, parameters) = simulate_model(&bench.options(5), &mut |_| {}).expect("it is done");
+    let task = Task::from_plan(&Plan::parse(PLAN).expect("a plan")).expect("a model");
+    assert_eq!(task.parameters_digest(&parameters).to_string(), summary.model);
+}
+
 /// What the plan's clipping leaves of a boosted update, and what flipped labels do.
 #[test]
 fn attacks_do_what_they_say() {
@@ -196,7 +229,7 @@ fn attacks_do_what_they_say() {
 fn what_makes_no_simulation_is_refused() {
     let bench = Bench::new();
     type Change = fn(&mut Options);
-    let cases: [(&str, Change); 8] = [
+    let cases: [(&str, Change); 10] = [
         ("0 clients", |options| options.clients = 0),
         ("opens no sum of fewer than 3", |options| options.clients = 2),
         ("a dropout of 1.5", |options| options.dropout = 1.5),
@@ -209,6 +242,8 @@ fn what_makes_no_simulation_is_refused() {
         ("no column named \"ward\"", |options| {
             options.partition = Partition::ByColumn("ward".to_owned());
         }),
+        ("2 data sets to divide", |options| options.data.extend(options.data.clone())),
+        ("1 files for 10 clients", |options| options.partition = Partition::ByFile),
     ];
     for (expected, change) in cases {
         let mut options = bench.options(10);

@@ -118,7 +118,7 @@ impl Bench {
     fn options(&self) -> Options {
         Options {
             plan: self.path("plan.toml"),
-            data: Some(csv(&self.path("all.csv"))),
+            data: vec![csv(&self.path("all.csv"))],
             test_data: Some(csv(&self.path("all.csv"))),
             clients: OWNERS,
             partition: Partition::ByColumn("clinic".to_owned()),

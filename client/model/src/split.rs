@@ -37,6 +37,27 @@ pub fn train_test(labels: &[u32], test_share: f64, seed: u64) -> (Vec<usize>, Ve
     (train, test)
 }
 
+/// Numbers of the examples of each fold of a cross-validation. Every class is divided alike, and
+/// folds differ by one example at most, of a class and in all.
+///
+/// # Panics
+/// When there is no fold.
+#[must_use]
+pub fn folds(labels: &[u32], folds: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut rng = stream("folds-split", &[&seed.to_le_bytes()]);
+    let mut parts = vec![Vec::new(); folds];
+    let mut place = 0;
+    for mut class in by_class(labels) {
+        shuffle(&mut class, &mut rng);
+        for example in class {
+            parts[place % folds].push(example);
+            place += 1;
+        }
+    }
+    parts.iter_mut().for_each(|part| part.sort_unstable());
+    parts
+}
+
 /// Divides examples among owners unevenly: for every class, the owners' shares are drawn from a
 /// Dirichlet distribution (Hsu, Qi & Brown, 2019). A small `alpha` gives every owner a few
 /// classes only, a large one gives all owners the same mix. Drawn again until every owner has at
@@ -190,6 +211,19 @@ mod tests {
         assert_eq!(all(&[train.clone(), test]), (0..1000).collect::<Vec<_>>());
         assert_eq!(train, train_test(&labels(), 0.2, 1).0);
         assert_ne!(train, train_test(&labels(), 0.2, 2).0);
+    }
+
+    #[test]
+    fn folds_have_their_share_of_every_class_and_every_example_is_in_one() {
+        let labels: Vec<u32> = (0..123).map(|number| u32::from(number % 15 == 0)).collect();
+        let parts = folds(&labels, 5, 1);
+        assert_eq!(all(&parts), (0..123).collect::<Vec<_>>());
+        for part in &parts {
+            let ill = part.iter().filter(|number| labels[**number] == 1).count();
+            assert!((1..=2).contains(&ill) && (24..=25).contains(&part.len()), "{part:?}");
+        }
+        assert_eq!(parts, folds(&labels, 5, 1));
+        assert_ne!(parts, folds(&labels, 5, 2));
     }
 
     #[test]

@@ -13,13 +13,14 @@ use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::strategy::Strategy;
 use covey_aggregation::sum::quantise::Quantised;
-use covey_model::data::{DataSource, Dataset, Parts, Pool, mock};
+use covey_model::data::{DataSource, Dataset, Parts, mock};
 use covey_model::task::Task;
 use covey_model::train::{Cancel, Trainer};
 use covey_model::weights;
 use zeroize::Zeroizing;
 
 use super::attack::{AttackKind, assign};
+use super::holdings::Holdings;
 use super::options::Options;
 use super::variates::Variates;
 use crate::check::{data_failure, read_limits, read_plan};
@@ -42,9 +43,7 @@ pub(super) struct Laboratory {
     pub(super) attackers: Vec<Option<AttackKind>>,
     pub(super) variates: Option<Variates>,
     pub(super) test: Option<Dataset>,
-    pool: Pool,
-    /// Numbers of each client's examples.
-    examples: Vec<Vec<usize>>,
+    holdings: Holdings,
 }
 
 /// What a client has to seal.
@@ -71,16 +70,16 @@ impl Laboratory {
         let seed = options.seed.unwrap_or(plan.seed);
         let limits = read_limits(options.dataset_bytes_max);
         let folder;
-        let source = match &options.data {
-            Some(source) => source.clone(),
-            None => {
+        let made;
+        let sources = match &options.data[..] {
+            [] => {
                 folder = tempfile::tempdir().map_err(|error| file_failure(&error))?;
-                synthetic(&plan, folder.path(), options.clients as u64, seed)?
+                made = [synthetic(&plan, folder.path(), options.clients as u64, seed)?];
+                &made[..]
             }
+            given => given,
         };
-        let pool = Pool::load(&source, &plan.data, plan.seed, limits);
-        let pool = pool.map_err(|error| data_failure(&error))?;
-        let examples = options.partition.divide(&pool, &source, &plan, options.clients, seed)?;
+        let holdings = Holdings::open(options, sources, &plan, limits, seed)?;
         let test = options.test_data.as_ref().map(|source| {
             Dataset::load_within(source, &plan.data, limits).map_err(|error| data_failure(&error))
         });
@@ -88,7 +87,7 @@ impl Laboratory {
             .map_err(|error| Failure::new(Exit::BadInput, "DEVICE", error))?;
         let attackers = assign(&options.attacks, options.clients, seed);
         let flips = attackers.contains(&Some(AttackKind::LabelFlip));
-        if flips && pool.dataset().labels().is_empty() {
+        if flips && !holdings.has_labels() {
             let what = "label-flip turns classes around, and this plan predicts none";
             return Err(Failure::new(Exit::BadInput, "BAD_SIMULATION", what)
                 .with_help("use sign-flip, boost, noise or free-rider"));
@@ -114,14 +113,13 @@ impl Laboratory {
             attackers,
             variates,
             test: test.transpose()?,
-            pool,
-            examples,
+            holdings,
         })
     }
 
     /// Examples of all clients together.
     pub(super) fn pooled(&self) -> usize {
-        self.pool.dataset().len()
+        self.holdings.examples()
     }
 
     /// What a client does with a round: the same as the real program, up to sealing.
@@ -131,7 +129,7 @@ impl Laboratory {
         terms: &RoundConfig,
         start: &Start,
     ) -> Result<Prepared, Declined> {
-        let parts = self.pool.parts(&self.examples[client]);
+        let parts = self.holdings.parts(client);
         let Parts { training, holdout } = parts.map_err(|few| Declined::new(Decline::Data, few))?;
         let attack = self.attackers[client];
         let training = match attack {

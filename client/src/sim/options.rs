@@ -14,13 +14,17 @@ use super::partition::Partition;
 /// Most clients: as many as a sum can have.
 pub(super) const CLIENTS_MAX: usize = covey_aggregation::limits::CONTRIBUTIONS_MAX as usize;
 
+/// Clients, if nothing says how many.
+pub const CLIENTS: usize = 10;
+
 /// What a simulation is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The plan's file.
     pub plan: PathBuf,
-    /// The examples of all clients; synthetic ones if not given.
-    pub data: Option<DataSource>,
+    /// The examples of all clients, which `partition` divides, or with [`Partition::ByFile`] those
+    /// of each; synthetic ones if there is nothing.
+    pub data: Vec<DataSource>,
     /// Examples that the model is measured on after every round.
     pub test_data: Option<DataSource>,
     /// Clients.

@@ -21,6 +21,8 @@ pub enum Partition {
     /// By a column: a client has examples of one of its values only; of several values where
     /// there are fewer clients than values.
     ByColumn(String),
+    /// By file: a client has a data set of its own.
+    ByFile,
 }
 
 impl FromStr for Partition {
@@ -36,7 +38,8 @@ impl FromStr for Partition {
             },
             "by-column" if !rest.is_empty() => Ok(Self::ByColumn(rest.to_owned())),
             "by-column" => Err("write by-column:NAME".to_owned()),
-            _ => Err(format!("{text:?}: use iid, dirichlet:A or by-column:NAME")),
+            "by-file" if rest.is_empty() => Ok(Self::ByFile),
+            _ => Err(format!("{text:?}: use iid, dirichlet:A, by-column:NAME or by-file")),
         }
     }
 }
@@ -47,6 +50,7 @@ impl fmt::Display for Partition {
             Self::Iid => f.write_str("iid"),
             Self::Dirichlet(alpha) => write!(f, "dirichlet:{alpha}"),
             Self::ByColumn(column) => write!(f, "by-column:{column}"),
+            Self::ByFile => f.write_str("by-file"),
         }
     }
 }
@@ -77,6 +81,11 @@ impl Partition {
                 let groups = pool.groups(source, &plan.data, column);
                 by_group(&groups.map_err(|error| data_failure(&error))?, clients, seed)
             }
+            Self::ByFile => {
+                let what = "by-file divides no file: each client has one of its own";
+                return Err(Failure::new(Exit::BadInput, "BAD_PARTITION", what)
+                    .with_help("use iid, dirichlet:A or by-column:NAME to divide one"));
+            }
         };
         divided.map_err(|error| Failure::new(Exit::BadInput, "BAD_PARTITION", error))
     }
@@ -88,11 +97,21 @@ mod tests {
 
     #[test]
     fn partitions_are_read_as_they_are_written() {
-        for text in ["iid", "dirichlet:0.5", "by-column:hospital", "by-column:a:b"] {
+        for text in ["iid", "dirichlet:0.5", "by-column:hospital", "by-column:a:b", "by-file"] {
             let partition: Partition = text.parse().expect("a partition");
             assert_eq!(partition.to_string(), text);
         }
-        for text in ["", "iid:1", "dirichlet", "dirichlet:0", "dirichlet:nan", "by-column:", "x"] {
+        let none = [
+            "",
+            "iid:1",
+            "dirichlet",
+            "dirichlet:0",
+            "dirichlet:nan",
+            "by-column:",
+            "by-file:1",
+            "x",
+        ];
+        for text in none {
             assert!(text.parse::<Partition>().is_err(), "{text}");
         }
     }

@@ -47,6 +47,17 @@ pub(super) fn bug(what: &(impl Display + ?Sized)) -> Failure {
 /// # Errors
 /// [`Failure`] for bad input, or when no round was done.
 pub fn simulate(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, Failure> {
+    simulate_model(options, tell).map(|(summary, _)| summary)
+}
+
+/// The same, with the parameters that it ends with.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_model(
+    options: &Options,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<(Summary, Vec<f32>), Failure> {
     options.check()?;
     let laboratory = Laboratory::open(options)?;
     let minimum = laboratory.plan.cohort.minimum;
@@ -69,7 +80,7 @@ pub fn simulate(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summa
         return Err(Failure::new(Exit::Failed, "RUN_ABANDONED", what)
             .with_help("the rounds say why; lower --dropout or the plan's cohort.minimum"));
     }
-    Ok(summary)
+    Ok((summary, course.parameters))
 }
 
 /// A simulation under way.
@@ -133,7 +144,7 @@ impl<'a> Course<'a> {
             plan: laboratory.plan.name.to_string(),
             plan_digest: Plan::digest(&laboratory.plan_bytes).to_string(),
             encrypted: options.is_sealed,
-            synthetic: options.data.is_none(),
+            synthetic: options.data.is_empty(),
             clients: options.clients,
             cohort_max: laboratory.plan.cohort.maximum,
             examples: laboratory.pooled(),

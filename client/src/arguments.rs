@@ -86,8 +86,11 @@ pub(crate) enum Command {
     /// machines, and no network. The models are those that real owners with the same keys and
     /// data come to.
     Sim(Box<Simulation>),
-    /// Runs on a live coordinator, with a researcher's certificate; and the models that came of
-    /// runs. `run --help` says how.
+    /// Runs on a live coordinator, and the models that came of runs.
+    ///
+    /// It takes a researcher's certificate (`init --role researcher`). Runs are carried out one
+    /// after another: what is submitted while one goes on waits in a queue. RUN is a run's name, or
+    /// its digest, or at least four digits of the beginning of that.
     #[command(subcommand)]
     Run(RunCommand),
     /// Say who this owner is, what it has contributed, and whether the program is running.

@@ -9,13 +9,13 @@ use covey_aggregation::plan::parse_duration_ms;
 
 use crate::export::Form;
 
-/// Runs are carried out one after another: what is submitted while one goes on waits in a queue.
-/// RUN is a run's name, or its digest or at least four digits of the beginning of it.
 #[derive(Subcommand)]
 pub(crate) enum RunCommand {
-    /// Send a plan to the coordinator, which checks it, records it with its answer, and carries it
-    /// out after the runs before it. The same plan under the same name is the same run, so sending
-    /// it again is safe. A plan that is refused is recorded with the reasons, and takes no name.
+    /// Send a plan to the coordinator, which checks it, records it and carries it out.
+    ///
+    /// It is carried out after the runs before it. The same plan under the same name is the same
+    /// run, so sending it again is safe. A plan that is refused is recorded with the reasons, and
+    /// takes no name.
     Submit {
         /// The plan.
         plan: PathBuf,
@@ -43,17 +43,20 @@ pub(crate) enum RunCommand {
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Tell how a run goes on until it is over: its phase, whom and what it waits for and how long
-    /// at most, and every round. Ctrl-C leaves the run going. Ends as `wait` does.
+    /// Tell how a run goes on until it is over, and whom it waits for.
+    ///
+    /// Its phase, whom and what it waits for and how long at most, and every round. Ctrl-C leaves
+    /// the run going. Exit codes as of `wait`; while a run is paused or held, it goes on watching.
     Watch {
         /// The run.
         run: Name,
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Wait until a run is over, and say how it ended. Exit codes: 0 it is done; 1 it was stopped,
-    /// has failed or diverged; 2 its plan was refused; 3 the time is over, or the coordinator holds
-    /// the run because something needs a person.
+    /// Wait until a run is over, and say how it ended.
+    ///
+    /// Exit codes: 0 it is done; 1 it was stopped, has failed or diverged; 2 its plan was refused; 3
+    /// the time is over, or the coordinator holds the run because something needs a person.
     Wait {
         /// The run.
         run: Name,
@@ -63,8 +66,7 @@ pub(crate) enum RunCommand {
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Lay two runs side by side: what differs between their plans, and their metrics round by
-    /// round.
+    /// Lay two runs side by side: what differs in their plans, and their metrics by round.
     Compare {
         /// The first run.
         before: Name,
@@ -73,32 +75,38 @@ pub(crate) enum RunCommand {
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Have your run finish the round at hand and begin no further one. The next run of the queue
-    /// is carried out meanwhile.
+    /// Have your run finish the round at hand and begin no further one.
+    ///
+    /// The next run of the queue is carried out meanwhile.
     Pause {
         /// The run.
         run: Name,
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Have your run go on after a pause, or after the coordinator held it; once the run at hand
-    /// is over.
+    /// Have your run go on after a pause, or after the coordinator held it.
+    ///
+    /// It goes on once the run at hand is over.
     Resume {
         /// The run.
         run: Name,
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// End your run for good. Its round is abandoned and nothing of it is opened, unless the
-    /// committee is releasing its key already: then the round is finished. Earlier rounds stay.
+    /// End your run for good.
+    ///
+    /// Its round is abandoned and nothing of it is opened, unless the committee is releasing its key
+    /// already: then the round is finished. Earlier rounds stay.
     Stop {
         /// The run.
         run: Name,
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Take a model away in the form of other tools. A model of a run is computed again from what
-    /// the run published; the coordinator is not trusted for it. Of a live coordinator's run all of
+    /// Take a model away in the form of other tools.
+    ///
+    /// A model of a run is computed again from what the run published; the coordinator is not
+    /// trusted for it. Of a live coordinator's run all of
     /// that is fetched and checked against your own roster.
     Export {
         /// The folder of a run's published rounds, the coordinator's state folder, a file with

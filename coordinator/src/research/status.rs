@@ -20,7 +20,11 @@ impl Talk<'_> {
         let mut registry = self.desk.registry.lock().await;
         let entry = registry.entry(run).await?;
         let entry = entry.ok_or(covey_aggregation::research::Refusal::NoSuchRun)?;
-        let open = registry.rows(false).await?;
+        // Only who waits in the queue has somebody before it.
+        let open = match entry.state {
+            RunState::Queued => registry.rows(false).await?,
+            _ => Vec::new(),
+        };
         drop(registry);
         Ok(self.status_of(entry, &open))
     }

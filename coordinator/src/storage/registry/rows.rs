@@ -64,7 +64,7 @@ impl Registry {
     /// # Errors
     /// [`StorageError`].
     pub async fn entry(&mut self, run: &Digest) -> Result<Option<RunEntry>, StorageError> {
-        Ok(self.query("WHERE lower(hex(run)) = ?", &run.to_string()).await?.pop())
+        Ok(self.query("WHERE run = unhex(?)", &run.to_string()).await?.pop())
     }
 
     /// All runs in the order of their submission; if `all`, those that are over as well, and
@@ -73,8 +73,14 @@ impl Registry {
     /// # Errors
     /// [`StorageError`].
     pub async fn rows(&mut self, all: bool) -> Result<Vec<RunEntry>, StorageError> {
-        let rows = self.query("WHERE name <> ? ORDER BY number", "").await?;
-        Ok(rows.into_iter().filter(|entry| all || !entry.state.is_over()).collect())
+        // Every name is longer than none.
+        let condition = if all {
+            "WHERE name > ? ORDER BY number"
+        } else {
+            "WHERE name > ? AND state IN ('queued', 'running', 'pausing', 'stopping', 'paused', 'held')
+             ORDER BY number"
+        };
+        self.query(condition, "").await
     }
 
     /// How many runs are not over.

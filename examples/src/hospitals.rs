@@ -123,7 +123,7 @@ mod tests {
         for (number, name) in (0..).zip(HOSPITALS) {
             let row = |row: u32| {
                 let (age, pulse, ill) = (30 + row % 50, 90 + row / 50 + 20 * number, row % 3 / 2);
-                let chol = if row % 4 == 0 { "?" } else { "240" };
+                let chol = if row.is_multiple_of(4) { "?" } else { "240" };
                 format!("{age}.0,1,4,,{chol},0,0,{pulse},?,.7,2,?,,{ill}\n")
             };
             let rows: String = (0..60).map(row).collect();

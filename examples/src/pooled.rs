@@ -13,17 +13,16 @@ use covey_model::train::{Cancel, FitContext, FitSeed, Trainer};
 
 use crate::failed;
 
+/// Hears of the model after every round: which round, and the parameters.
+pub type Tell<'a> = dyn FnMut(u32, &Trainer, &[f32]) -> Result<(), Failure> + 'a;
+
 /// Trains a plan on `data` alone, round by round as an owner does: the optimiser begins anew in
 /// each. The update is the next round's beginning, whatever the plan's strategy. `tell` hears of
 /// the model after every round. Gives the last parameters.
 ///
 /// # Errors
 /// [`Failure`] when the model cannot be made or trained, and what `tell` gives.
-pub fn train(
-    plan: &Plan,
-    data: &Dataset,
-    tell: &mut dyn FnMut(u32, &Trainer, &[f32]) -> Result<(), Failure>,
-) -> Result<Vec<f32>, Failure> {
+pub fn train(plan: &Plan, data: &Dataset, tell: &mut Tell<'_>) -> Result<Vec<f32>, Failure> {
     let trainer = trainer(plan)?;
     let mut parameters = trainer.task().initial_parameters();
     for round in 1..=plan.training.rounds {

@@ -48,7 +48,7 @@ pub const PARSERS: [Parser; 30] = [
     Parser {
         name: "from_researcher",
         check: message::<FromResearcher>,
-        seeds: Seeds::from_researcher,
+        seeds: Seeds::researcher_says,
     },
     Parser { name: "to_researcher", check: message::<ToResearcher>, seeds: Seeds::to_researcher },
     Parser { name: "bulk_request", check: message::<BulkRequest>, seeds: Seeds::bulk_request },

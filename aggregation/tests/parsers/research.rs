@@ -76,7 +76,7 @@ fn refusals() -> Vec<Refusal> {
 }
 
 impl Seeds {
-    pub fn from_researcher(&self) -> Vec<Vec<u8>> {
+    pub fn researcher_says(&self) -> Vec<Vec<u8>> {
         let run = || name("digits");
         let fetch = |part| FromResearcher::Fetch { run: run(), round: 2, part, offset: 1 << 40 };
         let messages = [

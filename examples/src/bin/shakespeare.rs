@@ -183,7 +183,7 @@ fn pooled_alone(plan: &Variant, texts: &Texts) -> Result<Vec<f64>, Failure> {
 impl Texts {
     fn open(args: &Args) -> Result<Self, Failure> {
         let text = read_data(&args.data, HELP)?;
-        let wanted = args.roles.unwrap_or(args.model.roles());
+        let wanted = args.roles.unwrap_or_else(|| args.model.roles());
         let roles = longest_roles(&text, wanted);
         if roles.len() < wanted {
             let what = format!("{}: only {} roles", args.data.display(), roles.len());

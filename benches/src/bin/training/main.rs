@@ -66,7 +66,8 @@ fn main() -> ExitCode {
 fn measure(arguments: &[String]) -> Result<(), String> {
     let report = Report::from_arguments();
     let repeats = number(arguments, "--repeats")?.unwrap_or(REPEATS);
-    let threads = number(arguments, "--threads")?.map_or(THREADS.to_vec(), |threads| vec![threads]);
+    let threads =
+        number(arguments, "--threads")?.map_or_else(|| THREADS.to_vec(), |threads| vec![threads]);
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     for threads in threads {
         let mut command = Command::new(&program);
@@ -126,7 +127,7 @@ fn compare(
         pytorch: pytorch.map(|worker| worker.version.clone()),
     };
     let examples = f64::from(case.batch) * f64::from(case.steps);
-    let clocks: [(_, _, fn(&Taken) -> f64); 2] = [
+    let clocks: [(_, _, Clock); 2] = [
         ("training.rate", "samples/s", |taken| taken.seconds),
         ("training.cpu_rate", "samples/CPU-s", |taken| taken.cpu_seconds),
     ];
@@ -140,6 +141,9 @@ fn compare(
     }
     Ok(())
 }
+
+/// Seconds of what was taken.
+type Clock = fn(&Taken) -> f64;
 
 /// PyTorch with so many threads.
 fn python(threads: usize) -> Command {

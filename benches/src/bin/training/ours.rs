@@ -20,7 +20,9 @@ pub(crate) fn run() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| writeln!(out, "{line}").and_then(|()| out.flush());
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let mut said = say(serde_json::to_string(&Hello { version }).expect("plain data"));
+    if say(serde_json::to_string(&Hello { version }).expect("plain data")).is_err() {
+        return ExitCode::FAILURE;
+    }
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let case: Case = match serde_json::from_str(&line) {
             Ok(case) => case,
@@ -29,8 +31,7 @@ pub(crate) fn run() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        said = said.and(say(serde_json::to_string(&train(&case)).expect("plain data")));
-        if said.is_err() {
+        if say(serde_json::to_string(&train(&case)).expect("plain data")).is_err() {
             return ExitCode::FAILURE;
         }
     }

@@ -10,7 +10,7 @@ mod footprint;
 mod key_layer;
 #[cfg(feature = "naive")]
 mod naive;
-/// The client's own: its crate would bring AVX-512 back into a build without.
+// The client's own: its crate would bring AVX-512 back into a build without.
 #[path = "../../../../client/src/sealing.rs"]
 mod sealing;
 mod vector;

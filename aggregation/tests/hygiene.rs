@@ -22,8 +22,9 @@ fn every_test_and_file_that_the_readme_names_exists() {
     let mut text = String::new();
     sources(&root.join("src"), &mut text);
     sources(&root.join("tests"), &mut text);
-    // What a researcher may do is the coordinator's to show.
+    // What a researcher may do is for the coordinator and the programs to show.
     sources(&root.join("../coordinator/tests"), &mut text);
+    sources(&root.join("../examples/tests"), &mut text);
     let readme = include_str!("../README.md");
     let (mut names, mut files) = (0, 0);
     for word in readme.split('`').skip(1).step_by(2) {

@@ -80,7 +80,7 @@ impl Model {
     const fn pooled(self) -> &'static [&'static str] {
         match self {
             Self::Transformer => &["training.optimizer.lr=0.004"],
-            Self::Lstm => &["training.optimizer.lr=0.02"],
+            Self::Lstm => &["training.optimizer.lr=0.04"],
         }
     }
 

@@ -79,7 +79,7 @@ impl Model {
     /// What pooled training does otherwise than the plan, chosen by `--validate` as the plan was.
     const fn pooled(self) -> &'static [&'static str] {
         match self {
-            Self::Transformer => &["training.optimizer.lr=0.004"],
+            Self::Transformer => &["training.optimizer.lr=0.016"],
             Self::Lstm => &["training.optimizer.lr=0.04"],
         }
     }

@@ -12,7 +12,7 @@ use crate::sim::{Attack, Partition};
 
 use crate::plan::Template;
 
-pub(crate) use run::RunCommand;
+pub(crate) use run::{Export, LiveCommand, RunCommand};
 
 /// Take part in federated learning with data that stay here, or ask for it.
 #[derive(Parser)]

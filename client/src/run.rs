@@ -22,7 +22,7 @@ use covey_aggregation::program::{Exit, Failure, Format, Stop};
 use covey_aggregation::research::{FromResearcher, Order, ToResearcher};
 use serde::Serialize;
 
-use crate::arguments::RunCommand;
+use crate::arguments::{Export, LiveCommand, RunCommand};
 use crate::export;
 
 pub use config::{CONFIG_FILE, Config};
@@ -32,10 +32,10 @@ use talk::{Talk, out_of_turn};
 
 /// Carries one command out.
 pub(crate) fn carry_out(command: RunCommand, format: Format) -> Result<Exit, Failure> {
-    if let RunCommand::Export { .. } = command {
-        return take_away(command, format).map(|()| Exit::Done);
+    match command {
+        RunCommand::Live(command) => runtime()?.block_on(live(command, format)),
+        RunCommand::Export(wanted) => take_away(wanted, format).map(|()| Exit::Done),
     }
-    runtime()?.block_on(live(command, format))
 }
 
 /// These commands wait, and compute nothing.
@@ -44,54 +44,57 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
 }
 
-async fn live(command: RunCommand, format: Format) -> Result<Exit, Failure> {
-    let stop = Stop::on_signals().map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))?;
+async fn live(command: LiveCommand, format: Format) -> Result<Exit, Failure> {
     match command {
-        RunCommand::Submit { plan, name, watch, researcher } => {
+        LiveCommand::Submit { plan, name, watch, researcher } => {
             let config = Config::read(&researcher.config)?;
             let submitted = submit::submit(&config, &plan, name).await?;
             if watch {
                 let run = submitted.id()?;
                 submitted.tell(format);
-                return follow::watch(&config, &run, format, stop).await;
+                return follow::watch(&config, &run, format, stop()?).await;
             }
             format.answer(&submitted, &submitted);
         }
-        RunCommand::List { all, researcher } => {
+        LiveCommand::List { all, researcher } => {
             let mut talk = Talk::open(&Config::read(&researcher.config)?).await?;
             let listing = list(&mut talk, all).await?;
             format.answer(&listing, &listing);
         }
-        RunCommand::Show { run, researcher } => {
+        LiveCommand::Show { run, researcher } => {
             let mut talk = Talk::open(&Config::read(&researcher.config)?).await?;
             let shown = show(&mut talk, &run).await?;
             format.answer(&shown, &shown);
         }
-        RunCommand::Watch { run, researcher } => {
-            return follow::watch(&Config::read(&researcher.config)?, &run, format, stop).await;
+        LiveCommand::Watch { run, researcher } => {
+            return follow::watch(&Config::read(&researcher.config)?, &run, format, stop()?).await;
         }
-        RunCommand::Wait { run, timeout, researcher } => {
+        LiveCommand::Wait { run, timeout, researcher } => {
             let config = Config::read(&researcher.config)?;
-            let ended = follow::wait(&config, &run, timeout, stop).await?;
+            let ended = follow::wait(&config, &run, timeout, stop()?).await?;
             format.answer(&ended, &ended);
         }
-        RunCommand::Compare { before, after, researcher } => {
+        LiveCommand::Compare { before, after, researcher } => {
             let mut talk = Talk::open(&Config::read(&researcher.config)?).await?;
             let compared = compare::compare(&mut talk, &before, &after).await?;
             format.answer(&compared, &compared);
         }
-        RunCommand::Pause { run, researcher } => {
+        LiveCommand::Pause { run, researcher } => {
             order(&researcher.config, &run, Order::Pause, format).await?;
         }
-        RunCommand::Resume { run, researcher } => {
+        LiveCommand::Resume { run, researcher } => {
             order(&researcher.config, &run, Order::Resume, format).await?;
         }
-        RunCommand::Stop { run, researcher } => {
+        LiveCommand::Stop { run, researcher } => {
             order(&researcher.config, &run, Order::Stop, format).await?;
         }
-        RunCommand::Export { .. } => {}
     }
     Ok(Exit::Done)
+}
+
+/// For commands that last: a signal ends them in order. It ends the others at once, as usual.
+fn stop() -> Result<Stop, Failure> {
+    Stop::on_signals().map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
 }
 
 /// Several runs.
@@ -154,12 +157,8 @@ async fn order(config: &Path, run: &Name, order: Order, format: Format) -> Resul
 }
 
 /// Exports from a file, a folder, or a run of the coordinator.
-fn take_away(command: RunCommand, format: Format) -> Result<(), Failure> {
-    let RunCommand::Export { from, plan, round, format: form, out, roster, sums_only, config } =
-        command
-    else {
-        return Ok(());
-    };
+fn take_away(wanted: Export, format: Format) -> Result<(), Failure> {
+    let Export { from, plan, round, format: form, out, roster, sums_only, config } = wanted;
     let exported = if config.is_none() && from.exists() {
         let plan = plan.ok_or_else(|| {
             Failure::new(Exit::BadInput, "NO_PLAN", "the run's plan is not given")

@@ -22,6 +22,15 @@ use super::{Exit, Failure};
 /// The signed result, in a round's folder.
 pub const PUBLICATION_FILE: &str = "publication.covey";
 
+/// The folder of a round's contributions: each has a folder, named by the digest of its header.
+pub const CONTRIBUTIONS_FOLDER: &str = "contributions";
+
+/// The file of a contribution's correction.
+pub const CORRECTION_FILE: &str = "correction";
+
+/// The file of a contribution's chunks, one after the other.
+pub const CHUNKS_FILE: &str = "chunks";
+
 /// The folders of rounds in `folder`, in the order of their numbers; or `folder` itself, where it
 /// is a round's.
 ///
@@ -70,7 +79,7 @@ impl<'a> Contributions<'a> {
     /// Those in the folder `round`, of a round of these terms.
     #[must_use]
     pub fn new(round: &Path, config: &'a RoundConfig) -> Self {
-        Self { path: round.join("contributions"), config, open: None }
+        Self { path: round.join(CONTRIBUTIONS_FOLDER), config, open: None }
     }
 
     fn file(&self, contribution: &Digest, name: &str) -> PathBuf {
@@ -81,7 +90,7 @@ impl<'a> Contributions<'a> {
     fn chunks(&mut self, contribution: &Digest) -> io::Result<&mut File> {
         let is_open = self.open.as_ref().is_some_and(|(open, _)| open == contribution);
         if !is_open {
-            let path = self.file(contribution, "chunks");
+            let path = self.file(contribution, CHUNKS_FILE);
             let named = |error: io::Error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             };
@@ -103,7 +112,7 @@ impl ContributionSource for Contributions<'_> {
 
     fn correction(&mut self, _: &PartyId, contribution: &Digest) -> io::Result<Vec<u8>> {
         let bytes_max = correction_bytes(self.config) as u64;
-        files::read(&self.file(contribution, "correction"), bytes_max).map_err(io::Error::other)
+        files::read(&self.file(contribution, CORRECTION_FILE), bytes_max).map_err(io::Error::other)
     }
 
     fn chunk(&mut self, _: &PartyId, contribution: &Digest, index: u32) -> io::Result<Vec<u8>> {

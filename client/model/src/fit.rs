@@ -17,8 +17,8 @@ use crate::optimizer::optimizer;
 use crate::random::{shuffle, stream};
 use crate::train::{FitContext, FitError, FitReport, Progress, Trainer};
 
-/// Trains what `build` gives on an autodiff device, in `precision`. The caller has checked parameters, data and
-/// context.
+/// Trains what `build` gives on an autodiff device, in `precision`. The caller has checked
+/// parameters, data and context.
 pub(crate) fn run_fit<N: Network>(
     trainer: &Trainer,
     precision: Precision,

@@ -11,6 +11,19 @@ use crate::export::Form;
 
 #[derive(Subcommand)]
 pub(crate) enum RunCommand {
+    #[command(flatten)]
+    Live(LiveCommand),
+    /// Take a model away in the form of other tools.
+    ///
+    /// A model of a run is computed again from what the run published; the coordinator is not
+    /// trusted for it. Of a live coordinator's run all of that is fetched and checked against your
+    /// own roster.
+    Export(Export),
+}
+
+/// What is asked of a live coordinator.
+#[derive(Subcommand)]
+pub(crate) enum LiveCommand {
     /// Send a plan to the coordinator, which checks it, records it and carries it out.
     ///
     /// It is carried out after the runs before it. The same plan under the same name is the same
@@ -103,43 +116,41 @@ pub(crate) enum RunCommand {
         #[command(flatten)]
         researcher: Researcher,
     },
-    /// Take a model away in the form of other tools.
-    ///
-    /// A model of a run is computed again from what the run published; the coordinator is not
-    /// trusted for it. Of a live coordinator's run all of
-    /// that is fetched and checked against your own roster.
-    Export {
-        /// The folder of a run's published rounds, the coordinator's state folder, a file with
-        /// parameters (safetensors, or a model as a run stores it); or, where there is no such file
-        /// or folder, or with --config, a RUN of the coordinator.
-        #[arg(value_name = "PATH|RUN")]
-        from: PathBuf,
-        /// The run's plan. Of a RUN the coordinator's is taken if none is given.
-        #[arg(long)]
-        plan: Option<PathBuf>,
-        /// The model after this round, 0 for the one that the run began with; of the last
-        /// published round if not given.
-        #[arg(long)]
-        round: Option<u32>,
-        /// safetensors (PyTorch's names and layout), hf-folder (with a script that is the model in
-        /// PyTorch, a card and where it comes from), or onnx.
-        #[arg(long, value_enum)]
-        format: Form,
-        /// The folder to write to; made if need be. No file in it is overwritten.
-        #[arg(short, long)]
-        out: PathBuf,
-        /// Your own roster: with it every signature is checked and every ciphertext added again.
-        /// Of a RUN it is the one in your folder.
-        #[arg(long)]
-        roster: Option<PathBuf>,
-        /// Of a RUN, fetch the opened sums only, not every owner's ciphertexts: much less to fetch,
-        /// but signatures and ciphertexts are not checked.
-        #[arg(long)]
-        sums_only: bool,
-        /// The researcher's configuration.
-        #[arg(long, value_name = "FILE", env = "COVEY_RESEARCHER")]
-        config: Option<PathBuf>,
-    },
+}
+
+/// What is taken away, from where, and in which form.
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The folder of a run's published rounds, the coordinator's state folder, a file with
+    /// parameters (safetensors, or a model as a run stores it); or, where there is no such file
+    /// or folder, or with --config, a RUN of the coordinator.
+    #[arg(value_name = "PATH|RUN")]
+    pub(crate) from: PathBuf,
+    /// The run's plan. Of a RUN the coordinator's is taken if none is given.
+    #[arg(long)]
+    pub(crate) plan: Option<PathBuf>,
+    /// The model after this round, 0 for the one that the run began with; of the last
+    /// published round if not given.
+    #[arg(long)]
+    pub(crate) round: Option<u32>,
+    /// safetensors (PyTorch's names and layout), hf-folder (with a script that is the model in
+    /// PyTorch, a card and where it comes from), or onnx.
+    #[arg(long, value_enum)]
+    pub(crate) format: Form,
+    /// The folder to write to; made if need be. No file in it is overwritten.
+    #[arg(short, long)]
+    pub(crate) out: PathBuf,
+    /// Your own roster: with it every signature is checked and every ciphertext added again.
+    /// Of a RUN it is the one in your folder.
+    #[arg(long)]
+    pub(crate) roster: Option<PathBuf>,
+    /// Of a RUN, fetch the opened sums only, not every owner's ciphertexts: much less to fetch,
+    /// but signatures and ciphertexts are not checked.
+    #[arg(long)]
+    pub(crate) sums_only: bool,
+    /// The researcher's configuration.
+    #[arg(long, value_name = "FILE", env = "COVEY_RESEARCHER")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Who asks.

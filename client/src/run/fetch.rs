@@ -9,7 +9,9 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::party::Name;
 use covey_aggregation::program::answer::note;
-use covey_aggregation::program::published::PUBLICATION_FILE;
+use covey_aggregation::program::published::{
+    CHUNKS_FILE, CONTRIBUTIONS_FOLDER, CORRECTION_FILE, PUBLICATION_FILE,
+};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::Publication;
 use covey_aggregation::research::{FromResearcher, Part, ToResearcher};
@@ -126,11 +128,11 @@ impl Round<'_> {
         let headers: Vec<Digest> =
             publication.result.headers.iter().map(|signed| signed.header.digest()).collect();
         for header in headers {
-            let folder = self.folder.join("contributions").join(header.to_string());
+            let folder = self.folder.join(CONTRIBUTIONS_FOLDER).join(header.to_string());
             create(&folder)?;
             let (correction, chunks) = (Part::Correction(header), Part::Chunks(header));
-            sum += self.part(correction, Some(lengths.0), &folder.join("correction")).await?;
-            sum += self.part(chunks, Some(lengths.1), &folder.join("chunks")).await?;
+            sum += self.part(correction, Some(lengths.0), &folder.join(CORRECTION_FILE)).await?;
+            sum += self.part(chunks, Some(lengths.1), &folder.join(CHUNKS_FILE)).await?;
         }
         Ok(sum)
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
 use covey_aggregation::party::Name;
@@ -112,9 +111,4 @@ impl fmt::Display for Submitted {
         let is_new = if self.new { "submitted" } else { "submitted before; this is the same run" };
         write!(f, "{is_new}\n{}\nnext: covey-client run watch {}", self.run, self.run.name)
     }
-}
-
-/// The digest of a run, as a coordinator tells it.
-pub(super) fn digest_of(run: &RunView) -> Option<Digest> {
-    Digest::from_hex(&run.run)
 }

@@ -5,11 +5,14 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::limits::PIECE_BYTES_MAX;
+use covey_aggregation::program::published::{
+    CHUNKS_FILE, CONTRIBUTIONS_FOLDER, CORRECTION_FILE, PUBLICATION_FILE,
+};
 use covey_aggregation::research::{Part, Piece, Refusal};
 
 use super::Trouble;
 use crate::storage::StorageError;
-use crate::storage::blobs::{CHUNKS, CORRECTION, PUBLICATION, round_name};
+use crate::storage::blobs::round_name;
 
 /// Bytes of a part from `offset` on, and how many it has in all. `folder`: the run's. Blocks.
 pub(super) fn read(
@@ -38,10 +41,10 @@ pub(super) fn read(
 
 fn path_of(folder: &Path, round: u32, part: Part) -> PathBuf {
     let round = folder.join("published").join(round_name(round));
-    let contribution = |header: String| round.join("contributions").join(header);
+    let contribution = |header: String| round.join(CONTRIBUTIONS_FOLDER).join(header);
     match part {
-        Part::Publication => round.join(PUBLICATION),
-        Part::Correction(header) => contribution(header.to_string()).join(CORRECTION),
-        Part::Chunks(header) => contribution(header.to_string()).join(CHUNKS),
+        Part::Publication => round.join(PUBLICATION_FILE),
+        Part::Correction(header) => contribution(header.to_string()).join(CORRECTION_FILE),
+        Part::Chunks(header) => contribution(header.to_string()).join(CHUNKS_FILE),
     }
 }

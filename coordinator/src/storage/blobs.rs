@@ -18,19 +18,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use covey_aggregation::hash::Digest;
+use covey_aggregation::program::published::{
+    CHUNKS_FILE, CONTRIBUTIONS_FOLDER, CORRECTION_FILE, PUBLICATION_FILE,
+};
 
 use super::StorageError;
 use super::durable::{
     PART, create_folder, part_of, remove_folder, remove_parts, rename, sync_folder, write_file,
 };
 
-/// Name of the published bundle.
-pub const PUBLICATION: &str = "publication.covey";
-
-/// What a contribution consists of on disk, in the order in which it arrives.
-pub(crate) const CORRECTION: &str = "correction";
+/// A contribution's boxes, which are not published.
 const BOXES: &str = "boxes";
-pub(crate) const CHUNKS: &str = "chunks";
 
 /// Written in one go to the disk: small enough for thousands of uploads at once (64 KiB each),
 /// large enough to be efficient.
@@ -146,9 +144,9 @@ impl Blobs {
         let part = folder.join(format!("{header}.{upload}{PART}"));
         fs::create_dir(&part).map_err(StorageError::file("create the folder", &part))?;
         Ok(ContributionWriter {
-            correction: create(&part.join(CORRECTION))?,
+            correction: create(&part.join(CORRECTION_FILE))?,
             boxes: create(&part.join(BOXES))?,
-            chunks: create(&part.join(CHUNKS))?,
+            chunks: create(&part.join(CHUNKS_FILE))?,
             target: folder.join(header.to_string()),
             part: Some(part),
         })
@@ -205,19 +203,19 @@ impl Blobs {
         counted: &[Digest],
     ) -> Result<PathBuf, StorageError> {
         let folder = self.published().join(round_name(round));
-        let bundle = folder.join(PUBLICATION);
+        let bundle = folder.join(PUBLICATION_FILE);
         if bundle.exists() {
             return Ok(bundle);
         }
         let part = part_of(&folder);
         remove_folder(&part)?;
-        let contributions = part.join("contributions");
+        let contributions = part.join(CONTRIBUTIONS_FOLDER);
         create_folder(&contributions)?;
         for header in counted {
             let stored = self.contribution(round, header).folder;
             let shown = contributions.join(header.to_string());
             fs::create_dir(&shown).map_err(StorageError::file("create the folder", &shown))?;
-            for name in [CORRECTION, CHUNKS] {
+            for name in [CORRECTION_FILE, CHUNKS_FILE] {
                 let link = shown.join(name);
                 fs::hard_link(stored.join(name), &link)
                     .map_err(StorageError::file("link", &link))?;
@@ -225,7 +223,7 @@ impl Blobs {
             sync_folder(&shown)?;
         }
         sync_folder(&contributions)?;
-        write_file(&part.join(PUBLICATION), publication)?;
+        write_file(&part.join(PUBLICATION_FILE), publication)?;
         sync_folder(&part)?;
         rename(&part, &folder)?;
         Ok(bundle)
@@ -363,7 +361,7 @@ impl StoredContribution {
     /// # Errors
     /// [`StorageError::File`].
     pub fn correction(&self) -> Result<Vec<u8>, StorageError> {
-        let path = self.folder.join(CORRECTION);
+        let path = self.folder.join(CORRECTION_FILE);
         fs::read(&path).map_err(StorageError::file("read", &path))
     }
 
@@ -393,7 +391,7 @@ impl StoredContribution {
     /// # Errors
     /// [`StorageError::File`].
     pub fn chunks(&self, offset: u64) -> Result<ChunkReader, StorageError> {
-        let path = self.folder.join(CHUNKS);
+        let path = self.folder.join(CHUNKS_FILE);
         let failed = || StorageError::file("read", &path);
         let mut file = File::open(&path).map_err(failed())?;
         file.seek(SeekFrom::Start(offset)).map_err(failed())?;

@@ -55,7 +55,7 @@ impl Queue<'_> {
         let mut changes = self.driver.registry.lock().await.changes();
         loop {
             changes.mark_unchanged();
-            let next = self.driver.registry.lock().await.next().await?;
+            let next = self.driver.registry.lock().await.begin_next().await?;
             match next {
                 Some(entry) => self.carry_out(&entry).await?,
                 None => {
@@ -67,7 +67,6 @@ impl Queue<'_> {
     }
 
     async fn carry_out(&mut self, entry: &RunEntry) -> Result<(), Failure> {
-        self.driver.registry.lock().await.begin(entry).await?;
         self.driver.attend(Some(entry.run));
         let carried = self.run(entry).await;
         self.driver.attend(None);

@@ -251,10 +251,7 @@ impl Registry {
     }
 
     /// The next run to carry out: one that was begun, else the first that waits.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub async fn next(&mut self) -> Result<Option<RunEntry>, StorageError> {
+    async fn next(&mut self) -> Result<Option<RunEntry>, StorageError> {
         let runs = self.rows(false).await?;
         let going = |entry: &&RunEntry| {
             matches!(entry.state, RunState::Running | RunState::Pausing | RunState::Stopping)

@@ -111,18 +111,20 @@ impl Registry {
         Ok((entry, true))
     }
 
-    /// The run is the one at hand from now on.
+    /// Begins the next run to carry out, or takes one up that was begun: it is the one at hand from
+    /// now on. Choosing and recording are one step, so that no order comes between them and is
+    /// lost.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn begin(&mut self, entry: &RunEntry) -> Result<(), StorageError> {
-        let mut entry = entry.clone();
+    pub async fn begin_next(&mut self) -> Result<Option<RunEntry>, StorageError> {
+        let Some(mut entry) = self.next().await? else { return Ok(None) };
         if entry.state == RunState::Queued {
-            entry.state = RunState::Running;
+            (entry.state, entry.reason) = (RunState::Running, None);
             self.set(&entry.run, entry.state, None).await?;
         }
         self.wish.send_replace(Wish::of(&entry));
-        Ok(())
+        Ok(Some(entry))
     }
 
     /// The run at hand begins no round: it is paused, unless somebody wanted otherwise meanwhile.
@@ -185,7 +187,48 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::party::{PartyId, Role};
+
+    use super::super::NewRun;
     use super::*;
+
+    #[tokio::test]
+    async fn a_run_is_begun_only_as_it_stands_when_it_is_begun() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut registry = Registry::open(folder.path()).await.expect("a registry");
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        let by = Member {
+            name: name("alice"),
+            id: PartyId([1; 32]),
+            role: Role::Researcher,
+            sealing_key: None,
+        };
+        for number in 1..=2 {
+            let new = NewRun {
+                run: Digest([number; 32]),
+                name: name(&format!("run-{number}")),
+                plan: Digest([10 + number; 32]),
+                plan_bytes: Vec::new(),
+                by: by.id,
+                by_name: by.name.clone(),
+                at: Time(0),
+                verdict: Ok(1),
+            };
+            registry.submit(new).await.expect("recorded");
+        }
+        let wish = registry.wish();
+        registry.order(&name("run-1"), Order::Stop, &by, Time(1)).await.expect("stopped");
+        let begun = registry.begin_next().await.expect("read").expect("the second");
+        assert_eq!((begun.run, begun.state), (Digest([2; 32]), RunState::Running));
+        assert_eq!(*wish.borrow(), Wish::Go);
+        registry.order(&name("run-2"), Order::Stop, &by, Time(2)).await.expect("stopping");
+        // Taken up again, as after a restart: the order stands.
+        let again = registry.begin_next().await.expect("read").expect("the same");
+        assert_eq!((again.run, again.state), (Digest([2; 32]), RunState::Stopping));
+        assert_eq!(*wish.borrow(), Wish::Stop { by: name("alice") });
+        registry.end(&again.run, RunState::Stopped, "stopped").await.expect("recorded");
+        assert_eq!(registry.begin_next().await.expect("read"), None);
+    }
 
     #[test]
     fn an_order_means_the_same_in_every_state_and_none_undoes_a_stop() {

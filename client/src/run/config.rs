@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::program::config::{ConfigError, beside, read};
+use covey_aggregation::program::Failure;
+use covey_aggregation::program::config::{beside, read};
 use serde::Deserialize;
 
 /// The configuration's name in a researcher's folder.
@@ -42,9 +43,18 @@ impl Config {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let file: File = read(path)?;
+    /// [`Failure`] with file and line.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let file: File = read(path).map_err(|error| {
+            let failure = Failure::from(error);
+            if path.exists() {
+                return failure;
+            }
+            failure.with_help(
+                "name a researcher's configuration with --config or COVEY_RESEARCHER; \
+                 covey-client init --role researcher makes one",
+            )
+        })?;
         Ok(Self { coordinator: file.coordinator, folder: beside(path, &file.folder) })
     }
 
@@ -75,5 +85,7 @@ mod tests {
         std::fs::write(&path, crate::Config::template("a.example:1")).expect("written");
         let error = Config::read(&path).expect_err("an owner's").to_string();
         assert!(error.contains("researcher.toml:9:2: unknown field `data`"), "{error}");
+        let missing = Config::read(&folder.path().join("none.toml")).expect_err("no file");
+        assert!(missing.help.is_some_and(|help| help.contains("--config")));
     }
 }

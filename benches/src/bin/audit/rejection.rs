@@ -25,7 +25,7 @@ pub(crate) fn measure(report: &Report) {
     let bounds = Bounds::new(&config).expect("audited");
     let lanes = config.packing.lanes as usize;
     let terms = |text: &str| Terms {
-        text: format!("J={ROWS} d={DIMENSION}, {AUDITS} audits at the clip, {text}"),
+        text: format!("J={ROWS} d={DIMENSION}, {AUDITS} at the clip, {text}"),
         d: DIMENSION,
         n_max: config.contributions_max,
         w: config.quantiser.bits,
@@ -48,9 +48,9 @@ pub(crate) fn measure(report: &Report) {
             })
             .count();
         let degrees = f64::from(ROWS) * used as f64;
-        let share = rejected as f64 / f64::from(AUDITS);
-        let figure = Figure::new("honest.rejected", &terms(text), share, "of audits");
-        report.figure(&figure.beside("chi-square tail", chi_square_tail(degrees, 1.5 * degrees)));
+        let expected = f64::from(AUDITS) * chi_square_tail(degrees, 1.5 * degrees);
+        let figure = Figure::new("honest.rejected", &terms(text), rejected as f64, "audits");
+        report.figure(&figure.beside("chi-square tail", expected));
     }
 }
 

@@ -33,6 +33,12 @@ impl Element {
     /// One.
     pub const ONE: Self = Self([1; 2]);
 
+    /// The residues modulo q1 and q2.
+    #[must_use]
+    pub const fn residues(self) -> [u64; 2] {
+        self.0
+    }
+
     fn pairwise(self, other: Self, f: impl Fn(usize, u64, u64) -> u64) -> Self {
         Self([f(0, self.0[0], other.0[0]), f(1, self.0[1], other.0[1])])
     }

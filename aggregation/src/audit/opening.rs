@@ -2,7 +2,7 @@
 //! knows; what they add up to with the public part is uniform, or zero.
 
 use crate::audit::check::{Batch, Check, accumulate, reduced};
-use crate::audit::element::{Element, packed_bytes, unpack};
+use crate::audit::element::{Element, pack, packed_bytes, unpack};
 use crate::audit::polynomial::combine;
 use crate::audit::proof::{Proof, Streams};
 use crate::audit::question::Question;
@@ -29,6 +29,15 @@ impl Opening {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         packed_bytes(self.polynomials.len() + 2)
+    }
+
+    /// f_1(t), .., f_c(t), p(t), Z, packed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let all = [&self.polynomials[..], &[self.value, self.relation]].concat();
+        let mut bytes = Vec::with_capacity(self.bytes());
+        pack(&all, &mut bytes);
+        bytes
     }
 }
 

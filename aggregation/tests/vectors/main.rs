@@ -6,6 +6,7 @@
 //! `cargo test -p covey-aggregation -- --ignored write_vectors` writes them anew, after a
 //! deliberate change of the format only.
 
+mod audits;
 mod case;
 mod certificates;
 mod complaints;
@@ -42,7 +43,8 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 22] = [
+const SUBJECTS: [Subject; 23] = [
+    Subject { name: "audit.json", write: Some(audits::file), check: audits::check },
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
     Subject { name: "signature.json", write: Some(signatures::file), check: signatures::check },

@@ -73,7 +73,7 @@ impl Ring {
     /// The mask A of a chunk as a polynomial. Value i of the stream is `A(root^(2 rev(i) + 1))`,
     /// rev reversing log2 N bits: interpolation gives
     /// `a_c = 1/N sum over i of value_i root^(-(2 rev(i) + 1) c)`.
-    fn mask(self, round_ctx: &[u8], chunk: u64, limb: usize) -> Vec<u64> {
+    pub(crate) fn mask(self, round_ctx: &[u8], chunk: u64, limb: usize) -> Vec<u64> {
         let (q, n) = (self.primes[limb], self.n);
         let key = hash("mask", &[round_ctx]);
         let values = Stream::new(&key, 4 * chunk + limb as u64).uniform(q, n);
@@ -185,7 +185,7 @@ impl Scaled {
 }
 
 /// `a b mod q` for q a little below 2^50: what lies above 50 bits is folded down.
-fn times(a: u64, b: u64, q: u64) -> u64 {
+pub(crate) fn times(a: u64, b: u64, q: u64) -> u64 {
     let fold = (1u64 << 50) - q;
     let product = u128::from(a) * u128::from(b);
     let once = (product >> 50) * u128::from(fold) + product % (1 << 50);
@@ -193,7 +193,7 @@ fn times(a: u64, b: u64, q: u64) -> u64 {
     twice % q
 }
 
-fn power(base: u64, mut exponent: u64, q: u64) -> u64 {
+pub(crate) fn power(base: u64, mut exponent: u64, q: u64) -> u64 {
     let (mut square, mut power) = (base, 1);
     while exponent > 0 {
         if exponent % 2 == 1 {

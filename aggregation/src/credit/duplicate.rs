@@ -11,8 +11,10 @@ const MILLION: u32 = 1_000_000;
 
 /// Two owners for review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Duplicate {
     /// Who, ascending.
+    #[serde(with = "super::form::hex_pair")]
     pub owners: [PartyId; 2],
     /// Rounds that both took part in.
     pub rounds: u32,

@@ -89,21 +89,25 @@ pub(super) fn tie(place: &Digest, owner: &PartyId) -> Digest {
 
 /// Examples that count at most in a round: so many times the median, which of an even number of
 /// counts is the mean of the two in the middle; rounded down.
-pub(super) fn count_cap(terms: &CreditTerms, contributions: &[Evidence]) -> u64 {
-    let mut counts: Vec<_> = contributions.iter().map(|evidence| evidence.count).collect();
+pub(super) fn count_cap(terms: &CreditTerms, counts: impl Iterator<Item = u32>) -> u64 {
+    let mut counts: Vec<_> = counts.collect();
     counts.sort_unstable();
     let middle = |index: usize| counts.get(index).copied().map_or(0, u64::from);
     let twice_median = middle(counts.len().saturating_sub(1) / 2) + middle(counts.len() / 2);
     u64::from(terms.get().count_cap_medians) * twice_median / 2
 }
 
+/// A count up to the cap.
+pub(super) fn capped(count: u32, cap: u64) -> u128 {
+    u128::from(u64::from(count).min(cap))
+}
+
 /// c of every contribution of a round: the root of its capped count, with
 /// [`ROOT_FRACTION_BITS`] bits after the point, times s.
 pub(super) fn claims(terms: &CreditTerms, round: &RoundEvidence) -> Vec<i128> {
-    let cap = count_cap(terms, round.contributions());
+    let cap = count_cap(terms, round.contributions().iter().map(|one| one.count));
     let claim = |evidence: &Evidence| {
-        let count = u128::from(u64::from(evidence.count).min(cap));
-        let root = (count << (2 * ROOT_FRACTION_BITS)).isqrt();
+        let root = (capped(evidence.count, cap) << (2 * ROOT_FRACTION_BITS)).isqrt();
         // Below 2^48.
         root as i128 * i128::from(evidence.s)
     };

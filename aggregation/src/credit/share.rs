@@ -149,3 +149,54 @@ pub(super) fn score_shares(scores: impl Iterator<Item = i64>) -> Vec<i64> {
         .collect();
     shares(&counted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_the_quotient_and_the_remainder_of_the_product() {
+        let numbers = [1u128, 2, 3, 7, 10, 1000, 999_983, 1 << 40, (1 << 60) - 1];
+        for whole in numbers {
+            for part in numbers.into_iter().chain([0]).filter(|part| *part <= whole) {
+                for total in [0u64, 1, 2, 5, 63, 64, 1_000_000_007] {
+                    let product = u128::from(total) * part;
+                    let expected = ((product / whole) as u64, product % whole);
+                    assert_eq!(part_of(total, part, whole), expected);
+                }
+            }
+        }
+        // Products of more than 128 bits.
+        let whole = WHOLE_MAX;
+        assert_eq!(part_of(u64::MAX, whole, whole), (u64::MAX, 0));
+        assert_eq!(part_of(u64::MAX, whole / 2, whole), (u64::MAX / 2, whole / 2));
+        assert_eq!(
+            part_of(u64::MAX, whole - 1, whole),
+            (u64::MAX - 1, whole - u128::from(u64::MAX))
+        );
+    }
+
+    #[test]
+    fn of_equal_remainders_the_smaller_digest_is_first() {
+        let digest = |order: [u8; 3]| move |index: usize| Digest([order[index]; 32]);
+        assert_eq!(apportion(4, &[1, 1, 1], digest([3, 1, 2])), [1, 2, 1]);
+        assert_eq!(apportion(5, &[1, 1, 1], digest([3, 1, 2])), [1, 2, 2]);
+        // The larger remainder is before any digest, and a weight of 0 gets nothing.
+        assert_eq!(apportion(1, &[2, 3, 0], digest([1, 2, 0])), [0, 1, 0]);
+        assert_eq!(apportion(7, &[0, 0, 0], digest([1, 2, 3])), [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_cap_is_of_the_median_and_rounded_down() {
+        let draft = super::super::TermsDraft { count_cap_medians: 3, ..draft() };
+        let terms = CreditTerms::check(draft).expect("good terms");
+        assert_eq!(count_cap(&terms, [5, 1, 9].into_iter()), 15);
+        assert_eq!(count_cap(&terms, [5, 1, 9, 6].into_iter()), 16);
+        assert_eq!(count_cap(&terms, std::iter::empty()), 0);
+        assert_eq!(count_cap(&terms, [u32::MAX; 2].into_iter()), 3 * u64::from(u32::MAX));
+    }
+
+    const fn draft() -> super::super::TermsDraft {
+        super::super::TermsDraft::usual(1000, 16)
+    }
+}

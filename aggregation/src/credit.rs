@@ -30,7 +30,7 @@ mod duplicate;
 mod evidence;
 mod explain;
 mod flag;
-mod form;
+pub(crate) mod form;
 mod settle;
 mod settlement;
 mod share;

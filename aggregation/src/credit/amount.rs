@@ -5,7 +5,8 @@ use std::fmt;
 /// Micro-credits in a credit.
 pub const MICRO: u64 = 1_000_000;
 
-/// An amount, shown in credits: exact, with at least two digits after the point.
+/// An amount, shown in credits: exact, with at least two digits after the point; or, as `{:.2}`, with
+/// so many digits (six at most), rounded to the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount {
     is_negative: bool,
@@ -26,13 +27,25 @@ impl From<u64> for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.is_negative { "-" } else { "" };
-        let mut text = format!("{sign}{}.{:06}", self.micro / MICRO, self.micro % MICRO);
-        let shortest = text.len() - 4;
-        while text.len() > shortest && text.ends_with('0') {
+        let digits = f.precision().unwrap_or(6).min(6);
+        let step = 10u64.pow(6 - digits as u32);
+        let (whole, rest) = (self.micro / MICRO, self.micro % MICRO);
+        let rest = (rest + step / 2) / step * step;
+        let (whole, rest) = (whole + rest / MICRO, rest % MICRO);
+        let sign = if self.is_negative && (whole, rest) != (0, 0) { "-" } else { "" };
+        let mut text = format!("{sign}{whole}.{rest:06}");
+        let shortest = match f.precision() {
+            Some(0) => text.len() - 7,
+            Some(_) => text.len() - 6 + digits,
+            None => text.len() - 4,
+        };
+        while text.len() > shortest && (f.precision().is_some() || text.ends_with('0')) {
             text.pop();
         }
-        f.pad(&text)
+        match f.width() {
+            Some(width) => write!(f, "{text:>width$}"),
+            None => f.write_str(&text),
+        }
     }
 }
 
@@ -72,7 +85,18 @@ mod tests {
             assert_eq!(Amount::from(micro).to_string(), text);
         }
         assert_eq!(Amount::from(1_230_000u64).to_string(), "1.23");
-        assert_eq!(format!("{:>8}", Amount::from(1_230_000u64)), "    1.23");
+        assert_eq!(format!("{:8}", Amount::from(1_230_000u64)), "    1.23");
+        for (micro, text) in [
+            (1_994_999, "1.99"),
+            (1_995_000, "2.00"),
+            (-999_999, "-1.00"),
+            (-4_999, "0.00"),
+            (i64::MAX, "9223372036854.78"),
+        ] {
+            assert_eq!(format!("{:.2}", Amount::from(micro)), text);
+        }
+        assert_eq!(format!("{:.0}", Amount::from(1_500_000u64)), "2");
+        assert_eq!(format!("{:9.2}", Amount::from(-1_500_000i64)), "    -1.50");
     }
 
     #[test]

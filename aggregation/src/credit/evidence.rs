@@ -1,5 +1,7 @@
 //! What a round says about its owners: three released scores each, and how many examples count.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::terms::CreditTerms;
@@ -70,6 +72,17 @@ pub enum Score {
     Public,
 }
 
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::S => "s",
+            Self::Novelty => "novelty",
+            Self::Harm => "harm",
+            Self::Public => "public",
+        })
+    }
+}
+
 /// Evidence that no credits can be settled from: whoever published it is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEvidence {
@@ -111,7 +124,7 @@ pub enum BadEvidence {
         owner: PartyId,
     },
     /// A score out of range.
-    #[error("round {round}: the score {score:?} of {owner} is {got}, at most {SCORE_MAX} is exact")]
+    #[error("round {round}: the score {score} of {owner} is {got}, at most {SCORE_MAX} is exact")]
     Score {
         /// The round.
         round: u32,

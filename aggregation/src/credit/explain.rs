@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::amount::{Amount, Percent};
+use super::amount::{Amount, MICRO, Percent};
 use super::evidence::RoundEvidence;
 use super::flag::{Flag, SHARE_UNITS, Statistic};
 use super::settlement::{Account, Settlement};
@@ -177,6 +177,13 @@ impl fmt::Display for Words<'_> {
 }
 
 impl Words<'_> {
+    /// To the hundredth of a credit, or exactly where the epoch has few.
+    fn amount(&self, micro: impl Into<Amount>) -> String {
+        let is_large = self.explanation.pool_micro >= 100 * MICRO;
+        let amount = micro.into();
+        if is_large { format!("{amount:.2}") } else { amount.to_string() }
+    }
+
     fn payment(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Explanation { account, pool_micro, .. } = self.explanation;
         let (name, paid) = ((self.name)(&account.owner), account.payment_micro);
@@ -185,8 +192,8 @@ impl Words<'_> {
         write!(
             f,
             "{name} is paid {} of the {} credits of this epoch ({part})",
-            Amount::from(paid),
-            Amount::from(*pool_micro),
+            self.amount(paid),
+            self.amount(*pool_micro),
         )
     }
 
@@ -202,13 +209,13 @@ impl Words<'_> {
              by how far each update moved the model the way that the round's validation examples \
              would have moved it; an update that moved it the other way counts against its owner. \
              All in all that was {}, {part} of what all owners' updates came to: a credit between {} \
-             and {} ({} standard errors of {} to either side).",
+             and {} ({} times the standard error of {} to either side).",
             account.rounds,
-            Amount::from(account.credit_micro),
-            Amount::from(account.low_micro),
-            Amount::from(account.high_micro),
+            self.amount(account.credit_micro),
+            self.amount(account.low_micro),
+            self.amount(account.high_micro),
             Decimal(terms.get().interval),
-            Amount::from(account.error_micro),
+            self.amount(account.error_micro),
         )?;
         f.write_str(
             " The interval comes from how much the rounds differ; that the validation examples or \
@@ -232,22 +239,22 @@ impl Words<'_> {
     fn deductions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Explanation { account, payable_total_micro, terms, .. } = self.explanation;
         f.write_str("\n\nPaid: ")?;
-        write!(f, "the credit of {}", Amount::from(account.credit_micro))?;
+        write!(f, "the credit of {}", self.amount(account.credit_micro))?;
         if account.carried_micro > 0 {
-            write!(f, ", less {} owed from before", Amount::from(account.carried_micro))?;
+            write!(f, ", less {} owed from before", self.amount(account.carried_micro))?;
         }
         let margin = terms.get().lambda.times_up(account.error_micro);
         write!(
             f,
-            ", less {} ({} standard errors), is {}. The pool is divided by what that comes to for \
+            ", less {} ({} times the standard error), is {}. The pool is divided by what that comes to for \
              everybody, {}; what is below 0 counts as 0.",
-            Amount::from(margin),
+            self.amount(margin),
             Decimal(terms.get().lambda),
-            Amount::from(account.payable_micro),
-            Amount::from(*payable_total_micro),
+            self.amount(account.payable_micro),
+            self.amount(*payable_total_micro),
         )?;
         if account.debt_micro > 0 {
-            let debt = Amount::from(account.debt_micro);
+            let debt = self.amount(account.debt_micro);
             write!(f, " {debt} is owed in the next epoch.")?;
         }
         Ok(())
@@ -255,9 +262,9 @@ impl Words<'_> {
 
     fn flags(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let account = &self.explanation.account;
-        f.write_str("\n\nFlags, for people to look at; they change no payment: ")?;
+        f.write_str("\n\nFlags, for people to look at; they change no payment:")?;
         if account.flags.is_empty() {
-            f.write_str("none.")?;
+            f.write_str(" none.")?;
         }
         let statistics = &account.statistics;
         for flag in &account.flags {
@@ -301,7 +308,7 @@ impl Words<'_> {
                 Case::Steady => "all its rounds like their mean",
                 Case::NoDebt => "nothing owed from before",
             };
-            write!(f, "\n- {case}: {}", Amount::from(*payment_micro))?;
+            write!(f, "\n- {case}: {}", self.amount(*payment_micro))?;
         }
         write!(
             f,

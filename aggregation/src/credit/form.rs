@@ -2,7 +2,7 @@
 //! digests in hexadecimal. `#[serde(with = ...)]`.
 
 /// 32 bytes (a party's key, a digest): as they are on the wire, 64 lower-case digits in JSON.
-pub(super) mod hex {
+pub(crate) mod hex {
     use std::fmt;
 
     use serde::de::{Deserialize, Deserializer, Error, Visitor};

@@ -57,7 +57,9 @@ pub fn settle(
     let paid_micro = payments.iter().sum();
     accounts.iter_mut().zip(payments).for_each(|(one, payment)| one.payment_micro = payment);
 
-    let series: Vec<_> = tallies.into_iter().map(|(owner, one)| one.series(owner)).collect();
+    let series =
+        |(owner, tally): (&PartyId, &Tally)| Series::new(*owner, &tally.shares, rounds.len());
+    let series: Vec<_> = tallies.iter().map(series).collect();
     let duplicates = duplicates(&series, terms.get().duplicate);
     for pair in &duplicates {
         let [one, other] = pair.owners;
@@ -166,9 +168,5 @@ impl Tally {
             flags: statistics.flags(),
             statistics,
         }
-    }
-
-    fn series(self, owner: PartyId) -> Series {
-        Series { owner, shares: self.shares }
     }
 }

@@ -38,7 +38,7 @@ pub struct Settlement {
     pub paid_micro: u64,
     /// Everybody with evidence or a debt, ascending.
     pub accounts: Vec<Account>,
-    /// Pairs whose scores go together, for review; ascending.
+    /// Pairs whose scores go together, for review, ascending: of each owner the one it goes most with.
     pub duplicates: Vec<Duplicate>,
 }
 

@@ -84,12 +84,17 @@ fn round(number: u32, owners: &[Numbers]) -> RoundEvidence {
 /// Sixteen rounds of seven owners: three honest ones of unequal counts, one that is there every
 /// other round, a free-rider, one that works against the others, and a second of the first.
 fn federation() -> Vec<RoundEvidence> {
-    let noise = |round: u32, index: u32| {
-        10_000 + i64::from((round * 7919 + index * 104_729 + 31 * round * index) % 4001) - 2000
+    // Some noise that no two owners have in common.
+    // Noise that no two owners have in common (splitmix64).
+    let noise = |round: u64, index: u64| {
+        let state = (round << 32 | index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        8000 + ((mixed ^ mixed >> 31) % 4001) as i64
     };
     (1..=16)
         .map(|number| {
-            let score = |index| noise(number, index);
+            let score = |index| noise(u64::from(number), index);
             let honest = |count, index| Some((count, score(index), score(index) / 2, score(index)));
             round(
                 number,
@@ -149,6 +154,22 @@ fn valid(base: &Epoch, equal: &[RoundEvidence]) -> Vec<Value> {
         round(number, &numbers).with_public(public).expect("good scores")
     };
     let public: Vec<_> = (1..=5).map(public).collect();
+    // The second and the third go together exactly, the first nearly; the others do not.
+    let together = |number: u32| {
+        let wave = i64::from(number * number % 7) + 1;
+        let one = |s: i64| Some((50, s, s, s));
+        round(
+            number,
+            &[
+                one(1000 * wave + 300 * i64::from(number % 2)),
+                one(500 * wave),
+                one(250 * wave),
+                one(2000 - 200 * wave),
+                one(if number % 3 == 0 { 900 } else { 4000 }),
+            ],
+        )
+    };
+    let together: Vec<_> = (1..=8).map(together).collect();
     let large = Some((u32::MAX, SCORE_MAX >> 8, SCORE_MAX, -SCORE_MAX));
     let small = Some((1, 1, 1, 1));
     let ratios = TermsDraft {
@@ -160,6 +181,7 @@ fn valid(base: &Epoch, equal: &[RoundEvidence]) -> Vec<Value> {
     vec![
         base.valid("seven owners, sixteen rounds, a debt"),
         plain("three equals: two units left over in two rounds", draft(2), equal, &[]),
+        plain("three that go together", draft(8), &together, &[]),
         plain("fewer rounds than the epoch has", draft(16), &federation()[..3], &[]),
         plain("nobody to be paid", draft(2), &none, &[]),
         plain("scores without opened folds", draft(5), &public, &[]),

@@ -62,7 +62,8 @@ pub(crate) struct Settlement {
     pub(crate) terms: [u8; 32],
     pub(crate) evidence: [u8; 32],
     pub(crate) accounts: Vec<Account>,
-    /// Pairs with at least eight common rounds and a correlation of at least the threshold.
+    /// Pairs with at least eight common rounds and a correlation of at least the threshold: of each
+    /// owner the one it goes most with, to a millionth; of equals the smallest key.
     pub(crate) duplicates: Vec<(Owner, Owner, u64, f64)>,
 }
 
@@ -279,21 +280,24 @@ impl Own {
 
 fn duplicates(terms: &Terms, owners: &BTreeMap<Owner, Own>) -> Vec<(Owner, Owner, u64, f64)> {
     let threshold = terms.duplicate.0 as f64 / terms.duplicate.1 as f64;
-    let mut found = Vec::new();
+    let mut pairs = BTreeMap::new();
     for (one, own) in owners {
-        for (other, others) in owners.range(*one..).skip(1) {
+        let with = |(other, others): (&Owner, &Own)| {
             let common: Vec<(f64, f64)> = (own.shares.iter())
                 .filter_map(|(place, x)| Some((*x as f64, *others.shares.get(place)? as f64)))
                 .collect();
-            if common.len() >= 8 {
-                let correlation = correlation(&common);
-                if correlation >= threshold {
-                    found.push((*one, *other, common.len() as u64, correlation));
-                }
-            }
+            let correlation = if common.len() < 8 { 0.0 } else { correlation(&common) };
+            // A float may be a little below what it stands for.
+            let millionths = (correlation * 1e6 + 1e-4).floor() as i64;
+            let is_one = other != one && correlation + 1e-10 >= threshold;
+            is_one.then_some((millionths, *other, common.len() as u64, correlation))
+        };
+        let most = owners.iter().filter_map(with).min_by_key(|(most, other, ..)| (-most, *other));
+        if let Some((_, other, rounds, correlation)) = most {
+            pairs.insert((*one.min(&other), *one.max(&other)), (rounds, correlation));
         }
     }
-    found
+    pairs.into_iter().map(|((one, other), (n, found))| (one, other, n, found)).collect()
 }
 
 /// Pearson's; of two that never change 1 where they are equal and not 0.

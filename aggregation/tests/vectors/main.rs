@@ -10,6 +10,7 @@ mod audits;
 mod case;
 mod certificates;
 mod complaints;
+mod credits;
 mod digests;
 mod envelopes;
 mod opening;
@@ -43,7 +44,7 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 23] = [
+const SUBJECTS: [Subject; 25] = [
     Subject { name: "audit.json", write: Some(audits::file), check: audits::check },
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
@@ -82,6 +83,12 @@ const SUBJECTS: [Subject; 23] = [
         name: "publication.json",
         write: Some(publications::file),
         check: publications::check,
+    },
+    Subject { name: "credits.json", write: Some(credits::file), check: credits::check },
+    Subject {
+        name: "credit-weights.json",
+        write: Some(credits::weights_file),
+        check: credits::check_weights,
     },
 ];
 

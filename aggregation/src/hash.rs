@@ -135,6 +135,14 @@ domains! {
     Body = "body";
     /// Seeds derived for training (initial weights, shuffling, dropout, quantisation).
     Training = "training";
+    /// Digest of the terms that credits are settled by.
+    CreditTerms = "credit-terms";
+    /// Digest of one round's evidence, and of an epoch's.
+    CreditEvidence = "credit-evidence";
+    /// Digest of an epoch's settlement.
+    CreditSettlement = "credit-settlement";
+    /// Who goes first where two owners have equal claims to the last unit of a division.
+    CreditTie = "credit-tie";
 }
 
 /// Hashes `parts` under `domain`; each part is prefixed by its length, so parts cannot run into

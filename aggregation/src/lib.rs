@@ -15,12 +15,14 @@
 //! - [`round`], [`participant`], [`holder`]: the three machines of a round
 //! - [`strategy`], [`evaluation`], [`stop`]: from an opened aggregate to the next model, to what
 //!   it is worth, and to the end of a run
+//! - [`credit`]: from a round's evidence to what each owner is credited
 //! - [`publication`]: what is published of a round, and the check anybody can run
 //! - [`research`]: what a researcher and a coordinator say about runs
 //! - `net` (feature): QUIC connections, framing, identity
 //! - `program` (feature `net`): what else the programs have in common
 
 pub mod config;
+pub mod credit;
 pub mod evaluation;
 #[cfg(test)]
 mod fixture;

@@ -232,3 +232,28 @@ pub const RESEARCH_LINKS_MAX: usize = 64;
 /// Faults of holders in one report: seven holders, each silent or refusing in each of six phases,
 /// or one of a few other faults. Each takes three bytes of memory and two on the wire.
 pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 6 + 3);
+
+/// Absolute value of a released score (s, novelty, harm): every reader of JSON holds it exactly. By
+/// Cauchy-Schwarz an inner product of an update and a direction is at most the product of their
+/// lengths: 2^22 units (the clip of an audited update of 2^26 raw values, `2^L >= 16 C`) times 2^21
+/// (a direction of six bits for 2^32 parameters) is 2^43; from a sketch, with weights of 24 bits for
+/// 512 rows and lanes, 2^54 in the same extreme and 2^47 for the 2^15 units of a million parameters,
+/// so that an audit of more than that scales its weights down.
+pub const SCORE_MAX: i64 = (1 << 53) - 1;
+
+/// Budget of a round in micro-credits: a million credits. An epoch of [`EPOCH_ROUNDS_MAX`] such
+/// rounds is 2^50 micro-credits, which every reader of JSON holds exactly.
+pub const BUDGET_MICRO_MAX: u64 = 1_000_000_000_000;
+
+/// Rounds of an epoch of credits, both ends included: a spread takes two, and owners wait for their
+/// payment until the last.
+pub const EPOCH_ROUNDS_MIN: u32 = 2;
+/// See [`EPOCH_ROUNDS_MIN`].
+pub const EPOCH_ROUNDS_MAX: u32 = 1024;
+
+/// Numerator and denominator of a ratio in the terms of credits: six decimal places.
+pub const RATIO_MAX: u32 = 1_000_000;
+
+/// Owners whose debts are carried from one epoch into the next: every member that a round of
+/// [`CONTRIBUTIONS_MAX`] may have had, and as many that have left.
+pub const DEBTS_MAX: usize = 2 * CONTRIBUTIONS_MAX as usize;

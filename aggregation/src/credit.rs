@@ -1,0 +1,43 @@
+//! Credits: what each owner's data were worth, from three released scores per owner and round. Pure
+//! arithmetic in integers; there is no float in here, so that everybody gets the same.
+//!
+//! Notation of the design note on credits (section 5): in a round, `c = sqrt(min(count, 4 medians)) s`
+//! and `q = B c / sum |c|`, in micro-credits, by largest remainder. Over an epoch of E rounds with
+//! evidence, `Q = sum q` (absent: 0), `se = sqrt(E) sd(q)`; the pool `B E` is divided by
+//! `max(Q - debt - lambda se, 0)`, by largest remainder. What is below 0 pays nothing and is owed in
+//! the next epoch, at most one epoch's average credit.
+//!
+//! - [`CreditTerms`]: budget, epoch and constants, fixed before the epoch
+//! - [`Evidence`], [`RoundEvidence`]: what a round says about its owners
+//! - [`settle`]: the rules; [`Settlement`], [`Account`], [`Debt`]: what comes of them
+//! - [`Flag`], [`Duplicate`]: for review; they never change a payment
+//!
+//! # Decisions
+//! - A round without evidence (abandoned, or voided because its scores do not add up) gives nothing:
+//!   the pool is the budget of the rounds with evidence.
+//! - The pay rule counts a round without an owner as 0 for it, spread included. Flags are judged by
+//!   the rounds an owner took part in: otherwise whoever is there now and then would be flagged for
+//!   that alone.
+//! - Roots of counts have [`ROOT_FRACTION_BITS`] bits after the point; every other step is exact, or
+//!   rounded as it says. That no step overflows follows from the limits and is checked by the
+//!   compiler where it is not plain (`share.rs`, `spread.rs`).
+//! - Nobody checks here where evidence comes from: that is the audit's.
+
+mod duplicate;
+mod evidence;
+mod flag;
+mod settle;
+mod settlement;
+mod share;
+mod spread;
+mod terms;
+
+pub use self::duplicate::Duplicate;
+pub use self::evidence::{BadEvidence, Evidence, RoundEvidence, Score};
+pub use self::flag::{
+    DUPLICATE_ROUNDS_MIN, FLAG_ROUNDS_MIN, Flag, FlagKind, SHARE_UNITS, Statistic, Statistics,
+};
+pub use self::settle::settle;
+pub use self::settlement::{Account, Debt, Settlement};
+pub use self::share::ROOT_FRACTION_BITS;
+pub use self::terms::{BadTerms, CreditTerms, Ratio, TermsDraft};

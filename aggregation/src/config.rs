@@ -98,12 +98,17 @@ impl Control {
     }
 }
 
-/// Whether contributions are audited. Only `Off` exists yet: updates are range-limited by their
-/// lanes, nothing else is checked, and no credit is given.
+/// Whether contributions are audited. Rounds are carried out with `Off` only, so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audit {
-    /// Range-limited only, no credit.
+    /// Updates are range-limited by their lanes, nothing else is checked, and no credit is given.
     Off,
+    /// The closed audit of [`crate::audit`]: norms are bounded, nothing but pass or fail and the
+    /// credit's numbers comes out.
+    Closed {
+        /// J: random linear forms over all coefficients.
+        rows: u16,
+    },
 }
 
 /// A round's terms.
@@ -133,7 +138,7 @@ pub struct RoundConfig {
     pub counters: u16,
     /// The second vector, if there is one.
     pub control: Option<Control>,
-    /// Must equal [`Packing::derive`] for the other fields.
+    /// Must equal [`RoundConfig::derive_packing`].
     pub packing: Packing,
     /// Fewest contributions that may be opened.
     pub contributions_min: u32,
@@ -195,6 +200,9 @@ pub enum BadConfig {
     /// Rounds count from 1.
     #[error("round number 0: rounds count from 1")]
     Round,
+    /// The audit is on, which rounds do not carry out yet.
+    #[error("the audit is on, and this version carries out rounds without it only")]
+    Audit,
 }
 
 impl RoundConfig {
@@ -215,6 +223,9 @@ impl RoundConfig {
         }
         if self.round == 0 {
             return Err(BadConfig::Round);
+        }
+        if self.audit != Audit::Off {
+            return Err(BadConfig::Audit);
         }
         if !self.beacon_commitments.is_empty() {
             return Err(BadConfig::Beacons("the audit is off, there must be none"));
@@ -240,11 +251,22 @@ impl RoundConfig {
         }
         self.validate_quantiser()?;
         self.validate_control()?;
-        let expected = Packing::derive(self.profile, self.quantiser.bits, max);
+        let expected = self.derive_packing();
         if expected != Some(self.packing) {
             return Err(BadConfig::Packing { got: self.packing, expected });
         }
         self.validate_committee()
+    }
+
+    /// The packing that the other fields imply; `None` where none fits.
+    #[must_use]
+    pub fn derive_packing(&self) -> Option<Packing> {
+        match self.audit {
+            Audit::Off => {
+                Packing::derive(self.profile, self.quantiser.bits, self.contributions_max)
+            }
+            Audit::Closed { .. } => crate::audit::Terms::new(self).ok().map(|terms| terms.packing),
+        }
     }
 
     fn validate_quantiser(&self) -> Result<(), BadConfig> {
@@ -317,6 +339,23 @@ impl RoundConfig {
     pub const fn coordinates(&self) -> u64 {
         let counters = self.counters as u64 * COUNTER_DIGITS as u64;
         self.vector_coordinates() + SENTINELS as u64 + WEIGHT_DIGITS as u64 + counters
+    }
+
+    /// What is taken off coordinate `i` before it counts as an owner's own: the offset of units,
+    /// the sentinels' value, the middle of a digit's range. It is the same for all owners.
+    #[must_use]
+    pub const fn centre(&self, i: u64) -> u16 {
+        let vectors = self.vector_coordinates();
+        let offset = self.quantiser.offset() as u16;
+        if i < vectors {
+            offset
+        } else if i < vectors + SENTINELS as u64 {
+            1
+        } else if i < self.coordinates() {
+            offset
+        } else {
+            0
+        }
     }
 
     /// Coordinates of a whole chunk: N k.

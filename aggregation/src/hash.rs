@@ -131,6 +131,16 @@ domains! {
     Aggregate = "aggregate";
     /// Commitment to a beacon key.
     Kappa = "kappa";
+    /// Value of a beacon key for one use.
+    BeaconValue = "beacon-value";
+    /// A beacon: the values of all components together.
+    Beacon = "beacon";
+    /// Key of the stream of one component in an audit.
+    AuditKey = "audit-key";
+    /// What the range rows of one proof are drawn from.
+    RangeRows = "range-rows";
+    /// Digest of one proof of an audit.
+    AuditProof = "audit-proof";
     /// Body of a signed message.
     Body = "body";
     /// Seeds derived for training (initial weights, shuffling, dropout, quantisation).

@@ -11,6 +11,7 @@
 //! - [`shape`]: what a plan's layers produce, and which parameters they have
 //! - [`config`]: exactly one round's terms, countersigned by the key holders
 //! - [`sum`]: the secure sum itself
+//! - [`audit`]: what checks contributions that nobody sees, and opens credit's numbers
 //! - [`message`], [`record`]: what travels, and what a machine remembers
 //! - [`round`], [`participant`], [`holder`]: the three machines of a round
 //! - [`strategy`], [`evaluation`], [`stop`]: from an opened aggregate to the next model, to what
@@ -21,6 +22,7 @@
 //! - `net` (feature): QUIC connections, framing, identity
 //! - `program` (feature `net`): what else the programs have in common
 
+pub mod audit;
 pub mod config;
 pub mod credit;
 pub mod evaluation;

@@ -257,3 +257,17 @@ pub const RATIO_MAX: u32 = 1_000_000;
 /// Owners whose debts are carried from one epoch into the next: every member that a round of
 /// [`CONTRIBUTIONS_MAX`] may have had, and as many that have left.
 pub const DEBTS_MAX: usize = 2 * CONTRIBUTIONS_MAX as usize;
+
+/// Audit rows, both ends included: with 64 a coefficient off the grid passes with 2^-41 (design
+/// note `closed-audit`, section 5); beyond 256 rows cost and add nothing.
+pub const AUDIT_ROWS_MIN: u16 = 64;
+/// See [`AUDIT_ROWS_MIN`].
+pub const AUDIT_ROWS_MAX: u16 = 256;
+
+/// Range rows of an audit: an entry out of range passes each with probability 1/2 at most, and a
+/// cheater can try again by itself, so as many as are beyond anybody's work.
+pub const AUDIT_RANGE_ROWS: usize = 96;
+
+/// Squared norm of an owner's coordinates that an audit bounds, in quantised units: 2^32
+/// parameters of 16 bits at their largest are beyond it, everything that is trained is not.
+pub const AUDIT_NORM_SQUARED_MAX: u64 = 1 << 56;

@@ -228,6 +228,10 @@ impl Plan {
                 "audit off: updates are range-limited only, a false one is not detected, and no \
                  credit is given"
             }
+            Audit::Closed { .. } => {
+                "audit on: the norm of every update is checked and credit is given; pass or fail and \
+                 three numbers come out, nobody sees an update"
+            }
         }
     }
 }

@@ -11,18 +11,19 @@
 //! - [`open`]: from the holders' component sums to the opened aggregate
 
 pub mod accumulator;
+pub(crate) mod adjoint;
 pub mod contribution;
 mod fields;
 mod gauss;
 mod hygiene;
 mod key;
 mod mask;
-mod modulus;
+pub(crate) mod modulus;
 pub mod open;
-mod pack;
+pub(crate) mod pack;
 mod pad;
 pub mod path;
-mod product;
+pub(crate) mod product;
 pub mod quantise;
 pub mod seal;
 pub mod sealed_box;

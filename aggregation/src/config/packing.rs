@@ -80,19 +80,26 @@ impl Packing {
         let n = u64::from(contributions_max);
         let lane_bits = ceil_log2(n * ((1 << bits) - 1) + 1);
         (1..=profile.pad_bits_max() / lane_bits).rev().find_map(|lanes| {
-            let noise_bits = (1..=40).find(|&noise_bits| {
-                let pad_bits = lanes * lane_bits + noise_bits;
-                // All terms times 2^(log2 q - P), so that everything stays an integer.
-                let Some(shift) = profile.modulus_bits().checked_sub(pad_bits) else {
-                    return false;
-                };
-                let rounding = u128::from(n + 4) << shift;
-                let noise = u128::from(2 * n * 64);
-                1u128 << (noise_bits + shift) >= rounding + noise
-            })?;
-            let packing = Self { lanes, lane_bits, noise_bits };
-            (packing.pad_bits() <= profile.pad_bits_max()).then_some(packing)
+            let packings = (1..=40).map(|noise_bits| Self { lanes, lane_bits, noise_bits });
+            packings
+                .into_iter()
+                .find(|packing| packing.is_exact(profile, contributions_max))
+                .filter(|packing| packing.pad_bits() <= profile.pad_bits_max())
         })
+    }
+
+    /// Whether the noise of so many contributions can never reach a lane:
+    /// `2^R >= n + 2 + 2 n 64 2^(P - log2 q) + 2`.
+    #[must_use]
+    pub(crate) fn is_exact(&self, profile: Profile, contributions_max: u32) -> bool {
+        let n = u64::from(contributions_max);
+        // All terms times 2^(log2 q - P), so that everything stays an integer.
+        let Some(shift) = profile.modulus_bits().checked_sub(self.pad_bits()) else {
+            return false;
+        };
+        let rounding = u128::from(n + 4) << shift;
+        let noise = u128::from(2 * n * 64);
+        1u128 << (self.noise_bits + shift) >= rounding + noise
     }
 }
 

@@ -74,6 +74,15 @@ impl Padder {
         TransformedKey(self.transforms.iter().map(limb).collect())
     }
 
+    /// A s of chunk `chunk` modulo the prime of limb `limb`.
+    pub(crate) fn product(&mut self, chunk: u32, limb: usize, key: &TransformedKey) -> &[u64] {
+        let (product, transform) = (&mut self.limbs[limb], &self.transforms[limb]);
+        self.mask.expand(chunk, limb, transform.prime(), product);
+        multiply(product, &key.0[limb], transform.prime());
+        transform.inverse(product);
+        product
+    }
+
     /// The pad of chunk `chunk` with fresh noise drawn from `noise`, or with none: calls `each`
     /// with the words of the first coefficients, as many as `each` has items to go with them.
     ///
@@ -86,11 +95,8 @@ impl Padder {
         items: impl Iterator<Item = T>,
         each: impl FnMut(T, u128),
     ) {
-        for ((limb, transform), key) in (0..).zip(self.transforms).zip(&key.0) {
-            let product = &mut self.limbs[limb];
-            self.mask.expand(chunk, limb, transform.prime(), product);
-            multiply(product, key, transform.prime());
-            transform.inverse(product);
+        for limb in 0..self.limbs.len() {
+            self.product(chunk, limb, key);
         }
         self.scale.divide(&mut self.limbs);
         match noise {

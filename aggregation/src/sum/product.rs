@@ -43,18 +43,18 @@ pub(crate) fn subtract_and_multiply(values: &mut [u64], others: &[u64], factor: 
 }
 
 /// A prime, and `floor(2^113 / prime)`.
-struct Barrett {
+pub(crate) struct Barrett {
     prime: u64,
     reciprocal: u64,
 }
 
 impl Barrett {
-    const fn new(prime: u64) -> Self {
+    pub(crate) const fn new(prime: u64) -> Self {
         Self { prime, reciprocal: ((1u128 << 113) / prime as u128) as u64 }
     }
 
     /// `x y mod prime`, for x and y below the prime.
-    const fn times(&self, x: u64, y: u64) -> u64 {
+    pub(crate) const fn times(&self, x: u64, y: u64) -> u64 {
         let product = x as u128 * y as u128;
         // At most two too small: one for each factor rounded down.
         let estimate = (((product >> 49) * self.reciprocal as u128) >> 64) as u64;

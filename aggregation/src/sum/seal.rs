@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
+use crate::audit::witness::{ChunkWitness, Witness};
 use crate::config::{BadConfig, HolderIndex, Packing, RoundConfig};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
 use crate::message::{Header, SignedHeader, box_digest};
@@ -171,6 +172,22 @@ impl<'a> Sealing<'a> {
         }
     }
 
+    /// What the audit's proof will be made from. `chunks` are those of all chunks, in any order
+    /// ([`ChunkSealer::keep`]).
+    ///
+    /// # Errors
+    /// [`SealError::Chunks`].
+    pub fn witness<E>(&self, mut chunks: Vec<ChunkWitness>) -> Result<Witness, SealError<E>> {
+        chunks.sort_unstable_by_key(|chunk| chunk.index);
+        if !chunks.iter().map(|chunk| chunk.index).eq(0..self.config.chunks()) {
+            return Err(SealError::Chunks);
+        }
+        let mut randomness = self.randomness.seeds();
+        let components = self.config.shape.components();
+        let seeds = components.iter().map(|_| Shares::draw_seed(&mut randomness)).collect();
+        Ok(Witness::new(seeds, chunks))
+    }
+
     /// Shares the key among the holders, which [`Self::finish`] does otherwise: for a thread of
     /// its own while the chunks are sealed. Once is enough, more changes nothing.
     pub fn share(&self) {
@@ -296,6 +313,21 @@ impl ChunkSealer<'_> {
         lanes!(1 2 3 4 5 6 7 8);
         let bytes = &self.bytes[..config.chunk_bytes(index)];
         (bytes, Leaf { index, digest: chunk_leaf(index, bytes) })
+    }
+}
+
+impl ChunkSealer<'_> {
+    /// What the audit's proof will need of chunk `index`, which is sealed for it once more.
+    ///
+    /// # Panics
+    /// When the terms have no such chunk.
+    pub fn keep(&mut self, index: u32) -> ChunkWitness {
+        self.seal(index);
+        let Sealing { config, quantised, transformed, .. } = self.sealing;
+        let coordinates = quantised.coordinates(config, index, &mut self.coordinates);
+        let masked = self.padder.product(index, 0, transformed);
+        let bytes = &self.bytes[..config.chunk_bytes(index)];
+        ChunkWitness::new(config, index, coordinates, bytes, masked)
     }
 }
 

@@ -49,6 +49,11 @@ impl Seeds {
         is_as_committed.then_some((seeds, commitments))
     }
 
+    /// The seeds, in canonical order of the components.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8; SEED_BYTES]> {
+        self.0.iter().map(|seed| &**seed)
+    }
+
     /// com_T for each of them.
     fn commitments(&self, shape: CommitteeShape, place: Place<'_>) -> Vec<Digest> {
         let components = shape.components_of(place.holder).into_iter().zip(&self.0);
@@ -116,6 +121,26 @@ impl<'a> Expander<'a> {
     }
 }
 
+/// `<g, r_T>` mod each prime, r_T the expansion of a component's seed.
+pub(crate) fn component_product(
+    (profile, round_ctx): (Profile, &Digest),
+    client: &PartyId,
+    seed: &[u8; SEED_BYTES],
+    g: &[Vec<u64>; 2],
+) -> [u64; 2] {
+    let mut products = [0; 2];
+    Expander::new(profile, round_ctx).expand(client, seed, |l, limb| {
+        products[l] = inner_product(&g[l], limb, primes(profile)[l]);
+    });
+    products
+}
+
+/// `<a, b>` modulo `prime`, both reduced and of at most 2^27 entries.
+pub(crate) fn inner_product(a: &[u64], b: &[u64], prime: u64) -> u64 {
+    let sum: u128 = a.iter().zip(b).map(|(&a, &b)| u128::from(a) * u128::from(b)).sum();
+    (sum % u128::from(prime)) as u64
+}
+
 /// A vector over Z_q as it is packed: entry by entry, the limbs of an entry side by side.
 fn pack_limbs(profile: Profile, limbs: &[Zeroizing<Vec<u64>>]) -> Vec<u8> {
     let entries = (0..profile.ring_dimension()).flat_map(|i| limbs.iter().map(move |l| l[i]));
@@ -150,8 +175,7 @@ impl Shares {
         let mut seeds = Vec::new();
         let mut commitments = Vec::new();
         for component in shape.components() {
-            let mut seed = Zeroizing::new([0; SEED_BYTES]);
-            randomness.bytes(&mut seed[..]);
+            let seed = Self::draw_seed(randomness);
             expander.expand(client, &seed, |l, limb| {
                 subtract(&mut rest[l], limb, primes(profile)[l]);
             });
@@ -159,6 +183,13 @@ impl Shares {
             seeds.push((component, seed));
         }
         Self { correction: pack_limbs(profile, &rest), commitments, seeds }
+    }
+
+    /// The next component's seed.
+    pub(crate) fn draw_seed(randomness: &mut Xof) -> Zeroizing<[u8; SEED_BYTES]> {
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        randomness.bytes(&mut seed[..]);
+        seed
     }
 
     /// What the box for `holder` contains.

@@ -14,7 +14,14 @@ pub(crate) struct Xof(Ctr64LE<Aes256>);
 impl Xof {
     /// The stream `stream` under `key`.
     pub(crate) fn new(key: &[u8; 32], stream: u64) -> Self {
+        Self::at(key, stream, 0)
+    }
+
+    /// The stream `stream` under `key`, from byte `start` on, which begins a block of 16.
+    pub(crate) fn at(key: &[u8; 32], stream: u64, start: u64) -> Self {
+        debug_assert!(start.is_multiple_of(16));
         let mut block = [0; 16];
+        block[..8].copy_from_slice(&(start / 16).to_le_bytes());
         block[8..].copy_from_slice(&stream.to_le_bytes());
         Self(Ctr64LE::<Aes256>::new(key.into(), &block.into()))
     }
@@ -119,6 +126,14 @@ mod tests {
         // The first 1000 words are drawn at once, then as many as were refused, and so on: the
         // stream is the same.
         assert_eq!(got, expected[..1000]);
+    }
+
+    #[test]
+    fn a_stream_can_be_taken_up_at_any_block() {
+        let (mut whole, mut rest) = ([0; 96], [0; 48]);
+        Xof::new(&[4; 32], 9).bytes(&mut whole);
+        Xof::at(&[4; 32], 9, 48).bytes(&mut rest);
+        assert_eq!(rest, whole[48..]);
     }
 
     #[test]

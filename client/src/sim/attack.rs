@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 pub(super) use cast::{Role, Share, cast};
-pub(super) use spoil::Memory;
+pub use spoil::Memory;
 
 /// What an attacker does.
 #[derive(Clone, Copy, Debug, PartialEq)]

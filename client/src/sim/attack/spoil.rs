@@ -6,17 +6,18 @@ use covey_model::random::{normal, stream, unit_f64};
 use super::{AttackKind, FreeRide};
 
 /// What every client knows when it answers.
-pub(crate) struct Memory<'a> {
+pub struct Memory<'a> {
     /// The longest that an update may be.
-    pub(crate) clip_norm: f32,
+    pub clip_norm: f32,
     /// How the last round moved the model; nothing in the first.
-    pub(crate) step: Option<&'a [f32]>,
+    pub step: Option<&'a [f32]>,
 }
 
 impl AttackKind {
     /// What is trained on instead. `seed` is that of the simulation and the client: what it has is
     /// the same in every round.
-    pub(crate) fn spoil_data(self, data: Dataset, seed: &[&[u8]]) -> Dataset {
+    #[must_use]
+    pub fn spoil_data(self, data: Dataset, seed: &[&[u8]]) -> Dataset {
         let (inputs, targets) = match (self, data.inputs(), data.targets()) {
             (Self::FeatureNoise(deviation), Inputs::Rows { numbers, features }, targets) => {
                 let mut rng = stream("simulated-feature-noise", seed);
@@ -58,7 +59,8 @@ impl AttackKind {
     }
 
     /// How many examples it says it has.
-    pub(crate) fn spoil_examples(self, examples: u32) -> u32 {
+    #[must_use]
+    pub fn spoil_examples(self, examples: u32) -> u32 {
         match self {
             Self::Claim(factor) => (f64::from(examples) * factor).round() as u32,
             _ => examples,
@@ -66,7 +68,7 @@ impl AttackKind {
     }
 
     /// What is sent instead. `seed` is that of the simulation, the round and the client.
-    pub(crate) fn spoil_update(self, update: &mut [f32], memory: &Memory<'_>, seed: &[&[u8]]) {
+    pub fn spoil_update(self, update: &mut [f32], memory: &Memory<'_>, seed: &[&[u8]]) {
         match self {
             Self::LabelFlip
             | Self::LabelNoise(_)

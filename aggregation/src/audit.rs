@@ -12,12 +12,16 @@
 //! - [`witness`], [`proof`]: what an owner keeps, and the proof that it makes of it
 //! - [`check`]: the random weights that batch all relations into one
 //! - [`opening`]: what holders answer, how their answers are put together, and the verdict
+//! - [`direction`], [`estimate`]: public directions, and the public weights that make a number of
+//!   an owner's projections
 //! - [`credit`]: the three numbers
 
 pub mod beacon;
 pub mod check;
 pub mod credit;
+pub mod direction;
 mod element;
+pub mod estimate;
 mod lift;
 pub mod opening;
 mod polynomial;

@@ -139,6 +139,8 @@ domains! {
     AuditKey = "audit-key";
     /// What the range rows of one proof are drawn from.
     RangeRows = "range-rows";
+    /// Digest of a public direction.
+    Direction = "direction";
     /// Digest of one proof of an audit.
     AuditProof = "audit-proof";
     /// Body of a signed message.

@@ -135,6 +135,7 @@ fn judge(credits: &[Credit]) -> Figures {
     figures.set(Figure::Paid, average.map(|average| paid / average));
     figures.set(Figure::NoveltyFlagged, flagged(|one| one.is_novelty_flagged));
     figures.set(Figure::HarmFlagged, flagged(|one| one.is_harm_flagged));
+    figures.set(Figure::Flagged, flagged(|one| one.is_novelty_flagged || one.is_harm_flagged));
     figures
 }
 

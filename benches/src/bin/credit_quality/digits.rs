@@ -7,7 +7,7 @@ use covey_model::data::{DataError, DataSource, Dataset, Header};
 use covey_model::random::{shuffle, stream};
 use covey_model::split::by_class;
 
-use crate::mlp::{CLASSES, Examples};
+use crate::mlp::Examples;
 use crate::plan::{self, ROUNDS};
 
 /// Examples of each class in a fold.
@@ -68,8 +68,9 @@ impl Digits {
 }
 
 /// So many of each class.
-pub(crate) fn class_counts(labels: &[u32]) -> [usize; CLASSES] {
-    let mut counts = [0; CLASSES];
+#[cfg(test)]
+pub(crate) fn class_counts(labels: &[u32]) -> [usize; crate::mlp::CLASSES] {
+    let mut counts = [0; crate::mlp::CLASSES];
     labels.iter().for_each(|label| counts[*label as usize] += 1);
     counts
 }
@@ -79,6 +80,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::mlp::CLASSES;
 
     #[test]
     fn folds_have_every_class_and_no_digit_is_in_two_parts() {

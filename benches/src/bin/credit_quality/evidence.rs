@@ -38,15 +38,15 @@ impl Evidence {
         let numbers = [seed, u64::from(round.number)].map(u64::to_le_bytes);
         let beacon = hash(Domain::Training, &[b"credit-quality-rows", &numbers[0], &numbers[1]]);
         let rows = Rows::new(&beacon, usize::from(AUDIT_ROWS));
-        let Directions { trained, path, sum, steps } = directions;
+        let Directions { trained, path, sum, public } = directions;
         let mut vectors: Vec<&[i32]> = vec![trained, path, sum];
-        vectors.extend(steps.iter().map(Vec::as_slice));
+        vectors.extend(public.iter().map(Vec::as_slice));
         let known = Known::new(&config, &rows, &vectors);
-        let history: Vec<usize> = (3..vectors.len()).collect();
+        let public: Vec<usize> = (3..vectors.len()).collect();
         let along = |one: usize| {
             (0..vectors.len()).map(|other| f64::from(u8::from(other == one))).collect::<Vec<_>>()
         };
-        let targets = [along(0), known.beyond(0, &history), along(1)];
+        let targets = [along(0), known.beyond(0, &public), along(1)];
         let rho = targets.each_ref().map(|target| known.weights(target));
         Self {
             encrypted: of_all(round, |units| projected(&config, &rows, &rho, units)),
@@ -61,12 +61,7 @@ fn of_all(round: &Round, of: impl Fn(&[i32]) -> [i128; 3]) -> Vec<Scores> {
 }
 
 /// The functions that the audit opens, of an owner's projections.
-fn projected(
-    config: &RoundConfig,
-    rows: &Rows,
-    rho: &[Vec<i64>; 3],
-    units: &[i32],
-) -> [i128; 3] {
+fn projected(config: &RoundConfig, rows: &Rows, rho: &[Vec<i64>; 3], units: &[i32]) -> [i128; 3] {
     let projections = project(config, rows, units);
     rho.each_ref().map(|rho| {
         rho.iter().zip(&projections).map(|(rho, y)| i128::from(*rho) * i128::from(*y)).sum()
@@ -124,7 +119,8 @@ mod tests {
         let round = &rounds[4];
         let config = plan::terms(round.before.len());
         let rows = Rows::new(&hash(Domain::Training, &[b"rows"]), usize::from(AUDIT_ROWS));
-        let directions = Directions::new(round, federation.fold(5), &rounds[..4]);
+        let directions =
+            Directions::new(round, federation.fold(5), &rounds[..4], federation.opened(5));
         let known = Known::new(&config, &rows, &[&directions.trained, &directions.sum]);
         let rho = [known.weights(&[1.0, 0.0]), known.weights(&[0.0, 1.0]), vec![1; 0]];
         let of = |units: &[i32]| projected(&config, &rows, &rho, units);
@@ -145,7 +141,8 @@ mod tests {
         let owners = Scenario::Mixed.owners(&digits, 3);
         let federation = Federation::new(&owners, &digits, 3);
         let rounds = federation.record();
-        let directions = Directions::new(&rounds[6], federation.fold(7), &rounds[..6]);
+        let directions =
+            Directions::new(&rounds[6], federation.fold(7), &rounds[..6], federation.opened(7));
         let Evidence { encrypted, exact } = Evidence::new(&rounds[6], &directions, 3);
         // Owner 8 sends zeros.
         assert_eq!(encrypted[8], Scores { s: 0, novelty: 0, harm: 0 });

@@ -36,8 +36,6 @@ pub(crate) struct Round {
     pub(crate) units: Vec<Vec<i32>>,
     /// What each owner weighs, at most the cap.
     pub(crate) weights: Vec<u32>,
-    /// Each owner's update as it was before clipping, its length alone.
-    pub(crate) norms: Vec<f64>,
 }
 
 impl Round {
@@ -80,6 +78,11 @@ impl<'a> Federation<'a> {
         &self.folds[round as usize - 1]
     }
 
+    /// The folds of the rounds before it, which everybody has seen.
+    pub(crate) fn opened(&self, round: u32) -> &[Examples] {
+        &self.folds[..round as usize - 1]
+    }
+
     /// The model that the owners in the bit set `members` come to without the others: the same
     /// averaging without rounding.
     pub(crate) fn train(&self, members: u32) -> Vec<f32> {
@@ -110,7 +113,7 @@ impl<'a> Federation<'a> {
         let mut step: Option<Vec<f32>> = None;
         let mut rounds = Vec::new();
         for number in 1..=ROUNDS {
-            let (mut units, mut weights, mut norms) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut units, mut weights) = (Vec::new(), Vec::new());
             for (place, owner) in self.owners.iter().enumerate() {
                 let update = self.update(place, number, &parameters, step.as_deref());
                 let mut rng = FitSeed::derive(self.seed, number, &name(place)).rounding();
@@ -118,10 +121,8 @@ impl<'a> Federation<'a> {
                 let quantised = quantised.expect("attackers keep to finite numbers");
                 units.push(quantised.units().collect::<Vec<_>>());
                 weights.push(quantised.weight());
-                norms.push(norm(&update));
             }
-            let mut round =
-                Round { number, before: parameters, after: Vec::new(), units, weights, norms };
+            let mut round = Round { number, before: parameters, after: Vec::new(), units, weights };
             let scale = unit(round.weights.iter().sum());
             let moved: Vec<f32> =
                 round.sum().iter().map(|sum| (f64::from(*sum) * scale) as f32).collect();
@@ -151,7 +152,7 @@ impl<'a> Federation<'a> {
             let batches = &self.batches[round as usize - 1][place];
             fit(parameters, &owner.examples, batches, LR)
         };
-        let opened = &self.folds[..round as usize - 1];
+        let opened = self.opened(round);
         match owner.conduct {
             Conduct::Honest => honest(),
             Conduct::Attack(kind) => {
@@ -171,7 +172,8 @@ impl<'a> Federation<'a> {
         }
     }
 
-    /// A step on opened folds, and one on examples of one class with another's label.
+    /// A step on opened folds without one class, and as long a one on own examples of that class
+    /// with another's label.
     fn poison(
         &self,
         owner: &Owner,
@@ -187,7 +189,8 @@ impl<'a> Federation<'a> {
         let poison = Examples::new(&kind.spoil_data(labelled, &[]));
         let all = vec![(0..poison.len()).collect::<Vec<_>>(); STEPS];
         let mut update = fit(parameters, &poison, &all, LR);
-        let cover = with_folds(parameters, &owner.examples, opened);
+        let without: Vec<Examples> = opened.iter().map(|fold| fold.without(from as u8)).collect();
+        let cover = with_folds(parameters, &owner.examples, &without);
         let factor = POISON * norm(&cover) / norm(&update).max(f64::MIN_POSITIVE);
         update.iter_mut().for_each(|x| *x = (f64::from(*x) * factor) as f32);
         add(&mut update, &cover, 1.0);

@@ -35,12 +35,14 @@ pub(crate) enum Figure {
     NoveltyFlagged,
     /// Share of seeds in which it is flagged for harm.
     HarmFlagged,
+    /// Share of seeds in which it is flagged for either.
+    Flagged,
     /// What the model finds of the class that a poison is against, beside an honest owner in the
     /// attacker's place.
     RecallChange,
 }
 
-const FIGURES: [(Figure, &str); 15] = [
+const FIGURES: [(Figure, &str); 16] = [
     (Figure::Spearman, "spearman"),
     (Figure::Kendall, "kendall"),
     (Figure::Auc, "auc"),
@@ -55,6 +57,7 @@ const FIGURES: [(Figure, &str); 15] = [
     (Figure::Gain, "gain"),
     (Figure::NoveltyFlagged, "novelty_flagged"),
     (Figure::HarmFlagged, "harm_flagged"),
+    (Figure::Flagged, "flagged"),
     (Figure::RecallChange, "recall_change"),
 ];
 

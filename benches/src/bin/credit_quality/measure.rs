@@ -68,7 +68,8 @@ pub(crate) fn credits(federation: &Federation<'_>, rounds: &[Round]) -> Credits 
     let (mut encrypted, mut exact) = (Vec::<Vec<Scores>>::new(), Vec::<Vec<Scores>>::new());
     for (place, round) in rounds.iter().enumerate() {
         let fold = federation.fold(round.number);
-        let directions = Directions::new(round, fold, &rounds[..place]);
+        let opened = federation.opened(round.number);
+        let directions = Directions::new(round, fold, &rounds[..place], opened);
         let evidence = Evidence::new(round, &directions, federation.seed);
         encrypted.push(evidence.encrypted);
         exact.push(evidence.exact);

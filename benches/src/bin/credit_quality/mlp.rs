@@ -61,8 +61,15 @@ impl Examples {
         self.labels.len()
     }
 
-    pub(crate) fn labels(&self) -> &[u8] {
-        &self.labels
+    /// All but those of one class.
+    pub(crate) fn without(&self, class: u8) -> Self {
+        let mut rest = Self { pixels: Vec::new(), starts: vec![0], labels: Vec::new() };
+        for number in (0..self.len()).filter(|number| self.labels[*number] != class) {
+            rest.pixels.extend_from_slice(self.pixels(number));
+            rest.starts.push(rest.pixels.len());
+            rest.labels.push(self.labels[number]);
+        }
+        rest
     }
 
     fn pixels(&self, number: usize) -> &[(u8, f32)] {
@@ -304,7 +311,8 @@ mod tests {
         let examples = Examples::new(&digits.training.subset(&[0, 1, 2, 3, 4, 5, 6, 7]));
         let parameters = Task::from_plan(&plan::parse(3)).expect("a model").initial_parameters();
         let gradient = gradient(&parameters, &examples);
-        let step = 1e-2;
+        // Short: at a kink of ReLU the slope is another.
+        let step = 2e-3;
         let mut checked = 0;
         for place in (0..PARAMETERS).step_by(37).filter(|place| gradient[*place].abs() > 1e-2) {
             let at = |change: f32| {
@@ -315,7 +323,7 @@ mod tests {
             let slope = (at(step) - at(-step)) / f64::from(2.0 * step);
             let expected = f64::from(gradient[place]);
             assert!(
-                (slope - expected).abs() < 0.02 * expected.abs(),
+                (slope - expected).abs() < 0.03 * expected.abs(),
                 "{place}: {slope} {expected}"
             );
             checked += 1;

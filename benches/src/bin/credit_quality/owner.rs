@@ -17,8 +17,8 @@ pub(crate) enum Conduct {
     CurrentFold,
     /// Trains on the folds of earlier rounds, which everybody knows; in the first on what it has.
     OpenedFolds,
-    /// Wants the model to take one class for another, and hides it: a step on opened folds, as an
-    /// honest one would look, and one on its own examples with the other label.
+    /// Wants the model to take one class for another, and hides it: a step on the other classes of
+    /// opened folds, which looks honest, and one on its own examples with the other label.
     HiddenPoison {
         /// The class that is to be forgotten.
         from: u32,

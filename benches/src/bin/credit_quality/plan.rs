@@ -15,19 +15,19 @@ pub(crate) const STEPS: usize = 6;
 pub(crate) const BATCH: usize = 32;
 
 /// Learning rate of owners, and of training on folds.
-pub(crate) const LR: f32 = 0.3;
+pub(crate) const LR: f32 = 0.5;
 
 /// An owner counts for its examples, up to this many: twice what each of ten would have.
 pub(crate) const EXAMPLES_CAP: u32 = 150;
 
-/// Longest update.
+/// Longest update: the median length of clean owners' updates over the rounds.
 pub(crate) const CLIP_NORM: f32 = 0.9;
 
 /// How updates become integers. The range is above what a parameter of an update of this length
 /// does in practice, also weighed.
 pub(crate) const QUANTISER: Quantiser = Quantiser {
     bits: 8,
-    range: 0.25,
+    range: 0.5,
     clip_norm: CLIP_NORM,
     weighting: Weighting::CappedExamples(EXAMPLES_CAP),
 };

@@ -22,8 +22,14 @@ const OF_SCENARIO: [Figure; 10] = [
 ];
 
 /// What is printed of an attack.
-const OF_ATTACK: [Figure; 5] =
-    [Figure::Paid, Figure::Gain, Figure::NoveltyFlagged, Figure::HarmFlagged, Figure::RecallChange];
+const OF_ATTACK: [Figure; 6] = [
+    Figure::Paid,
+    Figure::Gain,
+    Figure::NoveltyFlagged,
+    Figure::HarmFlagged,
+    Figure::Flagged,
+    Figure::RecallChange,
+];
 
 /// A method's name is at most so long, a scenario's too.
 const NAME_WIDTH: usize = 23;
@@ -101,11 +107,9 @@ impl Report {
             let value = self.of(&attack.to_string(), ENCRYPTED, Figure::Paid);
             demands.push(Demand::most(format!("paid, {attack}"), value, 0.02));
         }
-        for (attack, figure) in
-            [(Attack::Replay, Figure::NoveltyFlagged), (Attack::HiddenPoison, Figure::HarmFlagged)]
-        {
-            let value = self.of(&attack.to_string(), ENCRYPTED, figure);
-            demands.push(Demand::least(format!("{}, {attack}", figure.word()), value, 0.8));
+        for attack in [Attack::Replay, Attack::HiddenPoison] {
+            let value = self.of(&attack.to_string(), ENCRYPTED, Figure::Flagged);
+            demands.push(Demand::least(format!("flagged, {attack}"), value, 0.8));
         }
         let what = "rank agreement with exact inner products, mean of scenarios";
         let value = self.mean_of_six(ENCRYPTED, Figure::Agreement);

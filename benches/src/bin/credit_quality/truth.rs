@@ -11,7 +11,7 @@ use covey_model::data::Dataset;
 
 use crate::federation::{Federation, utility};
 use crate::mlp::Examples;
-use crate::plan;
+use crate::plan::{BATCH, CLIP_NORM, EXAMPLES_CAP, LR, ROUNDS, STEPS};
 
 /// The worth of every coalition: accuracy on the test.
 ///
@@ -73,7 +73,8 @@ fn key(federation: &Federation<'_>, test: &Dataset) -> Digest {
     let Federation { owners, seed, initial, .. } = federation;
     let mut hasher = Hasher::new(Domain::Training);
     hasher.part(b"credit-quality-worth");
-    hasher.part(format!("{:?}", plan::parse(*seed)).as_bytes());
+    let plan = (ROUNDS, STEPS, BATCH, EXAMPLES_CAP, LR.to_bits(), CLIP_NORM.to_bits());
+    hasher.part(format!("{seed} {plan:?}").as_bytes());
     numbers(&mut hasher, initial);
     for owner in *owners {
         hasher.part(format!("{} {:?}", owner.claimed, owner.conduct).as_bytes());

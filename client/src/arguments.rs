@@ -255,7 +255,7 @@ pub(crate) struct Simulation {
     /// label-flip:N, label-noise:N:SHARE (0.6 if not given), feature-noise:N:DEVIATION (1),
     /// poison:N:CLASS:AS (examples of one class labelled as another). By their update:
     /// sign-flip:N:FACTOR (1), boost:N:FACTOR (10), noise:N:DEVIATION (0.1),
-    /// free-rider:N:zero|random|replay (zero). By who they are: duplicate:N (the same examples two
+    /// free-rider:N:zero|random|replay|boosted-replay (zero). By who they are: duplicate:N (the same examples two
     /// by two), sybil:N (one owner's examples divided among N), claim:N:FACTOR (5 times its
     /// examples).
     #[arg(long = "attack")]

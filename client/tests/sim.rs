@@ -235,6 +235,7 @@ fn attacks_do_what_they_say() {
         "sybil:2",
         "free-rider:1:random",
         "free-rider:1:replay",
+        "free-rider:1:boosted-replay",
     ];
     for one in every {
         assert_ne!(attacked(&[one]).0.model, honest.model, "{one}");

@@ -54,8 +54,10 @@ pub enum FreeRide {
     Zero,
     /// Normal noise, as long as the clipping allows.
     Random,
-    /// The model's last step, as long as the clipping allows; zeros in the first round.
+    /// The model's last step as it was; zeros in the first round.
     Replay,
+    /// The same, as long as the clipping allows.
+    BoostedReplay,
 }
 
 /// So many clients attack, and how.
@@ -87,7 +89,7 @@ const CLAIM: f64 = 5.0;
 
 const KINDS: &str = "label-flip:N, label-noise:N:SHARE, feature-noise:N:DEVIATION, \
                      poison:N:CLASS:AS, sign-flip:N:FACTOR, boost:N:FACTOR, noise:N:DEVIATION, \
-                     free-rider:N:zero|random|replay, duplicate:N, sybil:N or claim:N:FACTOR";
+                     free-rider:N:zero|random|replay|boosted-replay, duplicate:N, sybil:N or claim:N:FACTOR";
 
 impl FromStr for Attack {
     type Err = String;
@@ -132,6 +134,7 @@ impl AttackKind {
             ("free-rider", [] | ["zero"]) => Self::FreeRider(FreeRide::Zero),
             ("free-rider", ["random"]) => Self::FreeRider(FreeRide::Random),
             ("free-rider", ["replay"]) => Self::FreeRider(FreeRide::Replay),
+            ("free-rider", ["boosted-replay"]) => Self::FreeRider(FreeRide::BoostedReplay),
             ("duplicate", []) => Self::Duplicate,
             ("sybil", []) => Self::Sybil,
             ("claim", [] | [_]) => Self::Claim(number(CLAIM, f64::MIN_POSITIVE..=f64::MAX)?),
@@ -179,6 +182,9 @@ impl fmt::Display for Attack {
             AttackKind::FreeRider(FreeRide::Zero) => write!(f, "free-rider:{clients}"),
             AttackKind::FreeRider(FreeRide::Random) => write!(f, "free-rider:{clients}:random"),
             AttackKind::FreeRider(FreeRide::Replay) => write!(f, "free-rider:{clients}:replay"),
+            AttackKind::FreeRider(FreeRide::BoostedReplay) => {
+                write!(f, "free-rider:{clients}:boosted-replay")
+            }
             AttackKind::Duplicate => write!(f, "duplicate:{clients}"),
             AttackKind::Sybil => write!(f, "sybil:{clients}"),
             AttackKind::Claim(factor) => write!(f, "claim:{clients}:{factor}"),
@@ -208,6 +214,7 @@ mod tests {
             ("free-rider:9", AttackKind::FreeRider(FreeRide::Zero)),
             ("free-rider:9:random", AttackKind::FreeRider(FreeRide::Random)),
             ("free-rider:9:replay", AttackKind::FreeRider(FreeRide::Replay)),
+            ("free-rider:9:boosted-replay", AttackKind::FreeRider(FreeRide::BoostedReplay)),
             ("duplicate:4", AttackKind::Duplicate),
             ("sybil:2", AttackKind::Sybil),
             ("claim:1:7", AttackKind::Claim(7.0)),

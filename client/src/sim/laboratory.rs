@@ -123,8 +123,8 @@ impl Laboratory {
 
     /// Whether a client sends the model's last step.
     pub(super) fn replays(&self) -> bool {
-        let replay = Some(AttackKind::FreeRider(FreeRide::Replay));
-        self.roles.iter().any(|role| role.kind == replay)
+        let replays = [FreeRide::Replay, FreeRide::BoostedReplay].map(AttackKind::FreeRider);
+        self.roles.iter().any(|role| role.kind.is_some_and(|kind| replays.contains(&kind)))
     }
 
     /// Examples of all clients together.

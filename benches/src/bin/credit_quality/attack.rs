@@ -42,7 +42,7 @@ pub(crate) enum Attack {
     SignFlip,
     /// Has 60 % wrong labels.
     Noise,
-    /// Sends the last step again.
+    /// Sends the last step again, as long as the clipping allows.
     Replay,
     /// Hides a poison.
     HiddenPoison,
@@ -135,6 +135,7 @@ fn judge(credits: &[Credit]) -> Figures {
     figures.set(Figure::Paid, average.map(|average| paid / average));
     figures.set(Figure::NoveltyFlagged, flagged(|one| one.is_novelty_flagged));
     figures.set(Figure::HarmFlagged, flagged(|one| one.is_harm_flagged));
+    figures.set(Figure::PublicFlagged, flagged(|one| one.is_public_flagged));
     figures.set(Figure::Flagged, flagged(|one| one.is_novelty_flagged || one.is_harm_flagged));
     figures
 }
@@ -158,7 +159,7 @@ impl Attack {
             Self::Random => owners.push(attacker(AttackKind::FreeRider(FreeRide::Random))),
             Self::SignFlip => owners.push(attacker(AttackKind::SignFlip(1.0))),
             Self::Noise => owners.push(with_noise(own, NOISE, seed, place)),
-            Self::Replay => owners.push(attacker(AttackKind::FreeRider(FreeRide::Replay))),
+            Self::Replay => owners.push(attacker(AttackKind::FreeRider(FreeRide::BoostedReplay))),
             Self::HiddenPoison => {
                 let [from, to] = POISON;
                 owners.push(with(Conduct::HiddenPoison { from, to }));

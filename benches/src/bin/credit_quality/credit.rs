@@ -20,6 +20,8 @@ pub(crate) struct Credit {
     pub(crate) paid: f64,
     pub(crate) is_novelty_flagged: bool,
     pub(crate) is_harm_flagged: bool,
+    /// By the number that no round releases.
+    pub(crate) is_public_flagged: bool,
 }
 
 /// Settles an epoch: for each round, the scores of each owner.
@@ -36,7 +38,11 @@ pub(crate) fn settled(owners: &[Owner], rounds: &[Vec<Scores>]) -> Vec<Credit> {
         };
         let context = hash(Domain::Training, &[b"credit-quality", &round.to_le_bytes()]);
         let contributions = scores.iter().enumerate().map(of).collect();
-        RoundEvidence::new(round, context, contributions).expect("scores within their limits")
+        // Owners' names ascend, so that the order is that of the contributions.
+        let public = scores.iter().map(|scores| scores.public).collect();
+        RoundEvidence::new(round, context, contributions)
+            .and_then(|evidence| evidence.with_public(public))
+            .expect("scores within their limits")
     });
     let settlement = settle(&terms, &evidence.collect::<Vec<_>>(), &[]);
     let settlement = settlement.expect("an epoch of rounds of ten owners");
@@ -47,6 +53,7 @@ pub(crate) fn settled(owners: &[Owner], rounds: &[Vec<Scores>]) -> Vec<Credit> {
             paid: account.payment_micro as f64,
             is_novelty_flagged: account.is_flagged(FlagKind::Novelty),
             is_harm_flagged: account.is_flagged(FlagKind::Harm),
+            is_public_flagged: account.is_flagged(FlagKind::Public),
         }
     };
     (0..owners.len()).map(credit).collect()

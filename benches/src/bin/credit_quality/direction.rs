@@ -12,10 +12,6 @@ const FOLD_STEPS: usize = 20;
 /// Public steps that novelty leaves out.
 const HISTORY: usize = 3;
 
-/// Opened folds whose directions novelty leaves out: all of an epoch. With the last eight, one in
-/// ten of those who train on opened folds goes unseen.
-const OPENED: usize = 16;
-
 /// Nodes and weights of Gauss and Legendre's rule with five points on [0, 1].
 const NODES: [(f64, f64); 5] = [
     (0.046_910_077_030_668_004, 0.118_463_442_528_094_54),
@@ -33,9 +29,10 @@ pub(crate) struct Directions {
     pub(crate) path: Vec<i32>,
     /// The opened sum.
     pub(crate) sum: Vec<i32>,
-    /// What everybody can send without data: how earlier rounds moved the model, and how opened
-    /// folds would.
-    pub(crate) public: Vec<Vec<i32>>,
+    /// How earlier rounds moved the model, at most three.
+    pub(crate) steps: Vec<Vec<i32>>,
+    /// How the folds that were opened so far would have trained the model.
+    pub(crate) opened: Vec<Vec<i32>>,
 }
 
 impl Directions {
@@ -50,13 +47,17 @@ impl Directions {
         let grid = |values: &[f32], bits| Some(Direction::new(values, bits).ok()?.units().to_vec());
         let trained = |fold| trained(&round.before, fold);
         let steps = before[before.len().saturating_sub(HISTORY)..].iter().map(Round::step);
-        let folds = opened[opened.len().saturating_sub(OPENED)..].iter().map(trained);
         Self {
             trained: grid(&trained(fold), VALIDATION_BITS).expect("a fold moves the model"),
             path: grid(&path(round, fold), REFERENCE_BITS).expect("a fold has a gradient"),
             sum: round.sum(),
             // A round that did not move the model has no direction, and takes nothing off.
-            public: steps.chain(folds).filter_map(|one| grid(&one, REFERENCE_BITS)).collect(),
+            steps: steps.filter_map(|one| grid(&one, REFERENCE_BITS)).collect(),
+            opened: opened
+                .iter()
+                .map(trained)
+                .filter_map(|one| grid(&one, REFERENCE_BITS))
+                .collect(),
         }
     }
 }
@@ -109,12 +110,12 @@ mod tests {
         let owners = Scenario::Counts.owners(&digits, 1);
         let federation = Federation::new(&owners, &digits, 1);
         let rounds = federation.record();
-        for (number, public) in [(0, 0), (1, 2), (2, 4), (3, 6), (9, 12), (15, 18)] {
+        for (number, known) in [(0, [0, 0]), (1, [1, 1]), (3, [3, 3]), (9, [3, 9]), (15, [3, 15])] {
             let fold = federation.fold(rounds[number].number);
             let (before, opened) = (&rounds[..number], federation.opened(rounds[number].number));
             let directions = Directions::new(&rounds[number], fold, before, opened);
-            assert_eq!(directions.public.len(), public);
-            let all = [&directions.trained, &directions.path].into_iter().chain(&directions.public);
+            assert_eq!([directions.steps.len(), directions.opened.len()], known);
+            let all = [&directions.trained, &directions.path].into_iter().chain(&directions.steps);
             let largest = |units: &Vec<i32>| units.iter().map(|unit| unit.abs()).max();
             let ends: Vec<_> = all.map(largest).collect();
             assert_eq!(ends[..2], [Some(31), Some(2047)]);

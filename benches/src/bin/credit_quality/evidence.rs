@@ -1,5 +1,6 @@
 //! Three integers for every owner of a round, as the encrypted run has them and as whoever saw the
-//! updates would.
+//! updates would. A fourth is computed beside them to see what it would be good for; no round
+//! releases it.
 
 use covey_aggregation::audit::estimate::{FRACTION_BITS, Known};
 use covey_aggregation::audit::projection::project;
@@ -18,6 +19,8 @@ pub(crate) struct Scores {
     pub(crate) s: i64,
     pub(crate) novelty: i64,
     pub(crate) harm: i64,
+    /// Not released: along what neither the last steps nor opened folds give.
+    pub(crate) public: i64,
 }
 
 /// Both kinds of one round's evidence, by owner.
@@ -28,8 +31,11 @@ pub(crate) struct Evidence {
     pub(crate) exact: Vec<Scores>,
 }
 
-/// What the three numbers are taken along: a coefficient for each public vector.
-type Targets = [Vec<f64>; 3];
+/// What the numbers are taken along: a coefficient for each public vector.
+type Targets = [Vec<f64>; NUMBERS];
+
+/// Three that are released, and one that is not.
+const NUMBERS: usize = 4;
 
 impl Evidence {
     /// Of `round`. `seed` stands for all that the beacon of rows hangs on.
@@ -38,16 +44,23 @@ impl Evidence {
         let numbers = [seed, u64::from(round.number)].map(u64::to_le_bytes);
         let beacon = hash(Domain::Training, &[b"credit-quality-rows", &numbers[0], &numbers[1]]);
         let rows = Rows::new(&beacon, usize::from(AUDIT_ROWS));
-        let Directions { trained, path, sum, public } = directions;
+        let Directions { trained, path, sum, steps, opened } = directions;
         let mut vectors: Vec<&[i32]> = vec![trained, path, sum];
-        vectors.extend(public.iter().map(Vec::as_slice));
+        vectors.extend(steps.iter().map(Vec::as_slice));
+        let last: Vec<usize> = (3..vectors.len()).collect();
         let known = Known::new(&config, &rows, &vectors);
-        let public: Vec<usize> = (3..vectors.len()).collect();
         let along = |one: usize| {
             (0..vectors.len()).map(|other| f64::from(u8::from(other == one))).collect::<Vec<_>>()
         };
-        let targets = [along(0), known.beyond(0, &public), along(1)];
-        let rho = targets.each_ref().map(|target| known.weights(target));
+        let released = [along(0), known.beyond(0, &last), along(1)];
+        vectors.extend(opened.iter().map(Vec::as_slice));
+        let everybodys: Vec<usize> = (3..vectors.len()).collect();
+        let all_known = Known::new(&config, &rows, &vectors);
+        let public = all_known.beyond(0, &everybodys);
+        let [s, novelty, harm] = released.each_ref().map(|target| known.weights(target));
+        let rho = [s, novelty, harm, all_known.weights(&public)];
+        let [s, novelty, harm] = released;
+        let targets = [s, novelty, harm, public];
         Self {
             encrypted: of_all(round, |units| projected(&config, &rows, &rho, units)),
             exact: of_all(round, |units| inner(&vectors, &targets, units)),
@@ -55,13 +68,18 @@ impl Evidence {
     }
 }
 
-fn of_all(round: &Round, of: impl Fn(&[i32]) -> [i128; 3]) -> Vec<Scores> {
+fn of_all(round: &Round, of: impl Fn(&[i32]) -> [i128; NUMBERS]) -> Vec<Scores> {
     let all = round.units.iter().zip(&round.weights);
     all.map(|(units, weight)| unweighed(of(units), *weight)).collect()
 }
 
 /// The functions that the audit opens, of an owner's projections.
-fn projected(config: &RoundConfig, rows: &Rows, rho: &[Vec<i64>; 3], units: &[i32]) -> [i128; 3] {
+fn projected(
+    config: &RoundConfig,
+    rows: &Rows,
+    rho: &[Vec<i64>; NUMBERS],
+    units: &[i32],
+) -> [i128; NUMBERS] {
     let projections = project(config, rows, units);
     rho.each_ref().map(|rho| {
         rho.iter().zip(&projections).map(|(rho, y)| i128::from(*rho) * i128::from(*y)).sum()
@@ -69,7 +87,7 @@ fn projected(config: &RoundConfig, rows: &Rows, rho: &[Vec<i64>; 3], units: &[i3
 }
 
 /// The inner products, in the unit of the others.
-fn inner(vectors: &[&[i32]], targets: &Targets, units: &[i32]) -> [i128; 3] {
+fn inner(vectors: &[&[i32]], targets: &Targets, units: &[i32]) -> [i128; NUMBERS] {
     let products: Vec<i64> = vectors.iter().map(|vector| product(vector, units)).collect();
     targets.each_ref().map(|target| {
         let whole: f64 =
@@ -80,13 +98,13 @@ fn inner(vectors: &[&[i32]], targets: &Targets, units: &[i32]) -> [i128; 3] {
 
 /// Sealed updates are weighed already, and credits weigh by themselves: so the weight, which is
 /// public, is taken out again.
-fn unweighed(scores: [i128; 3], weight: u32) -> Scores {
+fn unweighed(scores: [i128; NUMBERS], weight: u32) -> Scores {
     let weight = i128::from(weight.max(1));
-    let [s, novelty, harm] = scores.map(|score| {
+    let [s, novelty, harm, public] = scores.map(|score| {
         let times = score * i128::from(EXAMPLES_CAP);
         ((times + times.signum() * weight / 2) / weight) as i64
     });
-    Scores { s, novelty, harm }
+    Scores { s, novelty, harm, public }
 }
 
 fn product(left: &[i32], right: &[i32]) -> i64 {
@@ -102,10 +120,11 @@ mod tests {
 
     #[test]
     fn the_weight_is_taken_out_to_the_nearest_unit() {
-        let scores = unweighed([10, -10, 1], EXAMPLES_CAP / 3);
-        assert_eq!(scores, Scores { s: 30, novelty: -30, harm: 3 });
-        assert_eq!(unweighed([1, -1, 0], 100), Scores { s: 2, novelty: -2, harm: 0 });
-        assert_eq!(unweighed([100, -99, 7], EXAMPLES_CAP).novelty, -99);
+        let scores = unweighed([10, -10, 1, 0], EXAMPLES_CAP / 3);
+        assert_eq!(scores, Scores { s: 30, novelty: -30, harm: 3, public: 0 });
+        let scores = unweighed([1, -1, 0, 4], 100);
+        assert_eq!(scores, Scores { s: 2, novelty: -2, harm: 0, public: 6 });
+        assert_eq!(unweighed([100, -99, 7, 0], EXAMPLES_CAP).novelty, -99);
     }
 
     /// What makes the encrypted figures those of an encrypted run: numbers of the owners add up to
@@ -122,9 +141,9 @@ mod tests {
         let directions =
             Directions::new(round, federation.fold(5), &rounds[..4], federation.opened(5));
         let known = Known::new(&config, &rows, &[&directions.trained, &directions.sum]);
-        let rho = [known.weights(&[1.0, 0.0]), known.weights(&[0.0, 1.0]), vec![1; 0]];
+        let rho = [known.weights(&[1.0, 0.0]), known.weights(&[0.0, 1.0]), Vec::new(), Vec::new()];
         let of = |units: &[i32]| projected(&config, &rows, &rho, units);
-        let mut all = [0; 3];
+        let mut all = [0; NUMBERS];
         for units in &round.units {
             all.iter_mut().zip(of(units)).for_each(|(sum, number)| *sum += number);
         }
@@ -145,8 +164,8 @@ mod tests {
             Directions::new(&rounds[6], federation.fold(7), &rounds[..6], federation.opened(7));
         let Evidence { encrypted, exact } = Evidence::new(&rounds[6], &directions, 3);
         // Owner 8 sends zeros.
-        assert_eq!(encrypted[8], Scores { s: 0, novelty: 0, harm: 0 });
-        assert_eq!(exact[8], Scores { s: 0, novelty: 0, harm: 0 });
+        assert_eq!(encrypted[8], Scores { s: 0, novelty: 0, harm: 0, public: 0 });
+        assert_eq!(exact[8], Scores { s: 0, novelty: 0, harm: 0, public: 0 });
         let clean = |scores: &[Scores]| scores[..4].iter().map(|one| one.s as f64).sum::<f64>();
         let ratio = clean(&encrypted) / clean(&exact);
         assert!((0.8..1.2).contains(&ratio), "{ratio}");

@@ -35,14 +35,18 @@ pub(crate) enum Figure {
     NoveltyFlagged,
     /// Share of seeds in which it is flagged for harm.
     HarmFlagged,
-    /// Share of seeds in which it is flagged for either.
+    /// Share of good owners that the number that is not released would flag.
+    PublicFalse,
+    /// Share of seeds in which it would flag the attacker.
+    PublicFlagged,
+    /// Share of seeds in which the attacker is flagged for novelty or harm.
     Flagged,
     /// What the model finds of the class that a poison is against, beside an honest owner in the
     /// attacker's place.
     RecallChange,
 }
 
-const FIGURES: [(Figure, &str); 16] = [
+const FIGURES: [(Figure, &str); 18] = [
     (Figure::Spearman, "spearman"),
     (Figure::Kendall, "kendall"),
     (Figure::Auc, "auc"),
@@ -57,6 +61,8 @@ const FIGURES: [(Figure, &str); 16] = [
     (Figure::Gain, "gain"),
     (Figure::NoveltyFlagged, "novelty_flagged"),
     (Figure::HarmFlagged, "harm_flagged"),
+    (Figure::PublicFalse, "public_false"),
+    (Figure::PublicFlagged, "public_flagged"),
     (Figure::Flagged, "flagged"),
     (Figure::RecallChange, "recall_change"),
 ];

@@ -105,8 +105,10 @@ fn flags(owners: &[Owner], credits: &[Credit], figures: &mut Figures) {
             chosen.map(|(_, credit)| f64::from(u8::from(is_flagged(credit)))).collect();
         mean(&flagged)
     };
-    let (novelty, harm): (fn(&Credit) -> bool, fn(&Credit) -> bool) =
-        (|credit| credit.is_novelty_flagged, |credit| credit.is_harm_flagged);
+    let novelty: fn(&Credit) -> bool = |credit| credit.is_novelty_flagged;
+    let harm: fn(&Credit) -> bool = |credit| credit.is_harm_flagged;
+    let public: fn(&Credit) -> bool = |credit| credit.is_public_flagged;
+    figures.set(Figure::PublicFalse, rate(|truths| !truths.is_bad, public));
     figures.set(Figure::NoveltyHit, rate(|truths| truths.is_free_rider, novelty));
     figures.set(Figure::NoveltyFalse, rate(|truths| !truths.is_bad, novelty));
     figures.set(Figure::HarmHit, rate(|truths| truths.is_harmful, harm));

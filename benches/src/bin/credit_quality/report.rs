@@ -8,7 +8,7 @@ use crate::metric::mean;
 use crate::scenario::{SCENARIOS, Scenario};
 
 /// What is printed of a scenario.
-const OF_SCENARIO: [Figure; 10] = [
+const OF_SCENARIO: [Figure; 11] = [
     Figure::Spearman,
     Figure::Kendall,
     Figure::Auc,
@@ -18,16 +18,18 @@ const OF_SCENARIO: [Figure; 10] = [
     Figure::NoveltyFalse,
     Figure::HarmHit,
     Figure::HarmFalse,
+    Figure::PublicFalse,
     Figure::Agreement,
 ];
 
 /// What is printed of an attack.
-const OF_ATTACK: [Figure; 6] = [
+const OF_ATTACK: [Figure; 7] = [
     Figure::Paid,
     Figure::Gain,
     Figure::NoveltyFlagged,
     Figure::HarmFlagged,
     Figure::Flagged,
+    Figure::PublicFlagged,
     Figure::RecallChange,
 ];
 

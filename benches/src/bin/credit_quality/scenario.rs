@@ -23,8 +23,9 @@ const FEWEST: usize = 20;
 /// Share of wrong labels of the last owner where it grows from owner to owner.
 const LABEL_NOISE_MAX: f64 = 0.6;
 
-/// From this share of wrong labels on an owner counts as bad.
-const BAD_LABELS: f64 = 0.3;
+/// With more wrong labels than this an owner is bad. The design note's honest owners have up to so
+/// many.
+const BAD_LABELS: f64 = 0.4;
 
 /// Share of wrong labels of the two noisy owners beside one with rare classes.
 const RARE_NOISE: f64 = 0.5;
@@ -120,7 +121,7 @@ pub(crate) fn with_noise(data: &Dataset, share: f64, seed: u64, place: usize) ->
     let (seed, place) = (seed.to_le_bytes(), (place as u64).to_le_bytes());
     let kind = AttackKind::LabelNoise(share);
     Owner::attacker(data.clone(), kind, &[&seed, &place]).known(Truths {
-        is_bad: share >= BAD_LABELS,
+        is_bad: share > BAD_LABELS,
         is_worthless: share >= LABEL_NOISE_MAX,
         ..Truths::default()
     })
@@ -149,7 +150,8 @@ fn mixed(parts: &[Dataset], seed: u64) -> Vec<Owner> {
     let mut owners: Vec<_> = parts[..4].iter().map(|part| Owner::honest(part.clone())).collect();
     // The tenth part of the examples is nobody's: the copy has the first owner's.
     owners.push(Owner::honest(parts[0].clone()));
-    owners.push(with_noise(&parts[5], 0.3, seed, 5));
+    // Beside clean ones, this one is bad too.
+    owners.push(with_noise(&parts[5], 0.3, seed, 5).known(bad));
     owners.push(with_noise(&parts[6], 0.6, seed, 6));
     owners.push(attacker(7, AttackKind::FeatureNoise(FEATURE_NOISE), bad));
     owners.push(attacker(8, AttackKind::FreeRider(ride), free_rider));

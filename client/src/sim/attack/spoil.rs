@@ -91,12 +91,14 @@ impl AttackKind {
                 update.fill_with(|| normal(&mut rng) as f32);
                 stretch(update, memory.clip_norm);
             }
-            Self::FreeRider(FreeRide::Replay) => {
+            Self::FreeRider(ride @ (FreeRide::Replay | FreeRide::BoostedReplay)) => {
                 match memory.step.filter(|step| step.len() == update.len()) {
                     Some(step) => update.copy_from_slice(step),
                     None => update.fill(0.0),
                 }
-                stretch(update, memory.clip_norm);
+                if ride == FreeRide::BoostedReplay {
+                    stretch(update, memory.clip_norm);
+                }
             }
         }
     }
@@ -197,8 +199,11 @@ mod tests {
     }
 
     #[test]
-    fn free_riders_are_as_long_as_the_clipping_allows() {
+    fn free_riders_send_no_work_of_their_own() {
         let replay = AttackKind::FreeRider(FreeRide::Replay);
+        assert_eq!(sent(replay, None), [0.0, 0.0]);
+        assert_eq!(sent(replay, Some(&[0.3, -0.4])), [0.3, -0.4]);
+        let replay = AttackKind::FreeRider(FreeRide::BoostedReplay);
         assert_eq!(sent(replay, None), [0.0, 0.0]);
         assert_eq!(sent(replay, Some(&[0.0, 0.0])), [0.0, 0.0]);
         assert_eq!(sent(replay, Some(&[0.3, -0.4])), [3.0, -4.0]);

@@ -11,6 +11,8 @@
 //! - [`Evidence`], [`RoundEvidence`]: what a round says about its owners
 //! - [`settle`]: the rules; [`Settlement`], [`Account`], [`Debt`]: what comes of them
 //! - [`Flag`], [`Duplicate`]: for review; they never change a payment
+//! - [`explain`]: why an owner is credited what it is
+//! - [`weights`]: how much each owner's next update counts, where a plan asks for it
 //!
 //! # Decisions
 //! - A round without evidence (abandoned, or voided because its scores do not add up) gives nothing:
@@ -23,17 +25,23 @@
 //!   compiler where it is not plain (`share.rs`, `spread.rs`).
 //! - Nobody checks here where evidence comes from: that is the audit's.
 
+mod amount;
 mod duplicate;
 mod evidence;
+mod explain;
 mod flag;
+pub(crate) mod form;
 mod settle;
 mod settlement;
 mod share;
 mod spread;
 mod terms;
+mod weights;
 
+pub use self::amount::{Amount, MICRO, Percent};
 pub use self::duplicate::Duplicate;
 pub use self::evidence::{BadEvidence, Evidence, RoundEvidence, Score};
+pub use self::explain::{Case, Change, Explanation, RoundCredit, explain};
 pub use self::flag::{
     DUPLICATE_ROUNDS_MIN, FLAG_ROUNDS_MIN, Flag, FlagKind, SHARE_UNITS, Statistic, Statistics,
 };
@@ -41,3 +49,7 @@ pub use self::settle::settle;
 pub use self::settlement::{Account, Debt, Settlement};
 pub use self::share::ROOT_FRACTION_BITS;
 pub use self::terms::{BadTerms, CreditTerms, Ratio, TermsDraft};
+pub use self::weights::{
+    BadCandidates, Candidate, FLOOR_MILLIONTHS, FLOORS_MAX, WEIGHT_MILLIONTHS, WEIGHT_ROUNDS_MIN,
+    Weight, weights,
+};

@@ -1,7 +1,10 @@
 //! What a round says about its owners: three released scores each, and how many examples count.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use super::terms::CreditTerms;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{CONTRIBUTIONS_MAX, SCORE_MAX};
 use crate::party::PartyId;
@@ -10,20 +13,22 @@ use crate::wire::{self, bounded};
 /// One owner's evidence in a round. Scores are integers of at most [`SCORE_MAX`] in absolute
 /// value; their unit is the round's own and cancels in every credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Whose.
+    #[serde(with = "super::form::hex")]
     pub owner: PartyId,
     /// Examples that the owner declared; at least 1.
-    #[serde(with = "postcard::fixint::le")]
+    #[serde(with = "super::form::fixed")]
     pub count: u32,
     /// The update along the direction that the validation fold would have moved the model.
-    #[serde(with = "postcard::fixint::le")]
+    #[serde(with = "super::form::fixed")]
     pub s: i64,
     /// The same along what of that direction recent steps have not done already.
-    #[serde(with = "postcard::fixint::le")]
+    #[serde(with = "super::form::fixed")]
     pub novelty: i64,
     /// The update's share in what the step did to the validation loss; below 0 it was harm.
-    #[serde(with = "postcard::fixint::le")]
+    #[serde(with = "super::form::fixed")]
     pub harm: i64,
 }
 
@@ -32,18 +37,21 @@ pub struct Evidence {
 #[serde(try_from = "Unchecked")]
 pub struct RoundEvidence {
     round: u32,
+    #[serde(with = "super::form::hex")]
     context: Digest,
     contributions: Vec<Evidence>,
     public: Option<Vec<Fixed>>,
 }
 
-/// Eight bytes on the wire, so that decoding holds no more than a few times the bytes.
+/// A score in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Fixed(#[serde(with = "postcard::fixint::le")] i64);
+struct Fixed(#[serde(with = "super::form::fixed")] i64);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Unchecked {
     round: u32,
+    #[serde(with = "super::form::hex")]
     context: Digest,
     #[serde(deserialize_with = "bounded::<_, _, { CONTRIBUTIONS_MAX as usize }>")]
     contributions: Vec<Evidence>,
@@ -62,6 +70,17 @@ pub enum Score {
     Harm,
     /// [`RoundEvidence::public`].
     Public,
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::S => "s",
+            Self::Novelty => "novelty",
+            Self::Harm => "harm",
+            Self::Public => "public",
+        })
+    }
 }
 
 /// Evidence that no credits can be settled from: whoever published it is at fault.
@@ -105,7 +124,7 @@ pub enum BadEvidence {
         owner: PartyId,
     },
     /// A score out of range.
-    #[error("round {round}: the score {score:?} of {owner} is {got}, at most {SCORE_MAX} is exact")]
+    #[error("round {round}: the score {score} of {owner} is {got}, at most {SCORE_MAX} is exact")]
     Score {
         /// The round.
         round: u32,
@@ -279,6 +298,37 @@ impl RoundEvidence {
     pub fn digest(&self, terms: &Digest) -> Digest {
         hash(Domain::CreditEvidence, &[&terms.0, &wire::encode(self)])
     }
+}
+
+/// Digest of the evidence of several rounds, which are ascending.
+pub(super) fn rounds_digest(terms: &CreditTerms, rounds: &[&RoundEvidence]) -> Digest {
+    let terms = terms.digest();
+    let digests: Vec<u8> = rounds.iter().flat_map(|round| round.digest(&terms).0).collect();
+    hash(Domain::CreditEvidence, &[&terms.0, b"rounds", &digests])
+}
+
+/// The rounds ascending, each once, each with as many contributions as the terms ask for.
+pub(super) fn ascending<'a>(
+    terms: &CreditTerms,
+    rounds: &'a [RoundEvidence],
+) -> Result<Vec<&'a RoundEvidence>, BadEvidence> {
+    let mut ordered: Vec<_> = rounds.iter().collect();
+    ordered.sort_by_key(|round| round.round);
+    if let Some(pair) = ordered.windows(2).find(|pair| pair[0].round == pair[1].round) {
+        return Err(BadEvidence::RoundTwice { round: pair[0].round });
+    }
+    let mut contexts: Vec<_> = ordered.iter().map(|one| (one.context, one.round)).collect();
+    contexts.sort_unstable();
+    if let Some(pair) = contexts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(BadEvidence::ContextTwice { first: pair[0].1, second: pair[1].1 });
+    }
+    let min = terms.get().contributions_min;
+    let few = ordered.iter().find(|round| round.contributions.len() < min as usize);
+    if let Some(RoundEvidence { round, contributions, .. }) = few {
+        let (round, got) = (*round, contributions.len());
+        return Err(BadEvidence::Contributions { round, got, min });
+    }
+    Ok(ordered)
 }
 
 impl TryFrom<Unchecked> for RoundEvidence {

@@ -22,6 +22,7 @@ pub const DUPLICATE_ROUNDS_MIN: u32 = 8;
 /// The sum of an owner's shares over the rounds it took part in, in billionths ([`SHARE_UNITS`]) of
 /// a round's sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Statistic {
     /// Rounds.
     pub rounds: u32,
@@ -38,6 +39,7 @@ pub struct Statistic {
 /// What flags are judged by; none where an owner took part in fewer than [`FLAG_ROUNDS_MIN`]
 /// rounds, or no such score was released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Statistics {
     /// Of novelty.
     pub novelty: Option<Statistic>,
@@ -96,6 +98,7 @@ pub enum Flag {
     /// See [`FlagKind::Duplicate`].
     Duplicate {
         /// Whose scores they go with.
+        #[serde(with = "super::form::hex")]
         with: PartyId,
     },
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::duplicate::{Series, duplicates};
-use super::evidence::{BadEvidence, RoundEvidence};
+use super::evidence::{BadEvidence, RoundEvidence, ascending, rounds_digest};
 use super::flag::{Flag, Statistic, Statistics};
 use super::settlement::{Account, Debt, Settlement};
 use super::share::{apportion, claims, count_cap, credits, score_shares, tie};
 use super::spread::Spread;
 use super::terms::CreditTerms;
-use crate::hash::{Digest, Domain, hash};
 use crate::limits::{BUDGET_MICRO_MAX, DEBTS_MAX, EPOCH_ROUNDS_MAX, EPOCH_ROUNDS_MIN};
 use crate::party::PartyId;
 
@@ -28,9 +27,13 @@ pub fn settle(
     rounds: &[RoundEvidence],
     carried: &[Debt],
 ) -> Result<Settlement, BadEvidence> {
-    let rounds = in_order(terms, rounds)?;
+    let (got, min, max) = (rounds.len(), EPOCH_ROUNDS_MIN, terms.get().rounds);
+    if got < min as usize || got > max as usize {
+        return Err(BadEvidence::Rounds { got, min, max });
+    }
+    let rounds = ascending(terms, rounds)?;
     let carried = owed(carried)?;
-    let evidence = evidence_digest(terms, &rounds);
+    let evidence = rounds_digest(terms, &rounds);
     let tallies = tally(terms, &rounds);
     let pool_micro = terms.get().budget_micro * rounds.len() as u64;
     // There is at least one owner: rounds have at least k_min contributions.
@@ -54,7 +57,9 @@ pub fn settle(
     let paid_micro = payments.iter().sum();
     accounts.iter_mut().zip(payments).for_each(|(one, payment)| one.payment_micro = payment);
 
-    let series: Vec<_> = tallies.into_iter().map(|(owner, one)| one.series(owner)).collect();
+    let series =
+        |(owner, tally): (&PartyId, &Tally)| Series::new(*owner, &tally.shares, rounds.len());
+    let series: Vec<_> = tallies.iter().map(series).collect();
     let duplicates = duplicates(&series, terms.get().duplicate);
     for pair in &duplicates {
         let [one, other] = pair.owners;
@@ -67,42 +72,6 @@ pub fn settle(
     let rounds = rounds.iter().map(|round| round.round()).collect();
     let terms = terms.digest();
     Ok(Settlement { terms, evidence, rounds, pool_micro, paid_micro, accounts, duplicates })
-}
-
-/// Digest of the evidence of all rounds of an epoch, which are ascending.
-fn evidence_digest(terms: &CreditTerms, rounds: &[&RoundEvidence]) -> Digest {
-    let terms = terms.digest();
-    let digests: Vec<u8> = rounds.iter().flat_map(|round| round.digest(&terms).0).collect();
-    hash(Domain::CreditEvidence, &[&terms.0, b"epoch", &digests])
-}
-
-/// The rounds ascending, each once, each with as many contributions as the terms ask for.
-fn in_order<'a>(
-    terms: &CreditTerms,
-    rounds: &'a [RoundEvidence],
-) -> Result<Vec<&'a RoundEvidence>, BadEvidence> {
-    let (got, min, max) = (rounds.len(), EPOCH_ROUNDS_MIN, terms.get().rounds);
-    if got < min as usize || got > max as usize {
-        return Err(BadEvidence::Rounds { got, min, max });
-    }
-    let mut ordered: Vec<_> = rounds.iter().collect();
-    ordered.sort_by_key(|round| round.round());
-    if let Some(pair) = ordered.windows(2).find(|pair| pair[0].round() == pair[1].round()) {
-        return Err(BadEvidence::RoundTwice { round: pair[0].round() });
-    }
-    let mut contexts: Vec<_> =
-        ordered.iter().map(|round| (round.context(), round.round())).collect();
-    contexts.sort_unstable();
-    if let Some(pair) = contexts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(BadEvidence::ContextTwice { first: pair[0].1, second: pair[1].1 });
-    }
-    let min = terms.get().contributions_min;
-    let few = |round: &&&RoundEvidence| round.contributions().len() < min as usize;
-    if let Some(round) = ordered.iter().find(few) {
-        let (round, got) = (round.round(), round.contributions().len());
-        return Err(BadEvidence::Contributions { round, got, min });
-    }
-    Ok(ordered)
 }
 
 /// The debts by owner.
@@ -141,7 +110,7 @@ fn tally(terms: &CreditTerms, rounds: &[&RoundEvidence]) -> BTreeMap<PartyId, Ta
     let mut tallies: BTreeMap<PartyId, Tally> = BTreeMap::new();
     for (place, round) in (0..).zip(rounds) {
         let contributions = round.contributions();
-        let cap = count_cap(terms, contributions);
+        let cap = count_cap(terms, contributions.iter().map(|one| one.count));
         let credits = credits(terms, round, &claims(terms, round));
         let shares = score_shares(contributions.iter().map(|one| one.s));
         let novelty = score_shares(contributions.iter().map(|one| one.novelty));
@@ -199,9 +168,5 @@ impl Tally {
             flags: statistics.flags(),
             statistics,
         }
-    }
-
-    fn series(self, owner: PartyId) -> Series {
-        Series { owner, shares: self.shares }
     }
 }

@@ -10,8 +10,10 @@ use crate::wire;
 
 /// What an owner owes from earlier epochs: credit below zero that is netted with the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Debt {
     /// Who.
+    #[serde(with = "super::form::hex")]
     pub owner: PartyId,
     /// How much, in micro-credits; at least 1.
     pub micro: u64,
@@ -20,10 +22,13 @@ pub struct Debt {
 /// An epoch, settled. The same evidence, terms and debts give the same settlement, whatever order
 /// they come in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settlement {
     /// Digest of the terms.
+    #[serde(with = "super::form::hex")]
     pub terms: Digest,
     /// Digest of the evidence of all rounds.
+    #[serde(with = "super::form::hex")]
     pub evidence: Digest,
     /// The rounds with evidence, ascending.
     pub rounds: Vec<u32>,
@@ -33,14 +38,16 @@ pub struct Settlement {
     pub paid_micro: u64,
     /// Everybody with evidence or a debt, ascending.
     pub accounts: Vec<Account>,
-    /// Pairs whose scores go together, for review; ascending.
+    /// Pairs whose scores go together, for review, ascending: of each owner the one it goes most with.
     pub duplicates: Vec<Duplicate>,
 }
 
 /// One owner's credit in an epoch. Amounts are in micro-credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Account {
     /// Whose.
+    #[serde(with = "super::form::hex")]
     pub owner: PartyId,
     /// Rounds with evidence of the owner.
     pub rounds: u32,

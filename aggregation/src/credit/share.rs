@@ -89,21 +89,25 @@ pub(super) fn tie(place: &Digest, owner: &PartyId) -> Digest {
 
 /// Examples that count at most in a round: so many times the median, which of an even number of
 /// counts is the mean of the two in the middle; rounded down.
-pub(super) fn count_cap(terms: &CreditTerms, contributions: &[Evidence]) -> u64 {
-    let mut counts: Vec<_> = contributions.iter().map(|evidence| evidence.count).collect();
+pub(super) fn count_cap(terms: &CreditTerms, counts: impl Iterator<Item = u32>) -> u64 {
+    let mut counts: Vec<_> = counts.collect();
     counts.sort_unstable();
     let middle = |index: usize| counts.get(index).copied().map_or(0, u64::from);
     let twice_median = middle(counts.len().saturating_sub(1) / 2) + middle(counts.len() / 2);
     u64::from(terms.get().count_cap_medians) * twice_median / 2
 }
 
+/// A count up to the cap.
+pub(super) fn capped(count: u32, cap: u64) -> u128 {
+    u128::from(u64::from(count).min(cap))
+}
+
 /// c of every contribution of a round: the root of its capped count, with
 /// [`ROOT_FRACTION_BITS`] bits after the point, times s.
 pub(super) fn claims(terms: &CreditTerms, round: &RoundEvidence) -> Vec<i128> {
-    let cap = count_cap(terms, round.contributions());
+    let cap = count_cap(terms, round.contributions().iter().map(|one| one.count));
     let claim = |evidence: &Evidence| {
-        let count = u128::from(u64::from(evidence.count).min(cap));
-        let root = (count << (2 * ROOT_FRACTION_BITS)).isqrt();
+        let root = (capped(evidence.count, cap) << (2 * ROOT_FRACTION_BITS)).isqrt();
         // Below 2^48.
         root as i128 * i128::from(evidence.s)
     };
@@ -144,4 +148,55 @@ pub(super) fn score_shares(scores: impl Iterator<Item = i64>) -> Vec<i64> {
         .map(|score| if score.unsigned_abs() * parts < whole { 0 } else { score })
         .collect();
     shares(&counted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_the_quotient_and_the_remainder_of_the_product() {
+        let numbers = [1u128, 2, 3, 7, 10, 1000, 999_983, 1 << 40, (1 << 60) - 1];
+        for whole in numbers {
+            for part in numbers.into_iter().chain([0]).filter(|part| *part <= whole) {
+                for total in [0u64, 1, 2, 5, 63, 64, 1_000_000_007] {
+                    let product = u128::from(total) * part;
+                    let expected = ((product / whole) as u64, product % whole);
+                    assert_eq!(part_of(total, part, whole), expected);
+                }
+            }
+        }
+        // Products of more than 128 bits.
+        let whole = WHOLE_MAX;
+        assert_eq!(part_of(u64::MAX, whole, whole), (u64::MAX, 0));
+        assert_eq!(part_of(u64::MAX, whole / 2, whole), (u64::MAX / 2, whole / 2));
+        assert_eq!(
+            part_of(u64::MAX, whole - 1, whole),
+            (u64::MAX - 1, whole - u128::from(u64::MAX))
+        );
+    }
+
+    #[test]
+    fn of_equal_remainders_the_smaller_digest_is_first() {
+        let digest = |order: [u8; 3]| move |index: usize| Digest([order[index]; 32]);
+        assert_eq!(apportion(4, &[1, 1, 1], digest([3, 1, 2])), [1, 2, 1]);
+        assert_eq!(apportion(5, &[1, 1, 1], digest([3, 1, 2])), [1, 2, 2]);
+        // The larger remainder is before any digest, and a weight of 0 gets nothing.
+        assert_eq!(apportion(1, &[2, 3, 0], digest([1, 2, 0])), [0, 1, 0]);
+        assert_eq!(apportion(7, &[0, 0, 0], digest([1, 2, 3])), [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_cap_is_of_the_median_and_rounded_down() {
+        let draft = super::super::TermsDraft { count_cap_medians: 3, ..draft() };
+        let terms = CreditTerms::check(draft).expect("good terms");
+        assert_eq!(count_cap(&terms, [5, 1, 9].into_iter()), 15);
+        assert_eq!(count_cap(&terms, [5, 1, 9, 6].into_iter()), 16);
+        assert_eq!(count_cap(&terms, std::iter::empty()), 0);
+        assert_eq!(count_cap(&terms, [u32::MAX; 2].into_iter()), 3 * u64::from(u32::MAX));
+    }
+
+    const fn draft() -> super::super::TermsDraft {
+        super::super::TermsDraft::usual(1000, 16)
+    }
 }

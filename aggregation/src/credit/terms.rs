@@ -11,6 +11,7 @@ use crate::wire;
 
 /// A number that is not whole, without a float: `numerator / denominator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ratio {
     /// At most [`RATIO_MAX`].
     pub numerator: u32,
@@ -42,6 +43,7 @@ impl Ratio {
 
 /// The terms as they are written down, unchecked; [`CreditTerms::check`] makes them terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TermsDraft {
     /// B: what a round gives, in micro-credits.
     pub budget_micro: u64,

@@ -9,6 +9,7 @@
 mod case;
 mod certificates;
 mod complaints;
+mod credits;
 mod digests;
 mod envelopes;
 mod opening;
@@ -42,7 +43,7 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 22] = [
+const SUBJECTS: [Subject; 24] = [
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
     Subject { name: "signature.json", write: Some(signatures::file), check: signatures::check },
@@ -80,6 +81,12 @@ const SUBJECTS: [Subject; 22] = [
         name: "publication.json",
         write: Some(publications::file),
         check: publications::check,
+    },
+    Subject { name: "credits.json", write: Some(credits::file), check: credits::check },
+    Subject {
+        name: "credit-weights.json",
+        write: Some(credits::weights_file),
+        check: credits::check_weights,
     },
 ];
 

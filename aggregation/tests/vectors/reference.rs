@@ -4,5 +4,6 @@
 
 pub(crate) mod boxes;
 pub(crate) mod bytes;
+pub(crate) mod credits;
 pub(crate) mod numbers;
 pub(crate) mod ring;

@@ -5,7 +5,7 @@ use crate::audit::element::{Element, MODULUS};
 use crate::audit::lift::Lift;
 use crate::audit::polynomial;
 use crate::audit::question::Question;
-use crate::audit::rows::BLOCK;
+use crate::audit::rows::{BLOCK, PER_CODE, entry};
 use crate::limits::AUDIT_RANGE_ROWS;
 use crate::sum::adjoint::Adjoint;
 use crate::sum::modulus::{Factor, PRIMES};
@@ -96,21 +96,26 @@ impl Batch {
     #[must_use]
     pub fn new(question: &Question<'_>, check: &Check) -> Self {
         let config = question.config;
+        let tables = tables(&check.weights[..question.terms.rows]);
         let mut rows = [Vec::new(), Vec::new()];
         let mut adjoint = Adjoint::new(config.profile, &question.round_ctx);
-        let mut sums = [[0i64; BLOCK]; 2];
+        let mut sums = vec![[0; 2]; BLOCK];
+        let mut codes = [0; BLOCK];
         for chunk in 0..config.chunks() {
             let coefficients = config.chunk_coefficients(chunk);
-            sums.iter_mut().for_each(|sums| sums.fill(0));
-            question.rows.for_chunk(config, chunk, |j, row| {
-                for (sums, weight) in sums.iter_mut().zip(check.weights[j].0) {
-                    accumulate(sums, weight, row);
+            sums.fill([0; 2]);
+            for (group, table) in tables.iter().enumerate() {
+                let codes = &mut codes[..coefficients];
+                question.rows.codes(group * PER_CODE, chunk, codes);
+                for (sum, &code) in sums.iter_mut().zip(codes.iter()) {
+                    let [first, second] = table[usize::from(code)];
+                    *sum = [sum[0] + first, sum[1] + second];
                 }
-            });
-            let mut limbs: Vec<Vec<u64>> = (sums.iter().zip(PRIMES))
-                .map(|(sums, prime)| sums.iter().map(|&sum| reduced(sum, prime)).collect())
-                .collect();
+            }
+            let limb = |l: usize| sums.iter().map(move |sum| reduced(sum[l], PRIMES[l]));
+            let mut limbs = [limb(0).collect(), limb(1).collect()];
             for (rows, limb) in rows.iter_mut().zip(&limbs) {
+                let limb: &Vec<u64> = limb;
                 rows.extend_from_slice(&limb[..coefficients]);
             }
             adjoint.add(chunk, &mut limbs);
@@ -139,6 +144,20 @@ impl Batch {
         let chunk = question.config.profile.ring_dimension();
         Product { lift: Lift::new(question.config), rows: &self.rows, chunk, sum: Element::ZERO }
     }
+}
+
+/// For four rows at a time, what each of their 256 codes adds modulo each prime.
+type Table = [[i64; 2]; 256];
+
+fn tables(weights: &[Element]) -> Vec<Table> {
+    let sum = |weights: &[Element], code: usize, limb: usize| {
+        let weights = weights.iter().enumerate();
+        weights.map(|(j, weight)| entry(code, j) * weight.0[limb] as i64).sum()
+    };
+    let table = |weights: &[Element]| {
+        std::array::from_fn(|code| [0, 1].map(|limb| sum(weights, code, limb)))
+    };
+    weights.chunks(PER_CODE).map(table).collect()
 }
 
 /// beta, chunk by chunk.

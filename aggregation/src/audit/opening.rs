@@ -2,7 +2,7 @@
 //! knows; what they add up to with the public part is uniform, or zero.
 
 use crate::audit::check::{Batch, Check, accumulate, reduced};
-use crate::audit::element::{Element, unpack};
+use crate::audit::element::{Element, packed_bytes, unpack};
 use crate::audit::polynomial::combine;
 use crate::audit::proof::{Proof, Streams};
 use crate::audit::question::Question;
@@ -22,6 +22,14 @@ pub struct Opening {
     pub(crate) value: Element,
     /// Z: all relations, batched.
     pub(crate) relation: Element,
+}
+
+impl Opening {
+    /// Bytes that it takes on the wire: c + 2 elements, packed.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        packed_bytes(self.polynomials.len() + 2)
+    }
 }
 
 /// The weights of v's entries in Z for one proof: the round's, and those of its range rows.

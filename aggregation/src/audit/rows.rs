@@ -51,6 +51,25 @@ pub(crate) fn trits(xof: &mut Xof, out: &mut [i8]) {
     }
 }
 
+/// Rows of one code.
+pub(crate) const PER_CODE: usize = 4;
+
+/// The entry of row `j` in a code.
+pub(crate) const fn entry(code: usize, j: usize) -> i64 {
+    let pair = code >> (2 * j);
+    if pair & 1 == 0 { 0 } else { 1 - (pair & 2) as i64 }
+}
+
+/// Four entries of four rows, two bits each: from a byte for each row to a byte for each entry.
+const fn transposed(rows: [u8; PER_CODE]) -> [u8; PER_BYTE] {
+    let x = u32::from_le_bytes(rows);
+    // First the halves of the matrix that are off its diagonal change places, then in each quarter.
+    let halves = ((x >> 12) ^ x) & 0x0000_f0f0;
+    let x = x ^ halves ^ (halves << 12);
+    let quarters = ((x >> 6) ^ x) & 0x00cc_00cc;
+    (x ^ quarters ^ (quarters << 6)).to_le_bytes()
+}
+
 /// The rows of one round.
 #[derive(Clone)]
 pub struct Rows {
@@ -79,6 +98,24 @@ impl Rows {
         each: impl FnMut(usize, &[i8]),
     ) {
         self.for_block(chunk, config.chunk_coefficients(chunk), each);
+    }
+
+    /// The entries of up to four rows, from row `first` on, for the beginning of block `block`: a
+    /// byte for each entry, two bits for each row ([`entry`]). Rows beyond the last are zero. As
+    /// many as `out` holds, a multiple of four.
+    pub(crate) fn codes(&self, first: usize, block: u32, out: &mut [u8]) {
+        let bytes = out.len() / PER_BYTE;
+        let start = u64::from(block) * BLOCK_BYTES as u64;
+        let mut rows = [[0; BLOCK_BYTES]; PER_CODE];
+        for (j, row) in (first..self.number).zip(&mut rows) {
+            Xof::at(&self.key, j as u64, start).bytes(&mut row[..bytes]);
+        }
+        let [a, b, c, d] = &rows;
+        let four = a.iter().zip(b).zip(c).zip(d);
+        for (codes, (((&a, &b), &c), &d)) in out.as_chunks_mut::<PER_BYTE>().0.iter_mut().zip(four)
+        {
+            *codes = transposed([a, b, c, d]);
+        }
     }
 
     /// Calls `each` with every row's entries `block` [`BLOCK`] .. and `entries` from there.
@@ -110,6 +147,25 @@ mod tests {
                     assert_eq!(*entry, [0, 1, 0, -1][usize::from(pair)]);
                 }
             });
+        }
+    }
+
+    #[test]
+    fn codes_hold_four_rows_and_zeros_beyond_the_last() {
+        let rows = Rows::new(&Digest([5; 32]), 6);
+        for (block, entries) in [(0, BLOCK), (2, 1_008)] {
+            let mut all = Vec::new();
+            rows.for_block(block, entries, |_, row| all.push(row.to_vec()));
+            all.resize(8, vec![0; entries]);
+            for first in [0, 4] {
+                let mut codes = vec![0xff; entries];
+                rows.codes(first, block, &mut codes);
+                for (i, &code) in codes.iter().enumerate() {
+                    for j in 0..PER_CODE {
+                        assert_eq!(entry(usize::from(code), j), i64::from(all[first + j][i]));
+                    }
+                }
+            }
         }
     }
 

@@ -301,3 +301,59 @@ fn points_of_the_check_are_never_nodes() {
         assert!(point.0.iter().all(|&residue| residue > last));
     }
 }
+
+/// r = sum_j chi_j r_j and g = A* r, from the rows one by one; and beta from the definition.
+#[test]
+fn the_batch_is_the_weighted_sum_of_the_rows() {
+    use super::element::Element;
+    use super::lift::Lift;
+    use crate::sum::pack::unpack_residues;
+    let world = World::new(CommitteeShape::Four, 30_000);
+    let checked = Checked::new(world.question(), 3);
+    let client = world.client(0, &full(&world.config, 1, 0.5));
+    let mut r = Vec::new();
+    for chunk in 0..world.config.chunks() {
+        let mut sums = vec![Element::ZERO; world.config.chunk_coefficients(chunk)];
+        checked.question.rows.for_chunk(&world.config, chunk, |j, row| {
+            for (sum, &entry) in sums.iter_mut().zip(row) {
+                *sum += checked.check.weights[j] * Element::from(i64::from(entry));
+            }
+        });
+        r.extend(sums);
+    }
+    let mut beta = Element::ZERO;
+    let mut at = 0;
+    for (chunk, bytes) in (0..).zip(&client.chunks) {
+        Lift::new(&world.config).for_chunk(chunk, bytes, |_, lifted| {
+            beta += r[at] * Element::of_reduced(lifted);
+            at += 1;
+        });
+    }
+    let chunks = client.chunks.iter().map(Vec::as_slice);
+    assert_eq!(checked.batch.product(&checked.question, chunks), beta);
+    // <g, d + sum r_T> = <r, A s>, which is beta less units and noise.
+    let entries: Vec<u64> = unpack_residues(&client.sealed.correction).collect();
+    let parts = world.config.shape.components().len();
+    assert_eq!(client.witness.seeds.len(), parts);
+    let place = (world.config.profile, &checked.question.round_ctx);
+    let mut key: Element = (client.witness.seeds.iter())
+        .map(|seed| {
+            let product = crate::sum::share::component_product;
+            Element(product(place, &client.id(), seed, &checked.batch.key))
+        })
+        .sum();
+    for (i, pair) in entries.chunks_exact(2).enumerate() {
+        let g = Element([checked.batch.key[0][i], checked.batch.key[1][i]]);
+        key += g * Element([pair[0], pair[1]]);
+    }
+    let (units, noise) = client.witness.vectors();
+    let factors = Lift::new(&world.config).factors();
+    let lanes = factors.len();
+    for (c, &r) in r.iter().enumerate() {
+        let own: Element = (units[c * lanes..].iter().zip(&factors))
+            .map(|(&unit, &factor)| factor * Element::from(i64::from(unit)))
+            .sum();
+        beta -= r * (own + Element::from(i64::from(noise[c])));
+    }
+    assert_eq!(key, beta);
+}

@@ -9,6 +9,10 @@ use ed25519_dalek::SigningKey;
 use x25519_dalek::{EphemeralSecret, SharedSecret, StaticSecret};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::audit::beacon::BeaconKey;
+use crate::audit::projection::Projections;
+use crate::audit::proof::Streams;
+use crate::audit::witness::{ChunkWitness, Witness};
 use crate::signing::Identity;
 use crate::sum::key::{ClientKey, ClientRandomness};
 use crate::sum::pad::{Padder, TransformedKey};
@@ -50,6 +54,11 @@ lacks![
     Xof,
     Sealing<'static>,
     ChunkSealer<'static>,
+    BeaconKey,
+    ChunkWitness,
+    Witness,
+    Projections,
+    Streams,
 ];
 
 const fn is_zeroised<T: ZeroizeOnDrop>() {}

@@ -116,6 +116,33 @@ pub fn quantise(
     })
 }
 
+/// As [`quantise`], and never longer than the clip: rounding at random can make a clipped update
+/// longer than its bound, which the audit would not forgive ([`Quantiser::norm_squared_max`]).
+/// Where it does, the update is scaled down a little more and rounded anew, so the expectation is
+/// kept but for that scale. Takes 32 bytes of `rng` for every time it rounds.
+///
+/// # Errors
+/// [`NotFinite`].
+pub fn quantise_within(
+    update: &[f32],
+    quantiser: &Quantiser,
+    examples: u32,
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<Quantised, NotFinite> {
+    let bound = quantiser.norm_squared_max();
+    let mut tighter = *quantiser;
+    loop {
+        let quantised = quantise(update, &tighter, examples, rng)?;
+        let square: u64 = quantised.units().map(|unit| u64::from(unit.unsigned_abs()).pow(2)).sum();
+        if square <= bound {
+            return Ok(Quantised { quantiser: *quantiser, ..quantised });
+        }
+        // At least a thousandth, so that it ends.
+        let share = (bound as f32 / square as f32).sqrt();
+        tighter.clip_norm *= share.min(1.0 - 1e-3);
+    }
+}
+
 /// Clips, clamps, weighs and rounds `values` into `raw`, which is as long.
 fn round_into(
     values: &[f32],
@@ -527,6 +554,35 @@ mod tests {
             assert_eq!(with(&[max, max + 1]), Err(BadUnits::Counter { index: 1 }));
         }
         assert_eq!(quantiser(16, 1.0, 1.0, Weighting::Uniform).counter_max(), (1 << 48) - 1);
+    }
+
+    #[test]
+    fn within_the_clip_means_after_rounding_and_short_updates_are_left_alone() {
+        let square = |quantised: &Quantised| -> u64 {
+            quantised.units().map(|unit| u64::from(unit.unsigned_abs()).pow(2)).sum()
+        };
+        let update: Vec<f32> = (0..2_000).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+        for clip_norm in [0.02, 1.0, 20.0] {
+            let quantiser = quantiser(8, 1.0, clip_norm, Weighting::Uniform);
+            let bound = quantiser.norm_squared_max();
+            let mut beyond = 0;
+            for seed in 0..20 {
+                let plain = quantise(&update, &quantiser, 1, &mut Xof::new(&[seed; 32], 0));
+                beyond += usize::from(square(&plain.expect("finite")) > bound);
+                let within = quantise_within(&update, &quantiser, 1, &mut Xof::new(&[seed; 32], 0));
+                let within = within.expect("finite");
+                assert!(square(&within) <= bound, "{clip_norm}");
+                assert_eq!(within.quantiser, quantiser);
+                // Not much shorter either, where there is more than a few units of it.
+                let share = square(&within) as f64 / bound as f64;
+                assert!(bound < 100 || share > 0.95, "{clip_norm}: {share}");
+            }
+            assert!(beyond > 0, "{clip_norm}: rounding alone never passes the bound");
+        }
+        let quantiser = quantiser(8, 1.0, 1e3, Weighting::Uniform);
+        let one = quantise(&update, &quantiser, 1, &mut Xof::new(&[1; 32], 0)).expect("finite");
+        let other = quantise_within(&update, &quantiser, 1, &mut Xof::new(&[1; 32], 0));
+        assert!(one.units().eq(other.expect("finite").units()));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 30] = [
+pub const PARSERS: [Parser; 31] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
     Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
@@ -73,6 +73,7 @@ pub const PARSERS: [Parser; 30] = [
     Parser { name: "frame", check: frame, seeds: Seeds::frame },
     Parser { name: "contribution", check: parts::contribution, seeds: Seeds::contribution },
     Parser { name: "sealed_box", check: parts::sealed_box, seeds: Seeds::sealed_box },
+    Parser { name: "audit_proof", check: parts::audit_proof, seeds: Seeds::audit_proof },
     Parser { name: "key_vectors", check: parts::key_vectors, seeds: Seeds::key_vectors },
     Parser { name: "plan", check: texts::plan, seeds: Seeds::plan },
     Parser { name: "configuration", check: texts::configuration, seeds: Seeds::configuration },

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::config::HolderIndex;
 use covey_aggregation::message::{ComplaintKind, Envelope, SignedHeader};
 use covey_aggregation::sum::accumulator::Accumulator;
@@ -16,6 +17,16 @@ static SEEDS: LazyLock<Seeds> = LazyLock::new(Seeds::read);
 
 /// The prime of the small profile's modulus.
 const PRIME: u64 = 1_125_899_906_826_241;
+
+/// A proof of an audited round: the length follows from the terms, and there is one form.
+pub fn audit_proof(bytes: &[u8]) -> bool {
+    let terms = SEEDS.audit();
+    let parsed = bounded(bytes.len(), FACTOR, || Proof::from_bytes(&terms, bytes));
+    let Ok(proof) = parsed else { return false };
+    assert!(proof.to_bytes() == bytes, "two encodings of one proof");
+    assert_eq!(bytes.len(), Proof::length(&terms));
+    true
+}
 
 /// The first byte says what the rest is: 0 a header, otherwise changes to a good upload: which
 /// parts come in which order, and what is added (modulo 2) to their bytes, wherever it fits.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use covey_aggregation::config::{Control, HolderIndex, RoundConfig};
+use covey_aggregation::audit::Terms as Bounds;
+use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::config::{Audit, Control, HolderIndex, Profile, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     AbandonReason, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
@@ -112,6 +114,23 @@ impl Seeds {
             publication: Publication { result: result.clone(), signature },
             result,
         }
+    }
+
+    /// The bounds of the round as if it were audited.
+    pub fn audit(&self) -> Bounds {
+        let mut config = self.config.clone();
+        (config.profile, config.audit) = (Profile::B, Audit::Closed { rows: 64 });
+        Bounds::new(&config).expect("can be audited")
+    }
+
+    /// Zeros, and numbers as large as they may be in the salt and the range rows, which have no
+    /// other rule.
+    pub fn audit_proof(&self) -> Vec<Vec<u8>> {
+        let length = Proof::length(&self.audit());
+        let mut filled = vec![0; length];
+        filled[..16].fill(0xff);
+        filled[length - 576..].fill(0x7f);
+        vec![vec![0; length], filled]
     }
 
     fn set(&self) -> Vec<Digest> {

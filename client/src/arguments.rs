@@ -251,8 +251,13 @@ pub(crate) struct Simulation {
     /// Probability that a client vanishes from a round after it was offered.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) dropout: f64,
-    /// N clients attack: label-flip:N, sign-flip:N, free-rider:N, boost:N:FACTOR (10 if not given),
-    /// noise:N:DEVIATION (0.1). May be given several times; the seed says who.
+    /// N clients attack; may be given several times, the seed says who. By their data:
+    /// label-flip:N, label-noise:N:SHARE (0.6 if not given), feature-noise:N:DEVIATION (1),
+    /// poison:N:CLASS:AS (examples of one class labelled as another). By their update:
+    /// sign-flip:N:FACTOR (1), boost:N:FACTOR (10), noise:N:DEVIATION (0.1),
+    /// free-rider:N:zero|random|replay|boosted-replay (zero). By who they are: duplicate:N (the same examples two
+    /// by two), sybil:N (one owner's examples divided among N), claim:N:FACTOR (5 times its
+    /// examples).
     #[arg(long = "attack")]
     pub(crate) attacks: Vec<Attack>,
     /// Add updates in the clear: no encryption, no machine of the protocol. The same models,

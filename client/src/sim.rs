@@ -31,7 +31,7 @@ mod run;
 mod sealed;
 mod variates;
 
-pub use attack::{Attack, AttackKind};
+pub use attack::{Attack, AttackKind, FreeRide, Memory};
 pub use event::{Event, RoundSummary, Summary};
 pub use laboratory::owner_key;
 pub use options::{CLIENTS, Options};

@@ -221,15 +221,55 @@ fn attacks_do_what_they_say() {
     assert!(step <= 2.0, "clipped to 2.0, the model moved by {step}");
     let (rested, step, _) = attacked(&["free-rider:10"]);
     assert_eq!(step, 0.0, "{rested:?}");
-    let (noisy, ..) = attacked(&["noise:2:0.5", "sign-flip:1"]);
-    assert_ne!(noisy.model, honest.model);
+    let (rested, step, _) = attacked(&["free-rider:10:replay"]);
+    assert_eq!(step, 0.0, "nothing was ever there to be sent again: {rested:?}");
+    let (mislabelled, ..) = attacked(&["label-noise:10:1"]);
+    assert!(mislabelled.accuracy < Some(0.2), "of two classes the other: {mislabelled:?}");
+    let (poisoned, ..) = attacked(&["poison:10:0:1"]);
+    assert!(poisoned.accuracy < honest.accuracy.map(|accuracy| accuracy - 0.2), "{poisoned:?}");
+    let every = [
+        "noise:2:0.5",
+        "sign-flip:1:3",
+        "feature-noise:1",
+        "duplicate:2",
+        "sybil:2",
+        "free-rider:1:random",
+        "free-rider:1:replay",
+        "free-rider:1:boosted-replay",
+    ];
+    for one in every {
+        assert_ne!(attacked(&[one]).0.model, honest.model, "{one}");
+    }
+}
+
+/// Attackers draw from seeds, remember the last step, and claim: all alike with and without
+/// encryption, and however often.
+#[test]
+fn mixed_attackers_come_to_the_same_models_with_and_without_encryption() {
+    let bench = Bench::new();
+    let weighted = PLAN.replace("\"uniform\"", "{ capped_examples = 1000 }");
+    fs::write(bench.plan(), weighted.replace("profile = \"A\"", "profile = \"B\""))
+        .expect("written");
+    let mixed = |is_sealed| {
+        let mut options = bench.options(10);
+        options.is_sealed = is_sealed;
+        options.attacks = ["free-rider:2:replay", "free-rider:1:random", "sybil:2", "claim:1:5"]
+            .map(|text| text.parse().expect("an attack"))
+            .to_vec();
+        let (rounds, summary) = run(&options);
+        (summary.expect("done").model, rounds.iter().map(|one| one.weight).collect::<Vec<_>>())
+    };
+    let (model, weights) = mixed(false);
+    // Seven with 40 examples, one of whom says 200, and two with half of what one has.
+    assert_eq!(weights, [Some(7 * 40 + 200 + 40); 4]);
+    assert_eq!((model, weights), mixed(true));
 }
 
 #[test]
 fn what_makes_no_simulation_is_refused() {
     let bench = Bench::new();
     type Change = fn(&mut Options);
-    let cases: [(&str, Change); 10] = [
+    let cases: [(&str, Change); 12] = [
         ("0 clients", |options| options.clients = 0),
         ("opens no sum of fewer than 3", |options| options.clients = 2),
         ("a dropout of 1.5", |options| options.dropout = 1.5),
@@ -237,6 +277,12 @@ fn what_makes_no_simulation_is_refused() {
         ("0 rounds", |options| options.rounds = Some(0)),
         ("11 attackers among 10 clients", |options| {
             options.attacks = vec!["noise:11".parse().expect("an attack")];
+        }),
+        ("in this plan all count alike", |options| {
+            options.attacks = vec!["claim:1".parse().expect("an attack")];
+        }),
+        ("the plan's classes are 0 to 1", |options| {
+            options.attacks = vec!["poison:1:0:2".parse().expect("an attack")];
         }),
         ("cannot be divided among 5000", |options| options.clients = 5000),
         ("no column named \"ward\"", |options| {

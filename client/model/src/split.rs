@@ -136,7 +136,7 @@ pub fn by_group(
 }
 
 /// Numbers of the examples of each class.
-pub(crate) fn by_class(labels: &[u32]) -> Vec<Vec<usize>> {
+pub fn by_class(labels: &[u32]) -> Vec<Vec<usize>> {
     let mut classes = std::collections::BTreeMap::<u32, Vec<usize>>::new();
     for (number, label) in labels.iter().enumerate() {
         classes.entry(*label).or_default().push(number);

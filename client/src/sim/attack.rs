@@ -1,25 +1,63 @@
 //! What dishonest clients do to their data or updates before they are clipped and sealed. They
 //! keep to the protocol: one that does not is found and named, which other tests show.
+//!
+//! Not among them is a client that trains on the fold that it will be judged by: a simulation has
+//! no folds. The bench `credit_quality` has, and that attacker with them.
+
+mod cast;
+mod spoil;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use covey_model::data::{Dataset, Inputs, Targets};
-use covey_model::random::{normal, shuffle, stream};
+pub(super) use cast::{Role, Share, cast};
+pub use spoil::Memory;
 
 /// What an attacker does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AttackKind {
     /// Trains on labels turned around: class c of n becomes n - 1 - c.
     LabelFlip,
-    /// Sends the update with its sign changed.
-    SignFlip,
+    /// Trains on labels of which this share was drawn anew among the other classes.
+    LabelNoise(f64),
+    /// Trains on inputs to whose every number normal noise of this deviation was added, in the
+    /// scale of what the model is given.
+    FeatureNoise(f64),
+    /// Trains on examples of one class that are labelled as another; all its others are clean.
+    Poison {
+        /// The class that the model is to forget.
+        from: u32,
+        /// What the model is to see instead.
+        to: u32,
+    },
+    /// Sends the update with its sign changed, times this.
+    SignFlip(f64),
     /// Sends the update times this.
     Boost(f64),
     /// Adds normal noise of this deviation to every number of the update.
     Noise(f64),
-    /// Sends nothing new: zeros.
-    FreeRider,
+    /// Sends what took no training.
+    FreeRider(FreeRide),
+    /// Two by two, such clients have the same examples.
+    Duplicate,
+    /// All such clients of one attack are one owner, who divides what one of them has.
+    Sybil,
+    /// Says that it has so many times its examples.
+    Claim(f64),
+}
+
+/// What a free-rider sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeRide {
+    /// Zeros.
+    Zero,
+    /// Normal noise, as long as the clipping allows.
+    Random,
+    /// The model's last step as it was; zeros in the first round.
+    Replay,
+    /// The same, as long as the clipping allows.
+    BoostedReplay,
 }
 
 /// So many clients attack, and how.
@@ -31,11 +69,27 @@ pub struct Attack {
     pub clients: usize,
 }
 
+/// Share of labels that are wrong, if not given.
+const LABEL_NOISE: f64 = 0.6;
+
+/// Deviation of the noise on inputs, if not given.
+const FEATURE_NOISE: f64 = 1.0;
+
+/// Factor of a changed sign, if not given.
+const SIGN_FLIP: f64 = 1.0;
+
 /// Factor of a boost, if not given.
 const BOOST: f64 = 10.0;
 
-/// Deviation of the noise, if not given.
+/// Deviation of the noise on updates, if not given.
 const NOISE: f64 = 0.1;
+
+/// Factor of a claim, if not given.
+const CLAIM: f64 = 5.0;
+
+const KINDS: &str = "label-flip:N, label-noise:N:SHARE, feature-noise:N:DEVIATION, \
+                     poison:N:CLASS:AS, sign-flip:N:FACTOR, boost:N:FACTOR, noise:N:DEVIATION, \
+                     free-rider:N:zero|random|replay|boosted-replay, duplicate:N, sybil:N or claim:N:FACTOR";
 
 impl FromStr for Attack {
     type Err = String;
@@ -45,29 +99,70 @@ impl FromStr for Attack {
         let word = parts.next().unwrap_or_default();
         let clients = parts.next().and_then(|part| part.parse().ok());
         let clients = clients.ok_or_else(|| format!("{text:?}: write {word}:CLIENTS"))?;
-        let strength = match parts.next().map(str::parse::<f64>) {
-            None => None,
-            Some(Ok(strength)) if strength.is_finite() => Some(strength),
-            Some(_) => return Err(format!("{text:?}: the last part is no number")),
-        };
-        if parts.next().is_some() {
-            return Err(format!("{text:?} has too many parts"));
-        }
-        let kind = match (word, strength) {
-            ("label-flip", None) => AttackKind::LabelFlip,
-            ("sign-flip", None) => AttackKind::SignFlip,
-            ("free-rider", None) => AttackKind::FreeRider,
-            ("boost", factor) => AttackKind::Boost(factor.unwrap_or(BOOST)),
-            ("noise", deviation) => AttackKind::Noise(deviation.unwrap_or(NOISE)),
-            _ => {
-                return Err(format!(
-                    "{text:?}: use label-flip:N, sign-flip:N, free-rider:N, boost:N:FACTOR or \
-                     noise:N:DEVIATION"
-                ));
+        let details: Vec<&str> = parts.collect();
+        let kind = AttackKind::read(word, &details).map_err(|why| format!("{text:?}: {why}"))?;
+        match kind {
+            AttackKind::Duplicate if clients % 2 != 0 => {
+                Err(format!("{text:?}: duplicates come in pairs: an even number of clients"))
             }
-        };
-        Ok(Self { kind, clients })
+            AttackKind::Sybil if clients == 1 => {
+                Err(format!("{text:?}: one owner as two clients or more"))
+            }
+            kind => Ok(Self { kind, clients }),
+        }
     }
+}
+
+impl AttackKind {
+    /// From its word and what is written after the number of clients.
+    fn read(word: &str, details: &[&str]) -> Result<Self, String> {
+        let number = |default, allowed| match details.first() {
+            Some(text) => number(text, allowed),
+            None => Ok(default),
+        };
+        let any = f64::MIN..=f64::MAX;
+        Ok(match (word, details) {
+            ("label-flip", []) => Self::LabelFlip,
+            ("label-noise", [] | [_]) => Self::LabelNoise(number(LABEL_NOISE, 0.0..=1.0)?),
+            ("feature-noise", [] | [_]) => {
+                Self::FeatureNoise(number(FEATURE_NOISE, 0.0..=f64::MAX)?)
+            }
+            ("poison", [from, to]) => Self::Poison { from: class(from)?, to: class(to)? },
+            ("sign-flip", [] | [_]) => Self::SignFlip(number(SIGN_FLIP, any)?),
+            ("boost", [] | [_]) => Self::Boost(number(BOOST, any)?),
+            ("noise", [] | [_]) => Self::Noise(number(NOISE, any)?),
+            ("free-rider", [] | ["zero"]) => Self::FreeRider(FreeRide::Zero),
+            ("free-rider", ["random"]) => Self::FreeRider(FreeRide::Random),
+            ("free-rider", ["replay"]) => Self::FreeRider(FreeRide::Replay),
+            ("free-rider", ["boosted-replay"]) => Self::FreeRider(FreeRide::BoostedReplay),
+            ("duplicate", []) => Self::Duplicate,
+            ("sybil", []) => Self::Sybil,
+            ("claim", [] | [_]) => Self::Claim(number(CLAIM, f64::MIN_POSITIVE..=f64::MAX)?),
+            _ => return Err(format!("use {KINDS}")),
+        })
+    }
+
+    /// Whether it is about classes, which some plans do not predict.
+    pub(super) const fn needs_labels(self) -> bool {
+        matches!(self, Self::LabelFlip | Self::LabelNoise(_) | Self::Poison { .. })
+    }
+}
+
+fn number(text: &str, allowed: RangeInclusive<f64>) -> Result<f64, String> {
+    let read = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    let number = read.ok_or_else(|| format!("{text:?} is no number"))?;
+    if allowed.contains(&number) {
+        return Ok(number);
+    }
+    Err(match (*allowed.start(), *allowed.end()) {
+        (start, f64::MAX) if start > 0.0 => format!("{text} is not above 0"),
+        (start, f64::MAX) => format!("{text} is below {start}"),
+        (start, end) => format!("{text} is not between {start} and {end}"),
+    })
+}
+
+fn class(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number of a class"))
 }
 
 impl fmt::Display for Attack {
@@ -75,108 +170,100 @@ impl fmt::Display for Attack {
         let clients = self.clients;
         match self.kind {
             AttackKind::LabelFlip => write!(f, "label-flip:{clients}"),
-            AttackKind::SignFlip => write!(f, "sign-flip:{clients}"),
+            AttackKind::LabelNoise(share) => write!(f, "label-noise:{clients}:{share}"),
+            AttackKind::FeatureNoise(deviation) => {
+                write!(f, "feature-noise:{clients}:{deviation}")
+            }
+            AttackKind::Poison { from, to } => write!(f, "poison:{clients}:{from}:{to}"),
+            AttackKind::SignFlip(SIGN_FLIP) => write!(f, "sign-flip:{clients}"),
+            AttackKind::SignFlip(factor) => write!(f, "sign-flip:{clients}:{factor}"),
             AttackKind::Boost(factor) => write!(f, "boost:{clients}:{factor}"),
             AttackKind::Noise(deviation) => write!(f, "noise:{clients}:{deviation}"),
-            AttackKind::FreeRider => write!(f, "free-rider:{clients}"),
+            AttackKind::FreeRider(FreeRide::Zero) => write!(f, "free-rider:{clients}"),
+            AttackKind::FreeRider(FreeRide::Random) => write!(f, "free-rider:{clients}:random"),
+            AttackKind::FreeRider(FreeRide::Replay) => write!(f, "free-rider:{clients}:replay"),
+            AttackKind::FreeRider(FreeRide::BoostedReplay) => {
+                write!(f, "free-rider:{clients}:boosted-replay")
+            }
+            AttackKind::Duplicate => write!(f, "duplicate:{clients}"),
+            AttackKind::Sybil => write!(f, "sybil:{clients}"),
+            AttackKind::Claim(factor) => write!(f, "claim:{clients}:{factor}"),
         }
     }
-}
-
-/// What each client does; nothing where it is honest.
-pub(super) fn assign(attacks: &[Attack], clients: usize, seed: u64) -> Vec<Option<AttackKind>> {
-    let mut order: Vec<usize> = (0..clients).collect();
-    shuffle(&mut order, &mut stream("simulated-attackers", &[&seed.to_le_bytes()]));
-    let mut kinds = vec![None; clients];
-    let drawn = attacks.iter().flat_map(|attack| std::iter::repeat_n(attack.kind, attack.clients));
-    for (client, kind) in order.into_iter().zip(drawn) {
-        kinds[client] = Some(kind);
-    }
-    kinds
-}
-
-impl AttackKind {
-    /// What is trained on instead.
-    pub(super) fn spoil_data(self, data: Dataset) -> Dataset {
-        let (Self::LabelFlip, Targets::Classes { labels, classes }) = (self, data.targets()) else {
-            return data;
-        };
-        let last = u32::try_from(classes.saturating_sub(1)).unwrap_or(u32::MAX);
-        let labels = labels.iter().map(|label| last.saturating_sub(*label)).collect();
-        let inputs: Inputs = data.inputs().clone();
-        let targets = Targets::Classes { labels, classes: *classes };
-        Dataset::from_parts(inputs, targets).unwrap_or(data)
-    }
-
-    /// What is sent instead. `seed` is that of the simulation, the round and the client.
-    pub(super) fn spoil_update(self, update: &mut [f32], seed: &[&[u8]]) {
-        match self {
-            Self::LabelFlip => {}
-            Self::SignFlip => update.iter_mut().for_each(|x| *x = -*x),
-            Self::Boost(factor) => {
-                update.iter_mut().for_each(|x| *x = finite(f64::from(*x) * factor));
-            }
-            Self::Noise(deviation) => {
-                let mut rng = stream("simulated-noise", seed);
-                for x in update {
-                    *x = finite(deviation.mul_add(normal(&mut rng), f64::from(*x)));
-                }
-            }
-            Self::FreeRider => update.fill(0.0),
-        }
-    }
-}
-
-/// Within what an update may hold: an attacker that sends infinities would only keep itself out.
-fn finite(x: f64) -> f32 {
-    x.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn kind(text: &str) -> AttackKind {
+        text.parse::<Attack>().unwrap_or_else(|why| panic!("{why}")).kind
+    }
+
     #[test]
     fn attacks_are_read_as_they_are_written() {
-        for text in ["label-flip:3", "sign-flip:1", "boost:2:10", "noise:4:0.5", "free-rider:9"] {
+        let written = [
+            ("label-flip:3", AttackKind::LabelFlip),
+            ("label-noise:2:0.3", AttackKind::LabelNoise(0.3)),
+            ("feature-noise:1:0.5", AttackKind::FeatureNoise(0.5)),
+            ("poison:1:3:8", AttackKind::Poison { from: 3, to: 8 }),
+            ("sign-flip:1", AttackKind::SignFlip(1.0)),
+            ("sign-flip:1:3", AttackKind::SignFlip(3.0)),
+            ("boost:2:10", AttackKind::Boost(10.0)),
+            ("noise:4:0.5", AttackKind::Noise(0.5)),
+            ("free-rider:9", AttackKind::FreeRider(FreeRide::Zero)),
+            ("free-rider:9:random", AttackKind::FreeRider(FreeRide::Random)),
+            ("free-rider:9:replay", AttackKind::FreeRider(FreeRide::Replay)),
+            ("free-rider:9:boosted-replay", AttackKind::FreeRider(FreeRide::BoostedReplay)),
+            ("duplicate:4", AttackKind::Duplicate),
+            ("sybil:2", AttackKind::Sybil),
+            ("claim:1:7", AttackKind::Claim(7.0)),
+        ];
+        for (text, kind) in written {
             let attack: Attack = text.parse().expect("an attack");
-            assert_eq!(attack.to_string(), text);
-        }
-        assert_eq!("boost:2".parse::<Attack>().expect("read").kind, AttackKind::Boost(10.0));
-        for text in ["", "boost", "boost:x", "boost:1:x", "boost:1:2:3", "label-flip:1:2", "y:1"] {
-            assert!(text.parse::<Attack>().is_err(), "{text}");
+            assert_eq!((attack.to_string().as_str(), attack.kind), (text, kind));
         }
     }
 
     #[test]
-    fn so_many_clients_attack_as_was_asked_and_the_seed_says_who() {
-        let read = |text: &str| text.parse::<Attack>().expect("an attack");
-        let attacks = [read("label-flip:3"), read("noise:2")];
-        let kinds = assign(&attacks, 50, 1);
-        let count = |kind| kinds.iter().filter(|one| **one == Some(kind)).count();
-        assert_eq!((count(AttackKind::LabelFlip), count(AttackKind::Noise(0.1))), (3, 2));
-        assert_eq!(kinds, assign(&attacks, 50, 1));
-        assert_ne!(kinds, assign(&attacks, 50, 2));
+    fn what_is_not_written_has_a_default() {
+        let short = [
+            ("label-noise:1", "label-noise:1:0.6"),
+            ("feature-noise:1", "feature-noise:1:1"),
+            ("sign-flip:1", "sign-flip:1:1"),
+            ("boost:1", "boost:1:10"),
+            ("noise:1", "noise:1:0.1"),
+            ("free-rider:1", "free-rider:1:zero"),
+            ("claim:1", "claim:1:5"),
+        ];
+        for (short, long) in short {
+            assert_eq!(kind(short), kind(long), "{short}");
+        }
     }
 
     #[test]
-    fn each_attack_does_what_its_name_says() {
-        let data = Dataset::new(vec![1.0, 2.0, 3.0], vec![0, 1, 2], 1, 3).expect("three examples");
-        assert_eq!(AttackKind::LabelFlip.spoil_data(data.clone()).labels(), [2, 1, 0]);
-        assert_eq!(AttackKind::SignFlip.spoil_data(data.clone()), data);
-        let sent = |kind: AttackKind| {
-            let mut update = [0.5, -0.25];
-            kind.spoil_update(&mut update, &[b"seed"]);
-            update
-        };
-        assert_eq!(sent(AttackKind::LabelFlip), [0.5, -0.25]);
-        assert_eq!(sent(AttackKind::SignFlip), [-0.5, 0.25]);
-        assert_eq!(sent(AttackKind::Boost(4.0)), [2.0, -1.0]);
-        assert_eq!(sent(AttackKind::FreeRider), [0.0, 0.0]);
-        let mut update = vec![0.0; 10_000];
-        AttackKind::Noise(0.5).spoil_update(&mut update, &[b"seed"]);
-        let variance = update.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / 1e4;
-        assert!((variance - 0.25).abs() < 0.02, "{variance}");
-        assert_eq!(finite(f64::INFINITY), f32::MAX);
+    fn what_is_no_attack_is_refused() {
+        let refused = [
+            ("", "write :CLIENTS"),
+            ("boost", "write boost:CLIENTS"),
+            ("boost:x", "write boost:CLIENTS"),
+            ("boost:1:x", "\"x\" is no number"),
+            ("boost:1:inf", "\"inf\" is no number"),
+            ("boost:1:2:3", "use label-flip:N"),
+            ("label-flip:1:2", "use label-flip:N"),
+            ("label-noise:1:1.5", "1.5 is not between 0 and 1"),
+            ("feature-noise:1:-1", "-1 is below 0"),
+            ("poison:1:3", "use label-flip:N"),
+            ("poison:1:3:-8", "\"-8\" is no number of a class"),
+            ("free-rider:1:sleeping", "use label-flip:N"),
+            ("duplicate:3", "an even number"),
+            ("sybil:1", "two clients or more"),
+            ("claim:1:0", "0 is not above 0"),
+            ("y:1", "use label-flip:N"),
+        ];
+        for (text, expected) in refused {
+            let why = text.parse::<Attack>().expect_err(text);
+            assert!(why.contains(expected), "{why}");
+        }
     }
 }

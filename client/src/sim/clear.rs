@@ -10,16 +10,15 @@ use covey_aggregation::sum::open::Aggregate;
 use covey_aggregation::sum::quantise::Quantised;
 
 use super::crew::for_each;
-use super::laboratory::Laboratory;
+use super::laboratory::{Laboratory, Opening};
 use super::run::RoundEnd;
-use crate::update::Start;
 
 /// Plays one round. Clients in `absent` do not answer.
 pub(super) fn play(
     laboratory: &Laboratory,
     workers: usize,
     terms: &Terms,
-    start: &Start,
+    opening: &Opening,
     absent: &BTreeSet<usize>,
 ) -> Result<RoundEnd, Failure> {
     let Terms { config, cohort, .. } = terms;
@@ -34,7 +33,7 @@ pub(super) fn play(
         counters: vec![0; usize::from(config.counters)],
     };
     let (mut losses, mut declined, mut why_declined) = (BTreeMap::new(), BTreeMap::new(), None);
-    let work = |client| laboratory.prepare(client, config, start);
+    let work = |client| laboratory.prepare(client, config, opening);
     for_each(&clients, workers, work, |client, prepared| {
         match prepared {
             Ok(prepared) => {

@@ -2,8 +2,9 @@
 
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
-use covey_model::data::{DataSource, Parts, Pool, ReadLimits, TooFew};
+use covey_model::data::{DataSource, Inputs, Parts, Pool, ReadLimits, TooFew};
 
+use super::attack::Share;
 use super::options::Options;
 use super::partition::Partition;
 use crate::check::data_failure;
@@ -53,18 +54,26 @@ impl Holdings {
         self.pools().iter().map(|pool| pool.dataset().len()).sum()
     }
 
-    /// Whether classes are predicted.
-    pub(super) fn has_labels(&self) -> bool {
-        self.pools().iter().any(|pool| !pool.dataset().labels().is_empty())
+    /// Classes that there are; 0 where none is predicted.
+    pub(super) fn classes(&self) -> usize {
+        self.pools().iter().map(|pool| pool.dataset().classes()).max().unwrap_or(0)
     }
 
-    /// What a client trains on and keeps, as the real program reads it.
-    pub(super) fn parts(&self, client: usize) -> Result<Parts, TooFew> {
+    /// Whether a model is given numbers, not text.
+    pub(super) fn has_rows(&self) -> bool {
+        let is_rows = |pool: &Pool| matches!(pool.dataset().inputs(), Inputs::Rows { .. });
+        self.pools().iter().all(is_rows)
+    }
+
+    /// What a client with this share trains on and keeps, as the real program reads it.
+    pub(super) fn parts(&self, share: Share) -> Result<Parts, TooFew> {
         match self {
-            Self::Divided { pool, examples } => pool.parts(&examples[client]),
+            Self::Divided { pool, examples } => {
+                pool.parts(&share.take(examples[share.of].iter().copied()))
+            }
             Self::Own(pools) => {
-                let pool = &pools[client];
-                pool.parts(&(0..pool.dataset().len()).collect::<Vec<_>>())
+                let pool = &pools[share.of];
+                pool.parts(&share.take(0..pool.dataset().len()))
             }
         }
     }

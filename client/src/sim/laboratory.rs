@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use covey_aggregation::config::RoundConfig;
+use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::{Domain, hash};
 use covey_aggregation::message::Decline;
 use covey_aggregation::net::IdentityKey;
@@ -19,7 +19,7 @@ use covey_model::train::{Cancel, Trainer};
 use covey_model::weights;
 use zeroize::Zeroizing;
 
-use super::attack::{AttackKind, assign};
+use super::attack::{AttackKind, FreeRide, Memory, Role, cast};
 use super::holdings::Holdings;
 use super::options::Options;
 use super::variates::Variates;
@@ -40,10 +40,17 @@ pub(super) struct Laboratory {
     pub(super) identities: Vec<Arc<Identity>>,
     /// Every client's number, by its key.
     pub(super) places: BTreeMap<PartyId, usize>,
-    pub(super) attackers: Vec<Option<AttackKind>>,
+    pub(super) roles: Vec<Role>,
     pub(super) variates: Option<Variates>,
     pub(super) test: Option<Dataset>,
     holdings: Holdings,
+}
+
+/// What a round begins with, and what attackers remember of the one before.
+pub(super) struct Opening {
+    pub(super) start: Start,
+    /// How the model moved last, where an attacker asks for it.
+    pub(super) step: Option<Vec<f32>>,
 }
 
 /// What a client has to seal.
@@ -85,12 +92,9 @@ impl Laboratory {
         });
         let trainer = Trainer::new(&task, options.device)
             .map_err(|error| Failure::new(Exit::BadInput, "DEVICE", error))?;
-        let attackers = assign(&options.attacks, options.clients, seed);
-        let flips = attackers.contains(&Some(AttackKind::LabelFlip));
-        if flips && !holdings.has_labels() {
-            let what = "label-flip turns classes around, and this plan predicts none";
-            return Err(Failure::new(Exit::BadInput, "BAD_SIMULATION", what)
-                .with_help("use sign-flip, boost, noise or free-rider"));
+        let roles = cast(&options.attacks, options.clients, seed);
+        for kind in roles.iter().filter_map(|role| role.kind) {
+            check_attack(kind, &plan, &holdings)?;
         }
         let variates = match plan.strategy {
             Strategy::Scaffold { .. } => {
@@ -110,11 +114,17 @@ impl Laboratory {
             seed,
             identities,
             places,
-            attackers,
+            roles,
             variates,
             test: test.transpose()?,
             holdings,
         })
+    }
+
+    /// Whether a client sends the model's last step.
+    pub(super) fn replays(&self) -> bool {
+        let replays = [FreeRide::Replay, FreeRide::BoostedReplay].map(AttackKind::FreeRider);
+        self.roles.iter().any(|role| role.kind.is_some_and(|kind| replays.contains(&kind)))
     }
 
     /// Examples of all clients together.
@@ -127,15 +137,18 @@ impl Laboratory {
         &self,
         client: usize,
         terms: &RoundConfig,
-        start: &Start,
+        opening: &Opening,
     ) -> Result<Prepared, Declined> {
-        let parts = self.holdings.parts(client);
+        let Role { kind: attack, share } = self.roles[client];
+        let parts = self.holdings.parts(share);
         let Parts { training, holdout } = parts.map_err(|few| Declined::new(Decline::Data, few))?;
-        let attack = self.attackers[client];
+        let place = (client as u64).to_le_bytes();
+        let (seed, round) = (self.seed.to_le_bytes(), u64::from(terms.round).to_le_bytes());
         let training = match attack {
-            Some(kind) => kind.spoil_data(training),
+            Some(kind) => kind.spoil_data(training, &[&seed, &place]),
             None => training,
         };
+        let Opening { start, step } = opening;
         let id = self.identities[client].id();
         let (plan, trainer) = (&self.plan, &self.trainer);
         let owner = Owner { plan, trainer, id, training: &training, held_out: holdout.as_ref() };
@@ -145,8 +158,9 @@ impl Laboratory {
         };
         let mut work = owner.work(terms, start, own.as_deref(), &Cancel::new(), &mut |_| {})?;
         if let Some(kind) = attack {
-            let numbers = [self.seed, u64::from(terms.round), client as u64].map(u64::to_le_bytes);
-            kind.spoil_update(&mut work.report.update, &numbers.each_ref().map(|n| &n[..]));
+            let memory = Memory { clip_norm: terms.quantiser.clip_norm, step: step.as_deref() };
+            kind.spoil_update(&mut work.report.update, &memory, &[&seed, &round, &place]);
+            work.report.examples = kind.spoil_examples(work.report.examples);
         }
         let Made { quantised, change } = owner.quantise(terms, start, &work)?;
         if let (Some(variates), Some(change)) = (&self.variates, change) {
@@ -161,6 +175,34 @@ impl Laboratory {
             Some(variates) => variates.counted(client).map_err(|error| file_failure(&error)),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether the attack can do anything with this plan and data.
+fn check_attack(kind: AttackKind, plan: &Plan, holdings: &Holdings) -> Result<(), Failure> {
+    let bad = |what: String, help: &str| {
+        Err(Failure::new(Exit::BadInput, "BAD_SIMULATION", what).with_help(help))
+    };
+    let classes = holdings.classes();
+    match kind {
+        kind if kind.needs_labels() && classes == 0 => bad(
+            "label-flip, label-noise and poison change classes, and this plan predicts none"
+                .to_owned(),
+            "use sign-flip, boost, noise or free-rider",
+        ),
+        AttackKind::Poison { from, to } if from.max(to) as usize >= classes || from == to => bad(
+            format!("poison:N:{from}:{to}, and the plan's classes are 0 to {}", classes - 1),
+            "name two different classes by their numbers",
+        ),
+        AttackKind::FeatureNoise(_) if !holdings.has_rows() => bad(
+            "feature-noise is added to numbers, and this plan trains on text".to_owned(),
+            "use sign-flip, boost, noise or free-rider",
+        ),
+        AttackKind::Claim(_) if plan.training.weighting == Weighting::Uniform => bad(
+            "claim changes how much a client counts, and in this plan all count alike".to_owned(),
+            "weigh owners by their examples (training.weighting)",
+        ),
+        _ => Ok(()),
     }
 }
 

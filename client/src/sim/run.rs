@@ -19,7 +19,7 @@ use covey_model::random::{shuffle, stream, unit_f64};
 
 use super::clear;
 use super::event::{Event, RoundSummary, Summary};
-use super::laboratory::Laboratory;
+use super::laboratory::{Laboratory, Opening};
 use super::memory::peak_bytes;
 use super::options::Options;
 use super::sealed::{Founded, Machines};
@@ -94,6 +94,8 @@ struct Course<'a> {
     timings: Timings,
     /// What the next round begins with.
     parameters: Vec<f32>,
+    /// How the last round that was done moved the model, where an attacker asks for it.
+    moved: Option<Vec<f32>>,
     state: State,
     rounds: u32,
     /// The round done last.
@@ -127,6 +129,7 @@ impl<'a> Course<'a> {
             timings,
             state: plan.strategy.initial(parameters.len()),
             parameters,
+            moved: None,
             rounds: options.rounds.unwrap_or(plan.training.rounds),
             last: 0,
             done: 0,
@@ -175,12 +178,13 @@ impl<'a> Course<'a> {
             .map_err(|declined| bug(&declined.why))?;
         let variate = self.state.variate();
         let start = Start { parameters: std::mem::take(&mut self.parameters), variate };
+        let opening = Opening { start, step: self.moved.take() };
         let config = terms.config.clone();
         let end = match &mut self.machines {
-            Some(machines) => machines.play(laboratory, workers, terms, &start, &absent),
-            None => clear::play(laboratory, workers, &terms, &start, &absent),
+            Some(machines) => machines.play(laboratory, workers, terms, &opening, &absent),
+            None => clear::play(laboratory, workers, &terms, &opening, &absent),
         };
-        self.parameters = start.parameters;
+        (self.parameters, self.moved) = (opening.start.parameters, opening.step);
         let RoundEnd { outcome, aggregate, losses, why_declined } = end?;
         let step_norm = match &aggregate {
             Some(aggregate) => self.step(&config, aggregate)?,
@@ -266,6 +270,10 @@ impl<'a> Course<'a> {
         let step = self.laboratory.plan.step(place, config, aggregate);
         match step.map_err(|error| bug(&error))? {
             Ok(Stepped { parameters, state, norm }) => {
+                if self.laboratory.replays() {
+                    let moved = parameters.iter().zip(&self.parameters);
+                    self.moved = Some(moved.map(|(new, old)| new - old).collect());
+                }
                 (self.parameters, self.state) = (parameters, state);
                 Ok(Some(norm))
             }
@@ -313,7 +321,7 @@ impl<'a> Course<'a> {
         }
         let attacks = |id: &&PartyId| {
             let client = self.laboratory.places.get(id);
-            client.is_some_and(|client| self.laboratory.attackers[*client].is_some())
+            client.is_some_and(|client| self.laboratory.roles[*client].kind.is_some())
         };
         let sum: f64 = losses.values().copied().map(f64::from).sum();
         let training_loss = (!losses.is_empty()).then(|| sum / losses.len() as f64);

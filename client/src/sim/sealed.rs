@@ -30,10 +30,9 @@ use covey_aggregation::time::Time;
 
 use super::boxes::Boxes;
 use super::crew::for_each;
-use super::laboratory::{Laboratory, file_failure};
+use super::laboratory::{Laboratory, Opening, file_failure};
 use super::run::{RoundEnd, bug};
 use crate::prepare::Declined;
-use crate::update::Start;
 
 /// Key holders: one may be missing or lie.
 const HOLDERS: usize = 4;
@@ -108,7 +107,7 @@ impl Machines {
         laboratory: &Laboratory,
         workers: usize,
         terms: Terms,
-        start: &Start,
+        opening: &Opening,
         absent: &BTreeSet<usize>,
     ) -> Result<RoundEnd, Failure> {
         let config = Arc::new(terms.config.clone());
@@ -137,7 +136,7 @@ impl Machines {
             aggregate: None,
             ended: None,
         };
-        play.run(start)
+        play.run(opening)
     }
 }
 
@@ -185,7 +184,7 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn run(&mut self, start: &Start) -> Result<RoundEnd, Failure> {
+    fn run(&mut self, opening: &Opening) -> Result<RoundEnd, Failure> {
         loop {
             self.pump()?;
             if let Some(outcome) = self.ended.take() {
@@ -208,7 +207,7 @@ impl Play<'_> {
                 continue;
             }
             let (laboratory, config) = (self.laboratory, Arc::clone(&self.config));
-            let work = |client| prepare(laboratory, client, &config, start);
+            let work = |client| prepare(laboratory, client, &config, opening);
             for_each(&clients, self.workers, work, |client, made| self.take(client, made))?;
         }
     }
@@ -445,9 +444,9 @@ fn prepare(
     laboratory: &Laboratory,
     client: usize,
     terms: &RoundConfig,
-    start: &Start,
+    opening: &Opening,
 ) -> Result<Result<Upload, Declined>, Failure> {
-    let prepared = match laboratory.prepare(client, terms, start) {
+    let prepared = match laboratory.prepare(client, terms, opening) {
         Ok(prepared) => prepared,
         Err(declined) => return Ok(Err(declined)),
     };

@@ -271,3 +271,10 @@ pub const RATIO_MAX: u32 = 1_000_000;
 /// Owners whose debts are carried from one epoch into the next: every member that a round of
 /// [`CONTRIBUTIONS_MAX`] may have had, and as many that have left.
 pub const DEBTS_MAX: usize = 2 * CONTRIBUTIONS_MAX as usize;
+
+/// A round's evidence as JSON, in bytes: 10,000 owners take 250 each.
+pub const EVIDENCE_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// An epoch's credits as JSON, in bytes: 10,000 owners take 1,400 each, with room for those that
+/// came and went within the epoch.
+pub const CREDITS_FILE_BYTES_MAX: u64 = 64 << 20;

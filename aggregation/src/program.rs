@@ -6,6 +6,7 @@
 //! - [`state`], [`journal`]: one running program per state folder, and its durable records
 //! - [`enrol`]: how a member's keys are born
 //! - [`mod@line`]: a link that comes back
+//! - [`credits`]: what is published of credits, as it lies in a folder
 //! - [`published`]: what a coordinator publishes, as it lies in a folder
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
@@ -13,6 +14,7 @@
 pub mod answer;
 pub mod clock;
 pub mod config;
+pub mod credits;
 pub mod enrol;
 pub mod exit;
 pub mod journal;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod credits;
 mod run;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::sim::{Attack, Partition};
 
 use crate::plan::Template;
 
+pub(crate) use credits::{CreditsCommand, Epoch};
 pub(crate) use run::{Export, LiveCommand, RunCommand};
 
 /// Take part in federated learning with data that stay here, or ask for it.
@@ -44,6 +46,9 @@ const EXAMPLES: &str = "Examples:
   covey-client run compare digits digits-2 --config ./alice/researcher.toml
   covey-client run export digits --format hf-folder --out ./model --config ./alice/researcher.toml
   covey-client run export ./published --plan plan.toml --format hf-folder --out ./model
+  covey-client credits list ./epoch --roster ./st-marys/roster.json
+  covey-client credits explain st-marys ./epoch --roster ./st-marys/roster.json
+  covey-client credits recompute ./epoch
   covey-client start --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
@@ -93,6 +98,14 @@ pub(crate) enum Command {
     /// its digest, or at least four digits of the beginning of that.
     #[command(subcommand)]
     Run(RunCommand),
+    /// Credits of a folder that holds evidence: list them, explain one, compute all again.
+    ///
+    /// Evidence is what an audit of each round finds out about each owner's update. The coordinators
+    /// and committees of this version have no audit and produce none, so there is no such folder of a
+    /// live federation yet. What there is was written by programs that have evidence of their own,
+    /// such as simulations.
+    #[command(subcommand)]
+    Credits(CreditsCommand),
     /// Say who this owner is, what it has contributed, and whether the program is running.
     Status {
         /// The owner's configuration.

@@ -13,6 +13,7 @@
 //! - [`export`]: a trained model in the forms of other tools
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`run`]: runs on a live coordinator, for researchers
+//! - [`credits`]: what published evidence comes to
 //! - [`check`], [`status`]: plans and data before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -21,6 +22,7 @@ mod arguments;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod credits;
 pub mod datasets;
 pub mod event;
 pub mod export;
@@ -50,7 +52,10 @@ use covey_aggregation::party::{Name, Role};
 use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
-use arguments::{Arguments, Command, DataCommand, DataFolder, DataKind, PlanCommand, Simulation};
+use arguments::{
+    Arguments, Command, CreditsCommand, DataCommand, DataFolder, DataKind, Epoch, PlanCommand,
+    Simulation,
+};
 use datasets::Datasets;
 use screen::Screen;
 
@@ -88,6 +93,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Run(command) => return run::carry_out(command, format),
+        Command::Credits(command) => credits(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
@@ -149,6 +155,24 @@ fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
         DataCommand::Mock { plan, rows, seed, output } => {
             let mock = check::mock(&plan, rows, seed, &output)?;
             format.answer(&mock, &mock);
+        }
+    }
+    Ok(())
+}
+
+fn credits(command: CreditsCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        CreditsCommand::List { epoch: Epoch { folder, roster } } => {
+            let list = credits::list(&folder, roster.as_deref())?;
+            format.answer(&list, &list);
+        }
+        CreditsCommand::Explain { owner, epoch: Epoch { folder, roster } } => {
+            let told = credits::tell(&owner, &folder, roster.as_deref())?;
+            format.answer(&told, &told);
+        }
+        CreditsCommand::Recompute { folder, before } => {
+            let recomputed = credits::recompute(&folder, before.as_deref())?;
+            format.answer(&recomputed, &recomputed);
         }
     }
     Ok(())

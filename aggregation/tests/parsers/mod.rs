@@ -10,6 +10,7 @@ pub mod seeds;
 pub mod texts;
 
 use covey_aggregation::config::RoundConfig;
+use covey_aggregation::credit::RoundEvidence;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     Certificate, Complaint, FromClient, FromHolder, Outcome, Release, SignedHeader, ToClient,
@@ -40,7 +41,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 31] = [
+pub const PARSERS: [Parser; 34] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
     Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
@@ -69,6 +70,7 @@ pub const PARSERS: [Parser; 31] = [
     Parser { name: "outcome", check: message::<Outcome>, seeds: Seeds::outcome },
     Parser { name: "aggregate", check: message::<Aggregate>, seeds: Seeds::aggregate },
     Parser { name: "publication", check: message::<Publication>, seeds: Seeds::publication },
+    Parser { name: "evidence", check: message::<RoundEvidence>, seeds: Seeds::evidence },
     Parser { name: "terms", check: terms, seeds: Seeds::terms },
     Parser { name: "frame", check: frame, seeds: Seeds::frame },
     Parser { name: "contribution", check: parts::contribution, seeds: Seeds::contribution },
@@ -78,6 +80,8 @@ pub const PARSERS: [Parser; 31] = [
     Parser { name: "plan", check: texts::plan, seeds: Seeds::plan },
     Parser { name: "configuration", check: texts::configuration, seeds: Seeds::configuration },
     Parser { name: "roster", check: texts::roster, seeds: Seeds::roster },
+    Parser { name: "evidence_file", check: texts::evidence, seeds: Seeds::evidence_file },
+    Parser { name: "credits_file", check: texts::credits, seeds: Seeds::credits_file },
     Parser { name: "request", check: texts::request, seeds: Seeds::request },
     Parser {
         name: "member_certificate",

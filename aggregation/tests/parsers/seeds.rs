@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use covey_aggregation::audit::Terms as Bounds;
 use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::config::{Audit, Control, HolderIndex, Profile, RoundConfig};
+use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, TermsDraft, settle};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     AbandonReason, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
@@ -14,7 +15,8 @@ use covey_aggregation::message::{
 use covey_aggregation::net::link::{Greeting, Welcome};
 use covey_aggregation::net::roster_file::to_json;
 use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Request, Validity};
-use covey_aggregation::party::Role;
+use covey_aggregation::party::{PartyId, Role};
+use covey_aggregation::program::credits::{credits_to_json, evidence_to_json};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
 use covey_aggregation::roster::Roster;
@@ -66,6 +68,21 @@ pub struct Seeds {
     pub secrets: Vec<SealingSecret>,
     pub result: RoundResult,
     pub publication: Publication,
+}
+
+/// Evidence of eight rounds, with and without the scores that are released now and then; two owners
+/// are flagged.
+fn epoch() -> Vec<RoundEvidence> {
+    let one = |round: u32, index: u8| {
+        let s = if index == 4 { -70 } else { i64::from(round * round % 7) + 50 };
+        Evidence { owner: PartyId([index; 32]), count: 9, s, novelty: s, harm: s }
+    };
+    let round = |round: u32| {
+        let contributions = (1..=4).map(|index| one(round, index)).collect();
+        let evidence = RoundEvidence::new(round, digest(round as u8), contributions)?;
+        if round % 2 == 0 { Ok(evidence) } else { evidence.with_public(vec![1, -2, 3, 0]) }
+    };
+    (1..=8).map(|number| round(number).expect("good evidence")).collect()
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -432,6 +449,23 @@ impl Seeds {
         let mut small = self.roster.clone();
         small.members.truncate(1);
         [&self.roster, &small].map(|roster| to_json(roster).into_bytes()).to_vec()
+    }
+
+    pub fn evidence(&self) -> Vec<Vec<u8>> {
+        epoch().iter().map(encode).collect()
+    }
+
+    pub fn evidence_file(&self) -> Vec<Vec<u8>> {
+        let text = |round| evidence_to_json(&digest(7), round).into_bytes();
+        epoch().iter().map(text).collect()
+    }
+
+    pub fn credits_file(&self) -> Vec<Vec<u8>> {
+        let draft = TermsDraft { contributions_min: 3, ..TermsDraft::usual(1000, 8) };
+        let terms = CreditTerms::check(draft).expect("good terms");
+        let debts = [Debt { owner: PartyId([9; 32]), micro: 5 }];
+        let settlement = settle(&terms, &epoch(), &debts).expect("it can be settled");
+        vec![credits_to_json(&terms, &debts, &settlement).into_bytes()]
     }
 
     pub fn request(&self) -> Vec<Vec<u8>> {

@@ -13,6 +13,9 @@ use covey_aggregation::net::certificate::{Claim, member_uri};
 use covey_aggregation::net::{Request, roster_file};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::config::parse;
+use covey_aggregation::program::credits::{
+    credits_from_json, credits_to_json, evidence_from_json, evidence_to_json,
+};
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
@@ -114,6 +117,29 @@ pub fn roster(bytes: &[u8]) -> bool {
     let again = roster_file::from_json(&roster_file::to_json(&roster));
     assert_eq!(again.as_ref(), Ok(&roster));
     let _ = roster.validate();
+    true
+}
+
+/// Times its bytes that reading JSON with lists of single digits and words may hold: a number of eight
+/// bytes in a list that doubles takes 24 for two bytes of text, a flag 99 for seven.
+pub const JSON_LISTS_FACTOR: usize = 16;
+
+/// A file of evidence: what is read is written and read again.
+pub fn evidence(bytes: &[u8]) -> bool {
+    let read = bounded(bytes.len(), JSON_LISTS_FACTOR, || evidence_from_json(bytes));
+    let Ok((terms, evidence)) = read else { return false };
+    let again = evidence_to_json(&terms, &evidence);
+    assert_eq!(evidence_from_json(again.as_bytes()), Ok((terms, evidence)));
+    true
+}
+
+/// A file of credits: likewise.
+pub fn credits(bytes: &[u8]) -> bool {
+    let read = bounded(bytes.len(), JSON_LISTS_FACTOR, || credits_from_json(bytes));
+    let Ok((terms, mut carried, settlement)) = read else { return false };
+    let again = credits_to_json(&terms, &carried, &settlement);
+    carried.sort_by_key(|debt| debt.owner);
+    assert_eq!(credits_from_json(again.as_bytes()), Ok((terms, carried, settlement)));
     true
 }
 

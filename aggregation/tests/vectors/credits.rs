@@ -181,7 +181,7 @@ fn valid(base: &Epoch, equal: &[RoundEvidence]) -> Vec<Value> {
     vec![
         base.valid("seven owners, sixteen rounds, a debt"),
         plain("three equals: two units left over in two rounds", draft(2), equal, &[]),
-        plain("three that go together", draft(8), &together, &[]),
+        plain("two that go together, and a third nearly", draft(8), &together, &[]),
         plain("fewer rounds than the epoch has", draft(16), &federation()[..3], &[]),
         plain("nobody to be paid", draft(2), &none, &[]),
         plain("scores without opened folds", draft(5), &public, &[]),

@@ -1,0 +1,43 @@
+//! `credits`: what published evidence comes to.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand)]
+pub(crate) enum CreditsCommand {
+    /// List what each owner is credited: the credit with its interval, what is paid and owed, and
+    /// what is flagged for people to look at.
+    List {
+        #[command(flatten)]
+        epoch: Epoch,
+    },
+    /// Say why an owner is credited what it is, and what would have changed it.
+    Explain {
+        /// The owner: its name in the roster, or at least four digits of the beginning of its key.
+        owner: String,
+        #[command(flatten)]
+        epoch: Epoch,
+    },
+    /// Settle the evidence again and compare with what was published, byte for byte.
+    ///
+    /// The first difference is named. Exit code 6 if there is one.
+    Recompute {
+        /// The folder with credits.json and evidence-0001.json, evidence-0002.json, ...
+        folder: PathBuf,
+        /// The folder of the epoch before this one: debts must be those that it left. Without it
+        /// they are taken as they stand in credits.json.
+        #[arg(long)]
+        before: Option<PathBuf>,
+    },
+}
+
+/// An epoch that was published.
+#[derive(Args)]
+pub(crate) struct Epoch {
+    /// The folder with credits.json and evidence-0001.json, evidence-0002.json, ...
+    pub(crate) folder: PathBuf,
+    /// Your own roster, for the owners' names.
+    #[arg(long)]
+    pub(crate) roster: Option<PathBuf>,
+}

@@ -236,3 +236,40 @@ pub(crate) fn add(sums: &mut [f32], values: &[f32], factor: f32) {
 pub(crate) fn utility(parameters: &[f32], test: &Examples) -> f64 {
     mlp::quality(parameters, test).accuracy
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::even;
+
+    /// Why the plan clips where it does.
+    #[test]
+    fn clean_updates_are_about_as_long_as_the_clip_allows() {
+        let digits = Digits::open(1).expect("they ship");
+        let owners: Vec<_> = even(&digits.training, 1).into_iter().map(Owner::honest).collect();
+        let federation = Federation::new(&owners, &digits, 1);
+        let mut norms = Vec::new();
+        for round in federation.record() {
+            let update = |place| federation.update(place, round.number, &round.before, None);
+            norms.extend((0..owners.len()).map(|place| norm(&update(place))));
+        }
+        norms.sort_by(f64::total_cmp);
+        let median = norms[norms.len() / 2];
+        assert!((median / f64::from(CLIP_NORM) - 1.0).abs() < 0.15, "{median}");
+    }
+
+    /// What is trained for the truth is what is recorded, but for the rounding of updates.
+    #[test]
+    fn training_all_owners_comes_to_the_recorded_model_but_for_rounding() {
+        let digits = Digits::open(1).expect("they ship");
+        let owners: Vec<_> = even(&digits.training, 1).into_iter().map(Owner::honest).collect();
+        let federation = Federation::new(&owners, &digits, 1);
+        let trained = federation.train((1 << owners.len()) - 1);
+        let recorded = &federation.record()[ROUNDS as usize - 1].after;
+        let mut apart = trained.clone();
+        add(&mut apart, recorded, -1.0);
+        let mut way = trained;
+        add(&mut way, &federation.initial, -1.0);
+        assert!(norm(&apart) < 0.1 * norm(&way), "{} of {}", norm(&apart), norm(&way));
+    }
+}

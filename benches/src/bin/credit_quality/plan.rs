@@ -23,8 +23,8 @@ pub(crate) const EXAMPLES_CAP: u32 = 150;
 /// Longest update: the median length of clean owners' updates over the rounds.
 pub(crate) const CLIP_NORM: f32 = 0.9;
 
-/// How updates become integers. The range is above what a parameter of an update of this length
-/// does in practice, also weighed.
+/// How updates become integers. The range is more than half of the longest update: hardly any
+/// parameter moves as far.
 pub(crate) const QUANTISER: Quantiser = Quantiser {
     bits: 8,
     range: 0.5,

@@ -109,6 +109,14 @@ impl Report {
             let value = self.of(&attack.to_string(), ENCRYPTED, Figure::Paid);
             demands.push(Demand::most(format!("paid, {attack}"), value, 0.02));
         }
+        for scenario in SCENARIOS {
+            let value = self.of(scenario.word(), ENCRYPTED, Figure::WorthlessPaid);
+            let has_worthless = !matches!(scenario, Scenario::Rare | Scenario::Counts);
+            if has_worthless {
+                let what = format!("paid, worthless owners of {scenario}");
+                demands.push(Demand::most(what, value, 0.02));
+            }
+        }
         for attack in [Attack::Replay, Attack::HiddenPoison] {
             let value = self.of(&attack.to_string(), ENCRYPTED, Figure::Flagged);
             demands.push(Demand::least(format!("flagged, {attack}"), value, 0.8));

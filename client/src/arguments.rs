@@ -102,8 +102,8 @@ pub(crate) enum Command {
     ///
     /// Evidence is what an audit of each round finds out about each owner's update. The coordinators
     /// and committees of this version have no audit and produce none, so there is no such folder of a
-    /// live federation yet. What there is was written by programs that have evidence of their own,
-    /// such as simulations.
+    /// live federation yet. A program with evidence of its own can write one: `publish` in
+    /// covey_aggregation::program::credits.
     #[command(subcommand)]
     Credits(CreditsCommand),
     /// Say who this owner is, what it has contributed, and whether the program is running.

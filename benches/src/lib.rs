@@ -2,7 +2,8 @@
 //! so that a slow or busy machine slows both.
 //!
 //! `cargo run --release -p covey-benches --bin secure_sum` prints a table; with `--json` one JSON
-//! object per line. `--bin training` measures training beside PyTorch.
+//! object per line. `--bin training` measures training beside PyTorch, `--bin credit_quality` how
+//! well credits tell what data are worth.
 
 mod clock;
 mod figure;

@@ -218,10 +218,10 @@ impl Network {
             wrong.iter_mut().for_each(|x| *x /= total);
             wrong[usize::from(examples.labels[number])] -= 1.0;
             let mut back = [0.0; HIDDEN];
-            for class in 0..CLASSES {
-                add_times(&mut back, &self.second[class], wrong[class]);
-                add_times(&mut sum.second[class], &hidden, wrong[class]);
-                sum.second_bias[class] += wrong[class];
+            for (class, wrong) in wrong.into_iter().enumerate() {
+                add_times(&mut back, &self.second[class], wrong);
+                add_times(&mut sum.second[class], &hidden, wrong);
+                sum.second_bias[class] += wrong;
             }
             for (back, hidden) in back.iter_mut().zip(&hidden) {
                 *back = if *hidden > 0.0 { *back } else { 0.0 };

@@ -280,7 +280,7 @@ mod tests {
             |r: &[i32]| Known::new(&config, &rows, &[r, &sum, &step]).weights(&[1.0, 0.0, 0.0]);
         let own = weights(&r);
         assert!(is_close(&own, &own));
-        assert!(is_close(&vec![0; 5], &vec![0; 5]) && !is_close(&[1], &[0]));
+        assert!(is_close(&[0; 5], &[0; 5]) && !is_close(&[1], &[0]));
         assert!(!is_close(&own[1..], &own));
         // Aimed at one client: the direction moved by what the rows make of 4 % of its length, put
         // where the projections are largest. Its cosine is above .999.

@@ -80,7 +80,7 @@ fn epoch() -> Vec<RoundEvidence> {
     let round = |round: u32| {
         let contributions = (1..=4).map(|index| one(round, index)).collect();
         let evidence = RoundEvidence::new(round, digest(round as u8), contributions)?;
-        if round % 2 == 0 { Ok(evidence) } else { evidence.with_public(vec![1, -2, 3, 0]) }
+        if round.is_multiple_of(2) { Ok(evidence) } else { evidence.with_public(vec![1, -2, 3, 0]) }
     };
     (1..=8).map(|number| round(number).expect("good evidence")).collect()
 }

@@ -165,7 +165,7 @@ fn valid(base: &Epoch, equal: &[RoundEvidence]) -> Vec<Value> {
                 one(500 * wave),
                 one(250 * wave),
                 one(2000 - 200 * wave),
-                one(if number % 3 == 0 { 900 } else { 4000 }),
+                one(if number.is_multiple_of(3) { 900 } else { 4000 }),
             ],
         )
     };

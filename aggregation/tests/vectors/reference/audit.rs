@@ -220,10 +220,10 @@ impl<'a> Audit<'a> {
         };
         let point = [beyond(PRIMES[0]), beyond(PRIMES[1])];
         let mut r = vec![[0; 2]; sizes.coefficients];
-        for j in 0..sizes.rows {
-            let row = trits(&mut Stream::new(&public.rows_beacon, j as u64), sizes.coefficients);
+        for (j, weight) in (0..).zip(&chi[..sizes.rows]) {
+            let row = trits(&mut Stream::new(&public.rows_beacon, j), sizes.coefficients);
             for (r, entry) in r.iter_mut().zip(row) {
-                *r = plus(*r, product(chi[j], of(entry.into())));
+                *r = plus(*r, product(*weight, of(entry.into())));
             }
         }
         let g = [0, 1].map(|l| adjoint(public.round_ctx, l, &r));

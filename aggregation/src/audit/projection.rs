@@ -18,8 +18,8 @@ const NOISE_SUM: usize = 1 << 7;
 /// Y: projections of a vector of coordinates, entry `j k + l` of row j and lane l. Coordinate i is
 /// in lane `i mod k` of coefficient `i / k`. `units` may end early: the rest is zero.
 ///
-/// What is projected is public: the sum, or a direction. For an owner's update see
-/// [`Projections`].
+/// What is projected is public: the sum, or a direction. An owner's update goes another way, whose
+/// time does not depend on it.
 #[must_use]
 pub fn project(config: &RoundConfig, rows: &Rows, units: &[i32]) -> Vec<i64> {
     let lanes = config.packing.lanes as usize;

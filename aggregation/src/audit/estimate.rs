@@ -72,8 +72,8 @@ impl Known {
         }
     }
 
-    /// `sum_k target_k vector_k` less its exact projection on the vectors `others`: what of a
-    /// direction is new.
+    /// What of vector `target` is new: coefficients of the vectors, of which it has its own and takes
+    /// off its exact projection on the vectors `others`.
     #[must_use]
     pub fn beyond(&self, target: usize, others: &[usize]) -> Vec<f64> {
         let mut coefficients = vec![0.0; self.products.len()];

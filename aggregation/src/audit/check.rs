@@ -8,7 +8,7 @@ use crate::audit::question::Question;
 use crate::audit::rows::{BLOCK, PER_CODE, entry};
 use crate::limits::AUDIT_RANGE_ROWS;
 use crate::sum::adjoint::Adjoint;
-use crate::sum::modulus::{Factor, PRIMES};
+use crate::sum::modulus::{Factor, PRIMES, RESIDUE_BITS};
 use crate::sum::path::dispatch;
 use crate::sum::xof::Xof;
 
@@ -169,10 +169,8 @@ pub struct Product<'a> {
     sum: Element,
 }
 
-/// A lifted word is two limbs of 50 bits, multiplied apart.
-const LIMB_BITS: u32 = 50;
-
-const _: () = assert!(MODULUS >> (2 * LIMB_BITS) == 0);
+// A lifted word is two parts as wide as a residue, multiplied apart.
+const _: () = assert!(MODULUS >> (2 * RESIDUE_BITS) == 0);
 
 impl Product<'_> {
     /// Adds chunk `index`.
@@ -182,8 +180,8 @@ impl Product<'_> {
         // 4096 products of 100 bits each: far from an overflow.
         let mut sums = [0u128; 4];
         self.lift.for_chunk(index, bytes, |c, lifted| {
-            let low = u128::from(lifted as u64 & ((1 << LIMB_BITS) - 1));
-            let high = u128::from((lifted >> LIMB_BITS) as u64);
+            let low = u128::from(lifted as u64 & ((1 << RESIDUE_BITS) - 1));
+            let high = u128::from((lifted >> RESIDUE_BITS) as u64);
             let (r1, r2) = (u128::from(first[c]), u128::from(second[c]));
             sums[0] += r1 * low;
             sums[1] += r1 * high;
@@ -192,7 +190,7 @@ impl Product<'_> {
         });
         let limb = |l: usize, low: u128, high: u128| {
             let prime = u128::from(PRIMES[l]);
-            ((low % prime + ((high % prime) << LIMB_BITS)) % prime) as u64
+            ((low % prime + ((high % prime) << RESIDUE_BITS)) % prime) as u64
         };
         self.sum += Element([limb(0, sums[0], sums[1]), limb(1, sums[2], sums[3])]);
     }

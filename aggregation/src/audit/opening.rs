@@ -118,11 +118,11 @@ impl<'a> Forms<'a> {
     }
 
     /// The public part: of corrections, of d and of beta, of the masked range rows and the bounds.
-    pub(crate) fn public(&self, batch: &Batch, proof: &Proof, public: &Public<'_>) -> Opening {
+    pub(crate) fn public(&self, proof: &Proof, public: &Public) -> Opening {
         let mut opening = self.apply(&proof.entries, &[], &proof.values, &proof.masks);
         let range = proof.range.iter().map(|&z| Element::from(z));
         let [update, noise] = self.check.bounds();
-        opening.relation += public.correction_product(batch);
+        opening.relation += public.correction;
         opening.relation -= public.product;
         opening.relation -= combine(self.check.range(), range);
         opening.relation -= update * Element::from(self.terms.update_bound as i128);
@@ -131,24 +131,26 @@ impl<'a> Forms<'a> {
     }
 }
 
-/// What is public of a contribution.
+/// What is public of a contribution, as far as the check needs it.
 #[derive(Clone, Copy)]
-pub struct Public<'a> {
-    /// d, packed, as long as the terms say: the coordinator checked it when it came.
-    pub correction: &'a [u8],
+pub struct Public {
+    /// `<g, d>`: the batch's product with the correction.
+    pub(crate) correction: Element,
     /// beta: the batched rows' product with the lifted ciphertext.
-    pub product: Element,
+    pub(crate) product: Element,
 }
 
-impl Public<'_> {
-    /// `<g, d>`.
-    fn correction_product(&self, batch: &Batch) -> Element {
-        let entries = batch.key[0].len();
-        let correction = unpack(self.correction, entries).unwrap_or_default();
-        Element([0, 1].map(|l| {
-            let limb: Vec<u64> = correction.iter().map(|element| element.0[l]).collect();
+impl Public {
+    /// Of the correction d, packed, and of beta. `None` where these bytes are no vector over Z_q:
+    /// the coordinator's fault, who should have refused them when they came.
+    #[must_use]
+    pub fn new(batch: &Batch, correction: &[u8], product: Element) -> Option<Self> {
+        let entries = unpack(correction, batch.key[0].len())?;
+        let correction = Element([0, 1].map(|l| {
+            let limb: Vec<u64> = entries.iter().map(|element| element.0[l]).collect();
             inner_product(&batch.key[l], &limb, PRIMES[l])
-        }))
+        }));
+        Some(Self { correction, product })
     }
 }
 
@@ -249,9 +251,8 @@ pub fn agree<T: Clone + PartialEq>(
 pub fn judge(
     question: &Question<'_>,
     check: &Check,
-    batch: &Batch,
     (client, proof): (&PartyId, &Proof),
-    public: &Public<'_>,
+    public: &Public,
     parts: &[Opening],
 ) -> Result<(), Failure> {
     let terms = &question.terms;
@@ -261,7 +262,7 @@ pub fn judge(
         return Err(Failure::Range);
     }
     let forms = Forms::new(question, check, client, proof);
-    let mut total = forms.public(batch, proof, public);
+    let mut total = forms.public(proof, public);
     for part in parts {
         let sums = total.polynomials.iter_mut().zip(&part.polynomials);
         sums.for_each(|(sum, &value)| *sum += value);

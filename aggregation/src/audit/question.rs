@@ -1,5 +1,6 @@
 //! What a round's audit asks: the same for all clients of the agreed set.
 
+use crate::audit::check::Check;
 use crate::audit::rows::Rows;
 use crate::audit::terms::{BadTerms, Terms};
 use crate::config::RoundConfig;
@@ -60,7 +61,7 @@ impl<'a> Question<'a> {
 
     /// What the check of all proofs is made with, from the beacon drawn after they were fixed.
     #[must_use]
-    pub fn check(&self, beacon: &Digest) -> super::check::Check {
-        super::check::Check::new(self, &mut Xof::new(&beacon.0, 0), &mut Xof::new(&beacon.0, 1))
+    pub fn check(&self, beacon: &Digest) -> Check {
+        Check::new(self, &mut Xof::new(&beacon.0, 0), &mut Xof::new(&beacon.0, 1))
     }
 }

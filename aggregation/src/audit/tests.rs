@@ -64,14 +64,14 @@ impl World {
         let sealing = Sealing::new::<SealError<()>>(&self.config, &owner, &quantised, &entropy);
         let sealing = sealing.unwrap_or_else(|_| panic!("it seals"));
         let mut sealer = sealing.sealer();
-        let mut chunks = Vec::new();
+        let (mut chunks, mut kept) = (Vec::new(), Vec::new());
         let mut leaves: Vec<Leaf> = Vec::new();
         for chunk in 0..self.config.chunks() {
-            let (bytes, leaf) = sealer.seal(chunk);
+            let (bytes, leaf, witness) = sealer.seal_and_keep(chunk);
             chunks.push(bytes.to_vec());
             leaves.push(leaf);
+            kept.push(witness);
         }
-        let kept = (0..self.config.chunks()).map(|chunk| sealer.keep(chunk)).collect();
         let witness = sealing.witness::<()>(kept).expect("of all chunks");
         let sealed = sealing.finish::<()>(&leaves).expect("it seals");
         Client { owner, units: units.to_vec(), chunks, witness, sealed }
@@ -109,9 +109,10 @@ impl Client {
         Proof::new(question, &self.id(), &self.witness, &Zeroizing::new([9; 32])).expect("a proof")
     }
 
-    fn public(&self, question: &Question<'_>, batch: &Batch) -> Public<'_> {
+    fn public(&self, question: &Question<'_>, batch: &Batch) -> Public {
         let chunks = self.chunks.iter().map(Vec::as_slice);
-        Public { correction: &self.sealed.correction, product: batch.product(question, chunks) }
+        let product = batch.product(question, chunks);
+        Public::new(batch, &self.sealed.correction, product).expect("a vector over Z_q")
     }
 }
 
@@ -142,7 +143,7 @@ impl<'a> Checked<'a> {
         assert_eq!(opened.liars, []);
         let public = client.public(&self.question, &self.batch);
         let about = (&client.id(), proof);
-        judge(&self.question, &self.check, &self.batch, about, &public, &opened.parts)
+        judge(&self.question, &self.check, about, &public, &opened.parts)
     }
 }
 

@@ -7,15 +7,12 @@ use crate::audit::lift::Lift;
 use crate::audit::projection::Projections;
 use crate::audit::question::Question;
 use crate::config::RoundConfig;
-use crate::sum::modulus::{Factor, PRIMES, add_mod, reduce_once, sub_mod};
+use crate::sum::modulus::{Factor, PRIMES, RESIDUE_BITS, add_mod, reduce_once, sub_mod};
 
-/// Bits of a residue; a lifted word has as many again above them.
-const LIMB_BITS: u32 = 50;
+/// 2^50 mod q1: what the upper part of a lifted word, which is two as wide as a residue, counts.
+const UPPER: Factor = Factor::new((1 << RESIDUE_BITS) % PRIMES[0], PRIMES[0]);
 
-/// 2^50 mod q1.
-const SECOND_LIMB: Factor = Factor::new((1 << LIMB_BITS) % PRIMES[0], PRIMES[0]);
-
-const _: () = assert!(MODULUS >> (2 * LIMB_BITS) == 0);
+const _: () = assert!(MODULUS >> (2 * RESIDUE_BITS) == 0);
 
 /// One chunk's part of a [`Witness`].
 pub struct ChunkWitness {
@@ -48,8 +45,8 @@ impl ChunkWitness {
         let factors: Vec<Factor> =
             lift.factors().iter().map(|factor| Factor::new(factor.0[0], prime)).collect();
         lift.for_chunk(index, bytes, |c, lifted| {
-            let low = lifted as u64 & ((1 << LIMB_BITS) - 1);
-            let high = SECOND_LIMB.times((lifted >> LIMB_BITS) as u64, prime);
+            let low = lifted as u64 & ((1 << RESIDUE_BITS) - 1);
+            let high = UPPER.times((lifted >> RESIDUE_BITS) as u64, prime);
             let mut rest = sub_mod(add_mod(reduce_once(low, prime), high, prime), masked[c], prime);
             for (factor, &unit) in factors.iter().zip(&units[c * lanes..]) {
                 let unit = Element::from(i64::from(unit)).0[0];

@@ -173,7 +173,7 @@ impl<'a> Sealing<'a> {
     }
 
     /// What the audit's proof will be made from. `chunks` are those of all chunks, in any order
-    /// ([`ChunkSealer::keep`]).
+    /// ([`ChunkSealer::seal_and_keep`]).
     ///
     /// # Errors
     /// [`SealError::Chunks`].
@@ -317,17 +317,18 @@ impl ChunkSealer<'_> {
 }
 
 impl ChunkSealer<'_> {
-    /// What the audit's proof will need of chunk `index`, which is sealed for it once more.
+    /// As [`Self::seal`], and what the audit's proof will need of the chunk.
     ///
     /// # Panics
     /// When the terms have no such chunk.
-    pub fn keep(&mut self, index: u32) -> ChunkWitness {
-        self.seal(index);
+    pub fn seal_and_keep(&mut self, index: u32) -> (&[u8], Leaf, ChunkWitness) {
+        let (_, leaf) = self.seal(index);
         let Sealing { config, quantised, transformed, .. } = self.sealing;
         let coordinates = quantised.coordinates(config, index, &mut self.coordinates);
         let masked = self.padder.product(index, 0, transformed);
         let bytes = &self.bytes[..config.chunk_bytes(index)];
-        ChunkWitness::new(config, index, coordinates, bytes, masked)
+        let kept = ChunkWitness::new(config, index, coordinates, bytes, masked);
+        (bytes, leaf, kept)
     }
 }
 

@@ -366,8 +366,8 @@ fn a_wrong_key_correction_or_ciphertext_product_is_rejected() {
     let proof = client.prove(&checked.question);
     let parts = agree(&checked.question, &checked.answers(&world, &client, &proof));
     let parts = parts.expect("all answered").parts;
-    let judged = |public: &Public<'_>, id: &PartyId, parts: &[Opening]| {
-        judge(&checked.question, &checked.check, &checked.batch, (id, &proof), public, parts)
+    let judged = |public: &Public, id: &PartyId, parts: &[Opening]| {
+        judge(&checked.question, &checked.check, (id, &proof), public, parts)
     };
     let public = client.public(&checked.question, &checked.batch);
     assert_eq!(judged(&public, &client.id(), &parts), Ok(()));
@@ -375,13 +375,14 @@ fn a_wrong_key_correction_or_ciphertext_product_is_rejected() {
     let product = public.product + Element::ONE;
     assert_eq!(judged(&Public { product, ..public }, &client.id(), &parts), Err(Failure::Relation));
     // One bit of d.
-    let mut correction = public.correction.to_vec();
+    let mut correction = client.sealed.correction.clone();
     correction[100] ^= 4;
-    let wrong = Public { correction: &correction, ..public };
+    let wrong = Public::new(&checked.batch, &correction, public.product).expect("a vector");
     assert_eq!(judged(&wrong, &client.id(), &parts), Err(Failure::Relation));
-    // No d at all.
-    let wrong = Public { correction: &[], ..public };
-    assert_eq!(judged(&wrong, &client.id(), &parts), Err(Failure::Relation));
+    // What is no vector over Z_q of this round is no correction.
+    for bytes in [&correction[1..], &[], &vec![0xff; correction.len()]] {
+        assert!(Public::new(&checked.batch, bytes, public.product).is_none());
+    }
     // Another client's name, so other range rows.
     let other = identity(0xc1, 5).id();
     assert_eq!(judged(&public, &other, &parts), Err(Failure::Relation));

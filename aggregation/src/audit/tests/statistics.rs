@@ -71,7 +71,7 @@ fn everything_opened_is_uniform() {
             &proof,
         );
         let public = client.public(&checked.question, &checked.batch);
-        let mut total = forms.public(&checked.batch, &proof, &public).polynomials;
+        let mut total = forms.public(&proof, &public).polynomials;
         for part in &parts {
             total.iter_mut().zip(&part.polynomials).for_each(|(sum, &x)| *sum += x);
         }

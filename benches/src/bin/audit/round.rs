@@ -156,17 +156,24 @@ pub(crate) fn measure(report: &Report, dimension: u64, shape: CommitteeShape) {
 
     let sealing = scene.sealing();
     let mut sealer = sealing.sealer();
-    let (mut chunks, mut leaves) = (Vec::new(), Vec::new());
-    for chunk in 0..config.chunks() {
+    let all = 0..config.chunks();
+    let sealing_alone = median_ns(repeats.min(3), || {
+        for chunk in all.clone() {
+            black_box(sealer.seal(chunk));
+        }
+    });
+    rate("client.seal", sealing_alone);
+    let mut kept = Vec::new();
+    let keeping = median_ns(repeats.min(3), || {
+        kept = all.clone().map(|chunk| sealer.seal_and_keep(chunk).2).collect();
+    });
+    rate("client.seal_and_keep", keeping);
+    let sealed = all.map(|chunk| {
         let (bytes, leaf) = sealer.seal(chunk);
-        chunks.push(bytes.to_vec());
-        leaves.push(leaf);
-    }
-    let keep = |sealer: &mut covey_aggregation::sum::seal::ChunkSealer<'_>| {
-        (0..config.chunks()).map(|chunk| sealer.keep(chunk)).collect::<Vec<_>>()
-    };
-    rate("client.keep", median_ns(repeats.min(3), || drop(black_box(keep(&mut sealer)))));
-    let witness = sealing.witness::<()>(keep(&mut sealer)).expect("of all chunks");
+        (bytes.to_vec(), leaf)
+    });
+    let (chunks, leaves): (Vec<Vec<u8>>, Vec<_>) = sealed.unzip();
+    let witness = sealing.witness::<()>(kept).expect("of all chunks");
     drop(sealer);
     let sealed = sealing.finish::<()>(&leaves).expect("it seals");
 
@@ -191,7 +198,7 @@ pub(crate) fn measure(report: &Report, dimension: u64, shape: CommitteeShape) {
             black_box(product());
         }),
     );
-    let public = Public { correction: &sealed.correction, product: product() };
+    let public = Public::new(&batch, &sealed.correction, product()).expect("a vector over Z_q");
 
     let about = (&client, &proof);
     let seeds: Vec<Seeds> = (0..shape.members()).map(|h| scene.seeds(&sealed, h)).collect();
@@ -202,7 +209,7 @@ pub(crate) fn measure(report: &Report, dimension: u64, shape: CommitteeShape) {
     bytes("holder.bytes.out", answers[0].iter().flatten().map(Opening::bytes).sum());
     let verdict = || {
         let opened = agree(&question, &answers).expect("all answered");
-        judge(&question, &check, &batch, about, &public, &opened.parts)
+        judge(&question, &check, about, &public, &opened.parts)
     };
     assert_eq!(verdict(), Ok(()), "an honest contribution passes");
     time(

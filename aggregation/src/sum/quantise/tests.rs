@@ -1,0 +1,192 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::hash::Digest;
+use crate::sum::xof::Xof;
+
+fn quantiser(bits: u8, range: f32, clip_norm: f32, weighting: Weighting) -> Quantiser {
+    Quantiser { bits, range, clip_norm, weighting }
+}
+
+fn units(update: &[f32], quantiser: &Quantiser, examples: u32, seed: u8) -> Vec<i32> {
+    let mut rng = Xof::new(&[seed; 32], 0);
+    quantise(update, quantiser, examples, &mut rng).expect("finite").units().collect()
+}
+
+#[test]
+fn ends_of_the_range_are_exact_and_nothing_lies_beyond() {
+    for bits in [2, 8, 12, 16] {
+        let quantiser = quantiser(bits, 0.75, 1e9, Weighting::Uniform);
+        let max = quantiser.magnitude_max() as i32;
+        let update = [0.75, -0.75, 0.0, 1e4, -1e4, 7e5, -0.0];
+        for seed in 0..20 {
+            assert_eq!(units(&update, &quantiser, 1, seed), [max, -max, 0, max, -max, max, 0]);
+        }
+    }
+}
+
+#[test]
+fn rounding_keeps_the_expectation() {
+    let quantiser = quantiser(8, 127.0, 1e9, Weighting::Uniform);
+    for value in [0.25f32, -0.25, 3.7, -100.01] {
+        let update = vec![value; 100_000];
+        let units = units(&update, &quantiser, 1, 3);
+        let floor = value.floor() as i32;
+        assert!(units.iter().all(|&unit| unit == floor || unit == floor + 1));
+        let mean = units.iter().map(|&unit| f64::from(unit)).sum::<f64>() / 1e5;
+        // Five standard errors of at most 1/2.
+        assert!((mean - f64::from(value)).abs() < 2.5 / 1e5f64.sqrt(), "{value}: {mean}");
+    }
+}
+
+#[test]
+fn a_long_update_is_scaled_to_the_clip_norm_and_a_short_one_is_not() {
+    // Norm 5; values are whole units after scaling, so rounding has nothing to do.
+    let long = quantiser(8, 127.0, 2.5, Weighting::Uniform);
+    assert_eq!(units(&[6.0, -8.0], &long, 1, 1).iter().map(|u| u.abs()).max(), Some(2));
+    let exact = quantiser(8, 127.0, 5.0, Weighting::Uniform);
+    assert_eq!(units(&[3.0, -4.0], &exact, 1, 1), [3, -4]);
+    let mut many = vec![0.0; 1000];
+    (many[17], many[900]) = (30.0, -40.0);
+    assert_eq!(units(&many, &exact, 1, 1)[17], 3);
+    assert_eq!(units(&many, &exact, 1, 1)[900], -4);
+}
+
+#[test]
+fn weight_scales_the_update_and_is_capped() {
+    let quantiser = quantiser(8, 127.0, 1e9, Weighting::CappedExamples(100));
+    for (examples, weight, unit) in [(100, 100, 80), (1_000_000, 100, 80), (25, 25, 20), (0, 1, 1)]
+    {
+        let mut rng = Xof::new(&[1; 32], 0);
+        let quantised = quantise(&[80.0], &quantiser, examples, &mut rng).expect("finite");
+        assert_eq!(quantised.weight(), weight);
+        let got = quantised.units().next().expect("one");
+        assert!((got - unit).abs() <= i32::from(weight == 1), "{examples} examples: {got}");
+    }
+}
+
+#[test]
+fn what_is_no_number_is_refused_by_its_place() {
+    let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut update = vec![0.5; 50];
+        update[41] = bad;
+        let mut rng = Xof::new(&[1; 32], 0);
+        let refused = quantise(&update, &quantiser, 1, &mut rng).err();
+        assert_eq!(refused, Some(NotFinite { index: 41 }));
+    }
+}
+
+#[test]
+fn integers_out_of_range_are_refused() {
+    let uniform = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+    let capped = quantiser(8, 1.0, 1.0, Weighting::CappedExamples(9));
+    let of = |units: &[i32], weight, quantiser| Quantised::from_units(units, weight, quantiser);
+    assert_eq!(of(&[0, -127, 127], 1, &uniform).map(|q| q.len()), Ok(3));
+    assert_eq!(of(&[0, 128], 1, &uniform).err(), Some(BadUnits::Range { index: 1 }));
+    assert_eq!(of(&[-128], 1, &uniform).err(), Some(BadUnits::Range { index: 0 }));
+    assert_eq!(of(&[i32::MIN], 1, &uniform).err(), Some(BadUnits::Range { index: 0 }));
+    assert_eq!(of(&[0], 2, &uniform).err(), Some(BadUnits::Weight { weight: 2 }));
+    assert_eq!(of(&[0], 10, &capped).err(), Some(BadUnits::Weight { weight: 10 }));
+    assert_eq!(of(&[0], 0, &capped).err(), Some(BadUnits::Weight { weight: 0 }));
+}
+
+#[test]
+fn a_counter_beyond_its_digits_is_refused() {
+    for (bits, max) in [(2, 255), (8, u64::from(u32::MAX)), (12, (1 << 48) - 1)] {
+        let quantiser = quantiser(bits, 1.0, 1.0, Weighting::Uniform);
+        assert_eq!(quantiser.counter_max(), max);
+        let with = |counters: &[u64]| {
+            let quantised = Quantised::from_units(&[0], 1, &quantiser).expect("in range");
+            quantised.with_counters(counters).map(|quantised| quantised.counters().to_vec())
+        };
+        assert_eq!(with(&[0, max]), Ok(vec![0, max]));
+        assert_eq!(with(&[max, max + 1]), Err(BadUnits::Counter { index: 1 }));
+    }
+    assert_eq!(quantiser(16, 1.0, 1.0, Weighting::Uniform).counter_max(), (1 << 48) - 1);
+}
+
+#[test]
+fn within_the_clip_means_after_rounding_and_short_updates_are_left_alone() {
+    let square = |quantised: &Quantised| -> u64 {
+        quantised.units().map(|unit| u64::from(unit.unsigned_abs()).pow(2)).sum()
+    };
+    let update: Vec<f32> = (0..2_000).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    for clip_norm in [0.02, 1.0, 20.0] {
+        let quantiser = quantiser(8, 1.0, clip_norm, Weighting::Uniform);
+        let bound = quantiser.norm_squared_max();
+        let mut beyond = 0;
+        for seed in 0..20 {
+            let plain = quantise(&update, &quantiser, 1, &mut Xof::new(&[seed; 32], 0));
+            beyond += usize::from(square(&plain.expect("finite")) > bound);
+            let within = quantise_within(&update, &quantiser, 1, &mut Xof::new(&[seed; 32], 0));
+            let within = within.expect("finite");
+            assert!(square(&within) <= bound, "{clip_norm}");
+            assert_eq!(within.quantiser, quantiser);
+            // Not much shorter either, where there is more than a few units of it.
+            let share = square(&within) as f64 / bound as f64;
+            assert!(bound < 100 || share > 0.95, "{clip_norm}: {share}");
+        }
+        assert!(beyond > 0, "{clip_norm}: rounding alone never passes the bound");
+    }
+    let quantiser = quantiser(8, 1.0, 1e3, Weighting::Uniform);
+    let one = quantise(&update, &quantiser, 1, &mut Xof::new(&[1; 32], 0)).expect("finite");
+    let other = quantise_within(&update, &quantiser, 1, &mut Xof::new(&[1; 32], 0));
+    assert!(one.units().eq(other.expect("finite").units()));
+}
+
+#[test]
+fn a_control_is_clipped_and_scaled_on_its_own_and_never_weighed() {
+    let weighted = quantiser(8, 127.0, 1e9, Weighting::CappedExamples(100));
+    let control = Control { range: 12.7, clip_norm: 0.5, owners: 3, variate: Digest::ZERO };
+    let mut rng = Xof::new(&[1; 32], 0);
+    let update = quantise(&[80.0, 0.0], &weighted, 25, &mut rng).expect("finite");
+    // Norm 5, scaled to 0.5: 0.3 and -0.4 are 3 and -4 units of 0.1.
+    let both = update.with_control(&[3.0, -4.0], &control, &mut rng).expect("finite");
+    assert_eq!(both.units().collect::<Vec<_>>(), [20, 0]);
+    let units: Vec<_> = both.control_units().collect();
+    assert!((units[0] - 3).abs() <= 1 && (units[1] + 4).abs() <= 1, "{units:?}");
+    assert_eq!(both.len(), 2);
+    let again = both.with_control_units(&[127, -127], &control).expect("in range");
+    assert_eq!(again.control_units().collect::<Vec<_>>(), [127, -127]);
+    let refused = again.with_control_units(&[128, 0], &control).err();
+    assert_eq!(refused, Some(BadUnits::Range { index: 0 }));
+}
+
+#[test]
+fn a_control_of_another_length_or_without_numbers_is_refused() {
+    let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+    let control = Control { range: 1.0, clip_norm: 1.0, owners: 3, variate: Digest::ZERO };
+    let update = || Quantised::from_units(&[0, 1], 1, &quantiser).expect("in range");
+    let length = BadUnits::Control { got: 1, expected: 2 };
+    assert_eq!(update().with_control_units(&[0], &control).err(), Some(length));
+    let mut rng = Xof::new(&[1; 32], 0);
+    let refused = update().with_control(&[0.0], &control, &mut rng).err();
+    assert_eq!(refused, Some(BadControl::Length(length)));
+    let refused = update().with_control(&[0.0, f32::NAN], &control, &mut rng).err();
+    assert_eq!(refused, Some(BadControl::NotFinite(NotFinite { index: 1 })));
+}
+
+proptest! {
+    #[test]
+    fn a_unit_is_the_value_rounded_up_or_down(
+        update in proptest::collection::vec(-2.0f32..2.0, 0..300),
+        bits in 2u8..=16,
+        seed in any::<u8>(),
+    ) {
+        let quantiser = quantiser(bits, 1.0, 1e9, Weighting::Uniform);
+        for (value, unit) in update.iter().zip(units(&update, &quantiser, 1, seed)) {
+            let exact = f64::from(value.clamp(-1.0, 1.0)) / quantiser.step();
+            prop_assert!((f64::from(unit) - exact).abs() <= 1.0, "{value}: {unit}");
+        }
+    }
+
+    #[test]
+    fn integers_round_trip(
+        units in proptest::collection::vec(-127i32..=127, 0..100),
+    ) {
+        let quantiser = quantiser(8, 1.0, 1.0, Weighting::Uniform);
+        let quantised = Quantised::from_units(&units, 1, &quantiser).expect("in range");
+        prop_assert_eq!(quantised.units().collect::<Vec<_>>(), units);
+    }
+}

@@ -8,7 +8,9 @@
 mod clock;
 mod figure;
 mod memory;
+mod round;
 
 pub use clock::{CLOCK, median_ns, now_ns, process_ns};
 pub use figure::{Conditions, Figure, Report, Terms};
 pub use memory::peak_bytes;
+pub use round::{RoundChoice, identity};

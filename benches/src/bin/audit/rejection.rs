@@ -12,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::ROWS;
-use crate::round::config;
+use crate::round::round;
 
 /// Audits of each kind.
 const AUDITS: u32 = 10_000;
@@ -21,7 +21,7 @@ const AUDITS: u32 = 10_000;
 const DIMENSION: u64 = 2_000;
 
 pub(crate) fn measure(report: &Report) {
-    let config = config(DIMENSION, CommitteeShape::Four, Vec::new());
+    let (config, _) = round(DIMENSION, CommitteeShape::Four);
     let bounds = Bounds::new(&config).expect("audited");
     let lanes = config.packing.lanes as usize;
     let terms = |text: &str| Terms {

@@ -8,8 +8,7 @@ use covey_aggregation::audit::opening::{Opening, Public, agree, judge, open};
 use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::audit::question::Question;
 use covey_aggregation::config::{
-    Audit, CommitteeShape, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Seat,
-    Weighting,
+    Audit, CommitteeShape, HolderIndex, Packing, Profile, Quantiser, RoundConfig, Weighting,
 };
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Envelope;
@@ -19,7 +18,7 @@ use covey_aggregation::sum::quantise::{Quantised, quantise};
 use covey_aggregation::sum::seal::{SealError, Sealed, Sealing};
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::sum::share::{Seeds, open_envelope};
-use covey_benches::{Figure, Report, Terms, median_ns};
+use covey_benches::{Figure, Report, RoundChoice, Terms, identity, median_ns};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zeroize::Zeroizing;
@@ -38,36 +37,15 @@ const SIGNATURE_BYTES: usize = 64;
 /// Root mean square of an update at the clip, in units, as the design note has it.
 const CLIP_UNITS: f32 = 8.0;
 
-/// Terms of an audited round.
-pub(crate) fn config(dimension: u64, shape: CommitteeShape, seats: Vec<Seat>) -> RoundConfig {
+/// An audited round whose clip is [`CLIP_UNITS`] for each parameter.
+pub(crate) fn round(dimension: u64, shape: CommitteeShape) -> (RoundConfig, Vec<SealingSecret>) {
     let range = 0.1;
     let step = range / 127.0;
     let clip_norm = CLIP_UNITS * step * (dimension as f32).sqrt();
-    let mut config = RoundConfig {
-        federation: Digest([1; 32]),
-        run: Digest([2; 32]),
-        round: 1,
-        plan: Digest([3; 32]),
-        manifest: Digest([4; 32]),
-        model: Digest([5; 32]),
-        dimension,
-        profile: Profile::B,
-        key_layer: KeyLayer::ReplicatedSeeds,
-        quantiser: Quantiser { bits: BITS, range, clip_norm, weighting: Weighting::Uniform },
-        counters: 0,
-        control: None,
-        packing: Packing { lanes: 1, lane_bits: 1, noise_bits: 1 },
-        contributions_min: 3,
-        contributions_max: CONTRIBUTIONS_MAX,
-        shape,
-        committee: seats,
-        cohort: Digest([6; 32]),
-        beacon_commitments: Vec::new(),
-        audit: Audit::Closed { rows: ROWS },
-        collect_ms: 1000,
-    };
-    config.packing = config.derive_packing().expect("a packing exists");
-    config
+    let quantiser = Quantiser { bits: BITS, range, clip_norm, weighting: Weighting::Uniform };
+    let (profile, audit) = (Profile::B, Audit::Closed { rows: ROWS });
+    let contributions_max = CONTRIBUTIONS_MAX;
+    RoundChoice { profile, shape, dimension, contributions_max, quantiser, audit }.round()
 }
 
 /// A round, one owner's sealed update, and a holder's seeds of it.
@@ -81,13 +59,7 @@ struct Scene {
 
 impl Scene {
     fn new(dimension: u64, shape: CommitteeShape) -> Self {
-        let secret = |h| SealingSecret::from_seed(&Zeroizing::new([h as u8 + 1; 96]));
-        let secrets: Vec<_> = (0..shape.members()).map(secret).collect();
-        let seats = secrets.iter().enumerate().map(|(h, secret)| Seat {
-            holder: identity(100 + h as u8).id(),
-            sealing_key: secret.public(),
-        });
-        let config = config(dimension, shape, seats.collect());
+        let (config, secrets) = round(dimension, shape);
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         // Uniform of a root mean square of 7 units, below the clip, so that rounding cannot pass it.
         let width = 7.0 * 3f32.sqrt() * config.quantiser.step() as f32;
@@ -132,10 +104,6 @@ impl Scene {
             path: Path::current().name(),
         }
     }
-}
-
-fn identity(index: u8) -> Identity {
-    Identity::from_seed(&Zeroizing::new([index; 32]))
 }
 
 pub(crate) fn measure(report: &Report, dimension: u64, shape: CommitteeShape) {

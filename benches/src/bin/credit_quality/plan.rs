@@ -1,10 +1,10 @@
 //! What is trained and how: the same for every scenario and seed but for the first parameters.
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
+    Audit, CommitteeShape, Profile, Quantiser, RoundConfig, Weighting,
 };
-use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::Plan;
+use covey_benches::RoundChoice;
 
 pub(crate) const ROUNDS: u32 = 16;
 
@@ -38,36 +38,20 @@ pub(crate) const AUDIT_ROWS: u16 = 128;
 /// Contributions of a round at most.
 const CONTRIBUTIONS_MAX: u32 = 20;
 
-/// What of a round's terms says how an update is projected: all but whose round it is.
+/// An audited round's terms for so many parameters.
 ///
 /// # Panics
 /// Never: a test asks for them.
 pub(crate) fn terms(parameters: usize) -> RoundConfig {
-    let mut terms = RoundConfig {
-        federation: Digest::ZERO,
-        run: Digest::ZERO,
-        round: 1,
-        plan: Digest::ZERO,
-        manifest: Digest::ZERO,
-        model: Digest::ZERO,
-        dimension: parameters as u64,
+    let choice = RoundChoice {
         profile: Profile::B,
-        key_layer: KeyLayer::ReplicatedSeeds,
-        quantiser: QUANTISER,
-        counters: 0,
-        control: None,
-        packing: Packing { lanes: 1, lane_bits: 1, noise_bits: 1 },
-        contributions_min: 5,
-        contributions_max: CONTRIBUTIONS_MAX,
         shape: CommitteeShape::Four,
-        committee: Vec::new(),
-        cohort: Digest::ZERO,
-        beacon_commitments: Vec::new(),
+        dimension: parameters as u64,
+        contributions_max: CONTRIBUTIONS_MAX,
+        quantiser: QUANTISER,
         audit: Audit::Closed { rows: AUDIT_ROWS },
-        collect_ms: 60_000,
     };
-    terms.packing = terms.derive_packing().expect("an audit has room");
-    terms
+    choice.round().0
 }
 
 /// The plan as an owner of the real programs would be given it.

@@ -4,17 +4,14 @@ use std::convert::Infallible;
 use std::hint::black_box;
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Seat,
-    Weighting,
+    Audit, CommitteeShape, HolderIndex, Packing, Profile, Quantiser, RoundConfig, Weighting,
 };
-use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Envelope;
-use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::path::Path;
 use covey_aggregation::sum::quantise::{Quantised, quantise};
 use covey_aggregation::sum::seal::{ChunkSink, Sealed, seal};
 use covey_aggregation::sum::sealed_box::SealingSecret;
-use covey_benches::{Figure, Terms};
+use covey_benches::{Figure, RoundChoice, Terms, identity};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zeroize::Zeroizing;
@@ -39,38 +36,12 @@ pub(crate) struct Federation {
 impl Federation {
     pub(crate) fn new(choice: Choice) -> Self {
         let Choice { profile, shape, dimension, contributions_max, bits } = choice;
-        let secret = |h| SealingSecret::from_seed(&Zeroizing::new([h as u8 + 1; 96]));
-        let secrets: Vec<_> = (0..shape.members()).map(secret).collect();
-        let seat = |(h, secret): (usize, &SealingSecret)| Seat {
-            holder: identity(100 + h as u8).id(),
-            sealing_key: secret.public(),
-        };
-        let packing = Packing::derive(profile, bits, contributions_max).expect("a packing exists");
         let quantiser =
             Quantiser { bits, range: 0.1, clip_norm: 1e4, weighting: Weighting::Uniform };
-        let config = RoundConfig {
-            federation: Digest([1; 32]),
-            run: Digest([2; 32]),
-            round: 1,
-            plan: Digest([3; 32]),
-            manifest: Digest([4; 32]),
-            model: Digest([5; 32]),
-            dimension,
-            profile,
-            key_layer: KeyLayer::ReplicatedSeeds,
-            quantiser,
-            counters: 0,
-            control: None,
-            packing,
-            contributions_min: 2,
-            contributions_max,
-            shape,
-            committee: secrets.iter().enumerate().map(seat).collect(),
-            cohort: Digest([6; 32]),
-            beacon_commitments: Vec::new(),
-            audit: Audit::Off,
-            collect_ms: 1000,
-        };
+        let audit = Audit::Off;
+        let round = RoundChoice { profile, shape, dimension, contributions_max, quantiser, audit };
+        let (config, secrets) = round.round();
+        let packing = config.packing;
         let Packing { lanes, lane_bits, noise_bits } = packing;
         let holders = shape.members();
         let text = format!(
@@ -121,10 +92,6 @@ impl Federation {
 
 pub(crate) fn entropy(client: u8) -> Zeroizing<[u8; 32]> {
     Zeroizing::new([client; 32])
-}
-
-pub(crate) fn identity(index: u8) -> Identity {
-    Identity::from_seed(&Zeroizing::new([index; 32]))
 }
 
 pub(crate) fn holder(index: usize) -> HolderIndex {

@@ -7,9 +7,9 @@ use covey_aggregation::config::{CommitteeShape, Profile};
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::correction_bytes;
 use covey_aggregation::sum::seal::seal;
-use covey_benches::{Figure, Report, peak_bytes};
+use covey_benches::{Figure, Report, identity, peak_bytes};
 
-use crate::federation::{Choice, Counting, Federation, entropy, identity, update};
+use crate::federation::{Choice, Counting, Federation, entropy, update};
 
 /// Argument of a process that only measures its memory.
 pub(crate) const ARGUMENT: &str = "--footprint";

@@ -7,9 +7,9 @@ use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_aggregation::sum::share::{check_envelope, component_sums, open_envelope};
 use covey_aggregation::wire;
-use covey_benches::{Figure, Report, median_ns};
+use covey_benches::{Figure, Report, identity, median_ns};
 
-use crate::federation::{Federation, envelope, holder, identity, update};
+use crate::federation::{Federation, envelope, holder, update};
 
 const CLIENTS: usize = 50;
 

@@ -10,9 +10,9 @@ use covey_aggregation::sum::open::{KeySum, combine, open};
 use covey_aggregation::sum::quantise::Quantised;
 use covey_aggregation::sum::seal::{Sealed, seal};
 use covey_aggregation::sum::share::{component_sums, open_envelope};
-use covey_benches::{Figure, Report, median_ns};
+use covey_benches::{Figure, Report, identity, median_ns};
 
-use crate::federation::{Counting, Federation, entropy, envelope, holder, identity};
+use crate::federation::{Counting, Federation, entropy, envelope, holder};
 use crate::sealing;
 
 /// Clients really summed for the opening (the terms allow up to n).

@@ -78,10 +78,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// JSON lines, or a table.
+    #[must_use]
+    pub const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
     /// JSON lines when the program was called with `--json`, else a table.
     #[must_use]
     pub fn from_arguments() -> Self {
-        Self { json: std::env::args().any(|argument| argument == "--json") }
+        Self::new(std::env::args().any(|argument| argument == "--json"))
     }
 
     /// A line of explanation; not in JSON.

@@ -1,17 +1,21 @@
 //! The closed audit: every contribution is checked to be small and well-formed, and three numbers
 //! of it are opened for credit, though nobody sees the update, its norm, or any projection of it.
-//! `README.md` beside this crate has the argument. Rounds do not carry it out yet: this is its
-//! algebra, from the sealed update to the verdict and the numbers.
+//! `README.md` beside this crate has the argument. The
+//! machines of a round carry it out up to the verdict; the credit's numbers are algebra only, so far.
 //!
 //! In the order of a round:
 //!
 //! - [`terms`]: lengths and bounds, and the packing that leaves room for them
-//! - [`beacon`]: values that nobody foresees, by which everything random below is drawn
+//! - [`beacon`], [`deal`], [`drawing`]: values that nobody foresees, by which everything random
+//!   below is drawn; how holders come by their keys, and how a value is drawn
 //! - [`rows`], [`projection`]: random linear forms, and what they make of a vector
 //! - [`question`]: what is asked of the clients of one agreed set
 //! - [`witness`], [`proof`]: what an owner keeps, and the proof that it makes of it
+//! - [`list`]: the signed proofs of a round, fixed before anything is opened
 //! - [`check`]: the random weights that batch all relations into one
-//! - [`opening`]: what holders answer, how their answers are put together, and the verdict
+//! - [`opening`], [`part`]: what holders answer, and how their answers are put together
+//! - [`verdict`], [`rereading`]: who passes, and how the public values it needs are checked
+//! - [`record`]: what is published of it, and the check that anybody can run
 //! - [`direction`], [`estimate`]: public directions, and the public weights that make a number of
 //!   an owner's projections
 //! - [`credit`]: the three numbers
@@ -19,18 +23,25 @@
 pub mod beacon;
 pub mod check;
 pub mod credit;
+pub mod deal;
 pub mod direction;
+pub mod drawing;
 mod element;
 pub mod estimate;
 mod lift;
+pub mod list;
 pub mod opening;
+pub mod part;
 mod polynomial;
 pub mod projection;
 pub mod proof;
 pub mod question;
+pub mod record;
+pub mod rereading;
 pub mod rows;
 mod squares;
 pub mod terms;
+pub mod verdict;
 pub mod witness;
 
 #[cfg(test)]

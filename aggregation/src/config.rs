@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Seat};
 pub use self::packing::{Packing, Profile};
 
+use crate::audit::terms::BadTerms as BadAudit;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
-    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTER_DIGITS, COUNTER_MAX, COUNTERS_MAX,
-    PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
+    AUDITED_CONTRIBUTIONS_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTER_DIGITS, COUNTER_MAX,
+    COUNTERS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS,
+    WEIGHT_MAX,
 };
 use crate::party::PartyId;
 use crate::wire;
@@ -98,7 +100,7 @@ impl Control {
     }
 }
 
-/// Whether contributions are audited. Rounds are carried out with `Off` only, so far.
+/// Whether contributions are audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audit {
     /// Updates are range-limited by their lanes, nothing else is checked, and no credit is given.
@@ -194,15 +196,18 @@ pub enum BadConfig {
     /// Seats do not fit the shape, or a party sits twice, or a key has the wrong length.
     #[error("committee: {0}")]
     Committee(&'static str),
-    /// Beacon commitments without an audit.
+    /// Beacon commitments without an audit, or not one for each component.
     #[error("beacon commitments: {0}")]
     Beacons(&'static str),
+    /// The round cannot be audited.
+    #[error("the audit: {0}")]
+    Audit(#[from] BadAudit),
+    /// More contributions than an audited round may have.
+    #[error("at most {0} contributions: an audited round has at most {AUDITED_CONTRIBUTIONS_MAX}")]
+    Audited(u32),
     /// Rounds count from 1.
     #[error("round number 0: rounds count from 1")]
     Round,
-    /// The audit is on, which rounds do not carry out yet.
-    #[error("the audit is on, and this version carries out rounds without it only")]
-    Audit,
 }
 
 impl RoundConfig {
@@ -224,13 +229,30 @@ impl RoundConfig {
         if self.round == 0 {
             return Err(BadConfig::Round);
         }
-        if self.audit != Audit::Off {
-            return Err(BadConfig::Audit);
-        }
-        if !self.beacon_commitments.is_empty() {
-            return Err(BadConfig::Beacons("the audit is off, there must be none"));
-        }
+        self.validate_audit()?;
         self.validate_layout()
+    }
+
+    fn validate_audit(&self) -> Result<(), BadConfig> {
+        if self.audit == Audit::Off {
+            let none = self.beacon_commitments.is_empty();
+            let why = "the audit is off, there must be none";
+            return none.then_some(()).ok_or(BadConfig::Beacons(why));
+        }
+        if self.contributions_max > AUDITED_CONTRIBUTIONS_MAX {
+            return Err(BadConfig::Audited(self.contributions_max));
+        }
+        if self.beacon_commitments.len() != self.shape.components().len() {
+            return Err(BadConfig::Beacons("one for each component"));
+        }
+        crate::audit::Terms::new(self)?;
+        Ok(())
+    }
+
+    /// Whether the round is audited.
+    #[must_use]
+    pub const fn is_audited(&self) -> bool {
+        matches!(self.audit, Audit::Closed { .. })
     }
 
     /// Checks what every length and place follows from: quantiser, dimension, bounds, packing and

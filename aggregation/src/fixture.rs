@@ -30,6 +30,7 @@ pub(crate) const TIMINGS: Timings = Timings {
     collect_ms: 2_000,
     vote_ms: 3_000,
     release_ms: 4_000,
+    audit_ms: 2_500,
     resend_ms: 100,
 };
 
@@ -110,7 +111,7 @@ impl Federation {
             audit: Audit::Off,
             collect_ms: TIMINGS.collect_ms,
         };
-        Terms { config, cohort: self.cohort(), timings: TIMINGS }
+        Terms { config, cohort: self.cohort(), timings: TIMINGS, beacons: Vec::new() }
     }
 
     /// The contribution of owner `index`.
@@ -131,7 +132,7 @@ impl Federation {
 
     pub(crate) fn propose(terms: &Terms) -> ToHolder {
         let config = Box::new(terms.config.clone());
-        ToHolder::Propose { config, cohort: terms.cohort.clone() }
+        ToHolder::Propose { config, cohort: terms.cohort.clone(), beacons: Vec::new() }
     }
 
     pub(crate) fn countersignature(&self, holder: usize, context: &Digest) -> Countersignature {
@@ -205,6 +206,7 @@ pub(crate) fn drain_holder(holder: &mut Holder) -> (Vec<FromHolder>, Vec<HolderR
                 holder.handle_stored(sequence);
             }
             HolderEffect::Send(message) => said.push(message),
+            HolderEffect::Reread { .. } => panic!("no round of these is audited"),
         }
     }
     (said, records)

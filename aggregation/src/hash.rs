@@ -141,6 +141,18 @@ domains! {
     RangeRows = "range-rows";
     /// Digest of a public direction.
     Direction = "direction";
+    /// A beacon key that its dealer derives, and the randomness of the boxes it is sealed in.
+    BeaconSecret = "beacon-secret";
+    /// Where a sealed beacon key belongs.
+    BeaconPlace = "beacon-place";
+    /// Digest of one holder's answers to a beacon.
+    BeaconValues = "beacon-values";
+    /// Digest of the list of the proofs of an audit.
+    ProofList = "proof-list";
+    /// Digest of one component's openings in an audit.
+    AuditPart = "audit-part";
+    /// Digest of everything that an audit's verdict follows from, and of the verdict.
+    Verdict = "verdict";
     /// Digest of one proof of an audit.
     AuditProof = "audit-proof";
     /// Body of a signed message.

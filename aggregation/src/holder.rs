@@ -8,6 +8,9 @@
 //! - one vote per round, ever, for a set in which every contribution came, was checked and is
 //!   good, and whose size is within the terms;
 //! - one release per round, ever, and only for a set with a valid certificate;
+//! - where a round is audited: one vote for a list of proofs, for which alone the check is drawn and
+//!   anything opened; one verdict, computed by itself; and a release only for the set of a certified
+//!   verdict (`audit`);
 //! - each of these is recorded durably before its signature leaves ([`crate::record`]). A
 //!   complaint needs no record: it says the same of the same box each time.
 //!
@@ -15,12 +18,16 @@
 //! the round ends, is superseded, or is released. A holder that was restarted says
 //! [`FromHolder::Lacking`] and is told again.
 
+mod audit;
 mod terms;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::audit::beacon::Use;
+use crate::audit::deal::SealedKey;
+use crate::audit::rereading::Signed as SignedBytes;
 use crate::config::{HolderIndex, RoundConfig, Seat, set_digest};
 use crate::hash::Digest;
 use crate::limits::{ENVELOPES_PER_MESSAGE_MAX, HOLDER_ROUNDS_MAX};
@@ -74,6 +81,15 @@ pub enum HolderEffect {
     },
     /// Send this to the coordinator.
     Send(FromHolder),
+    /// Fetch these stored contributions' corrections and chunks from the coordinator, read each
+    /// against [`Holder::rereading`], and answer with [`Holder::handle_reread`], one by one. Comes
+    /// again while answers are missing: nothing to do where the same is under way.
+    Reread {
+        /// The round.
+        round_ctx: Digest,
+        /// What each must be.
+        contributions: Vec<SignedBytes>,
+    },
 }
 
 /// Why a question is not answered.
@@ -96,7 +112,15 @@ struct Signed {
     round: u32,
     round_ctx: Digest,
     voted: Option<Digest>,
+    listed: Option<Digest>,
+    judged: Option<Digest>,
     released: Option<Digest>,
+}
+
+impl Signed {
+    const fn new(round: u32, round_ctx: Digest) -> Self {
+        Self { round, round_ctx, voted: None, listed: None, judged: None, released: None }
+    }
 }
 
 /// The key holder's machine.
@@ -176,29 +200,46 @@ impl Holder {
     /// coordinator.
     pub fn handle(&mut self, message: ToHolder) {
         let (round_ctx, answer) = match message {
-            ToHolder::Propose { config, cohort } => {
+            ToHolder::Propose { config, cohort, beacons } => {
                 let round_ctx = config.context();
-                (round_ctx, self.propose(*config, &cohort, round_ctx))
+                let answer = self.propose(*config, &cohort, &beacons, round_ctx);
+                (round_ctx, answer.map(|answer| vec![answer]))
             }
             ToHolder::Envelopes { round_ctx, total, batch } => {
-                (round_ctx, self.envelopes(&round_ctx, total, &batch))
+                let answer = self.envelopes(&round_ctx, total, &batch);
+                (round_ctx, answer.map(Vec::from_iter))
             }
-            ToHolder::Set { round_ctx, set } => (round_ctx, self.vote(&round_ctx, &set).map(Some)),
+            ToHolder::Set { round_ctx, set } => {
+                (round_ctx, self.vote(&round_ctx, &set).map(|answer| vec![answer]))
+            }
             ToHolder::Certified { set, certificate } => {
-                (certificate.round_ctx, self.release(&set, &certificate).map(Some))
+                let answer = self.certified(&set, &certificate);
+                (certificate.round_ctx, answer.map(|answer| vec![answer]))
             }
+            ToHolder::Deal { federation } => (federation, self.deal(&federation)),
+            ToHolder::List { .. }
+            | ToHolder::Proofs { .. }
+            | ToHolder::Listed { .. }
+            | ToHolder::OpenProofs { .. }
+            | ToHolder::Part { .. }
+            | ToHolder::Judge { .. }
+            | ToHolder::Accepted { .. } => self.audit(message),
             ToHolder::Ended { round_ctx, .. } => {
                 self.rounds.remove(&round_ctx);
                 return;
             }
         };
-        let message = match answer {
-            Ok(Some(message)) => message,
-            Ok(None) => return,
-            Err(No::Lacking) => FromHolder::Lacking { round_ctx },
-            Err(No::Refused(refusal)) => FromHolder::Refused { round_ctx, refusal },
-        };
-        self.outbox.push(HolderEffect::Send(message));
+        self.answer(round_ctx, answer);
+    }
+
+    fn answer(&mut self, round_ctx: Digest, answer: Result<Vec<FromHolder>, No>) {
+        let messages = answer.unwrap_or_else(|no| match no {
+            No::Lacking => vec![FromHolder::Lacking { round_ctx }],
+            No::Refused(refusal) => vec![FromHolder::Refused { round_ctx, refusal }],
+        });
+        for message in messages {
+            self.outbox.push(HolderEffect::Send(message));
+        }
     }
 
     /// Records up to and including `upto` are durable: answers that waited for them leave.
@@ -218,21 +259,25 @@ impl Holder {
         &mut self,
         config: RoundConfig,
         cohort: &[PartyId],
+        beacons: &[SealedKey],
         round_ctx: Digest,
-    ) -> Result<Option<FromHolder>, No> {
+    ) -> Result<FromHolder, No> {
         if !self.rounds.contains_key(&round_ctx) {
             self.check_terms(&config, cohort)?;
+            let audit = self.begin_audit(&config, beacons)?;
             let (run, round) = (config.run, config.round);
             match self.signed.get(&run) {
                 Some(signed) if signed.round_ctx == round_ctx => {}
                 Some(signed) if signed.round >= round => return Err(Refusal::Replayed.into()),
                 _ => self.remember(HolderRecord::Countersigned { run, round, round_ctx }),
             }
-            self.take_up(Work::new(config, cohort, round_ctx, self.seat));
+            let mut work = Work::new(config, cohort, round_ctx, self.seat);
+            work.audit = audit;
+            self.take_up(work);
         }
         let signature = self.identity.sign(Statement::Config, &round_ctx, &round_ctx.0);
         let signature = Countersignature { holder: self.seat, signature };
-        Ok(Some(FromHolder::Countersigned { round_ctx, signature }))
+        Ok(FromHolder::Countersigned { round_ctx, signature })
     }
 
     /// Holds a round in memory, in the place of earlier ones of its run, and of the oldest where
@@ -288,17 +333,28 @@ impl Holder {
         Ok(FromHolder::Voted { round_ctx: *round_ctx, set: digest, vote })
     }
 
-    fn release(&mut self, set: &[Digest], certificate: &Certificate) -> Result<FromHolder, No> {
+    /// The agreed set is certified: it is released, or where the round is audited, the audit begins.
+    fn certified(&mut self, set: &[Digest], certificate: &Certificate) -> Result<FromHolder, No> {
         let round_ctx = certificate.round_ctx;
-        let digest = set_digest(&round_ctx, set);
-        if digest != certificate.set {
+        if set_digest(&round_ctx, set) != certificate.set {
             return Err(Refusal::BadSet("not the set that the certificate names".into()).into());
         }
-        let (run, signed) = self.signed_round(&round_ctx)?;
         let work = self.rounds.get(&round_ctx).ok_or(No::Lacking)?;
         if certificate.verify(&work.config, &round_ctx).is_err() {
             return Err(Refusal::BadCertificate.into());
         }
+        if work.config.is_audited() {
+            return self.draw(&round_ctx, (Use::Rows, &certificate.set));
+        }
+        self.release(&round_ctx, set)
+    }
+
+    /// Releases the component sums of a set whose certificate was checked.
+    fn release(&mut self, round_ctx: &Digest, set: &[Digest]) -> Result<FromHolder, No> {
+        let round_ctx = *round_ctx;
+        let digest = set_digest(&round_ctx, set);
+        let (run, signed) = self.signed_round(&round_ctx)?;
+        let work = self.rounds.get(&round_ctx).ok_or(No::Lacking)?;
         if signed.released.is_some_and(|released| released != digest) {
             return Err(Refusal::Conflict.into());
         }
@@ -341,33 +397,55 @@ impl Holder {
             HolderRecord::Countersigned { run, round, .. } => {
                 self.signed.get(&run).is_none_or(|signed| signed.round < round)
             }
-            HolderRecord::Voted { run, round_ctx, .. } => self
-                .signed
-                .get(&run)
-                .is_some_and(|signed| signed.round_ctx == round_ctx && signed.voted.is_none()),
-            HolderRecord::Released { run, round_ctx, .. } => self
-                .signed
-                .get(&run)
-                .is_some_and(|signed| signed.round_ctx == round_ctx && signed.released.is_none()),
+            HolderRecord::Voted { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.voted)
+            }
+            HolderRecord::Listed { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.listed)
+            }
+            HolderRecord::Judged { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.judged)
+            }
+            HolderRecord::Released { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.released)
+            }
         }
+    }
+
+    /// Whether this is the run's latest round, and `what` is not signed in it yet.
+    fn is_open(
+        &self,
+        run: &Digest,
+        round_ctx: &Digest,
+        what: impl Fn(&Signed) -> Option<Digest>,
+    ) -> bool {
+        let signed = self.signed.get(run);
+        signed.is_some_and(|signed| signed.round_ctx == *round_ctx && what(signed).is_none())
     }
 
     fn apply(&mut self, record: HolderRecord) {
         match record {
             HolderRecord::Countersigned { run, round, round_ctx } => {
-                let signed = Signed { round, round_ctx, voted: None, released: None };
-                self.signed.insert(run, signed);
+                self.signed.insert(run, Signed::new(round, round_ctx));
             }
             HolderRecord::Voted { run, set, .. } => {
-                if let Some(signed) = self.signed.get_mut(&run) {
-                    signed.voted = Some(set);
-                }
+                self.note(&run, |signed| signed.voted = Some(set));
+            }
+            HolderRecord::Listed { run, list, .. } => {
+                self.note(&run, |signed| signed.listed = Some(list));
+            }
+            HolderRecord::Judged { run, verdict, .. } => {
+                self.note(&run, |signed| signed.judged = Some(verdict));
             }
             HolderRecord::Released { run, set, .. } => {
-                if let Some(signed) = self.signed.get_mut(&run) {
-                    signed.released = Some(set);
-                }
+                self.note(&run, |signed| signed.released = Some(set));
             }
+        }
+    }
+
+    fn note(&mut self, run: &Digest, what: impl FnOnce(&mut Signed)) {
+        if let Some(signed) = self.signed.get_mut(run) {
+            what(signed);
         }
     }
 }

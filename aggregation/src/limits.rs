@@ -229,15 +229,38 @@ pub const RUNS_REFUSED_MAX: u32 = 1000;
 /// Links of researchers at one coordinator: each may hold a message of [`PIECE_BYTES_MAX`].
 pub const RESEARCH_LINKS_MAX: usize = 64;
 
-/// Faults of holders in one report: seven holders, each silent or refusing in each of six phases,
+/// Faults of holders in one report: seven holders, each silent or refusing in each of seven phases,
 /// or one of a few other faults. Each takes three bytes of memory and two on the wire.
-pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 6 + 3);
+pub const HOLDER_FAULTS_MAX: usize = 7 * (2 * 7 + 7);
+
+/// Most contributions of an audited round: one component's openings of all of them, 615 bytes each
+/// at most, are one message.
+pub const AUDITED_CONTRIBUTIONS_MAX: u32 = 1000;
+
+/// Components of a key shared among seven, the largest committee: 7 choose 2.
+pub const COMPONENTS_MAX: usize = 21;
+
+/// Most proofs in one message to a holder: 19 kB each at most ([`AUDIT_ROWS_MAX`]).
+pub const PROOFS_PER_MESSAGE_MAX: usize = 32;
+
+/// Contributions that a holder reads again in every audited round, besides those that failed: at
+/// least so many (a vector of so few parameters is read whole, see the next), else so many in a
+/// thousand.
+pub const AUDIT_REREADS_MIN: usize = 3;
+/// See [`AUDIT_REREADS_MIN`].
+pub const AUDIT_REREADS_PER_MILLE: usize = 40;
+/// Parameters up to which a holder reads every contribution of an audited round again.
+pub const AUDIT_REREAD_ALL_PARAMETERS: u64 = 100_000;
 
 /// Audit rows, both ends included: with 64 a coefficient off the grid passes with 2^-41 (design
 /// note `closed-audit`, section 5); beyond 256 rows cost and add nothing.
 pub const AUDIT_ROWS_MIN: u16 = 64;
 /// See [`AUDIT_ROWS_MIN`].
 pub const AUDIT_ROWS_MAX: u16 = 256;
+
+/// Audit rows of a plan that does not say how many: a coefficient off the grid passes with 2^-80, an
+/// update of 2.2 times the norm with 2^-40.
+pub const AUDIT_ROWS_DEFAULT: u16 = 128;
 
 /// Range rows of an audit: an entry out of range passes each with probability 1/2 at most, and a
 /// cheater can try again by itself, so as many as are beyond anybody's work.

@@ -11,13 +11,22 @@ use serde::{Deserialize, Serialize};
 pub use self::certificate::{BadCertificate, Certificate, Countersignature, Vote, countersigned};
 pub use self::header::{Envelope, Header, SignedHeader};
 pub(crate) use self::header::{box_digest, contents_digest};
-pub use self::report::{AbandonReason, HolderFault, MissingReason, Outcome, Phase, Report};
+pub use self::report::{
+    AbandonReason, AuditStep, HolderFault, MissingReason, Outcome, Phase, Report,
+};
 
+use crate::audit::beacon::Use;
+use crate::audit::deal::{Deal, SealedKey};
+use crate::audit::drawing::{Drawing, Drawn};
+use crate::audit::list::Proven;
+use crate::audit::part::{Agreed, Part};
+use crate::audit::verdict::Verdict;
 use crate::config::{HolderIndex, RoundConfig};
 use crate::hash::{Digest, Domain, hash};
+use crate::limits::{BYTE_STRINGS_MAX, PROOFS_PER_MESSAGE_MAX};
 use crate::party::PartyId;
 use crate::signing::Signature;
-use crate::wire;
+use crate::wire::{self, bounded};
 
 /// Why a holder complains about a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +101,9 @@ pub enum ToHolder {
         config: Box<RoundConfig>,
         /// Admitted clients, ascending.
         cohort: Vec<PartyId>,
+        /// The beacon keys that this holder knows, sealed to it; none when the audit is off.
+        #[serde(deserialize_with = "bounded::<_, _, BYTE_STRINGS_MAX>")]
+        beacons: Vec<SealedKey>,
     },
     /// Some contributions of the round; check them. `total` tells when all have come.
     Envelopes {
@@ -109,7 +121,8 @@ pub enum ToHolder {
         /// U.
         set: Vec<Digest>,
     },
-    /// The set is certified; please release.
+    /// The set is certified; please release. Where the round is audited: please draw the beacon of
+    /// the audit's rows.
     Certified {
         /// U, for a holder that was away.
         set: Vec<Digest>,
@@ -122,6 +135,68 @@ pub enum ToHolder {
         round_ctx: Digest,
         /// How.
         outcome: Outcome,
+    },
+    /// Please deal beacon keys.
+    Deal {
+        /// Digest of the roster.
+        federation: Digest,
+    },
+    /// The audit begins: proofs follow. When all have come, please vote for their list. Asked again
+    /// while some are missing, a holder says that it lacks them.
+    List {
+        /// U.
+        set: Vec<Digest>,
+        /// Of U.
+        certificate: Certificate,
+        /// The beacon of the rows.
+        rows: Drawing,
+        /// Proofs in all.
+        total: u32,
+    },
+    /// Some proofs of the round.
+    Proofs {
+        /// The round.
+        round_ctx: Digest,
+        /// At most [`PROOFS_PER_MESSAGE_MAX`].
+        #[serde(deserialize_with = "bounded::<_, _, PROOFS_PER_MESSAGE_MAX>")]
+        batch: Vec<Proven>,
+    },
+    /// The list of proofs is certified; please draw the beacon of the check.
+    Listed {
+        /// Of the list.
+        certificate: Certificate,
+    },
+    /// Please open the proofs.
+    OpenProofs {
+        /// Of the list.
+        certificate: Certificate,
+        /// The beacon of the check.
+        check: Drawing,
+    },
+    /// What others opened of a component that this holder lacks.
+    Part {
+        /// The round.
+        round_ctx: Digest,
+        /// The openings and who signed them.
+        part: Box<Agreed>,
+    },
+    /// Please judge. Asked again while parts are missing, a holder says that it lacks them.
+    Judge {
+        /// The round.
+        round_ctx: Digest,
+        /// Public values of all proofs of the list
+        /// ([`crate::audit::verdict::encode_public`]).
+        #[serde(with = "serde_bytes")]
+        public: Vec<u8>,
+    },
+    /// The verdict is certified; please release for the set that it accepts.
+    Accepted {
+        /// U', in order.
+        set: Vec<Digest>,
+        /// What is certified.
+        verdict: Verdict,
+        /// The proof.
+        certificate: Certificate,
     },
 }
 
@@ -167,6 +242,37 @@ pub enum FromHolder {
         /// Why.
         refusal: Refusal,
     },
+    /// The beacon keys that I deal.
+    Dealt(Box<Deal>),
+    /// My values of a beacon.
+    Drawn {
+        /// The round.
+        round_ctx: Digest,
+        /// Which beacon.
+        usage: Use,
+        /// The values.
+        drawn: Drawn,
+    },
+    /// I hold all proofs, and vote for their list.
+    Listed {
+        /// The round.
+        round_ctx: Digest,
+        /// H(Lambda).
+        list: Digest,
+        /// The vote.
+        vote: Vote,
+    },
+    /// My part of what is opened, for one component.
+    Opened(Box<Part>),
+    /// My verdict.
+    Judged {
+        /// The round.
+        round_ctx: Digest,
+        /// The verdict.
+        verdict: Verdict,
+        /// The vote for its digest.
+        vote: Vote,
+    },
 }
 
 impl FromHolder {
@@ -178,8 +284,14 @@ impl FromHolder {
             | Self::Checked { round_ctx, .. }
             | Self::Voted { round_ctx, .. }
             | Self::Lacking { round_ctx }
+            | Self::Drawn { round_ctx, .. }
+            | Self::Listed { round_ctx, .. }
+            | Self::Judged { round_ctx, .. }
             | Self::Refused { round_ctx, .. } => round_ctx,
             Self::Released(release) => &release.round_ctx,
+            Self::Opened(part) => &part.round_ctx,
+            // Of no round: once for a roster.
+            Self::Dealt(deal) => &deal.federation,
         }
     }
 }
@@ -189,7 +301,9 @@ impl FromClient {
     #[must_use]
     pub const fn round_ctx(&self) -> &Digest {
         match self {
-            Self::Declined { round_ctx, .. } | Self::Pending { round_ctx } => round_ctx,
+            Self::Declined { round_ctx, .. }
+            | Self::Pending { round_ctx }
+            | Self::Proven { round_ctx, .. } => round_ctx,
         }
     }
 }
@@ -220,6 +334,15 @@ pub enum ToClient {
         /// How, as [`Outcome::for_client`].
         outcome: Outcome,
     },
+    /// Your contribution is in the agreed set: please prove that it is small.
+    Prove {
+        /// The round.
+        round_ctx: Digest,
+        /// Of U.
+        certificate: Certificate,
+        /// The beacon of the rows.
+        rows: Drawing,
+    },
 }
 
 /// Client to coordinator (contributions themselves come on a bulk stream).
@@ -236,6 +359,13 @@ pub enum FromClient {
     Pending {
         /// The round.
         round_ctx: Digest,
+    },
+    /// My proof.
+    Proven {
+        /// The round.
+        round_ctx: Digest,
+        /// The proof.
+        proven: Box<Proven>,
     },
 }
 
@@ -263,6 +393,10 @@ pub enum Decline {
     Terms,
     /// The program is shutting down.
     Leaving,
+    /// What a proof is made of is gone: the program was started again after it had sealed.
+    Lost,
+    /// The sealed update is beyond what the audit allows, and has no proof.
+    Unprovable,
 }
 
 /// A coded "no" to a peer: a closed list, no free text from inside.
@@ -311,6 +445,12 @@ pub enum Refusal {
     /// The certificate does not verify.
     #[error("no valid certificate")]
     BadCertificate,
+    /// A beacon that the holders' values do not make.
+    #[error("no valid beacon: {0}")]
+    BadBeacon(String),
+    /// The coordinator's public values of a contribution are not those of its bytes.
+    #[error("the coordinator's numbers for the contribution of {0} are not those of its bytes")]
+    Misread(PartyId),
     /// Over a limit.
     #[error("over a limit; try again in {retry_after_ms} ms")]
     Busy {

@@ -6,7 +6,8 @@
 //! A client seals once per round, ever: the driver stores the whole sealed update, then the
 //! machine records that it exists, and only then is it uploaded, the same bytes as often as it
 //! takes. A client that crashed earlier starts again with a fresh key, and nothing of the first
-//! attempt has left. Rounds are prepared one at a time.
+//! attempt has left. Rounds are prepared one at a time. Where a round is audited, a client also
+//! proves once, from what sealing left in memory; started again meanwhile, it says that this is lost.
 //!
 //! Nothing is waited for longer than `patience_ms` without a word from the coordinator; what is
 //! being prepared needs none.
@@ -14,6 +15,7 @@
 mod checked;
 mod engagement;
 mod offer;
+mod prove;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -96,9 +98,19 @@ pub enum ParticipantEffect {
         /// Digest of the stored header.
         header: Digest,
     },
+    /// Prove that the sealed update is small, from the witness that sealing it left in memory, and
+    /// answer with [`Participant::handle_proven`].
+    Prove {
+        /// The round.
+        round_ctx: Digest,
+        /// H(U).
+        set: Digest,
+        /// The beacon of the audit's rows.
+        rows: Digest,
+    },
     /// Send this to the coordinator.
     Send(FromClient),
-    /// Delete the stored bytes of the round.
+    /// Delete the stored bytes of the round, and the witness in memory.
     Forget {
         /// The round.
         round_ctx: Digest,
@@ -232,6 +244,9 @@ impl Participant {
                 self.handle_refused(now, &round_ctx, refusal);
             }
             ToClient::Ended { round_ctx, outcome } => self.handle_ended(&round_ctx, outcome),
+            ToClient::Prove { round_ctx, certificate, rows } => {
+                self.handle_prove(now, &round_ctx, &certificate, &rows);
+            }
         }
         self.prepare_next();
     }
@@ -384,6 +399,7 @@ impl Participant {
         let Some((_, next)) = queued.min_by_key(|(arrival, _)| *arrival) else { return };
         next.stage = Stage::Preparing;
         if let Some(config) = next.config.take() {
+            next.audited = config.is_audited().then(|| config.clone());
             self.outbox.push(ParticipantEffect::Prepare { config });
         }
     }

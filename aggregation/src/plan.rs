@@ -32,6 +32,7 @@
 //! audit = "off"
 //! ```
 
+mod audit;
 mod cohort;
 mod data;
 mod error;
@@ -65,7 +66,7 @@ pub use training::{EarlyStop, Loss, Optimizer, Training, Watch};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::config::{Audit, Control, Packing, Quantiser, RoundConfig};
+use crate::config::{Audit, Control, Packing, Profile, Quantiser, RoundConfig};
 use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
@@ -229,8 +230,8 @@ impl Plan {
                  credit is given"
             }
             Audit::Closed { .. } => {
-                "audit on: the norm of every update is checked and credit is given; pass or fail and \
-                 three numbers come out, nobody sees an update"
+                "audit on: every update is checked to be no longer than the plan allows; only pass or \
+                 fail comes out, nobody sees an update, and no credit is given yet"
             }
         }
     }
@@ -326,7 +327,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let (secure_aggregation, bits) = secure?;
     let cohort = cohort?;
     let packing = protection::packing(&secure_aggregation, cohort.maximum, &bits, errors);
-    Some(Plan {
+    let plan = Plan {
         name: name?,
         purpose: purpose?,
         seed: seed?.value,
@@ -340,7 +341,11 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         secure_aggregation,
         packing: packing?,
         blueprint,
-    })
+    };
+    if secure_aggregation.profile == Profile::B {
+        audit::check(&plan, &bits.span, errors);
+    }
+    Some(plan)
 }
 
 fn read_name(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Name> {

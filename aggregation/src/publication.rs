@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::verify::{Blame, ContributionSource, Part, PublicationFault, Verified, verify};
 
+use crate::audit::record::AuditRecord;
 use crate::config::RoundConfig;
 use crate::hash::Digest;
 use crate::limits::PUBLICATION_BYTES_MAX;
@@ -26,10 +27,13 @@ pub struct RoundResult {
     pub cohort: Vec<PartyId>,
     /// At least Q, by ascending holder.
     pub countersignatures: Vec<Countersignature>,
-    /// U, by ascending client.
+    /// The contributions that are summed, by ascending client: U, or where the round was audited
+    /// those of U that passed.
     pub headers: Vec<SignedHeader>,
     /// Q votes for U.
     pub certificate: Certificate,
+    /// The audit, where there was one.
+    pub audit: Option<Box<AuditRecord>>,
     /// S ([`crate::sum::open::KeySum::to_bytes`]).
     #[serde(with = "serde_bytes")]
     pub key_sum: Vec<u8>,

@@ -11,9 +11,12 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::drawing::Drawing;
+use crate::audit::list::Proven;
+use crate::audit::part::Agreed;
 use crate::config::HolderIndex;
 use crate::hash::Digest;
-use crate::limits::HOLDER_FAULTS_MAX;
+use crate::limits::{COMPONENTS_MAX, HOLDER_FAULTS_MAX};
 use crate::message::{
     Certificate, Countersignature, Decline, HolderFault, MissingReason, Outcome, Receipt,
     SignedHeader,
@@ -32,7 +35,8 @@ pub struct Sequence(pub u64);
 /// What the coordinator remembers of a round.
 ///
 /// Not recorded is what can be asked for again and is answered alike: the holders' checks, votes
-/// short of a certificate, and releases (150 kB and more each).
+/// short of a certificate, and releases (150 kB and more each); in an audit, the holders' values of
+/// a beacon and their parts of an opening, short of enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RoundRecord {
     /// The round begins: Select.
@@ -96,6 +100,67 @@ pub enum RoundRecord {
         /// When.
         at: Time,
     },
+    /// The beacon of the rows is drawn: clients prove.
+    Proving {
+        /// The beacon.
+        rows: Drawing,
+        /// When.
+        at: Time,
+    },
+    /// A client's proof is in.
+    Proven {
+        /// As received.
+        proven: Box<Proven>,
+    },
+    /// A client says that it has no proof.
+    Unproven {
+        /// Who.
+        client: PartyId,
+        /// Why.
+        reason: Decline,
+    },
+    /// No more proofs are taken: holders vote for their list.
+    Listing {
+        /// When.
+        at: Time,
+    },
+    /// The list is certified: holders draw the beacon of the check.
+    Listed {
+        /// Q votes.
+        certificate: Certificate,
+        /// When.
+        at: Time,
+    },
+    /// The beacon of the check is drawn: holders open the proofs.
+    OpeningProofs {
+        /// The beacon.
+        check: Drawing,
+        /// When.
+        at: Time,
+    },
+    /// The proofs are opened: holders judge.
+    Judging {
+        /// What was opened of each component, in canonical order.
+        #[serde(deserialize_with = "bounded::<_, _, COMPONENTS_MAX>")]
+        parts: Vec<Agreed>,
+        /// Public values of all proofs.
+        #[serde(with = "serde_bytes")]
+        public: Vec<u8>,
+        /// Clients of U that did not pass, ascending.
+        failed: Vec<(PartyId, MissingReason)>,
+        /// What holders did wrong so far.
+        #[serde(deserialize_with = "bounded::<_, _, HOLDER_FAULTS_MAX>")]
+        faults: Vec<(HolderIndex, HolderFault)>,
+        /// When.
+        at: Time,
+    },
+    /// The verdict is certified: Release, for the accepted set.
+    Accepted {
+        /// Q votes.
+        certificate: Certificate,
+        /// When.
+        at: Time,
+    },
 }
 
 /// What a holder remembers: its signatures. Durable before the signature leaves.
@@ -125,8 +190,26 @@ pub enum HolderRecord {
         run: Digest,
         /// The terms.
         round_ctx: Digest,
-        /// H(U).
+        /// H(U), or H(U') where the round was audited.
         set: Digest,
+    },
+    /// It voted for the list of an audit's proofs.
+    Listed {
+        /// The run.
+        run: Digest,
+        /// The terms.
+        round_ctx: Digest,
+        /// H(Lambda).
+        list: Digest,
+    },
+    /// It voted for an audit's verdict.
+    Judged {
+        /// The run.
+        run: Digest,
+        /// The terms.
+        round_ctx: Digest,
+        /// The verdict's digest.
+        verdict: Digest,
     },
 }
 

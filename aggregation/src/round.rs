@@ -3,9 +3,10 @@
 //! ```text
 //! Select --Q countersign--> Collect --all answered, or deadline--> Vote --Q votes--> Release --opened--> Done
 //!    \___________________________\________________________________\_________________\______________> Abandon
+//!                                               where audited: Vote --> Audit --Q verdicts--> Release
 //! ```
 //! One file per phase says what the phase accepts and when it ends: `select`, `collect`, `vote`
-//! (check, then vote), `release`; `end` has the report, `committee` what is known of each holder,
+//! (check, then vote), `audit` with a file for each of its steps, `release`; `end` has the report, `committee` what is known of each holder,
 //! `replay` start-up. The machine is the control plane: it sees headers, never bulk bytes.
 //!
 //! # Time
@@ -20,6 +21,7 @@
 //! flush, calls [`Round::handle_stored`], and carries out the effects. `now` must not run
 //! backwards; messages to parties that are not connected may be dropped.
 
+mod audit;
 mod collect;
 mod committee;
 mod effect;
@@ -50,6 +52,7 @@ pub use replay::Corrupt;
 pub use terms::{BadTerms, Terms, Timings};
 pub use view::Progress;
 
+use audit::{Audited, Auditing};
 use committee::Committee;
 use release::Releasing;
 use vote::{Checking, Voting};
@@ -68,6 +71,7 @@ enum Stage {
     Collect,
     Check(Checking),
     Vote(Voting),
+    Audit(Auditing),
     Release(Releasing),
     Ended(Outcome),
 }
@@ -90,6 +94,8 @@ pub struct Round {
     dropped: BTreeMap<PartyId, MissingReason>,
     countersignatures: Vec<Countersignature>,
     certificate: Option<Certificate>,
+    /// What is known of the audit.
+    audited: Audited,
     opened: Option<Opened>,
     opened_at: Time,
     deadline: Time,
@@ -129,6 +135,7 @@ impl Round {
             dropped: BTreeMap::new(),
             countersignatures: Vec::new(),
             certificate: None,
+            audited: Audited::default(),
             opened: None,
             opened_at: Time(0),
             deadline: Time(0),
@@ -155,7 +162,11 @@ impl Round {
             return Err(Refusal::NotAdmitted);
         }
         match message {
+            FromClient::Declined { reason, .. } if self.is_proving() => {
+                self.handle_unproven(now, from, reason)
+            }
             FromClient::Declined { reason, .. } => self.handle_decline(now, from, reason),
+            FromClient::Proven { proven, .. } => self.handle_proven(now, from, proven),
             FromClient::Pending { .. } => {
                 self.tell_end(from);
                 Ok(())
@@ -193,6 +204,14 @@ impl Round {
             }
             FromHolder::Voted { set, vote, .. } => self.handle_voted(now, holder, &set, vote),
             FromHolder::Released(release) => self.handle_released(now, holder, *release),
+            FromHolder::Drawn { usage, drawn, .. } => self.handle_drawn(now, holder, usage, drawn),
+            FromHolder::Listed { list, vote, .. } => self.handle_listed(now, holder, &list, vote),
+            FromHolder::Opened(part) => self.handle_part(now, holder, *part),
+            FromHolder::Judged { verdict, vote, .. } => {
+                self.handle_judged(now, holder, &verdict, vote)
+            }
+            // Of no round: the driver takes it out.
+            FromHolder::Dealt(_) => Err(Refusal::WrongPhase),
             FromHolder::Lacking { .. } => {
                 self.handle_lacking(now, holder);
                 Ok(())
@@ -249,6 +268,7 @@ impl Round {
             Stage::Select => self.expire_select(now),
             Stage::Collect => self.close_collect(now),
             Stage::Check(_) | Stage::Vote(_) => self.expire_vote(now),
+            Stage::Audit(_) => self.expire_audit(now),
             Stage::Release(_) => self.expire_release(now),
             Stage::Ended(_) => {}
         }
@@ -265,7 +285,10 @@ impl Round {
         match &self.stage {
             Stage::Select | Stage::Ended(_) => {}
             Stage::Collect => self.ask_collect(),
-            Stage::Check(_) | Stage::Vote(_) | Stage::Release(_) => self.ask_holders(),
+            Stage::Audit(_) if self.is_proving() => self.ask_proofs(),
+            Stage::Check(_) | Stage::Vote(_) | Stage::Audit(_) | Stage::Release(_) => {
+                self.ask_holders();
+            }
         }
     }
 
@@ -275,6 +298,7 @@ impl Round {
             Stage::Select => self.committee.is_present(holder),
             Stage::Check(checking) => checking.has_answered(holder),
             Stage::Vote(voting) => voting.has_answered(holder),
+            Stage::Audit(auditing) => auditing.has_answered(holder),
             Stage::Release(releasing) => releasing.has_answered(holder),
             Stage::Collect | Stage::Ended(_) => true,
         }

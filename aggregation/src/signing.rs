@@ -29,6 +29,18 @@ pub enum Statement {
     SealingKeys,
     /// "This is the round's result" (coordinator).
     Publication,
+    /// "These are the beacon keys that I deal" (holder).
+    BeaconKeys,
+    /// "These are my values of this beacon" (holder).
+    Beacon,
+    /// "This is my proof" (client, once per round).
+    Proof,
+    /// "I hold these proofs" (holder, once per round).
+    ProofList,
+    /// "This is my part of what is opened" (holder).
+    AuditPart,
+    /// "This is the audit's verdict" (holder, once per round).
+    Verdict,
 }
 
 impl Statement {
@@ -42,6 +54,12 @@ impl Statement {
             Self::Release => b"covey/v1/release",
             Self::SealingKeys => b"covey/v1/sealing-keys",
             Self::Publication => b"covey/v1/publication",
+            Self::BeaconKeys => b"covey/v1/beacon-keys",
+            Self::Beacon => b"covey/v1/beacon",
+            Self::Proof => b"covey/v1/proof",
+            Self::ProofList => b"covey/v1/proof-list",
+            Self::AuditPart => b"covey/v1/audit-part",
+            Self::Verdict => b"covey/v1/verdict",
         }
     }
 }

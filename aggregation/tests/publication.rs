@@ -139,6 +139,7 @@ fn finish(fixture: &Fixture, uploads: &[Upload], cohort: Vec<PartyId>) -> RoundR
     RoundResult {
         countersignatures: countersign(fixture),
         certificate: certify(fixture, &headers),
+        audit: None,
         config: config.clone(),
         cohort,
         headers,

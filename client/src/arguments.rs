@@ -100,9 +100,9 @@ pub(crate) enum Command {
     Run(RunCommand),
     /// Credits of a folder that holds evidence: list them, explain one, compute all again.
     ///
-    /// Evidence is what an audit of each round finds out about each owner's update. The coordinators
-    /// and committees of this version have no audit and produce none, so there is no such folder of a
-    /// live federation yet. A program with evidence of its own can write one: `publish` in
+    /// Evidence is what an audit of each round finds out about each owner's update. The audits of this
+    /// version say pass or fail and open no such numbers, so there is no such folder of a live
+    /// federation yet. A program with evidence of its own can write one: `publish` in
     /// covey_aggregation::program::credits.
     #[command(subcommand)]
     Credits(CreditsCommand),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
@@ -38,6 +39,8 @@ pub struct PlanSummary {
     pub contributions_min: u32,
     /// Most contributions that are summed.
     pub contributions_max: u32,
+    /// Bytes of the proof that an owner sends in the audit of a round; 0 where there is none.
+    pub bytes_proof: u64,
     /// What leaves an owner's machine in every round, in words.
     pub sends: String,
     /// What everybody must be told about the audit.
@@ -77,6 +80,9 @@ pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
     Ok(summary(&plan, &task, &bytes))
 }
 
+/// Bytes of the signature of a proof.
+const SIGNATURE_BYTES: u64 = 64;
+
 /// What a plan comes to; `bytes`: its file.
 pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
     let terms = terms(plan, task, bytes);
@@ -91,6 +97,11 @@ pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
         bytes_fixed: (correction_bytes(&terms) + boxes) as u64,
         contributions_min: terms.contributions_min,
         contributions_max: terms.contributions_max,
+        bytes_proof: plan
+            .audit_terms(terms.dimension)
+            .ok()
+            .flatten()
+            .map_or(0, |audit| Proof::length(&audit) as u64 + SIGNATURE_BYTES),
         sends: plan.sends(terms.dimension),
         audit: plan.audit_notice().to_owned(),
     }
@@ -200,7 +211,7 @@ pub(crate) fn parse_plan(bytes: Vec<u8>, path: &Path) -> Result<(Plan, Task, Vec
 
 /// The terms of a round of this plan with a committee of four, as far as lengths depend on them.
 fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
-    RoundConfig {
+    let mut terms = RoundConfig {
         federation: Digest::ZERO,
         run: Digest::ZERO,
         round: 1,
@@ -222,7 +233,11 @@ fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
         beacon_commitments: Vec::new(),
         audit: plan.secure_aggregation.audit,
         collect_ms: plan.cohort.deadlines.collect_ms,
+    };
+    if let Some(packing) = terms.derive_packing() {
+        terms.packing = packing;
     }
+    terms
 }
 
 fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
@@ -262,6 +277,9 @@ impl fmt::Display for PlanSummary {
             self.bytes_fixed,
             per(self.bytes_payload + self.bytes_fixed)
         )?;
+        if self.bytes_proof > 0 {
+            writeln!(f, "audit          a proof of {} bytes more", self.bytes_proof)?;
+        }
         writeln!(
             f,
             "sums           of {} to {} contributions",

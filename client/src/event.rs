@@ -117,6 +117,11 @@ pub enum Event {
         /// The round.
         round: Round,
     },
+    /// It has proved, in the round's audit, that what it sealed is small.
+    Proven {
+        /// The round.
+        round: Round,
+    },
     /// It is in the sum.
     Counted {
         /// The round.
@@ -188,6 +193,7 @@ impl fmt::Display for Event {
             Self::Promised { round } => {
                 write!(f, "{round}: receipt; it will be counted, or named with the reason")
             }
+            Self::Proven { round } => write!(f, "{round}: proved that the update is within bounds"),
             Self::Counted { round } => write!(f, "{round}: counted in the sum"),
             Self::NotCounted { round, why } => write!(f, "{round}: not counted: {why}"),
             Self::Declined { round, reason, why } => {

@@ -31,6 +31,7 @@ pub mod limits;
 pub mod observer;
 pub mod plan;
 pub mod prepare;
+mod provers;
 pub mod run;
 pub mod screen;
 mod sealing;

@@ -27,6 +27,7 @@ use crate::check::{read_limits, with_setting};
 use crate::event::{Event, Round};
 use crate::limits::Limits;
 use crate::observer::Observer;
+use crate::provers::Provers;
 use crate::sealing;
 use crate::stored::Stored;
 use crate::update::{Made, Owner, Start, Work};
@@ -82,6 +83,7 @@ pub(crate) struct Workshop {
     pub(crate) limits: Limits,
     pub(crate) stored: Stored,
     pub(crate) variates: Variates,
+    pub(crate) provers: Provers,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// The link's bulk transfers, while there is a link.
     pub(crate) bulk: watch::Receiver<Option<Bulk>>,
@@ -311,10 +313,14 @@ impl Workshop {
         let mut writing = self.stored.create(&terms.context()).map_err(Declined::training)?;
         let entropy = secret::<32>().map_err(Declined::training)?;
         let threads = available_parallelism().map_or(1, NonZero::get);
-        let sealed =
+        let (sealed, witness) =
             sealing::seal(terms, &self.identity, &quantised, &entropy, threads, &mut writing)
                 .map_err(Declined::training)?;
-        writing.commit(sealed).map_err(Declined::training)
+        let header = writing.commit(sealed).map_err(Declined::training)?;
+        if let Some(witness) = witness {
+            self.provers.keep(terms, witness);
+        }
+        Ok(header)
     }
 
     fn allow(&self, plan: &Plan, terms: &RoundConfig) -> Result<(), Declined> {
@@ -355,7 +361,8 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
         (terms.quantiser == plan.quantiser(), "the quantiser"),
-        (terms.packing == plan.packing(), "the packing"),
+        // Where the round is audited it follows from the model as well, and the machine checked it.
+        (terms.is_audited() || terms.packing == plan.packing(), "the packing"),
         (terms.profile == secure.profile, "the profile"),
         (terms.audit == secure.audit, "the audit"),
         (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),

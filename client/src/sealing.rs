@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use covey_aggregation::audit::witness::{ChunkWitness, Witness};
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::Quantised;
@@ -14,10 +15,11 @@ use zeroize::Zeroizing;
 /// Chunks begun that are not handed on yet, at most.
 const AHEAD: usize = 16;
 
-/// A sealed chunk and its leaf.
-type Made = (Vec<u8>, Leaf);
+/// A sealed chunk, its leaf, and what its part of a proof is made from.
+type Made = (Vec<u8>, Leaf, Option<ChunkWitness>);
 
 /// Seals as [`covey_aggregation::sum::seal::seal`] does, to the same bytes, on `threads` threads.
+/// Where the round is audited, also returns what a proof is made from.
 ///
 /// # Errors
 /// [`SealError`].
@@ -28,10 +30,10 @@ pub(crate) fn seal<S: ChunkSink>(
     entropy: &Zeroizing<[u8; 32]>,
     threads: usize,
     sink: &mut S,
-) -> Result<Sealed, SealError<S::Error>> {
+) -> Result<(Sealed, Option<Witness>), SealError<S::Error>> {
     let sealing = Sealing::new(terms, identity, quantised, entropy)?;
     let threads = threads.clamp(1, terms.chunks() as usize);
-    let leaves = thread::scope(|scope| {
+    let (leaves, kept) = thread::scope(|scope| {
         let (begun, in_order) = sync_channel(AHEAD);
         let order = Arc::new(Mutex::new(Order { next: 0, chunks: terms.chunks(), begun }));
         for thread in 0..threads {
@@ -41,23 +43,26 @@ pub(crate) fn seal<S: ChunkSink>(
                     // It takes as long as a few chunks; meanwhile the others begin.
                     sealing.share();
                 }
-                work(sealing, &order);
+                work(sealing, &order, terms.is_audited());
             });
         }
         drop(order); // When all threads are gone, nothing is waited for.
-        let mut leaves = Vec::new();
+        let (mut leaves, mut kept) = (Vec::new(), Vec::new());
         for index in 0..terms.chunks() {
             // A thread that is gone has panicked; the scope passes that on.
-            let Ok((bytes, leaf)) = in_order.recv().and_then(|made: Receiver<Made>| made.recv())
+            let Ok((bytes, leaf, witness)) =
+                in_order.recv().and_then(|made: Receiver<Made>| made.recv())
             else {
                 break;
             };
             sink.chunk(index, &bytes).map_err(SealError::Sink)?;
             leaves.push(leaf);
+            kept.extend(witness);
         }
-        Ok(leaves)
+        Ok((leaves, kept))
     })?;
-    sealing.finish(&leaves)
+    let witness = if terms.is_audited() { Some(sealing.witness(kept)?) } else { None };
+    Ok((sealing.finish(&leaves)?, witness))
 }
 
 /// Who makes which chunk: the next one is for whoever asks next.
@@ -84,15 +89,21 @@ impl Order {
 }
 
 /// Makes chunks as long as there are any.
-fn work(sealing: &Sealing<'_>, order: &Mutex<Order>) {
+fn work(sealing: &Sealing<'_>, order: &Mutex<Order>, is_kept: bool) {
     let mut sealer = sealing.sealer();
     loop {
         // Poisoned when another thread has panicked: the scope passes that on.
         let Some((index, put)) = order.lock().ok().and_then(|mut order| order.begin()) else {
             return;
         };
-        let (bytes, leaf) = sealer.seal(index);
-        if put.send((bytes.to_vec(), leaf)).is_err() {
+        let made = if is_kept {
+            let (bytes, leaf, witness) = sealer.seal_and_keep(index);
+            (bytes.to_vec(), leaf, Some(witness))
+        } else {
+            let (bytes, leaf) = sealer.seal(index);
+            (bytes.to_vec(), leaf, None)
+        };
+        if put.send(made).is_err() {
             return; // the sink failed
         }
     }
@@ -153,7 +164,8 @@ pub(crate) mod tests {
         for threads in [1, 2, 3, 100] {
             let mut chunks: Vec<Vec<u8>> = Vec::new();
             let sealed = seal(&terms, &identity, &update, &entropy, threads, &mut chunks);
-            let sealed = sealed.expect("sealed");
+            let (sealed, witness) = sealed.expect("sealed");
+            assert!(witness.is_none(), "the round is not audited");
             assert_eq!(chunks, expected);
             assert_eq!(sealed.header, whole.header);
             assert_eq!(

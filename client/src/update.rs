@@ -7,7 +7,7 @@ use covey_aggregation::evaluation::Tally;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::strategy::{control_change, gradient_offset, sent_change};
-use covey_aggregation::sum::quantise::{Quantised, quantise};
+use covey_aggregation::sum::quantise::{Quantised, quantise, quantise_within};
 use covey_model::data::Dataset;
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
 use zeroize::Zeroizing;
@@ -75,7 +75,9 @@ impl Owner<'_> {
     ) -> Result<Made, Declined> {
         let Work { report, counters } = work;
         let mut rng = self.seed(terms).rounding();
-        let quantised = quantise(&report.update, &terms.quantiser, report.examples, &mut rng)
+        // Where the round is audited, rounding must not make a clipped update longer than its bound.
+        let round = if terms.is_audited() { quantise_within } else { quantise };
+        let quantised = round(&report.update, &terms.quantiser, report.examples, &mut rng)
             .map_err(Declined::training)?
             .with_counters(counters)
             .map_err(Declined::training)?;

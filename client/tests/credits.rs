@@ -141,5 +141,9 @@ fn what_does_not_follow_from_the_evidence_is_found_with_exit_code_6() {
 #[test]
 fn help_says_that_no_live_federation_produces_evidence() {
     let folder = Folder::new();
-    folder.check(&["credits", "--help"], 0, &["no audit", "there is no such folder of a live"]);
+    folder.check(
+        &["credits", "--help"],
+        0,
+        &["open no such numbers", "there is no such folder of a live"],
+    );
 }

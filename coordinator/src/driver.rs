@@ -5,10 +5,12 @@
 //!
 //! - [`inputs`](self): what a session says, and who is connected
 //! - [`effects`](self): what the machine wants done
+//! - [`deal`](self): the beacon keys that an audited round begins with
 //! - [`gather`](self): waiting until a round can begin
 //! - [`report`](self): telling the operator, and whoever watches, who answered and whom it waits for
 //! - [`obey`](self): what the run's researcher wants
 
+mod deal;
 mod effects;
 mod gather;
 mod inputs;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use covey_aggregation::audit::deal::Deal;
+use covey_aggregation::audit::opening::Public;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Outcome, Phase, Refusal};
@@ -87,16 +91,17 @@ pub struct RoundEnd {
     pub opening_ms: Option<u64>,
 }
 
-/// The worker's answer.
-struct OpeningDone {
-    context: Digest,
-    result: Result<Opened, OpenFailure>,
-    took_ms: u64,
+/// A worker's answer.
+enum WorkDone {
+    /// The sum is opened, or not.
+    Opened { context: Digest, result: Result<Opened, OpenFailure>, took_ms: u64 },
+    /// What an audit needs of each contribution is computed, or not.
+    Measured { context: Digest, result: Result<Vec<Public>, OpenFailure> },
 }
 
 /// What ended a wait.
 enum Woken {
-    Opened(OpeningDone),
+    Worked(WorkDone),
     Input(Input),
     Time,
     Wish,
@@ -190,8 +195,10 @@ pub struct Driver {
     peers: BTreeMap<PartyId, Peer>,
     live: Option<Live>,
     reporter: Reporter,
-    opened: (mpsc::Sender<OpeningDone>, mpsc::Receiver<OpeningDone>),
+    worked: (mpsc::Sender<WorkDone>, mpsc::Receiver<WorkDone>),
     summing_threads: usize,
+    /// The beacon keys that holders of this roster dealt, as often as they were asked the same.
+    deals: BTreeMap<HolderIndex, Deal>,
 }
 
 impl Driver {
@@ -214,8 +221,9 @@ impl Driver {
             peers: BTreeMap::new(),
             live: None,
             reporter: Reporter::default(),
-            opened: mpsc::channel(1),
+            worked: mpsc::channel(1),
             summing_threads: parts.summing_threads,
+            deals: BTreeMap::new(),
         }
     }
 
@@ -307,7 +315,7 @@ impl Driver {
         Ok(tokio::select! {
             biased;
             signal = self.stop.draining() => return Err(Halt::Stopped(signal)),
-            Some(done) = self.opened.1.recv() => Woken::Opened(done),
+            Some(done) = self.worked.1.recv() => Woken::Worked(done),
             Some(input) = self.inputs.recv() => Woken::Input(input),
             Ok(()) = self.wish.changed() => Woken::Wish,
             () = sleep => Woken::Time,
@@ -318,7 +326,7 @@ impl Driver {
     async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
         match woken {
             Woken::Time | Woken::Wish => {}
-            Woken::Opened(done) => self.take_opened(done),
+            Woken::Worked(done) => self.take_work(done),
             Woken::Input(input) => {
                 self.take(input).await?;
                 for _ in 1..INPUTS_AT_ONCE {
@@ -334,13 +342,19 @@ impl Driver {
         Ok(())
     }
 
-    fn take_opened(&mut self, done: OpeningDone) {
+    fn take_work(&mut self, done: WorkDone) {
         let now = self.clock.now();
-        if let Some(live) = &mut self.live
-            && *live.round.context() == done.context
-        {
-            live.opening_ms = Some(done.took_ms);
-            live.round.handle_opened(now, done.result);
+        let Some(live) = &mut self.live else { return };
+        match done {
+            WorkDone::Opened { context, result, took_ms } if *live.round.context() == context => {
+                live.opening_ms = Some(took_ms);
+                live.round.handle_opened(now, result);
+            }
+            WorkDone::Measured { context, result } if *live.round.context() == context => {
+                live.round.handle_measured(now, result);
+            }
+            // Of a round that is over.
+            WorkDone::Opened { .. } | WorkDone::Measured { .. } => {}
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod coordinator;
 pub mod driver;
 pub mod event;
 pub mod learning;
+pub mod measuring;
 mod program;
 pub mod queue;
 pub mod research;

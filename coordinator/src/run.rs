@@ -22,9 +22,11 @@ mod terms;
 use std::sync::Arc;
 use std::time::Duration;
 
+use covey_aggregation::config::Audit;
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
+use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
@@ -217,7 +219,15 @@ impl Run<'_> {
             settle_ms: if is_first { start.settle_s.seconds_in_ms() } else { 0 },
         };
         let Some(owners) = self.driver.gather(needs).await? else { return Ok(None) };
-        let terms = self.terms(standing, number, owners)?;
+        let beacons = if plan_is_audited(&self.learning.plan) {
+            // After rounds that were abandoned, with the keys of other dealers.
+            let done = standing.rounds.iter().rev().take_while(|row| row.aggregate.is_none());
+            let wait_ms = start.wait_s.seconds_in_ms();
+            self.driver.beacons(shape, done.count(), wait_ms).await?
+        } else {
+            Vec::new()
+        };
+        let terms = self.terms(standing, number, owners, beacons)?;
         let now = self.driver.clock.now();
         let opened = Round::open(terms, Arc::clone(&self.identity), now);
         opened.map(Some).map_err(|error| {
@@ -264,8 +274,13 @@ impl Run<'_> {
     }
 }
 
-/// A record: an opening holds the terms with a cohort of 10,000, which is below a message's size.
-const RECORD_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX as usize;
+/// A record: an opening holds the terms with a cohort of 10,000, which is below a message's size;
+/// an audit's holds what was opened of all components, each of which is below it.
+const RECORD_BYTES_MAX: usize = 24 * FRAME_BYTES_MAX as usize;
+
+fn plan_is_audited(plan: &Plan) -> bool {
+    plan.secure_aggregation.audit != Audit::Off
+}
 
 impl Standing {
     fn is_stopped(&self) -> bool {

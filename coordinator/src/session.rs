@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use covey_aggregation::audit::list::Proven;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
-use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, HANDSHAKE_MS};
+use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, HANDSHAKE_MS, PROOFS_PER_MESSAGE_MAX};
 use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Refusal, SignedHeader, ToClient, ToHolder,
 };
@@ -75,6 +76,13 @@ pub enum Input {
         /// The answer.
         reply: oneshot::Sender<Admission>,
     },
+    /// May this stored contribution be read again? The terms and the place of its run, if so.
+    MayReread {
+        /// Digest of its header.
+        header: Digest,
+        /// The answer.
+        reply: oneshot::Sender<Option<(Arc<RoundConfig>, Arc<Blobs>)>>,
+    },
     /// A holder or an owner asked for what only a researcher may.
     Trespassed(Member),
     /// A contribution is checked and durable.
@@ -114,6 +122,8 @@ pub enum Outgoing {
     /// To a holder: boxes, read and sent batch by batch, so that a large round takes no memory
     /// in the queue.
     Envelopes(Envelopes),
+    /// To a holder: the proofs of a round, batch by batch.
+    Proofs(Proofs),
     /// Nothing more: close the connection when everything before has been sent.
     Close(CloseReason),
 }
@@ -134,6 +144,16 @@ pub struct Envelopes {
     pub pending: Arc<AtomicBool>,
 }
 
+/// The proofs of a round's audit for one holder.
+pub struct Proofs {
+    /// The round.
+    pub context: Digest,
+    /// All proofs, in order.
+    pub proofs: Arc<[Proven]>,
+    /// Cleared when they have been sent.
+    pub pending: Arc<AtomicBool>,
+}
+
 /// The driver's end of a session.
 pub struct Peer {
     /// Which connection.
@@ -144,6 +164,8 @@ pub struct Peer {
     links: Links,
     /// Whether envelopes are on their way.
     envelopes_pending: Arc<AtomicBool>,
+    /// Whether proofs are.
+    proofs_pending: Arc<AtomicBool>,
 }
 
 /// A peer that does not keep up.
@@ -182,6 +204,18 @@ impl Peer {
         self.send(Outgoing::Envelopes(envelopes))
     }
 
+    /// Queues proofs unless the same are still on their way.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    pub fn send_proofs(&self, context: Digest, proofs: Arc<[Proven]>) -> Result<(), QueueFull> {
+        if self.proofs_pending.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let pending = Arc::clone(&self.proofs_pending);
+        self.send(Outgoing::Proofs(Proofs { context, proofs, pending }))
+    }
+
     /// Ends the connection at once.
     pub fn close(&self, reason: CloseReason) {
         self.links.close(reason);
@@ -215,6 +249,7 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
         queue,
         links: links.clone(),
         envelopes_pending: Arc::default(),
+        proofs_pending: Arc::default(),
     };
     if shared.inputs.send(Input::Joined(peer)).await.is_err() {
         links.close(CloseReason::ShuttingDown);
@@ -294,6 +329,11 @@ async fn write(mut sender: ControlSender, mut queue: mpsc::Receiver<Outgoing>, l
                 envelopes.pending.store(false, Ordering::Release);
                 sent
             }
+            Outgoing::Proofs(proofs) => {
+                let sent = send_proofs(&mut sender, &proofs).await;
+                proofs.pending.store(false, Ordering::Release);
+                sent
+            }
             Outgoing::Close(reason) => {
                 links.close(reason);
                 return;
@@ -332,6 +372,15 @@ async fn send_envelopes(
             Err(_) => return Ok(()),
         };
         sender.send(&ToHolder::Envelopes { round_ctx, total, batch }).await?;
+    }
+    Ok(())
+}
+
+async fn send_proofs(sender: &mut ControlSender, all: &Proofs) -> Result<(), LinkError> {
+    let round_ctx = all.context;
+    for batch in all.proofs.chunks(PROOFS_PER_MESSAGE_MAX) {
+        let batch = batch.to_vec();
+        sender.send(&ToHolder::Proofs { round_ctx, batch }).await?;
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub async fn serve(
         BulkArrival::Plan(digest, fetch) | BulkArrival::Model(digest, fetch) => {
             serve_object(digest, fetch, &shared).await
         }
+        BulkArrival::Stored(header, fetch) => serve_stored(header, fetch, &member, &shared).await,
         BulkArrival::Contribution(header, mut upload) => {
             // Places are given back before the answer leaves, so that whoever has it finds one.
             let verdict = take(header, &mut upload, member, &shared, &uploading).await;
@@ -75,6 +76,61 @@ async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(
         }
         Err(_) => fetch.refuse(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS }).await,
     }
+}
+
+/// A stored contribution, read again by a holder: correction and chunks, a few pieces at a time.
+async fn serve_stored(
+    header: Digest,
+    mut fetch: Fetch,
+    member: &Member,
+    shared: &Shared,
+) -> Result<(), LinkError> {
+    if member.role != Role::Holder {
+        return fetch.refuse(Refusal::NotAdmitted).await;
+    }
+    let asked = ask(shared, |reply| Input::MayReread { header, reply });
+    let Some(Some((config, blobs))) = asked.await else {
+        return fetch.refuse(Refusal::UnknownRound).await;
+    };
+    let (pieces, mut waiting) = mpsc::channel::<Vec<u8>>(PARTS_WAITING_MAX);
+    let bytes = correction_bytes(&config) as u64 + config.payload_bytes();
+    let reading =
+        tokio::task::spawn_blocking(move || read_stored(&blobs, &config, &header, &pieces));
+    fetch.begin(bytes).await?;
+    while let Some(piece) = waiting.recv().await {
+        fetch.piece(&piece).await?;
+    }
+    match reading.await {
+        Ok(Ok(())) => fetch.finish().await,
+        // The holder finds that bytes are missing, and asks again.
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a contribution cannot be read again");
+            Err(LinkError::ClosedHere)
+        }
+        Err(_) => Err(LinkError::ClosedHere),
+    }
+}
+
+/// Hands the pieces on until nobody takes them any more.
+fn read_stored(
+    blobs: &Blobs,
+    config: &RoundConfig,
+    header: &Digest,
+    pieces: &mpsc::Sender<Vec<u8>>,
+) -> Result<(), StorageError> {
+    let stored = blobs.contribution(config.round, header);
+    if pieces.blocking_send(stored.correction()?).is_err() {
+        return Ok(());
+    }
+    let mut chunks = stored.chunks(0)?;
+    for index in 0..config.chunks() {
+        let mut chunk = vec![0; config.chunk_bytes(index)];
+        chunks.next(&mut chunk)?;
+        if pieces.blocking_send(chunk).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 async fn take(

@@ -64,6 +64,58 @@ async fn a_run_is_done_with_the_exact_sum_in_every_round() {
     assert_eq!(rounds.count(), 0);
 }
 
+/// Proofs, beacons, openings, rereading and verdicts over real connections; and the outside check of
+/// all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audited_run_is_done_with_the_exact_sum_in_every_round() {
+    let options = PlanOptions { rounds: 2, is_audited: true, ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    for round in 1..=2 {
+        let summary = operator.wait_for(round_of).await;
+        assert_eq!((summary.round, summary.done), (round, true), "{summary}");
+        assert_eq!(summary.counted.len(), 4);
+        assert!(summary.missing.is_empty() && summary.faults.is_empty(), "{summary}");
+        assert_eq!(summary.phases_ms.len(), 5, "{:?}", summary.phases_ms);
+    }
+    for owner in 0..4 {
+        members.wait_until_counted(owner, 2).await;
+    }
+    operator.finished().await.expect("done");
+    for round in 1..=2 {
+        assert_exact(&federation, round, &[0, 1, 2, 3]);
+        let published = federation.publication(round).result;
+        let audit = published.audit.expect("an audit");
+        assert_eq!(audit.proofs.len(), 4);
+        assert!(audit.rejected.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_killed_in_an_audit_goes_on_with_it() {
+    let options = PlanOptions { is_audited: true, ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let mut operator = Operator::start(federation.config(4));
+    let members = Members::start(&federation, 4);
+    operator
+        .wait_for(|event| match event {
+            Event::Phase { phase: Phase::Audit, .. } => Some(()),
+            _ => None,
+        })
+        .await;
+    operator.kill().await;
+    let mut operator = Operator::start(federation.config(4));
+    let summary = operator.wait_for(round_of).await;
+    assert!(summary.done, "{summary}");
+    assert_eq!(summary.counted.len(), 4, "{summary}");
+    for owner in 0..4 {
+        members.wait_until_counted(owner, 1).await;
+    }
+    operator.finished().await.expect("done");
+    assert_exact(&federation, 1, &[0, 1, 2, 3]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_with_one_holder_killed_is_done_and_names_it() {
     let federation = Federation::new(4, &PlanOptions { vote: "4s", ..PlanOptions::default() });

@@ -34,9 +34,10 @@ fn a_short_federation_ends_exact_and_verified() {
     let gap = encrypted.as_f64().expect("a number") - plain.as_f64().expect("a number");
     assert!(gap.abs() <= 0.01, "encrypted {encrypted}, plain {plain}");
     let parameters = last["parameters"].as_f64().expect("a number");
-    let bytes = last["bytes_payload"].as_f64().zip(last["bytes_fixed"].as_f64());
-    let (payload, fixed) = bytes.expect("numbers");
-    assert_eq!(last["bytes_per_parameter"].as_f64(), Some((payload + fixed) / parameters));
+    let bytes = |of: &str| last[of].as_f64().expect("a number");
+    assert!(bytes("bytes_proof") > 10_000.0, "rounds are audited");
+    let all = bytes("bytes_payload") + bytes("bytes_fixed") + bytes("bytes_proof");
+    assert_eq!(last["bytes_per_parameter"].as_f64(), Some(all / parameters));
 }
 
 #[test]

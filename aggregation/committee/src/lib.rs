@@ -13,6 +13,7 @@
 mod arguments;
 pub mod config;
 pub mod init;
+mod rereads;
 pub mod sealing;
 pub mod serve;
 pub mod status;

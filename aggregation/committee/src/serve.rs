@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use covey_aggregation::audit::rereading::Signed;
+use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
 use covey_aggregation::message::{FromHolder, Outcome, ToHolder};
 use covey_aggregation::net::{Dialer, LinkError, Membership};
@@ -19,6 +21,7 @@ use covey_aggregation::record::HolderRecord;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::rereads::{Reread, Rereads};
 use crate::sealing;
 use crate::status::JOURNAL_FILE;
 
@@ -81,6 +84,12 @@ impl fmt::Display for Event {
             }
             Self::Signed(HolderRecord::Voted { round_ctx, set, .. }) => {
                 write!(f, "({}): voted for set {}", round_ctx.short(), set.short())
+            }
+            Self::Signed(HolderRecord::Listed { round_ctx, list, .. }) => {
+                write!(f, "({}): holds all proofs of list {}", round_ctx.short(), list.short())
+            }
+            Self::Signed(HolderRecord::Judged { round_ctx, verdict, .. }) => {
+                write!(f, "({}): verdict {}", round_ctx.short(), verdict.short())
             }
             Self::Signed(HolderRecord::Released { round_ctx, set, .. }) => {
                 write!(f, "({}): released the key of set {}", round_ctx.short(), set.short())
@@ -148,9 +157,15 @@ pub async fn serve(
             }
             event = line.event() => match follow(event, &mut link, watch)? {
                 Some(ToHolder::Propose { .. }) if draining.is_some() => {}
-                Some(message) => desk = desk.work(message, link.as_ref(), watch).await?,
+                Some(message) => {
+                    let work = Work::Answer(Box::new(message));
+                    desk = desk.work(work, link.as_ref(), watch).await?;
+                }
                 None => {}
             },
+            Some(reread) = desk.rereads.next() => {
+                desk = desk.work(Work::Reread(reread), link.as_ref(), watch).await?;
+            }
         }
     };
     if link.take().is_some() {
@@ -198,13 +213,24 @@ fn follow(
 struct Desk {
     holder: Holder,
     journal: Journal<HolderRecord>,
+    rereads: Rereads,
     _folder: StateFolder,
+}
+
+/// What the machine is given.
+enum Work {
+    /// A message to answer.
+    Answer(Box<ToHolder>),
+    /// A contribution that was read again.
+    Reread(Reread),
 }
 
 /// What came of one question.
 struct Done {
     records: Vec<HolderRecord>,
     messages: Vec<FromHolder>,
+    /// Rounds with what to read again.
+    unread: Vec<(Digest, Vec<Signed>)>,
 }
 
 impl Desk {
@@ -224,21 +250,21 @@ impl Desk {
         };
         let holder = Holder::new(setup, records)
             .map_err(|error| Failure::new(Exit::Failed, "HOLDER", error))?;
-        Ok(Self { holder, journal, _folder: folder })
+        Ok(Self { holder, journal, rereads: Rereads::default(), _folder: folder })
     }
 
-    /// Answers one message, on a thread that may compute and wait for the disk.
+    /// Does one thing, on a thread that may compute and wait for the disk.
     async fn work(
         mut self,
-        message: ToHolder,
+        work: Work,
         link: Option<&Linked<FromHolder>>,
         watch: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Self, Failure> {
         let worked = tokio::task::spawn_blocking(move || {
-            let done = self.answer(message);
+            let done = self.answer(work);
             (self, done)
         });
-        let (desk, done) = worked
+        let (mut desk, done) = worked
             .await
             .map_err(|error| Failure::new(Exit::Failed, "BUG", format!("the holder: {error}")))?;
         let done = done?;
@@ -252,18 +278,32 @@ impl Desk {
                 let _ = link.messages.send(message).await;
             }
         }
+        for (round_ctx, contributions) in done.unread {
+            let rereading = desk.holder.rereading(&round_ctx);
+            if let (Some(link), Some(rereading)) = (link, rereading) {
+                desk.rereads.begin(&link.bulk, round_ctx, rereading, contributions);
+            }
+        }
         Ok(desk)
     }
 
-    fn answer(&mut self, message: ToHolder) -> Result<Done, JournalError> {
-        self.holder.handle(message);
-        let mut done = Done { records: Vec::new(), messages: Vec::new() };
+    fn answer(&mut self, work: Work) -> Result<Done, JournalError> {
+        match work {
+            Work::Answer(message) => self.holder.handle(*message),
+            Work::Reread(Reread { round_ctx, header, public }) => {
+                self.holder.handle_reread(&round_ctx, &header, public);
+            }
+        }
+        let mut done = Done { records: Vec::new(), messages: Vec::new(), unread: Vec::new() };
         loop {
             let mut waiting = Vec::new();
             while let Some(effect) = self.holder.poll_effect() {
                 match effect {
                     HolderEffect::Append { sequence, record } => waiting.push((sequence, record)),
                     HolderEffect::Send(message) => done.messages.push(message),
+                    HolderEffect::Reread { round_ctx, contributions } => {
+                        done.unread.push((round_ctx, contributions));
+                    }
                 }
             }
             let Some(last) = self.journal.append(&waiting)? else { return Ok(done) };

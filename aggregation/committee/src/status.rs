@@ -41,6 +41,8 @@ pub struct Signed {
     pub countersigned: u64,
     /// Rounds it voted in.
     pub voted: u64,
+    /// Audits it gave its verdict in.
+    pub judged: u64,
     /// Rounds it released its part of the key for.
     pub released: u64,
 }
@@ -83,7 +85,10 @@ fn count(records: &[HolderRecord]) -> Signed {
         match record {
             HolderRecord::Countersigned { .. } => signed.countersigned += 1,
             HolderRecord::Voted { .. } => signed.voted += 1,
+            HolderRecord::Judged { .. } => signed.judged += 1,
             HolderRecord::Released { .. } => signed.released += 1,
+            // Every list of proofs is followed by a verdict, which is what counts.
+            HolderRecord::Listed { .. } => {}
         }
     }
     signed
@@ -99,8 +104,8 @@ impl fmt::Display for Status {
             None => write!(f, "running"),
             Some(signed) => write!(
                 f,
-                "not running; signed so far: {} terms, {} votes, {} releases",
-                signed.countersigned, signed.voted, signed.released
+                "not running; signed so far: {} terms, {} votes, {} verdicts, {} releases",
+                signed.countersigned, signed.voted, signed.judged, signed.released
             ),
         }
     }

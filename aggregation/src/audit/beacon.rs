@@ -5,13 +5,14 @@
 //! known to m - f holders, so nobody changes it by staying silent. What it is asked about is only
 //! ever the digest of a set, never a certificate, whose signatures a signer could vary.
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::Component;
 use crate::hash::{Digest, Domain, hash};
 
 /// What a beacon is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Use {
     /// Drawing the fold of the validation pool.
     Fold,
@@ -22,7 +23,7 @@ pub enum Use {
 }
 
 impl Use {
-    const fn label(self) -> &'static [u8] {
+    pub(crate) const fn label(self) -> &'static [u8] {
         match self {
             Self::Fold => b"fold",
             Self::Rows => b"rows",

@@ -6,6 +6,7 @@ use crate::audit::lift::Lift;
 use crate::audit::polynomial;
 use crate::audit::question::Question;
 use crate::audit::rows::{BLOCK, PER_CODE, entry};
+use crate::config::RoundConfig;
 use crate::limits::AUDIT_RANGE_ROWS;
 use crate::sum::adjoint::Adjoint;
 use crate::sum::modulus::{Factor, PRIMES, RESIDUE_BITS};
@@ -131,7 +132,7 @@ impl Batch {
         question: &Question<'_>,
         chunks: impl Iterator<Item = &'a [u8]>,
     ) -> Element {
-        let mut product = self.begin(question);
+        let mut product = self.begin(question.config);
         for (index, bytes) in (0..).zip(chunks) {
             product.add(index, bytes);
         }
@@ -140,9 +141,9 @@ impl Batch {
 
     /// For chunks that come one by one, in any order.
     #[must_use]
-    pub fn begin<'a>(&'a self, question: &Question<'a>) -> Product<'a> {
-        let chunk = question.config.profile.ring_dimension();
-        Product { lift: Lift::new(question.config), rows: &self.rows, chunk, sum: Element::ZERO }
+    pub fn begin<'a>(&'a self, config: &'a RoundConfig) -> Product<'a> {
+        let chunk = config.profile.ring_dimension();
+        Product { lift: Lift::new(config), rows: &self.rows, chunk, sum: Element::ZERO }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Opening a proof: each holder applies the check's public linear forms to the components that it
 //! knows; what they add up to with the public part is uniform, or zero.
 
+use serde::{Deserialize, Serialize};
+
 use crate::audit::check::{Batch, Check, accumulate, reduced};
 use crate::audit::element::{Element, pack, packed_bytes, unpack};
 use crate::audit::polynomial::combine;
 use crate::audit::proof::{Proof, Streams};
 use crate::audit::question::Question;
 use crate::audit::terms::Terms;
-use crate::config::HolderIndex;
+use crate::config::{CommitteeShape, HolderIndex};
 use crate::limits::AUDIT_RANGE_ROWS;
 use crate::party::PartyId;
 use crate::sum::modulus::PRIMES;
@@ -132,7 +134,7 @@ impl<'a> Forms<'a> {
 }
 
 /// What is public of a contribution, as far as the check needs it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Public {
     /// `<g, d>`: the batch's product with the correction.
     pub(crate) correction: Element,
@@ -169,7 +171,7 @@ pub fn open(
 }
 
 /// The check that a contribution did not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Failure {
     /// A masked range row is out of range.
     #[error("range: a projection is larger than any honest one")]
@@ -210,10 +212,9 @@ pub struct Opened<T> {
 /// # Errors
 /// [`Undecided`]: with f holders lying and one more missing the audit waits, it never accepts.
 pub fn agree<T: Clone + PartialEq>(
-    question: &Question<'_>,
+    shape: CommitteeShape,
     answers: &[Option<Vec<T>>],
 ) -> Result<Opened<T>, Undecided> {
-    let shape = question.config.shape;
     let needed = shape.faults() + 1;
     let holders = || (0..shape.members() as u8).map(HolderIndex);
     let answer = |holder: HolderIndex| answers.get(usize::from(holder.0)).and_then(Option::as_ref);

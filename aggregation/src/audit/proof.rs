@@ -13,7 +13,7 @@ use crate::audit::rows::trits;
 use crate::audit::squares::four_squares;
 use crate::audit::terms::Terms;
 use crate::audit::witness::Witness;
-use crate::hash::{Digest, Domain, hash};
+use crate::hash::Domain;
 use crate::limits::AUDIT_RANGE_ROWS;
 use crate::party::PartyId;
 use crate::sum::xof::Xof;
@@ -220,14 +220,6 @@ impl Proof {
         };
         let range = range.as_chunks().0.iter().map(number).collect();
         Ok(Self { salt: *salt, entries, values, masks, range })
-    }
-
-    /// H(message 2): what the second certificate is about.
-    #[must_use]
-    pub fn digest(&self, question: &Question<'_>, client: &PartyId) -> Digest {
-        let bytes = self.to_bytes();
-        let parts: [&[u8]; 4] = [&question.round_ctx.0, &question.set.0, &client.0, &bytes];
-        hash(Domain::AuditProof, &parts)
     }
 }
 

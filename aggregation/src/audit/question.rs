@@ -59,6 +59,13 @@ impl<'a> Question<'a> {
         hash(domain, &parts)
     }
 
+    /// H(message 2) of `client`, whose proof is `bytes`: what it signs, and what the list is made of.
+    #[must_use]
+    pub fn proof_digest(&self, client: &PartyId, bytes: &[u8]) -> Digest {
+        let parts: [&[u8]; 5] = [&self.round_ctx.0, &self.set.0, &self.beacon.0, &client.0, bytes];
+        hash(Domain::AuditProof, &parts)
+    }
+
     /// What the check of all proofs is made with, from the beacon drawn after they were fixed.
     #[must_use]
     pub fn check(&self, beacon: &Digest) -> Check {

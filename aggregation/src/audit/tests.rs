@@ -139,7 +139,7 @@ impl<'a> Checked<'a> {
 
     fn verdict(&self, world: &World, client: &Client, proof: &Proof) -> Result<(), Failure> {
         let answers = self.answers(world, client, proof);
-        let opened = agree(&self.question, &answers).expect("all answered");
+        let opened = agree(self.question.config.shape, &answers).expect("all answered");
         assert_eq!(opened.liars, []);
         let public = client.public(&self.question, &self.batch);
         let about = (&client.id(), proof);
@@ -181,7 +181,7 @@ fn numbers(
     let answers: Vec<_> = (world.seeds(client).iter())
         .map(|seeds| Some(credit::open(question, functions, about, seeds)))
         .collect();
-    let opened = agree(question, &answers).expect("all answered");
+    let opened = agree(question.config.shape, &answers).expect("all answered");
     assert_eq!(opened.liars, []);
     credit::numbers(functions, proof, &opened.parts)
 }

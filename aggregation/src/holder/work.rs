@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::rereading::Signed;
 use crate::config::{HolderIndex, RoundConfig};
 use crate::hash::Digest;
 use crate::limits::COMPLAINTS_PER_MESSAGE_MAX;
@@ -13,10 +14,11 @@ use crate::sum::sealed_box::SealingSecret;
 use crate::sum::share::{BadBox, Seeds, check_envelope, component_sums, open_envelope};
 
 use super::No;
+use super::audit::AuditWork;
 
 /// A contribution that came.
 struct Checked {
-    header: Digest,
+    signed: Signed,
     /// The seeds, or what is wrong with the box.
     box_: Result<Seeds, Box<Complaint>>,
 }
@@ -34,6 +36,8 @@ pub(super) struct Work {
     total: Option<u32>,
     contributions: BTreeMap<PartyId, Checked>,
     clients: BTreeMap<Digest, PartyId>,
+    /// Where the round is audited.
+    pub(super) audit: Option<AuditWork>,
 }
 
 impl Work {
@@ -53,6 +57,7 @@ impl Work {
             total: None,
             contributions: BTreeMap::new(),
             clients: BTreeMap::new(),
+            audit: None,
         }
     }
 
@@ -69,7 +74,7 @@ impl Work {
         Ok(())
     }
 
-    fn check_size(&self, size: usize) -> Result<(), Refusal> {
+    pub(super) fn check_size(&self, size: usize) -> Result<(), Refusal> {
         let (min, max) = (self.config.contributions_min, self.config.contributions_max);
         let got = u32::try_from(size).unwrap_or(u32::MAX);
         if (min..=max).contains(&got) { Ok(()) } else { Err(Refusal::SetSize { got, min, max }) }
@@ -90,7 +95,7 @@ impl Work {
         let header = envelope.digest(&self.context, self.config.shape, self.seat);
         let header = header.ok_or_else(|| malformed(BadContribution::Vectors))?;
         match self.contributions.get(&client) {
-            Some(known) if known.header == header => return Ok(()),
+            Some(known) if known.signed.header == header => return Ok(()),
             Some(_) => return Err(Refusal::Conflict),
             None => {}
         }
@@ -108,7 +113,9 @@ impl Work {
             Err(BadBox::Complaint(kind)) => Err(Box::new(self.complain(header, kind, identity))),
             Err(bad @ BadBox::Components) => return Err(Refusal::Malformed(bad.to_string())),
         };
-        self.contributions.insert(client, Checked { header, box_ });
+        let (correction, chunks_root) = (envelope.correction, envelope.chunks_root);
+        let signed = Signed { header, correction, chunks_root };
+        self.contributions.insert(client, Checked { signed, box_ });
         self.clients.insert(header, client);
         Ok(())
     }
@@ -158,6 +165,17 @@ impl Work {
         Ok(())
     }
 
+    /// What is held of a client of the set, if its box is good.
+    pub(super) fn contribution(&self, client: &PartyId) -> Option<(&Signed, &Seeds)> {
+        let checked = self.contributions.get(client)?;
+        checked.box_.as_ref().ok().map(|seeds| (&checked.signed, seeds))
+    }
+
+    /// The client of a contribution that came.
+    pub(super) fn client_of(&self, header: &Digest) -> Option<PartyId> {
+        self.clients.get(header).copied()
+    }
+
     /// R_T over a set that [`Self::check_set`] accepted.
     pub(super) fn component_sums(&self, set: &[Digest]) -> Vec<Vec<u8>> {
         let seeds = set.iter().filter_map(|header| {
@@ -172,6 +190,7 @@ impl Work {
     pub(super) fn keep_only(&mut self, release: Box<Release>) {
         self.contributions.clear();
         self.clients.clear();
+        self.audit = None;
         self.release = Some(release);
     }
 }

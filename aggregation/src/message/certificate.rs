@@ -39,16 +39,17 @@ pub fn countersigned(
 pub struct Vote {
     /// Who votes.
     pub holder: HolderIndex,
-    /// Over the set's digest, as [`Statement::Vote`].
+    /// Over the digest of what is voted for: a set ([`Statement::Vote`]), the list of an audit's
+    /// proofs ([`Statement::ProofList`]), its verdict ([`Statement::Verdict`]).
     pub signature: Signature,
 }
 
-/// Q votes for one set.
+/// Q votes for one set, one list of proofs, or one verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The round.
     pub round_ctx: Digest,
-    /// H(U).
+    /// Its digest.
     pub set: Digest,
     /// At least Q votes, by ascending holder.
     pub votes: Vec<Vote>,
@@ -83,6 +84,19 @@ impl Certificate {
     /// # Errors
     /// [`BadCertificate`], by the first fault.
     pub fn verify(&self, config: &RoundConfig, round_ctx: &Digest) -> Result<(), BadCertificate> {
+        self.verify_as(Statement::Vote, config, round_ctx)
+    }
+
+    /// The same, of votes that are another statement: for a list of proofs, or for a verdict.
+    ///
+    /// # Errors
+    /// [`BadCertificate`], by the first fault.
+    pub fn verify_as(
+        &self,
+        statement: Statement,
+        config: &RoundConfig,
+        round_ctx: &Digest,
+    ) -> Result<(), BadCertificate> {
         if self.round_ctx != *round_ctx {
             return Err(BadCertificate::OtherRound);
         }
@@ -91,7 +105,7 @@ impl Certificate {
             let seat =
                 config.committee.get(usize::from(vote.holder.0)).ok_or_else(|| bad.clone())?;
             seat.holder
-                .verify(Statement::Vote, round_ctx, &self.set.0, &vote.signature)
+                .verify(statement, round_ctx, &self.set.0, &vote.signature)
                 .map_err(|_| bad)?;
         }
         let distinct: BTreeSet<_> = self.votes.iter().map(|vote| vote.holder).collect();

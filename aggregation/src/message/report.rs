@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Decline;
+use crate::audit::opening::Failure;
 use crate::config::HolderIndex;
 use crate::limits::HOLDER_FAULTS_MAX;
 use crate::party::PartyId;
@@ -83,6 +84,12 @@ pub enum MissingReason {
     /// The round was abandoned.
     #[error("the round was abandoned")]
     Abandoned,
+    /// No proof came in the audit, or the client said why it has none.
+    #[error("no proof in the audit{}", .0.map_or_else(String::new, |why| format!(": {why:?}")))]
+    Unproven(Option<Decline>),
+    /// It did not pass the audit.
+    #[error("failed the audit: {0}")]
+    Failed(Failure),
 }
 
 /// What a holder did wrong.
@@ -108,10 +115,20 @@ pub enum HolderFault {
     /// A signed vote for a set that it was not asked to vote for.
     #[error("voted for another set than the one proposed")]
     OtherVote,
+    /// Its values of a beacon differ from those that f + 1 others agree on.
+    #[error("drew other values of a beacon than the others")]
+    WrongBeacon,
+    /// Its part of what an audit opens differs from what f + 1 others agree on.
+    #[error("opened something else in the audit than the others")]
+    WrongOpening,
+    /// A signed vote for another list of proofs, or for another verdict, than follow from what it
+    /// was sent.
+    #[error("voted for another list of proofs or another verdict than the others")]
+    OtherVerdict,
 }
 
 /// The phases of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Holders countersign the terms.
     Select,
@@ -125,6 +142,37 @@ pub enum Phase {
     Done,
     /// Over: nothing was opened.
     Abandon,
+    /// Between Vote and Release, where the round is audited: clients prove that what they sent is
+    /// small, holders check it and agree on the set that passes.
+    Audit,
+}
+
+impl Phase {
+    /// Whether the key of a sum may be with the coordinator by now, or the round is over.
+    #[must_use]
+    pub const fn is_release_or_later(self) -> bool {
+        matches!(self, Self::Release | Self::Done | Self::Abandon)
+    }
+}
+
+/// The steps of phase Audit that holders take part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AuditStep {
+    /// The beacon of the rows.
+    #[error("drew the beacon of the rows")]
+    Rows,
+    /// The votes for the list of proofs.
+    #[error("voted for the list of proofs")]
+    List,
+    /// The beacon of the check.
+    #[error("drew the beacon of the check")]
+    Check,
+    /// The openings.
+    #[error("opened the proofs")]
+    Open,
+    /// The verdict.
+    #[error("voted for the verdict")]
+    Judge,
 }
 
 /// Why a round was abandoned.
@@ -169,4 +217,14 @@ pub enum AbandonReason {
     /// The coordinator was told to stop.
     #[error("stopped by the operator")]
     Stopped,
+    /// Too few holders took part in a step of the audit, or too few agreed.
+    #[error("{got} of the holders {step} by the deadline, and {needed} that agree are needed")]
+    NotAudited {
+        /// The step.
+        step: AuditStep,
+        /// Holders that answered.
+        got: u32,
+        /// How many must agree.
+        needed: u32,
+    },
 }

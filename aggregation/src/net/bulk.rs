@@ -3,6 +3,7 @@
 //! ```text
 //! dialer                                listener
 //! BulkRequest::Plan | Model  ---------> BulkAnswer::Follows { bytes } and the bytes, or Refused
+//! BulkRequest::Stored        ---------> BulkAnswer::Follows, correction and chunks, or Refused
 //! BulkRequest::Contribution  ---------> BulkAnswer::Accepted, or Refused
 //! correction, boxes by seat, chunks --> BulkAnswer::Stored, or Refused (also half-way)
 //! ```
@@ -37,6 +38,9 @@ pub enum BulkRequest {
     Model(Digest),
     /// May I send this contribution?
     Contribution(Box<SignedHeader>),
+    /// The correction and the chunks of a stored contribution of the round at hand, by its header's
+    /// digest. For holders only.
+    Stored(Digest),
 }
 
 /// A listener's frames on a bulk stream.
@@ -97,17 +101,7 @@ impl Bulk {
     /// # Errors
     /// [`BulkError`].
     pub async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, BulkError> {
-        let (mut writer, mut reader) = self.open().await?;
-        writer.send(request).await?;
-        let bytes = match answer(&mut reader).await? {
-            BulkAnswer::Follows { bytes } if bytes > bytes_max => {
-                return Err(BulkError::TooLarge { bytes, bytes_max });
-            }
-            BulkAnswer::Follows { bytes } => bytes,
-            BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
-            BulkAnswer::Accepted | BulkAnswer::Stored => return Err(BulkError::OutOfTurn),
-        };
-        let mut raw = Raw::new(reader);
+        let Incoming { mut raw, bytes } = self.begin(request, bytes_max).await?;
         // Grows as bytes come: an announcement alone takes no memory.
         let mut content = Vec::new();
         while (content.len() as u64) < bytes {
@@ -119,6 +113,29 @@ impl Bulk {
         }
         raw.expect_end().await?;
         Ok(content)
+    }
+
+    /// Begins to read a stored contribution whose correction and chunks have `bytes` bytes. The
+    /// caller checks them.
+    ///
+    /// # Errors
+    /// [`BulkError`]; also when it has fewer bytes.
+    pub async fn stored(&self, header: &Digest, bytes: u64) -> Result<Incoming, BulkError> {
+        let incoming = self.begin(&BulkRequest::Stored(*header), bytes).await?;
+        if incoming.bytes == bytes { Ok(incoming) } else { Err(BulkError::OutOfTurn) }
+    }
+
+    async fn begin(&self, request: &BulkRequest, bytes_max: u64) -> Result<Incoming, BulkError> {
+        let (mut writer, mut reader) = self.open().await?;
+        ask(&mut writer, request).await?;
+        match answer(&mut reader).await? {
+            BulkAnswer::Follows { bytes } if bytes > bytes_max => {
+                Err(BulkError::TooLarge { bytes, bytes_max })
+            }
+            BulkAnswer::Follows { bytes } => Ok(Incoming { raw: Raw::new(reader), bytes }),
+            BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
+            BulkAnswer::Accepted | BulkAnswer::Stored => Err(BulkError::OutOfTurn),
+        }
     }
 
     /// Sends a contribution: `bytes` bytes of `source` (correction, boxes by seat, chunks).
@@ -137,7 +154,7 @@ impl Bulk {
         R: AsyncRead + Unpin,
     {
         let (mut writer, mut reader) = self.open().await?;
-        writer.send(&BulkRequest::Contribution(Box::new(header.clone()))).await?;
+        ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
         match answer(&mut reader).await? {
             BulkAnswer::Accepted => {}
             // The other side has it already, from before a lost link.
@@ -173,6 +190,39 @@ impl Bulk {
     }
 }
 
+/// Sends a request. Who refuses whatever is asked for may stop the stream before all of it has
+/// come; then its answer is on the way.
+async fn ask(writer: &mut FrameWriter, request: &BulkRequest) -> Result<(), LinkError> {
+    match writer.send(request).await {
+        Ok(()) | Err(LinkError::Truncated) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes that come, piece by piece.
+pub struct Incoming {
+    raw: Raw,
+    bytes: u64,
+}
+
+impl Incoming {
+    /// Reads the next `bytes.len()` bytes.
+    ///
+    /// # Errors
+    /// [`LinkError::Truncated`] when fewer come, [`LinkError::Stalled`] when none come.
+    pub async fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), LinkError> {
+        self.raw.read_exact(bytes).await
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn expect_end(&mut self) -> Result<(), LinkError> {
+        self.raw.expect_end().await
+    }
+}
+
 async fn answer(reader: &mut FrameReader) -> Result<BulkAnswer, LinkError> {
     let answer = timeout(Duration::from_millis(BULK_ANSWER_MS), reader.receive()).await;
     answer.map_err(|_| LinkError::Stalled)??.ok_or(LinkError::Truncated)
@@ -205,6 +255,8 @@ pub enum BulkArrival {
     Plan(Digest, Fetch),
     /// A model.
     Model(Digest, Fetch),
+    /// A stored contribution, by its header's digest.
+    Stored(Digest, Fetch),
     /// To send a contribution. The header is as it came: not checked.
     Contribution(Box<SignedHeader>, Upload),
 }
@@ -239,6 +291,7 @@ impl BulkStream {
         Ok(match request?.ok_or(LinkError::Truncated)? {
             BulkRequest::Plan(digest) => BulkArrival::Plan(digest, Fetch { writer }),
             BulkRequest::Model(digest) => BulkArrival::Model(digest, Fetch { writer }),
+            BulkRequest::Stored(digest) => BulkArrival::Stored(digest, Fetch { writer }),
             BulkRequest::Contribution(header) => {
                 BulkArrival::Contribution(header, Upload { writer, raw: Raw::new(reader) })
             }
@@ -246,7 +299,7 @@ impl BulkStream {
     }
 }
 
-/// The listener's side of a plan or model that is asked for.
+/// The listener's side of what is asked for.
 pub struct Fetch {
     writer: FrameWriter,
 }
@@ -257,8 +310,32 @@ impl Fetch {
     /// # Errors
     /// [`LinkError`].
     pub async fn send(mut self, content: &[u8]) -> Result<(), LinkError> {
-        self.writer.send(&BulkAnswer::Follows { bytes: content.len() as u64 }).await?;
-        write_all(&mut self.writer.stream, content).await?;
+        self.begin(content.len() as u64).await?;
+        self.piece(content).await?;
+        self.finish().await
+    }
+
+    /// Says that `bytes` bytes follow, which [`Self::piece`] sends and [`Self::finish`] ends.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn begin(&mut self, bytes: u64) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Follows { bytes }).await
+    }
+
+    /// Sends some of the bytes.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn piece(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        write_all(&mut self.writer.stream, bytes).await
+    }
+
+    /// Waits until all bytes have arrived.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn finish(self) -> Result<(), LinkError> {
         self.writer.finish().await
     }
 

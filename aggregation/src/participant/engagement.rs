@@ -1,5 +1,6 @@
 //! What a client keeps of one round, and how it ends.
 
+use crate::audit::list::Proven;
 use crate::limits::PARTICIPANT_ROUNDS_OVER_MAX;
 use crate::message::{MissingReason, Report};
 
@@ -22,6 +23,17 @@ pub(super) enum Stage {
     Declined(Decline),
 }
 
+/// How far a client's proof is.
+pub(super) enum Proving {
+    NotAsked,
+    /// The driver is at it.
+    Asked,
+    /// Sent, and sent again as often as it is asked for.
+    Proven(Box<Proven>),
+    /// There is none.
+    Declined(Decline),
+}
+
 /// One round.
 pub(super) struct Engagement {
     pub(super) run: Digest,
@@ -29,6 +41,10 @@ pub(super) struct Engagement {
     pub(super) stage: Stage,
     /// Until it is handed to the driver.
     pub(super) config: Option<Box<RoundConfig>>,
+    /// The terms of an audited round, from then on.
+    pub(super) audited: Option<Box<RoundConfig>>,
+    /// How far its proof is.
+    pub(super) proving: Proving,
     /// When the coordinator was last heard about it; after a restart, since when it is awaited.
     pub(super) heard_at: Option<Time>,
     /// When to ask again.
@@ -165,8 +181,12 @@ impl Participant {
             ParticipantRecord::Sealed { run, round, round_ctx, header } => {
                 self.sealed.insert(run, round);
                 let stage = Stage::Sealed { header, is_closed: false };
-                let (config, heard_at, ask_at) = (None, None, Time(0));
-                let engagement = Engagement { run, round, stage, config, heard_at, ask_at };
+                // Live work has the terms of an audited round here already.
+                let audited = self.engagements.remove(&round_ctx).and_then(|one| one.audited);
+                let (config, proving) = (None, Proving::NotAsked);
+                let (heard_at, ask_at) = (None, Time(0));
+                let engagement =
+                    Engagement { run, round, stage, config, audited, proving, heard_at, ask_at };
                 self.engagements.insert(round_ctx, Box::new(engagement));
             }
             ParticipantRecord::Receipted { receipt } => {

@@ -6,7 +6,7 @@ use crate::limits::PARTICIPANT_ROUNDS_MAX;
 use crate::message::{Countersignature, Decline, FromClient, countersigned};
 use crate::time::Time;
 
-use super::engagement::{Engagement, Stage};
+use super::engagement::{Engagement, Proving, Stage};
 use super::{Participant, ParticipantEffect, Uncounted};
 
 /// Terms that a client does not accept.
@@ -103,6 +103,8 @@ impl Participant {
             round: config.round,
             stage: Stage::Queued(self.arrivals),
             config: Some(Box::new(config)),
+            audited: None,
+            proving: Proving::NotAsked,
             heard_at: Some(now),
             ask_at: now,
         };

@@ -25,6 +25,8 @@ pub struct Deadlines {
     pub collect_ms: u64,
     /// Agreeing on the set of contributions.
     pub vote_ms: u64,
+    /// Proving that an update is small, where rounds are audited.
+    pub audit_ms: u64,
     /// Opening the sum.
     pub release_ms: u64,
 }
@@ -57,8 +59,13 @@ pub(super) fn read(mut section: Section<'_>, errors: &mut Collector<'_>) -> Opti
     Some(Cohort { minimum: least, maximum: most, deadlines: deadlines? })
 }
 
-const DEFAULT_DEADLINES: Deadlines =
-    Deadlines { select_ms: 60_000, collect_ms: 600_000, vote_ms: 60_000, release_ms: 60_000 };
+const DEFAULT_DEADLINES: Deadlines = Deadlines {
+    select_ms: 60_000,
+    collect_ms: 600_000,
+    vote_ms: 60_000,
+    audit_ms: 60_000,
+    release_ms: 60_000,
+};
 
 fn read_deadlines(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Deadlines> {
     let mut deadline = |name, default_ms| match section.optional(name) {
@@ -68,12 +75,14 @@ fn read_deadlines(mut section: Section<'_>, errors: &mut Collector<'_>) -> Optio
     let select = deadline("select", DEFAULT_DEADLINES.select_ms);
     let collect = deadline("collect", DEFAULT_DEADLINES.collect_ms);
     let vote = deadline("vote", DEFAULT_DEADLINES.vote_ms);
+    let audit = deadline("audit", DEFAULT_DEADLINES.audit_ms);
     let release = deadline("release", DEFAULT_DEADLINES.release_ms);
     section.finish(errors);
     Some(Deadlines {
         select_ms: select?,
         collect_ms: collect?,
         vote_ms: vote?,
+        audit_ms: audit?,
         release_ms: release?,
     })
 }

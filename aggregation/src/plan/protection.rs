@@ -1,7 +1,12 @@
 //! The `[secure_aggregation]` section: how updates are limited, packed and encrypted.
 
+use std::ops::Range;
+
 use crate::config::{Audit, Packing, Profile, Quantiser, Weighting};
-use crate::limits::{QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, WEIGHT_DIGITS};
+use crate::limits::{
+    AUDIT_ROWS_DEFAULT, AUDIT_ROWS_MAX, AUDIT_ROWS_MIN, AUDITED_CONTRIBUTIONS_MAX,
+    QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, WEIGHT_DIGITS,
+};
 
 use super::error::{Code, Collector};
 use super::section::{At, Section};
@@ -35,6 +40,10 @@ pub(super) fn read(
     let range = section.positive(errors, "range");
     let clip_norm = section.positive(errors, "clip_norm");
     let audit = read_audit(&mut section, errors);
+    if let (Some((Audit::Closed { .. }, at)), Some(Profile::A)) = (&audit, profile) {
+        let help = "write `profile = \"B\"`: the audit's algebra is made for the larger modulus";
+        errors.push(at, Code::Audit, "an audit needs profile B".to_owned(), help);
+    }
     section.finish(errors);
     let bits = bits?;
     let secure = SecureAggregation {
@@ -42,22 +51,32 @@ pub(super) fn read(
         bits: bits.value as u8,
         range: range?.value as f32,
         clip_norm: clip_norm?.value as f32,
-        audit: audit?,
+        audit: audit?.0,
     };
     Some((secure, bits))
 }
 
-fn read_audit(section: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Audit> {
-    let help = "write `audit = \"off\"`: updates are then range-limited only, a false one is \
-                not detected, and no credit is given";
-    let field = section.required(errors, "audit", help)?;
-    let text = field.text(errors)?;
-    if text.value == "off" {
-        return Some(Audit::Off);
+/// Whether rounds are audited, with the place of the word for later checks.
+fn read_audit(
+    section: &mut Section<'_>,
+    errors: &mut Collector<'_>,
+) -> Option<(Audit, Range<usize>)> {
+    let help = "write `audit = \"closed\"`: updates that are too large or false are left out and \
+                named; or `audit = \"off\"`: they are range-limited only, and a false one is not \
+                detected";
+    let field = section.required(errors, "audit", help);
+    let bounds = AUDIT_ROWS_MIN.into()..=AUDIT_ROWS_MAX.into();
+    let rows = section.whole_or(errors, "audit_rows", bounds, AUDIT_ROWS_DEFAULT.into())?;
+    let text = field?.text(errors)?;
+    match &*text.value {
+        "off" => Some((Audit::Off, text.span)),
+        "closed" => Some((Audit::Closed { rows: rows as u16 }, text.span)),
+        other => {
+            let message = format!("audit = {other:?} does not exist in this version");
+            errors.push(&text.span, Code::Audit, message, help);
+            None
+        }
     }
-    let message = format!("audit = {:?} does not exist in this version", text.value);
-    errors.push(&text.span, Code::Audit, message, help);
-    None
 }
 
 /// The packing, or an error that names what would fit.
@@ -67,6 +86,13 @@ pub(super) fn packing(
     at: &At<u64>,
     errors: &mut Collector<'_>,
 ) -> Option<Packing> {
+    if secure.audit != Audit::Off && maximum > AUDITED_CONTRIBUTIONS_MAX {
+        let message = format!("cohort.maximum = {maximum} is more than an audited round may have");
+        let help = format!(
+            "lower cohort.maximum to {AUDITED_CONTRIBUTIONS_MAX} or less, or write `audit = \"off\"`"
+        );
+        errors.push(&at.span, Code::Audit, message, &help);
+    }
     let packing = Packing::derive(secure.profile, secure.bits, maximum);
     if packing.is_none() {
         let fits = |bits: &u8| Packing::derive(secure.profile, *bits, maximum).is_some();

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Publication, RoundResult};
+use crate::audit::record::{BadAuditRecord, CheckedAudit};
+use crate::audit::rereading::Signed;
 use crate::config::{BadConfig, HolderIndex, cohort_digest, set_digest};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
 use crate::message::{BadCertificate, Header, countersigned};
@@ -154,6 +156,12 @@ pub enum PublicationFault {
     /// The certificate does not hold.
     #[error("the certificate: {0}")]
     Certificate(BadCertificate),
+    /// The audit does not hold.
+    #[error("the audit: {0}")]
+    Audit(BadAuditRecord),
+    /// There is no audit though the terms ask for one, or one that they do not ask for.
+    #[error("an audit is published though the round has none, or none though it has one")]
+    AuditMissing,
     /// The report does not tell of every admitted client what became of it.
     #[error("the report does not match cohort and set")]
     Report,
@@ -255,8 +263,9 @@ pub fn verify(
     let check = Check { result, round_ctx: &round_ctx };
     check.terms(roster)?;
     check.set()?;
+    let audit = check.audit()?;
     check.report()?;
-    check.sum(source)
+    check.sum(audit.as_ref(), source)
 }
 
 /// One check in progress.
@@ -285,9 +294,14 @@ impl Check<'_> {
     }
 
     fn set(&self) -> Result<(), PublicationFault> {
-        let RoundResult { config, cohort, headers, certificate, .. } = self.result;
+        let RoundResult { config, cohort, headers, certificate, audit, .. } = self.result;
         let mut last = None;
-        for signed in headers {
+        let ascending = headers.is_sorted_by(|one, next| one.header.client < next.header.client);
+        let certified = match audit {
+            Some(audit) if ascending => audit.certified(headers),
+            _ => headers.clone(),
+        };
+        for signed in &certified {
             let client = signed.header.client;
             if last >= Some(client) {
                 return Err(PublicationFault::Order { client });
@@ -300,7 +314,7 @@ impl Check<'_> {
                 .map_err(|fault| PublicationFault::Header { client, fault })?;
         }
         certificate.verify(config, self.round_ctx).map_err(PublicationFault::Certificate)?;
-        let digests: Vec<_> = headers.iter().map(|signed| signed.header.digest()).collect();
+        let digests: Vec<_> = certified.iter().map(|signed| signed.header.digest()).collect();
         if set_digest(self.round_ctx, &digests) != certificate.set {
             return Err(PublicationFault::OtherSet);
         }
@@ -310,6 +324,21 @@ impl Check<'_> {
             return Err(PublicationFault::SetSize { got, min, max, voters });
         }
         Ok(())
+    }
+
+    /// The way from the certified set to the accepted one, where the round is audited.
+    fn audit(&self) -> Result<Option<CheckedAudit>, PublicationFault> {
+        let RoundResult { config, headers, certificate, audit, .. } = self.result;
+        match audit {
+            None if config.is_audited() => Err(PublicationFault::AuditMissing),
+            Some(_) if !config.is_audited() => Err(PublicationFault::AuditMissing),
+            None => Ok(None),
+            Some(audit) => {
+                let of = (config, self.round_ctx);
+                let checked = audit.verify(of, &certificate.set, headers);
+                checked.map(Some).map_err(PublicationFault::Audit)
+            }
+        }
     }
 
     /// The report names every admitted client once, and those in the set as counted.
@@ -325,7 +354,11 @@ impl Check<'_> {
         if holds { Ok(()) } else { Err(PublicationFault::Report) }
     }
 
-    fn sum(&self, source: &mut impl ContributionSource) -> Result<Verified, PublicationFault> {
+    fn sum(
+        &self,
+        audit: Option<&CheckedAudit>,
+        source: &mut impl ContributionSource,
+    ) -> Result<Verified, PublicationFault> {
         let RoundResult { config, headers, certificate, key_sum, aggregate, .. } = self.result;
         // Before anything of the configured dimension is allocated.
         let (got, expected) = (aggregate.sums.len(), config.dimension);
@@ -343,7 +376,7 @@ impl Check<'_> {
         let key_sum = KeySum::from_bytes(config, key_sum).map_err(PublicationFault::KeySum)?;
         let mut accumulator = Accumulator::new(config).map_err(PublicationFault::Terms)?;
         for signed in headers {
-            self.add(&mut accumulator, &signed.header, source)?;
+            self.add(&mut accumulator, &signed.header, audit, source)?;
         }
         let count = headers.len() as u32;
         let opened = open(config, self.round_ctx, &accumulator, &key_sum, count)
@@ -368,6 +401,7 @@ impl Check<'_> {
         &self,
         accumulator: &mut Accumulator,
         header: &Header,
+        audit: Option<&CheckedAudit>,
         source: &mut impl ContributionSource,
     ) -> Result<(), PublicationFault> {
         let (client, name) = (header.client, header.digest());
@@ -382,6 +416,10 @@ impl Check<'_> {
         }
         // What the client signed for is malformed: its own fault.
         accumulator.add_correction(&correction).map_err(refused)?;
+        let signed =
+            Signed { header: name, correction: header.correction, chunks_root: header.chunks_root };
+        let reading = audit.map(|audit| audit.rereading.begin(signed, &correction));
+        let mut reading = reading.transpose().map_err(refused)?;
         let mut leaves = Vec::new();
         for index in 0..self.result.config.chunks() {
             let part = Part::Chunk(index);
@@ -393,9 +431,19 @@ impl Check<'_> {
             accumulator
                 .add_chunk(index, &chunk)
                 .map_err(|_| PublicationFault::Altered { client, part })?;
+            if let Some(reading) = &mut reading {
+                let read = reading.chunk(&chunk);
+                read.map_err(|_| PublicationFault::Altered { client, part })?;
+            }
         }
         if merkle_root(&leaves) != header.chunks_root {
             return Err(PublicationFault::Altered { client, part: Part::Chunks });
+        }
+        if let Some((audit, reading)) = audit.zip(reading) {
+            let public = reading.finish().map_err(refused)?;
+            if audit.public(&client) != Some(&public) {
+                return Err(PublicationFault::Audit(BadAuditRecord::Misread(client)));
+            }
         }
         Ok(())
     }

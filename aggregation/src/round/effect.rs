@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::list::Proven;
 use crate::config::HolderIndex;
 use crate::hash::Digest;
 use crate::message::{Outcome, SignedHeader, ToClient, ToHolder};
@@ -61,6 +62,27 @@ pub enum RoundEffect {
         set: Arc<[SignedHeader]>,
         /// R_T for every component, in canonical order.
         components: Vec<Vec<u8>>,
+    },
+    /// Send these to a holder, in batches of [`crate::limits::PROOFS_PER_MESSAGE_MAX`] as
+    /// [`ToHolder::Proofs`]. Where the same is still on its way, nothing need be sent.
+    SendProofs {
+        /// Who.
+        to: PartyId,
+        /// Of all clients on the list, in their order.
+        proofs: Arc<[Proven]>,
+    },
+    /// Compute the public values of these stored contributions, in order, for the audit of the set
+    /// `set` with these beacons ([`crate::audit::rereading::Rereading`]), and answer with
+    /// [`Round::handle_measured`].
+    Measure {
+        /// Contributions with a proof, in order.
+        headers: Arc<[SignedHeader]>,
+        /// H(U).
+        set: Digest,
+        /// The beacon of the rows.
+        rows: Digest,
+        /// The beacon of the check.
+        check: Digest,
     },
     /// The round is over, and its record is durable. Comes again after a replay.
     Ended(Outcome),

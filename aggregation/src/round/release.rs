@@ -35,10 +35,6 @@ impl Releasing {
         self.since = now;
     }
 
-    pub(super) const fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
     pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
         self.releases.contains_key(&holder)
     }
@@ -81,9 +77,15 @@ impl Releasing {
 impl Round {
     pub(super) fn ask_release_of(&mut self, to: PartyId) {
         let Stage::Release(releasing) = &self.stage else { return };
-        let Some(certificate) = self.certificate.clone() else { return };
         let set = releasing.headers.clone();
-        self.tell_holder(to, ToHolder::Certified { set, certificate });
+        let message = match self.audited.accepted() {
+            Some((verdict, certificate)) => ToHolder::Accepted { set, verdict, certificate },
+            None => {
+                let Some(certificate) = self.certificate.clone() else { return };
+                ToHolder::Certified { set, certificate }
+            }
+        };
+        self.tell_holder(to, message);
     }
 
     pub(super) fn handle_released(

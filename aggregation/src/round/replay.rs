@@ -67,6 +67,7 @@ impl Round {
         round.outbox = Outbox::new(count);
         round.restart_clock(now);
         round.tell_everybody();
+        round.measure_again();
         round.ask(now);
         Ok(round)
     }
@@ -91,6 +92,7 @@ impl Round {
                 return if fits { Ok(()) } else { Err(Corrupt::Client(at)) };
             }
             (RoundRecord::Ended { .. }, stage) => !matches!(stage, Stage::Ended(_)),
+            (record, Stage::Audit(auditing)) => return self.check_audit(auditing, record, at),
             _ => false,
         };
         if fits { Ok(()) } else { Err(Corrupt::OutOfPhase { at, phase: self.phase() }) }
@@ -151,18 +153,27 @@ impl Round {
                 self.stage = Stage::Vote(Voting::new(&self.context, set, at));
             }
             RoundRecord::Certified { certificate, at } => {
-                let headers: Vec<_> =
-                    self.set.iter().map(|signed| signed.header.digest()).collect();
-                let digest = set_digest(&self.context, &headers);
                 self.certificate = Some(certificate);
-                self.stage = Stage::Release(Releasing::new(headers, digest, at));
-                self.deadline = at.after_ms(timings.release_ms);
+                if self.terms.config.is_audited() {
+                    self.begin_audit(at);
+                } else {
+                    self.begin_release(at);
+                }
             }
             RoundRecord::Ended { outcome, opened, .. } => {
                 self.opened = opened;
                 self.stage = Stage::Ended(outcome);
             }
+            record => self.apply_audit(record),
         }
+    }
+
+    /// The key of the set at hand is to be released.
+    pub(super) fn begin_release(&mut self, at: Time) {
+        let headers: Vec<_> = self.set.iter().map(|signed| signed.header.digest()).collect();
+        let digest = set_digest(&self.context, &headers);
+        self.stage = Stage::Release(Releasing::new(headers, digest, at));
+        self.deadline = at.after_ms(self.terms.timings.release_ms);
     }
 
     /// The phase at hand begins at `now`.
@@ -179,6 +190,7 @@ impl Round {
                 voting.restart(now);
                 timings.vote_ms
             }
+            Stage::Audit(auditing) => auditing.restart(now, &timings),
             Stage::Release(releasing) => {
                 releasing.restart(now);
                 timings.release_ms

@@ -1,6 +1,7 @@
 //! Select: holders countersign the terms. Ends when Q have, or at its deadline. Holders that come
 //! later are still asked, so that they can check and vote.
 
+use crate::audit::deal::sealed_to;
 use crate::config::HolderIndex;
 use crate::message::{AbandonReason, Countersignature, Phase, Refusal, ToHolder};
 use crate::record::RoundRecord;
@@ -30,7 +31,8 @@ impl Round {
         let Some(to) = self.committee.id(holder) else { return };
         let config = Box::new(self.terms.config.clone());
         let cohort = self.terms.cohort.clone();
-        self.tell_holder(to, ToHolder::Propose { config, cohort });
+        let beacons = sealed_to(config.shape, &self.terms.beacons, holder);
+        self.tell_holder(to, ToHolder::Propose { config, cohort, beacons });
     }
 
     pub(super) fn handle_countersigned(
@@ -52,7 +54,9 @@ impl Round {
         self.committee.countersign(signature);
         match &self.stage {
             Stage::Select => self.conclude_select(now),
-            Stage::Check(_) | Stage::Vote(_) | Stage::Release(_) => self.send_envelopes(holder),
+            Stage::Check(_) | Stage::Vote(_) | Stage::Audit(_) | Stage::Release(_) => {
+                self.send_envelopes(holder);
+            }
             Stage::Collect | Stage::Ended(_) => {}
         }
         Ok(())
@@ -102,6 +106,7 @@ impl Round {
         match &self.stage {
             Stage::Select => self.abandon_select(now),
             Stage::Check(_) | Stage::Vote(_) => self.abandon_vote(now),
+            Stage::Audit(_) => self.abandon_audit(now),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::deal::ComponentKey;
 use crate::config::{BadConfig, RoundConfig, cohort_digest};
 use crate::party::PartyId;
 
@@ -16,6 +17,9 @@ pub struct Timings {
     pub vote_ms: u64,
     /// Release: for holders to release, and once more for the coordinator to open.
     pub release_ms: u64,
+    /// Audit: for clients to prove. The holders' steps of that phase have `vote_ms` each, and
+    /// `release_ms` where they open and judge.
+    pub audit_ms: u64,
     /// How often an unanswered question is repeated.
     pub resend_ms: u64,
 }
@@ -29,6 +33,8 @@ pub struct Terms {
     pub cohort: Vec<PartyId>,
     /// Deadlines.
     pub timings: Timings,
+    /// The beacon keys of all components, in canonical order; none when the audit is off.
+    pub beacons: Vec<ComponentKey>,
 }
 
 /// Terms that no round can be opened with.
@@ -50,6 +56,9 @@ pub enum BadTerms {
         /// n_max.
         max: u32,
     },
+    /// Not the beacon keys that the configuration commits to.
+    #[error("the beacon keys are not those that the configuration commits to")]
+    Beacons,
     /// A time of zero.
     #[error("{0} must be above zero")]
     Timing(&'static str),
@@ -69,7 +78,7 @@ impl Terms {
     /// # Errors
     /// [`BadTerms`] by the first fault.
     pub fn validate(&self) -> Result<(), BadTerms> {
-        let Self { config, cohort, timings } = self;
+        let Self { config, cohort, timings, beacons } = self;
         config.validate()?;
         let ascending = cohort.windows(2).all(|pair| pair[0] < pair[1]);
         if !ascending || cohort_digest(cohort) != config.cohort {
@@ -78,6 +87,14 @@ impl Terms {
         let (got, min, max) = (cohort.len(), config.contributions_min, config.contributions_max);
         if got < min as usize || got > max as usize {
             return Err(BadTerms::CohortSize { got, min, max });
+        }
+        let committed = beacons.iter().map(|key| key.key.commitment);
+        let components = config.shape.components();
+        let fits = |(component, key): (_, &ComponentKey)| key.key.fits(config.shape, component);
+        if !committed.eq(config.beacon_commitments.iter().copied())
+            || !components.into_iter().zip(beacons).all(fits)
+        {
+            return Err(BadTerms::Beacons);
         }
         timings.validate()?;
         let (told, kept) = (config.collect_ms, timings.collect_ms);
@@ -96,6 +113,7 @@ impl Timings {
             ("collect_ms", self.collect_ms),
             ("vote_ms", self.vote_ms),
             ("release_ms", self.release_ms),
+            ("audit_ms", self.audit_ms),
             ("resend_ms", self.resend_ms),
         ];
         let zero = named.iter().find(|(_, value)| *value == 0);

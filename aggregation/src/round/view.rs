@@ -1,5 +1,6 @@
 //! What can be seen of a round from outside.
 
+use crate::audit::record::AuditRecord;
 use crate::config::RoundConfig;
 use crate::hash::Digest;
 use crate::message::{Certificate, Countersignature, Outcome, Phase, SignedHeader};
@@ -15,7 +16,7 @@ use super::{Opened, Round, Stage, Standing, Terms};
 pub struct Progress {
     /// The phase.
     pub phase: Phase,
-    /// Clients (in Collect) or holders (elsewhere) that answered.
+    /// Clients (in Collect, and where they prove) or holders (elsewhere) that answered.
     pub answered: Vec<PartyId>,
     /// Those it waits for.
     pub waiting: Vec<PartyId>,
@@ -31,6 +32,7 @@ impl Round {
             Stage::Select => Phase::Select,
             Stage::Collect => Phase::Collect,
             Stage::Check(_) | Stage::Vote(_) => Phase::Vote,
+            Stage::Audit(_) => Phase::Audit,
             Stage::Release(_) => Phase::Release,
             Stage::Ended(Outcome::Done(_)) => Phase::Done,
             Stage::Ended(Outcome::Abandoned { .. }) => Phase::Abandon,
@@ -57,6 +59,11 @@ impl Round {
                 .map(|(&client, standing)| (client, *standing != Standing::Waiting))
                 .collect(),
             Stage::Ended(_) => Vec::new(),
+            Stage::Audit(_) if self.is_proving() => {
+                let answered = |client: &PartyId| self.audited.has_answered(client);
+                let clients = self.set.iter().map(|signed| signed.header.client);
+                clients.map(|client| (client, answered(&client))).collect()
+            }
             _ => {
                 let answered = |holder| self.has_answered(holder);
                 self.committee.seats().map(|(holder, id)| (id, answered(holder))).collect()
@@ -99,7 +106,8 @@ impl Round {
         })
     }
 
-    /// U: headers of the agreed set in order; empty until it is fixed.
+    /// U: headers of the agreed set in order; empty until it is fixed. Once an audit's verdict is
+    /// certified: U', the accepted of them.
     #[must_use]
     pub fn set(&self) -> &[SignedHeader] {
         &self.set
@@ -115,6 +123,12 @@ impl Round {
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
+    }
+
+    /// The whole audit, once its verdict is certified.
+    #[must_use]
+    pub fn audit(&self) -> Option<AuditRecord> {
+        self.audited.record()
     }
 
     /// What was opened, when Done.

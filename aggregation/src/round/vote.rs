@@ -149,6 +149,10 @@ impl Round {
             Stage::Check(checking) if checking.has_answered(holder) => return Ok(()),
             Stage::Check(_) => {}
             // A holder that was away has caught up.
+            Stage::Audit(_) => {
+                self.catch_up(holder);
+                return Ok(());
+            }
             Stage::Vote(_) | Stage::Release(_) => {
                 self.ask_holder(holder);
                 return Ok(());
@@ -282,7 +286,7 @@ impl Round {
     }
 
     /// Asks one holder for its check, its vote, or its release.
-    fn ask_holder(&mut self, holder: HolderIndex) {
+    pub(super) fn ask_holder(&mut self, holder: HolderIndex) {
         let Some(to) = self.committee.id(holder) else { return };
         let round_ctx = self.context;
         match &self.stage {
@@ -290,6 +294,9 @@ impl Round {
             Stage::Vote(voting) if !voting.has_answered(holder) => {
                 let set = voting.headers.clone();
                 self.tell_holder(to, ToHolder::Set { round_ctx, set });
+            }
+            Stage::Audit(auditing) if !auditing.has_answered(holder) => {
+                self.ask_audit_of(holder, to);
             }
             Stage::Release(releasing) if !releasing.has_answered(holder) => {
                 self.ask_release_of(to);
@@ -311,6 +318,7 @@ impl Round {
         let seat = &self.terms.config.committee[usize::from(holder.0)];
         let signed = seat.holder.verify(Statement::Vote, &self.context, &set.0, &vote.signature);
         signed.map_err(|_| Refusal::BadSignature)?;
+        let is_certified = self.is_certified(set);
         match &mut self.stage {
             Stage::Vote(voting) if voting.digest == *set => {
                 voting.votes.entry(holder).or_insert(vote);
@@ -320,11 +328,16 @@ impl Round {
             }
             // Only one set is ever proposed in a round, and an honest holder votes for no other.
             Stage::Vote(_) => Err(self.other_vote(holder)),
-            Stage::Release(releasing) if releasing.digest() != set => Err(self.other_vote(holder)),
+            Stage::Audit(_) | Stage::Release(_) if !is_certified => Err(self.other_vote(holder)),
             // Late, and no longer needed.
-            Stage::Release(_) => Ok(()),
+            Stage::Audit(_) | Stage::Release(_) => Ok(()),
             _ => Err(Refusal::WrongPhase),
         }
+    }
+
+    /// Whether `set` is the set of the first certificate.
+    fn is_certified(&self, set: &Digest) -> bool {
+        self.certificate.as_ref().is_some_and(|certificate| certificate.set == *set)
     }
 
     fn other_vote(&mut self, holder: HolderIndex) -> Refusal {

@@ -99,7 +99,16 @@ async fn serve_bulk(link: Link, plan: Vec<u8>, parts: Vec<usize>) -> Vec<Vec<u8>
             BulkArrival::Plan(digest, fetch) if digest == hash(Domain::Plan, &[&plan]) => {
                 fetch.send(&plan).await.expect("sent");
             }
-            BulkArrival::Plan(_, fetch) | BulkArrival::Model(_, fetch) => {
+            BulkArrival::Stored(digest, mut fetch) if digest == Digest::ZERO => {
+                fetch.begin(plan.len() as u64).await.expect("begun");
+                for piece in plan.chunks(30_000) {
+                    fetch.piece(piece).await.expect("sent");
+                }
+                fetch.finish().await.expect("sent");
+            }
+            BulkArrival::Plan(_, fetch)
+            | BulkArrival::Model(_, fetch)
+            | BulkArrival::Stored(_, fetch) => {
                 fetch.refuse(Refusal::UnknownRound).await.expect("refused");
             }
             BulkArrival::Contribution(header, upload) if header.verify().is_err() => {
@@ -133,6 +142,35 @@ fn header(membership: &Membership) -> SignedHeader {
     SignedHeader::sign(header, membership.identity())
 }
 
+/// Whoever refuses without reading stops the stream, at any point of the request.
+#[tokio::test]
+async fn a_refusal_is_heard_whenever_the_stream_is_stopped() {
+    let federation = Federation::new("test", 0x30);
+    let mut listener = listen(&federation.member("c"));
+    let ada = federation.member("ada");
+    let mut dialer = dialer(Arc::clone(&ada), &listener);
+    let (owner, coordinator) = both(&mut dialer, &mut listener).await;
+    let server = tokio::spawn(async move {
+        while let Ok(stream) = coordinator.links.accept_bulk().await {
+            // Fails when the dialer is gone already.
+            let _ = stream.refuse(Refusal::NotAdmitted).await;
+        }
+    });
+    let bulk = owner.links.bulk();
+    let mut long = header(&ada);
+    long.header.components = vec![Digest::ZERO; 400];
+    for _ in 0..200 {
+        let sent = bulk.contribute(&long, 10, &mut &[0; 10][..], |_| {}).await;
+        let fetched = bulk.fetch(&BulkRequest::Plan(Digest::ZERO), 10).await;
+        for refused in [sent.err(), fetched.err()] {
+            let is_refused = matches!(refused, Some(BulkError::Refused(Refusal::NotAdmitted)));
+            assert!(is_refused, "{refused:?}");
+        }
+    }
+    dialer.close().await;
+    server.await.expect("served");
+}
+
 #[tokio::test]
 async fn plans_and_contributions_travel_whole() {
     let federation = Federation::new("test", 0x30);
@@ -152,6 +190,19 @@ async fn plans_and_contributions_travel_whole() {
     assert!(matches!(error, BulkError::TooLarge { bytes: 100_000, .. }), "{error}");
     let error = bulk.fetch(&BulkRequest::Model(digest), 1 << 20).await.expect_err("unknown");
     assert!(matches!(error, BulkError::Refused(Refusal::UnknownRound)), "{error}");
+
+    let mut incoming = bulk.stored(&Digest::ZERO, 100_000).await.expect("announced");
+    let mut read = vec![0; 100_000];
+    for piece in read.chunks_mut(45_000) {
+        incoming.read_exact(piece).await.expect("read");
+    }
+    incoming.expect_end().await.expect("the end");
+    assert_eq!(read, plan);
+    for bytes in [99_999, 100_001] {
+        assert!(bulk.stored(&Digest::ZERO, bytes).await.is_err(), "another length");
+    }
+    let refused = bulk.stored(&digest, 100_000).await.err().expect("unknown");
+    assert!(matches!(refused, BulkError::Refused(Refusal::UnknownRound)), "{refused}");
 
     let content: Vec<u8> = (0..parts.iter().sum()).map(|i: usize| (i % 251) as u8).collect();
     let mut progress = Vec::new();

@@ -4,6 +4,7 @@
 //! global allocator, and one thread.
 #![allow(unreachable_pub, dead_code, reason = "also a module of the fuzz targets")]
 
+mod audits;
 pub mod parts;
 mod research;
 pub mod seeds;

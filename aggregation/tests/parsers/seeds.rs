@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use covey_aggregation::audit::Terms as Bounds;
+use covey_aggregation::audit::opening::Failure;
 use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::config::{Audit, Control, HolderIndex, Profile, RoundConfig};
 use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, TermsDraft, settle};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
-    AbandonReason, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
+    AbandonReason, AuditStep, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
     HolderFault, MissingReason, Outcome, Phase, Receipt, Refusal, Release, Report, SignedHeader,
     ToClient, ToHolder,
 };
@@ -164,6 +165,10 @@ impl Seeds {
             HolderFault::FalseComplaint,
             HolderFault::Disagrees,
             HolderFault::OtherVote,
+            HolderFault::WrongBeacon,
+            HolderFault::WrongOpening,
+            HolderFault::OtherVerdict,
+            HolderFault::Silent(Phase::Audit),
         ];
         let missing = [
             MissingReason::NoAnswer,
@@ -171,6 +176,9 @@ impl Seeds {
             MissingReason::BadBox(HolderIndex(1)),
             MissingReason::Disputed(HolderIndex(2)),
             MissingReason::Abandoned,
+            MissingReason::Unproven(Some(Decline::Lost)),
+            MissingReason::Unproven(None),
+            MissingReason::Failed(Failure::Range),
         ];
         let full = Report {
             counted: self.result.cohort.clone(),
@@ -184,6 +192,7 @@ impl Seeds {
             AbandonReason::NotReleased { got: 1, needed: 2 },
             AbandonReason::Spoiled("why".into()),
             AbandonReason::Stopped,
+            AbandonReason::NotAudited { step: AuditStep::Open, got: 1, needed: 2 },
         ];
         let abandoned = reasons.map(|reason| Outcome::Abandoned { reason, report: full.clone() });
         [vec![Outcome::Done(report)], abandoned.to_vec()].concat()
@@ -197,6 +206,8 @@ impl Seeds {
             Refusal::SetSize { got: 2, min: 3, max: 300 },
             Refusal::BadSet("that".into()),
             Refusal::Busy { retry_after_ms: 1000 },
+            Refusal::BadBeacon("why".into()),
+            Refusal::Misread(PartyId([7; 32])),
         ]
     }
 
@@ -236,6 +247,7 @@ impl Seeds {
             ToHolder::Propose {
                 config: Box::new(self.config.clone()),
                 cohort: self.result.cohort.clone(),
+                beacons: Vec::new(),
             },
             ToHolder::Envelopes { round_ctx, total: 3, batch },
             ToHolder::Envelopes { round_ctx, total: 1, batch: vec![small] },
@@ -245,6 +257,7 @@ impl Seeds {
         messages.extend(
             self.outcomes().into_iter().map(|outcome| ToHolder::Ended { round_ctx, outcome }),
         );
+        messages.extend(self.audit_to_holder());
         messages.iter().map(encode).collect()
     }
 
@@ -261,6 +274,7 @@ impl Seeds {
         let refused = Self::refusals().into_iter();
         messages.extend(refused.map(|refusal| FromHolder::Refused { round_ctx, refusal }));
         messages.extend(self.releases().into_iter().map(|one| FromHolder::Released(Box::new(one))));
+        messages.extend(self.audit_holder_says());
         messages.iter().map(encode).collect()
     }
 
@@ -277,13 +291,16 @@ impl Seeds {
         messages.extend(refused.map(|refusal| ToClient::Refused { round_ctx, refusal }));
         let ended = self.outcomes().into_iter();
         messages.extend(ended.map(|outcome| ToClient::Ended { round_ctx, outcome }));
+        let (certificate, rows) = (self.result.certificate.clone(), self.drawing());
+        messages.push(ToClient::Prove { round_ctx, certificate, rows });
         messages.iter().map(encode).collect()
     }
 
     pub fn client_says(&self) -> Vec<Vec<u8>> {
         let round_ctx = self.round_ctx;
         let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
-        [declined, FromClient::Pending { round_ctx }].iter().map(encode).collect()
+        let proven = FromClient::Proven { round_ctx, proven: Box::new(self.proven()) };
+        [declined, FromClient::Pending { round_ctx }, proven].iter().map(encode).collect()
     }
 
     pub fn bulk_request(&self) -> Vec<Vec<u8>> {
@@ -292,6 +309,7 @@ impl Seeds {
             BulkRequest::Plan(digest(1)),
             BulkRequest::Model(digest(2)),
             BulkRequest::Contribution(header),
+            BulkRequest::Stored(digest(3)),
         ];
         requests.iter().map(encode).collect()
     }
@@ -318,12 +336,16 @@ impl Seeds {
             collect_ms: self.config.collect_ms,
             vote_ms: 3_000,
             release_ms: 4_000,
+            audit_ms: 2_500,
             resend_ms: 100,
         };
         let (config, cohort) = (self.config.clone(), self.result.cohort.clone());
         let opened = Opened { aggregate: digest(1), key_sum: digest(2), count: 3, weight: 3 };
         let mut records = vec![
-            RoundRecord::Opened { terms: Box::new(Terms { config, cohort, timings }), at },
+            RoundRecord::Opened {
+                terms: Box::new(Terms { config, cohort, timings, beacons: Vec::new() }),
+                at,
+            },
             RoundRecord::Collecting {
                 countersignatures: self.result.countersignatures.clone(),
                 at,
@@ -339,6 +361,7 @@ impl Seeds {
             },
             RoundRecord::Certified { certificate: self.result.certificate.clone(), at },
         ];
+        records.extend(self.audit_records(at));
         for outcome in self.outcomes() {
             records.push(RoundRecord::Ended { outcome, opened: Some(opened), at });
         }
@@ -351,6 +374,8 @@ impl Seeds {
             HolderRecord::Countersigned { run, round: 300, round_ctx },
             HolderRecord::Voted { run, round_ctx, set },
             HolderRecord::Released { run, round_ctx, set },
+            HolderRecord::Listed { run, round_ctx, list: set },
+            HolderRecord::Judged { run, round_ctx, verdict: set },
         ];
         records.iter().map(encode).collect()
     }
@@ -399,7 +424,9 @@ impl Seeds {
         let mut small = self.publication.clone();
         small.result.key_sum.truncate(9);
         small.result.config.committee.truncate(1);
-        vec![self.publication.encode(), small.encode()]
+        let mut audited = small.clone();
+        audited.result.audit = Some(Box::new(self.audit_record()));
+        vec![self.publication.encode(), small.encode(), audited.encode()]
     }
 
     pub fn terms(&self) -> Vec<Vec<u8>> {
@@ -412,7 +439,9 @@ impl Seeds {
 
     pub fn frame(&self) -> Vec<Vec<u8>> {
         let framed = |body: &Vec<u8>| [&(body.len() as u32).to_le_bytes()[..], body].concat();
-        let bodies = [self.greeting(), self.client_says(), self.welcome()].concat();
+        let mut bodies = [self.greeting(), self.client_says(), self.welcome()].concat();
+        // Proofs are longer than the frames of this parser.
+        bodies.retain(|body| body.len() < 4096);
         let stream: Vec<u8> = bodies.iter().flat_map(framed).collect();
         [0, 6, 255].map(|step| [&[step][..], &stream].concat()).to_vec()
     }

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use covey_aggregation::audit::rereading::{Rereading, Signed};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::HolderEffect;
-use covey_aggregation::message::{Envelope, Outcome, ToClient, ToHolder};
+use covey_aggregation::message::{Envelope, Outcome, SignedHeader, ToClient, ToHolder};
 use covey_aggregation::participant::ParticipantEffect;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::record::Sequence;
@@ -78,8 +80,45 @@ impl World {
                 let life = self.coordinator.life;
                 self.network.schedule(at_ms, Event::Opened { life, round_ctx, result });
             }
+            RoundEffect::SendProofs { to, proofs } => {
+                let Some(round) = &self.coordinator.round else { return };
+                let round_ctx = *round.context();
+                for batch in proofs.chunks(proofs.len().div_ceil(BATCHES).max(2)) {
+                    let batch = batch.to_vec();
+                    self.tell_holder(to, &ToHolder::Proofs { round_ctx, batch });
+                }
+            }
+            RoundEffect::Measure { headers, set, rows, check } => {
+                self.measure(&headers, (set, rows, check));
+            }
             RoundEffect::Ended(outcome) => self.ended(outcome),
         }
+    }
+
+    /// The worker computes what is public of each contribution.
+    fn measure(&mut self, headers: &[SignedHeader], (set, rows, check): (Digest, Digest, Digest)) {
+        let Some(round) = &self.coordinator.round else { return };
+        let (config, round_ctx) = (Arc::new(round.config().clone()), *round.context());
+        let result = if self.disk_fails() {
+            self.witness.saw_unreadable(round_ctx);
+            Err(OpenFailure::Unavailable("a contribution cannot be read".into()))
+        } else {
+            let rereading = Rereading::new(config, set, rows, &check).expect("audited terms");
+            let measure = |signed: &SignedHeader| {
+                let header = &signed.header;
+                let (correction, chunks_root) = (header.correction, header.chunks_root);
+                let signed = Signed { header: header.digest(), correction, chunks_root };
+                self.coordinator.blobs.measure(&rereading, signed).expect("stored and checked")
+            };
+            let mut all: Vec<_> = headers.iter().map(measure).collect();
+            if self.scenario.misreads {
+                all.swap(0, 1);
+            }
+            Ok(all)
+        };
+        let at_ms = self.now_ms + self.network.rng.random_range(1..50);
+        let life = self.coordinator.life;
+        self.network.schedule(at_ms, Event::Measured { life, round_ctx, result });
     }
 
     /// A round is over: the next one begins, as often as the scenario says.
@@ -139,6 +178,12 @@ impl World {
                     self.network.send(self.now_ms, event);
                 }
             }
+            HolderEffect::Reread { round_ctx, contributions } => {
+                let at_ms = self.now_ms + self.network.rng.random_range(1..50);
+                let (holder, life) = (index, self.holders[index].life);
+                let event = Event::Reread { holder, life, round_ctx, contributions };
+                self.network.schedule(at_ms, event);
+            }
         }
     }
 
@@ -169,7 +214,14 @@ impl World {
                 let event = Event::FromOwner { owner: index, bytes: encode(&message) };
                 self.network.send(self.now_ms, event);
             }
+            ParticipantEffect::Prove { round_ctx, set, rows } => {
+                let at_ms = self.now_ms + self.network.rng.random_range(1..100);
+                let (owner, life) = (index, self.owners[index].life);
+                let event = Event::Proven { owner, life, round_ctx, set, rows };
+                self.network.schedule(at_ms, event);
+            }
             ParticipantEffect::Forget { round_ctx } => {
+                self.owners[index].witnesses.remove(&round_ctx);
                 self.owners[index].stored.remove(&round_ctx);
             }
             ParticipantEffect::Promised(receipt) => {
@@ -192,6 +244,9 @@ impl World {
     fn tell_holder(&mut self, to: PartyId, message: &ToHolder) {
         let holder = self.holders.iter().position(|holder| holder.identity.id() == to);
         let holder = holder.expect("a seat of the committee");
+        if let Some(told) = self.told.as_mut().filter(|_| holder == 0) {
+            told.push(message.clone());
+        }
         let event = Event::ToHolder { holder, bytes: encode(message) };
         self.network.send(self.now_ms, event);
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use covey_aggregation::audit::beacon::Use;
+use covey_aggregation::audit::drawing::Drawn;
+use covey_aggregation::audit::part::Part;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::{Digest, Domain, chunk_leaf, hash, merkle_root};
 use covey_aggregation::message::{
@@ -45,9 +48,31 @@ pub(crate) enum Lie {
     Silence,
     /// Refuses everything after it countersigned.
     Refusal,
+    /// Draws other values of beacons, properly signed.
+    WrongBeacon,
+    /// Opens something else in the audit, properly signed.
+    WrongOpening,
+    /// Opens something else first and the right thing afterwards.
+    TwoOpenings,
+    /// Votes for another list of proofs.
+    OtherList,
+    /// Votes for another verdict.
+    OtherVerdict,
+    /// Never says anything in an audit.
+    SilentAudit,
 }
 
 impl Lie {
+    /// Those of an audit.
+    pub(crate) const AUDIT: [Self; 6] = [
+        Self::WrongBeacon,
+        Self::WrongOpening,
+        Self::TwoOpenings,
+        Self::OtherList,
+        Self::OtherVerdict,
+        Self::SilentAudit,
+    ];
+
     pub(crate) const ALL: [Self; 14] = [
         Self::WrongRelease,
         Self::OneWrongSum,
@@ -97,6 +122,57 @@ impl Lie {
             (Self::Silence, _) => Vec::new(),
             (Self::Refusal, _) => {
                 vec![FromHolder::Refused { round_ctx, refusal: Refusal::AlreadyVoted }]
+            }
+            (lie, message) => lie.distort_audit(liar, message),
+        }
+    }
+
+    /// The same, of what is said in an audit.
+    fn distort_audit(self, liar: &Liar, message: FromHolder) -> Vec<FromHolder> {
+        let round_ctx = *message.round_ctx();
+        let other = |digest: &Digest| hash(Domain::Body, &[b"another", &digest.0]);
+        let vote = |statement, digest: &Digest| {
+            let signature = liar.identity.sign(statement, &round_ctx, &digest.0);
+            Vote { holder: liar.seat, signature }
+        };
+        match (self, message) {
+            (
+                Self::SilentAudit,
+                FromHolder::Drawn { .. }
+                | FromHolder::Listed { .. }
+                | FromHolder::Opened(_)
+                | FromHolder::Judged { .. },
+            ) => Vec::new(),
+            (Self::WrongBeacon, FromHolder::Drawn { usage, mut drawn, .. }) => {
+                drawn.values[0] = other(&drawn.values[0]);
+                let of = match usage {
+                    Use::Check => liar.list.unwrap_or(Digest::ZERO),
+                    _ => liar.set.unwrap_or(Digest::ZERO),
+                };
+                let body = Drawn::body((usage, &of), &drawn.values);
+                drawn.signature = liar.identity.sign(Statement::Beacon, &round_ctx, &body);
+                vec![FromHolder::Drawn { round_ctx, usage, drawn }]
+            }
+            (Self::WrongOpening | Self::TwoOpenings, FromHolder::Opened(part)) => {
+                let mut openings = part.openings.clone();
+                openings[0] ^= 1;
+                let by = (liar.seat, &*liar.identity);
+                let wrong = Part::sign((round_ctx, part.list), part.component, openings, by);
+                let mut said = vec![FromHolder::Opened(Box::new(wrong))];
+                if self == Self::TwoOpenings {
+                    said.push(FromHolder::Opened(part));
+                }
+                said
+            }
+            (Self::OtherList, FromHolder::Listed { list, .. }) => {
+                let list = other(&list);
+                let vote = vote(Statement::ProofList, &list);
+                vec![FromHolder::Listed { round_ctx, list, vote }]
+            }
+            (Self::OtherVerdict, FromHolder::Judged { mut verdict, .. }) => {
+                verdict.set = other(&verdict.set);
+                let vote = vote(Statement::Verdict, &verdict.digest());
+                vec![FromHolder::Judged { round_ctx, verdict, vote }]
             }
             (_, honest) => vec![honest],
         }
@@ -164,6 +240,9 @@ pub(crate) struct Liar {
     /// The latest terms it was shown, and every envelope under them with its header's digest.
     config: Option<RoundConfig>,
     shown: Vec<(Digest, Envelope)>,
+    /// What beacons are drawn for.
+    set: Option<Digest>,
+    list: Option<Digest>,
     /// What it would have released, were it honest, in order.
     releases: Vec<Release>,
 }
@@ -174,7 +253,16 @@ impl Liar {
         secret: Arc<SealingSecret>,
         seat: HolderIndex,
     ) -> Self {
-        Self { identity, secret, seat, config: None, shown: Vec::new(), releases: Vec::new() }
+        Self {
+            identity,
+            secret,
+            seat,
+            config: None,
+            shown: Vec::new(),
+            set: None,
+            list: None,
+            releases: Vec::new(),
+        }
     }
 
     /// Remembers what the coordinator says.
@@ -194,6 +282,8 @@ impl Liar {
                     }
                 }
             }
+            ToHolder::Certified { certificate, .. } => self.set = Some(certificate.set),
+            ToHolder::Listed { certificate } => self.list = Some(certificate.set),
             _ => {}
         }
     }
@@ -256,6 +346,10 @@ pub(crate) enum OwnerLie {
     ShortBox,
     /// Two sealed updates, each of them good, and both of them sent every time.
     TwoMessages,
+    /// An update that is much longer than the terms allow. (Without an audit nobody sees it.)
+    HugeNorm,
+    /// A proof of other projections than its own, properly signed.
+    FalseProof,
 }
 
 impl OwnerLie {
@@ -317,7 +411,7 @@ impl OwnerLie {
                 upload.correction.fill(0);
                 header.correction = hash(Domain::Correction, &[&upload.correction]);
             }
-            Self::TwoMessages => {}
+            Self::TwoMessages | Self::HugeNorm | Self::FalseProof => {}
         }
         upload.header = SignedHeader::sign(header, identity);
         upload

@@ -3,6 +3,8 @@
 //!
 //! Owner i adds one at coordinate i, so that the opened sum shows who is in it and how often.
 
+mod audit_cheats;
+mod audits;
 mod cheat;
 mod disk;
 mod driving;

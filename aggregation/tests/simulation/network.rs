@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use covey_aggregation::audit::opening::Public;
+use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{Envelope, SignedHeader};
@@ -49,6 +51,9 @@ pub(crate) enum Event {
     Stored { node: Node, life: u32, upto: Sequence },
     Prepared { owner: usize, life: u32, config: Box<RoundConfig> },
     Opened { life: u32, round_ctx: Digest, result: Result<Opened, OpenFailure> },
+    Measured { life: u32, round_ctx: Digest, result: Result<Vec<Public>, OpenFailure> },
+    Proven { owner: usize, life: u32, round_ctx: Digest, set: Digest, rows: Digest },
+    Reread { holder: usize, life: u32, round_ctx: Digest, contributions: Vec<Signed> },
     Down(Node),
     Up(Node),
 }
@@ -81,9 +86,13 @@ impl Event {
             Self::Prepared { owner, life, config } => {
                 format!("owner {owner}, life {life}, prepared {}", config.context())
             }
-            short @ (Self::Stored { .. } | Self::Opened { .. } | Self::Down(_) | Self::Up(_)) => {
-                format!("{short:?}")
-            }
+            short @ (Self::Stored { .. }
+            | Self::Opened { .. }
+            | Self::Measured { .. }
+            | Self::Proven { .. }
+            | Self::Reread { .. }
+            | Self::Down(_)
+            | Self::Up(_)) => format!("{short:?}"),
         }
     }
 }

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use covey_aggregation::audit::list::Proven;
+use covey_aggregation::audit::opening::Public;
+use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::rereading::{Rereading, Signed};
+use covey_aggregation::audit::witness::Witness;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderSetup};
-use covey_aggregation::message::Outcome;
+use covey_aggregation::message::{Decline, Outcome};
 use covey_aggregation::participant::{Participant, ParticipantSetup, Uncounted};
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
@@ -16,7 +22,7 @@ use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
 use covey_aggregation::sum::quantise::Quantised;
-use covey_aggregation::sum::seal::seal;
+use covey_aggregation::sum::seal::Sealing;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use rand::RngExt;
 use zeroize::Zeroizing;
@@ -152,6 +158,8 @@ pub(crate) struct OwnerNode {
     pub(crate) journal: Journal,
     pub(crate) lie: Option<OwnerLie>,
     pub(crate) is_willing: bool,
+    /// What proofs are made of, in memory, by round.
+    pub(crate) witnesses: BTreeMap<Digest, (RoundConfig, Witness)>,
     /// Sealed updates on its disk, by round.
     pub(crate) stored: BTreeMap<Digest, Rc<Upload>>,
     /// The other of its two messages, if it is such a liar.
@@ -184,20 +192,75 @@ impl OwnerNode {
         upload
     }
 
-    fn sealed(&self, index: usize, config: &RoundConfig, rng: &mut impl RngExt) -> Rc<Upload> {
+    fn sealed(&mut self, index: usize, config: &RoundConfig, rng: &mut impl RngExt) -> Rc<Upload> {
         let mut units = vec![0; config.dimension as usize];
         units[index] = 1;
+        if self.lie == Some(OwnerLie::HugeNorm) {
+            units.fill(127);
+        }
         let quantised =
             Quantised::from_units(&units, 1, &config.quantiser).expect("one is in range");
-        let mut chunks = Vec::new();
         let entropy = Zeroizing::new(rng.random());
-        let sealed = seal(config, &self.identity, &quantised, &entropy, &mut chunks)
-            .expect("countersigned terms can be sealed for");
+        let sealing = Sealing::new::<()>(config, &self.identity, &quantised, &entropy)
+            .unwrap_or_else(|_| panic!("countersigned terms can be sealed for"));
+        let (mut chunks, mut leaves, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sealer = sealing.sealer();
+        for chunk in 0..config.chunks() {
+            if config.is_audited() {
+                let (bytes, leaf, witness) = sealer.seal_and_keep(chunk);
+                chunks.push(bytes.to_vec());
+                leaves.push(leaf);
+                kept.push(witness);
+            } else {
+                let (bytes, leaf) = sealer.seal(chunk);
+                chunks.push(bytes.to_vec());
+                leaves.push(leaf);
+            }
+        }
+        if config.is_audited() {
+            let witness = sealing.witness::<()>(kept);
+            let witness = witness.unwrap_or_else(|_| panic!("of all chunks"));
+            self.witnesses.insert(config.context(), (config.clone(), witness));
+        }
+        let sealed = sealing.finish::<()>(&leaves).unwrap_or_else(|_| panic!("it seals"));
         let (header, correction, boxes) = (sealed.header, sealed.correction, sealed.boxes);
         let honest = Upload { header, correction, boxes, chunks };
         Rc::new(match self.lie {
             Some(lie) => lie.distort(&self.identity, honest),
             None => honest,
         })
+    }
+
+    /// Proves, from what it kept in memory.
+    pub(crate) fn prove(
+        &self,
+        round_ctx: &Digest,
+        (set, rows): (Digest, Digest),
+        rng: &mut impl RngExt,
+    ) -> Result<Box<Proven>, Decline> {
+        let (config, witness) = self.witnesses.get(round_ctx).ok_or(Decline::Lost)?;
+        let question = Question::new(config, set, rows).expect("audited terms");
+        let entropy = Zeroizing::new(rng.random());
+        let client = self.identity.id();
+        let proof = Proof::new(&question, &client, witness, &entropy);
+        let proof = proof.map_err(|_| Decline::Unprovable)?;
+        if self.lie == Some(OwnerLie::FalseProof) {
+            let mut bytes = proof.to_bytes();
+            // A correction's lowest byte: another element, and still a reduced one.
+            bytes[16] ^= 1;
+            let forged = Proof::from_bytes(question.terms(), &bytes).expect("well-formed");
+            return Ok(Box::new(Proven::sign(&question, &forged, &self.identity)));
+        }
+        Ok(Box::new(Proven::sign(&question, &proof, &self.identity)))
+    }
+}
+
+impl Blobs {
+    /// The public values of a stored contribution.
+    pub(crate) fn measure(&self, rereading: &Rereading, signed: Signed) -> Option<Public> {
+        let upload = self.0.get(&signed.header)?;
+        let mut reading = rereading.begin(signed, &upload.correction).ok()?;
+        upload.chunks.iter().try_for_each(|chunk| reading.chunk(chunk)).ok()?;
+        reading.finish().ok()
     }
 }

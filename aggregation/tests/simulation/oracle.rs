@@ -22,6 +22,9 @@ pub(crate) struct Witness {
     promises: BTreeSet<(Digest, usize)>,
     uploads: BTreeMap<(Digest, usize), Digest>,
     votes: BTreeMap<(Digest, usize), Digest>,
+    lists: BTreeMap<(Digest, usize), Digest>,
+    openings_of: BTreeMap<(Digest, usize), Digest>,
+    verdicts: BTreeMap<(Digest, usize), Digest>,
     releases: BTreeMap<(Digest, usize), Digest>,
     crashes: BTreeMap<Node, u64>,
     /// Rounds whose contributions could not be read when they were to be opened.
@@ -75,6 +78,18 @@ impl Witness {
             FromHolder::Voted { set, .. } => {
                 let first = *self.votes.entry(key).or_insert(*set);
                 assert_eq!(first, *set, "holder {holder} votes once per round");
+            }
+            FromHolder::Listed { list, .. } => {
+                let first = *self.lists.entry(key).or_insert(*list);
+                assert_eq!(first, *list, "holder {holder} votes for one list per round");
+            }
+            FromHolder::Opened(part) => {
+                let first = *self.openings_of.entry(key).or_insert(part.list);
+                assert_eq!(first, part.list, "holder {holder} opens one list per round");
+            }
+            FromHolder::Judged { verdict, .. } => {
+                let first = *self.verdicts.entry(key).or_insert(verdict.digest());
+                assert_eq!(first, verdict.digest(), "holder {holder} judges once per round");
             }
             FromHolder::Released(release) => {
                 let first = *self.releases.entry(key).or_insert(release.set);
@@ -160,7 +175,10 @@ impl World {
     fn judge_time(&self, round_ctx: &Digest) {
         let timings = self.scenario.timings;
         let phases = timings.select_ms + timings.collect_ms + timings.vote_ms;
-        let phases = phases + 2 * timings.release_ms;
+        // Where rounds are audited: three steps of holders as long as a vote, two as a release.
+        let audit = 3 * timings.vote_ms + timings.audit_ms + 2 * timings.release_ms;
+        let phases =
+            phases + 2 * timings.release_ms + if self.scenario.is_audited { audit } else { 0 };
         let longest = timings.collect_ms.max(timings.vote_ms);
         // Down for at most 1.5 s, and a flush or two; a disk that cannot be read takes longer.
         let crashes = self.witness.crashes(Node::Coordinator);

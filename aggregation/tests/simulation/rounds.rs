@@ -164,8 +164,8 @@ fn one_lying_holder_is_outvoted_and_named() {
                 Lie::Silence => (0, Some(HolderFault::Silent(Phase::Vote))),
                 Lie::Refusal => (0, Some(HolderFault::Refused(Phase::Vote))),
                 Lie::SecondVote => (0, Some(HolderFault::OtherVote)),
-                // There is no earlier round.
-                Lie::ReplayedRelease | Lie::ReplayedSums => (0, None),
+                // There is no earlier round, and no audit.
+                _ => (0, None),
             };
             assert_eq!(report.counted.len(), 4 - dropped, "{lie:?}: {report:?}");
             for (_, why) in &report.missing {

@@ -38,6 +38,10 @@ pub(crate) struct Scenario {
     pub(crate) timings: Timings,
     pub(crate) lies: Vec<(usize, Lie)>,
     pub(crate) owner_lies: Vec<(usize, OwnerLie)>,
+    /// Whether rounds are audited.
+    pub(crate) is_audited: bool,
+    /// Whether the coordinator tells false public values of two contributions.
+    pub(crate) misreads: bool,
     /// Owners whose policy forbids it.
     pub(crate) unwilling: Vec<usize>,
     pub(crate) faults: Vec<(When, Fault)>,
@@ -56,6 +60,7 @@ const TIMINGS: Timings = Timings {
     collect_ms: 12_000,
     vote_ms: 16_000,
     release_ms: 16_000,
+    audit_ms: 12_000,
     resend_ms: 250,
 };
 
@@ -72,6 +77,8 @@ impl Scenario {
             timings: TIMINGS,
             lies: Vec::new(),
             owner_lies: Vec::new(),
+            is_audited: false,
+            misreads: false,
             unwilling: Vec::new(),
             faults: Vec::new(),
             cuts: Vec::new(),
@@ -194,6 +201,6 @@ impl Scenario {
         faulty.dedup();
         let coordinator_lives =
             !self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Kill(Node::Coordinator)));
-        coordinator_lives && faulty.len() <= self.shape.faults()
+        coordinator_lives && !self.misreads && faulty.len() <= self.shape.faults()
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Offer {
 impl Offer {
     pub(crate) fn propose(&self) -> ToHolder {
         let config = Box::new(self.config.clone());
-        ToHolder::Propose { config, cohort: self.cohort.clone() }
+        ToHolder::Propose { config, cohort: self.cohort.clone(), beacons: Vec::new() }
     }
 
     /// The name of a contribution.
@@ -205,6 +205,7 @@ impl Keeper {
                     self.signed += 1;
                 }
                 HolderEffect::Send(message) => said.push(message),
+                HolderEffect::Reread { .. } => panic!("no round of these is audited"),
             }
         }
         said

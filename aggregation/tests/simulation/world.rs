@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
+use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::config::{
     Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
     cohort_digest,
@@ -47,6 +49,8 @@ pub(crate) struct World {
     pub(crate) owners: Vec<OwnerNode>,
     pub(crate) witness: Witness,
     pub(crate) network: Network,
+    /// What holder 0 was told, where that is kept.
+    pub(crate) told: Option<Vec<ToHolder>>,
     trace: Hasher,
     /// How far the clocks are off.
     skews_ms: BTreeMap<Node, i64>,
@@ -82,6 +86,7 @@ impl World {
                 journal: Journal::default(),
                 lie: scenario.owner_lies.iter().find(|(o, _)| *o == index).map(|(_, lie)| *lie),
                 is_willing: !scenario.unwilling.contains(&index),
+                witnesses: BTreeMap::new(),
                 stored: BTreeMap::new(),
                 second: BTreeMap::new(),
                 told: BTreeMap::new(),
@@ -102,6 +107,7 @@ impl World {
             owners,
             witness: Witness::default(),
             network,
+            told: None,
             trace: Hasher::new(Domain::Body),
             skews_ms: BTreeMap::new(),
             faults: scenario.faults.clone(),
@@ -131,8 +137,11 @@ impl World {
         let owners = self.scenario.owners as u32;
         let quantiser =
             Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform };
-        let packing = Packing::derive(Profile::A, quantiser.bits, owners.max(3));
-        let config = RoundConfig {
+        let is_audited = self.scenario.is_audited;
+        let profile = if is_audited { Profile::B } else { Profile::A };
+        let packing = Packing::derive(profile, quantiser.bits, owners.max(3));
+        let beacons = if is_audited { self.beacons() } else { Vec::new() };
+        let mut config = RoundConfig {
             federation: self.roster.digest(),
             run: Digest([2; 32]),
             round,
@@ -140,7 +149,7 @@ impl World {
             manifest: Digest([4; 32]),
             model: Digest([5; 32]),
             dimension: u64::from(owners),
-            profile: Profile::A,
+            profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser,
             counters: 0,
@@ -151,11 +160,26 @@ impl World {
             shape: self.scenario.shape,
             committee: self.roster.committee(),
             cohort: cohort_digest(&self.cohort),
-            beacon_commitments: Vec::new(),
-            audit: Audit::Off,
+            beacon_commitments: beacons.iter().map(|key| key.key.commitment).collect(),
+            audit: if is_audited { Audit::Closed { rows: 64 } } else { Audit::Off },
             collect_ms: self.scenario.timings.collect_ms,
         };
-        Terms { config, cohort: self.cohort.clone(), timings: self.scenario.timings }
+        config.packing = config.derive_packing().expect("a packing for few owners");
+        Terms { config, cohort: self.cohort.clone(), timings: self.scenario.timings, beacons }
+    }
+
+    /// The beacon keys, as if all holders had been asked for them.
+    fn beacons(&self) -> Vec<ComponentKey> {
+        let (federation, committee) = (self.roster.digest(), self.roster.committee());
+        let shape = self.scenario.shape;
+        let deal = |(index, node): (usize, &HolderNode)| {
+            let by = (HolderIndex(index as u8), &*node.identity);
+            let deal = Deal::new(federation, shape, &committee, by).expect("good sealing keys");
+            deal.check(&federation, shape, &committee).expect("as dealt");
+            (by.0, deal)
+        };
+        let deals = self.holders.iter().enumerate().map(deal).collect();
+        gather(shape, &deals, 0).expect("all have dealt")
     }
 
     /// One event or one timer, whichever is sooner.
@@ -267,9 +291,38 @@ impl World {
                     round.handle_opened(now, result);
                 }
             }
+            Event::Measured { life, round_ctx, result } => {
+                let alive = self.coordinator.life == life;
+                let round = self.coordinator.round.as_mut().filter(|_| alive);
+                if let Some(round) = round.filter(|round| *round.context() == round_ctx) {
+                    round.handle_measured(now, result);
+                }
+            }
+            Event::Proven { owner, life, round_ctx, set, rows } => {
+                let now = self.now(Node::Owner(owner));
+                let node = &mut self.owners[owner];
+                let result = node.prove(&round_ctx, (set, rows), &mut self.network.rng);
+                if let Some(machine) = node.machine.as_mut().filter(|_| node.life == life) {
+                    machine.handle_proven(now, &round_ctx, result);
+                }
+            }
+            Event::Reread { holder, life, round_ctx, contributions } => {
+                self.reread(holder, life, &round_ctx, contributions);
+            }
             Event::Down(_) if self.is_clear => {}
             Event::Down(node) => self.crash(node),
             Event::Up(node) => self.start(node),
+        }
+    }
+
+    /// A holder has fetched stored contributions.
+    fn reread(&mut self, holder: usize, life: u32, round_ctx: &Digest, all: Vec<Signed>) {
+        let node = &mut self.holders[holder];
+        let Some(machine) = node.machine.as_mut().filter(|_| node.life == life) else { return };
+        for signed in all {
+            let Some(rereading) = machine.rereading(round_ctx) else { return };
+            let public = self.coordinator.blobs.measure(&rereading, signed);
+            machine.handle_reread(round_ctx, &signed.header, public);
         }
     }
 
@@ -431,6 +484,7 @@ impl World {
                 let owner = &mut self.owners[index];
                 owner.life += 1;
                 owner.machine = None;
+                owner.witnesses.clear();
                 owner.journal.crash(rng);
             }
         }

@@ -87,14 +87,14 @@ fn case(name: &str, scene: &Scene) -> Value {
     let answers: Vec<_> = scene.seeds.iter().map(answer).collect();
     let product = batch.product(&question, [&scene.chunk[..]].into_iter());
     let public = Public::new(&batch, &scene.correction, product).expect("a vector over Z_q");
-    let opened = agree(&question, &answers.iter().cloned().map(Some).collect::<Vec<_>>());
+    let opened = agree(config.shape, &answers.iter().cloned().map(Some).collect::<Vec<_>>());
     let parts = opened.expect("all answered").parts;
     let verdict = judge(&question, &check, about, &public, &parts);
     let verdict = verdict.map_or_else(|failure| failure.to_string(), |()| "passes".to_owned());
     let (rho, functions) = functions(&question);
     let open = |seeds: &Seeds| credit::open(&question, &functions, about, seeds);
     let parts: Vec<_> = scene.seeds.iter().map(|seeds| Some(open(seeds))).collect();
-    let numbers = agree(&question, &parts).expect("all answered").parts;
+    let numbers = agree(config.shape, &parts).expect("all answered").parts;
     let numbers = credit::numbers(&functions, proof, &numbers).map(|number| number.to_string());
     let residues = |parts: &Option<Vec<[covey_aggregation::audit::Element; 3]>>| {
         let parts = parts.iter().flatten();

@@ -304,6 +304,7 @@ fn result(fixture: &Fixture, uploads: &[Upload], cohort: Vec<PartyId>) -> RoundR
     RoundResult {
         countersignatures: [0, 1, 3].map(countersign).to_vec(),
         certificate: Certificate { round_ctx, set, votes: [0, 2, 3].map(vote).to_vec() },
+        audit: None,
         config: config.clone(),
         cohort,
         headers,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use covey_aggregation::audit::list::Proven;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Decline, FromClient, Refusal, SignedHeader, ToClient};
 use covey_aggregation::net::{Bulk, BulkError, LinkError, Membership};
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::event::{Event, Round};
 use crate::observer::Observer;
 use crate::prepare::{Declined, Halt, Workshop};
+use crate::provers::Provers;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
 use crate::variates::Variates;
@@ -49,6 +51,7 @@ const EVENTS_WAITING_MAX: usize = 256;
 /// What work beside the loop came to.
 enum Done {
     Prepared(Digest, Result<Box<SignedHeader>, Declined>),
+    Proven(Digest, Result<Box<Proven>, Declined>),
     Uploaded(Digest, Result<(u64, f32), UploadError>),
 }
 
@@ -118,6 +121,7 @@ impl Desk {
             limits: config.limits.clone(),
             stored: stored.clone(),
             variates: variates.clone(),
+            provers: Provers::default(),
             observer,
             bulk: link,
             events: events.clone(),
@@ -232,6 +236,17 @@ impl Desk {
                 });
                 self.participant.handle_prepared(now(), &round_ctx, result.map(|header| *header));
             }
+            Done::Proven(round_ctx, result) => {
+                let result = result.map_err(|Declined { reason, why }| {
+                    let (round, reason_text) = (self.round(round_ctx), reason_text(reason));
+                    watch(Event::Declined { round, reason: reason_text, why });
+                    reason
+                });
+                if result.is_ok() {
+                    watch(Event::Proven { round: self.round(round_ctx) });
+                }
+                self.participant.handle_proven(now(), &round_ctx, result);
+            }
             Done::Uploaded(round_ctx, result) => {
                 self.uploading.remove(&round_ctx);
                 let round = self.round(round_ctx);
@@ -297,6 +312,16 @@ impl Desk {
                 self.forget(&round_ctx, watch);
             }
             ParticipantEffect::Upload { round_ctx, header } => self.upload(round_ctx, header),
+            ParticipantEffect::Prove { round_ctx, set, rows } => {
+                let workshop = Arc::clone(&self.workshop);
+                self.tasks.spawn(async move {
+                    let work =
+                        move || workshop.provers.prove(&round_ctx, (set, rows), &workshop.identity);
+                    let proven = tokio::task::spawn_blocking(work).await;
+                    let bug = |bug| Err(Declined::new(Decline::Lost, format!("a bug: {bug}")));
+                    Done::Proven(round_ctx, proven.unwrap_or_else(bug))
+                });
+            }
             ParticipantEffect::Send(message) => {
                 if let Some(link) = &self.link {
                     // A queue that is full or gone drops it; the machine says it again.
@@ -340,6 +365,7 @@ impl Desk {
     }
 
     fn forget(&self, round_ctx: &Digest, watch: &mut (dyn FnMut(Event) + Send)) {
+        self.workshop.provers.forget(round_ctx);
         if let Err(error) = self.stored.remove(round_ctx) {
             watch(Event::Fault { what: error.to_string() });
         }
@@ -378,6 +404,8 @@ fn reason_text(reason: Decline) -> String {
         Decline::Training => "training",
         Decline::Terms => "terms",
         Decline::Leaving => "leaving",
+        Decline::Lost => "lost",
+        Decline::Unprovable => "unprovable",
     }
     .to_owned()
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::config::Weighting;
+use covey_aggregation::config::{Audit, Weighting};
 use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
 use covey_aggregation::plan::{Data, Plan, Target, Tokens};
 use covey_aggregation::program::Failure;
@@ -66,9 +66,16 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
     let deadlines = plan.cohort.deadlines;
     let phases =
         [deadlines.select_ms, deadlines.collect_ms, deadlines.vote_ms, deadlines.release_ms];
-    let round_ms_max: u64 = phases.iter().sum();
+    let audit_ms = match plan.secure_aggregation.audit {
+        Audit::Off => 0,
+        // Clients prove; holders draw, list, draw, as long as a vote each, and open and judge.
+        Audit::Closed { .. } => {
+            deadlines.audit_ms + 3 * deadlines.vote_ms + 2 * deadlines.release_ms
+        }
+    };
+    let round_ms_max: u64 = phases.iter().sum::<u64>() + audit_ms;
     let bytes_model = 4 * summary.parameters;
-    let bytes_round = summary.bytes_payload + summary.bytes_fixed;
+    let bytes_round = summary.bytes_payload + summary.bytes_fixed + summary.bytes_proof;
     let bytes_sent_max = bytes_round * u64::from(summary.rounds);
     let parts = vec![
         Part { title: "what is trained", lines: trained(&plan, &summary, &table) },
@@ -199,6 +206,13 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
             bytes(summary.bytes_fixed),
         ),
     ];
+    if summary.bytes_proof > 0 {
+        lines.push(format!(
+            "{} of proof, for the audit: random numbers to whoever reads them, from which the \
+             committee learns whether the update is within its bounds, and nothing else",
+            bytes(summary.bytes_proof)
+        ));
+    }
     lines.push(match plan.training.weighting {
         Weighting::Uniform => {
             "all owners count alike: the number of examples is not sent".to_owned()
@@ -211,7 +225,7 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     });
     lines.push(
         "in the clear: its name, the round, hashes of what it sends; or that it does not take \
-         part, and which of five reasons"
+         part, and which of seven reasons"
             .to_owned(),
     );
     lines.push("never: examples, labels, gradients, losses, or its update by itself".to_owned());

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Instant;
 
-use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig, Seat, cohort_digest};
+use covey_aggregation::audit::deal::ComponentKey;
+use covey_aggregation::config::{
+    Audit, CommitteeShape, KeyLayer, RoundConfig, Seat, cohort_digest,
+};
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{Outcome, Report};
@@ -91,6 +94,8 @@ struct Course<'a> {
     machines: Option<Machines>,
     roster: Digest,
     committee: Vec<Seat>,
+    /// The beacon keys that audited rounds begin with.
+    beacons: Vec<ComponentKey>,
     timings: Timings,
     /// What the next round begins with.
     parameters: Vec<f32>,
@@ -115,6 +120,10 @@ impl<'a> Course<'a> {
         // Also in the clear: the terms name the members.
         let founded = Founded::new(&laboratory.identities)?;
         let (roster, committee) = (founded.roster.digest(), founded.roster.committee());
+        let beacons = match plan.secure_aggregation.audit {
+            Audit::Closed { .. } => founded.beacons()?,
+            Audit::Off => Vec::new(),
+        };
         let machines = match options.is_sealed {
             true => Some(Machines::new(founded, &laboratory.identities, &timings)?),
             false => None,
@@ -126,6 +135,7 @@ impl<'a> Course<'a> {
             machines,
             roster,
             committee,
+            beacons,
             timings,
             state: plan.strategy.initial(parameters.len()),
             parameters,
@@ -233,7 +243,7 @@ impl<'a> Course<'a> {
         let (plan, task) = (&laboratory.plan, &laboratory.task);
         let owners = u32::try_from(laboratory.identities.len()).unwrap_or(u32::MAX);
         let seed = laboratory.seed.to_le_bytes();
-        let config = RoundConfig {
+        let mut config = RoundConfig {
             federation: self.roster,
             run: hash(Domain::Training, &[b"simulated-run", &seed]),
             round: self.last,
@@ -252,11 +262,14 @@ impl<'a> Course<'a> {
             shape: CommitteeShape::Four,
             committee: self.committee.clone(),
             cohort: cohort_digest(&cohort),
-            beacon_commitments: Vec::new(),
+            beacon_commitments: self.beacons.iter().map(|key| key.key.commitment).collect(),
             audit: plan.secure_aggregation.audit,
             collect_ms: timings.collect_ms,
         };
-        Terms { config, cohort, timings }
+        if let Some(packing) = config.derive_packing() {
+            config.packing = packing;
+        }
+        Terms { config, cohort, timings, beacons: self.beacons.clone() }
     }
 
     /// The next model; its distance from the last, unless it is of no use.
@@ -381,6 +394,7 @@ fn timings(plan: &Plan) -> Timings {
         collect_ms: deadlines.collect_ms,
         vote_ms: deadlines.vote_ms,
         release_ms: deadlines.release_ms,
+        audit_ms: deadlines.audit_ms,
         resend_ms,
     }
 }

@@ -5,10 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
 
-use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
+use covey_aggregation::audit::list::Proven;
+use covey_aggregation::audit::opening::Public;
+use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::rereading::{Rereading, Signed};
+use covey_aggregation::audit::witness::Witness;
+use covey_aggregation::config::{CommitteeShape, HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
-use covey_aggregation::limits::ENVELOPES_PER_MESSAGE_MAX;
+use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, PROOFS_PER_MESSAGE_MAX};
 use covey_aggregation::message::{
     Decline, Envelope, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
@@ -24,7 +31,7 @@ use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
 use covey_aggregation::sum::open::{Aggregate, KeySum, open};
-use covey_aggregation::sum::seal::{Sealed, seal};
+use covey_aggregation::sum::seal::Sealed;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
 
@@ -33,6 +40,7 @@ use super::crew::for_each;
 use super::laboratory::{Laboratory, Opening, file_failure};
 use super::run::{RoundEnd, bug};
 use crate::prepare::Declined;
+use crate::sealing::seal;
 
 /// Key holders: one may be missing or lie.
 const HOLDERS: usize = 4;
@@ -65,6 +73,18 @@ impl Founded {
         let federation = "simulated".parse().map_err(|error| bug(&error))?;
         let roster = Roster { federation, authority: Digest::ZERO, members };
         Ok(Self { roster, coordinator, holders })
+    }
+
+    /// The beacon keys that audited rounds begin with, as the holders deal them.
+    pub(super) fn beacons(&self) -> Result<Vec<ComponentKey>, Failure> {
+        let (federation, committee) = (self.roster.digest(), self.roster.committee());
+        let mut deals = BTreeMap::new();
+        for (place, (identity, _)) in (0..).zip(&self.holders) {
+            let by = (HolderIndex(place), &**identity);
+            let deal = Deal::new(federation, CommitteeShape::Four, &committee, by);
+            deals.insert(by.0, deal.ok_or_else(|| bug("a sealing key is none"))?);
+        }
+        gather(CommitteeShape::Four, &deals, 0).ok_or_else(|| bug("a component has no dealer"))
     }
 }
 
@@ -130,6 +150,9 @@ impl Machines {
             boxes,
             mail,
             to_train: Vec::new(),
+            to_prove: Vec::new(),
+            witnesses: BTreeMap::new(),
+            kept: BTreeMap::new(),
             arriving: None,
             losses: BTreeMap::new(),
             why_declined: None,
@@ -155,7 +178,23 @@ enum Mail {
 struct Upload {
     sealed: Sealed,
     chunks: Vec<Vec<u8>>,
+    /// What a proof is made from, where the round is audited.
+    witness: Option<Witness>,
     loss: f32,
+}
+
+/// A stored contribution.
+struct Kept {
+    correction: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    fn measure(&self, rereading: &Rereading, signed: Signed) -> Option<Public> {
+        let mut reading = rereading.begin(signed, &self.correction).ok()?;
+        self.chunks.iter().try_for_each(|chunk| reading.chunk(chunk)).ok()?;
+        reading.finish().ok()
+    }
 }
 
 /// A round being played.
@@ -174,6 +213,12 @@ struct Play<'a> {
     mail: Vec<Vec<Mail>>,
     /// Clients that are asked to prepare.
     to_train: Vec<usize>,
+    /// Clients that are asked to prove, with the set and the beacon of the rows.
+    to_prove: Vec<(usize, Digest, Digest)>,
+    /// What they prove from.
+    witnesses: BTreeMap<usize, Witness>,
+    /// Where the round is audited: contributions, which are added only when they have passed.
+    kept: BTreeMap<Digest, Kept>,
     /// Of the client that has just prepared, what it will upload.
     arriving: Option<Upload>,
     losses: BTreeMap<usize, f32>,
@@ -196,6 +241,10 @@ impl Play<'_> {
                     losses,
                     why_declined,
                 });
+            }
+            if !self.to_prove.is_empty() {
+                self.prove()?;
+                continue;
             }
             let clients = std::mem::take(&mut self.to_train);
             if clients.is_empty() {
@@ -235,6 +284,57 @@ impl Play<'_> {
         self.pump()
     }
 
+    /// Those who are asked to prove do, on as many threads as there are.
+    fn prove(&mut self) -> Result<(), Failure> {
+        let asked = std::mem::take(&mut self.to_prove);
+        let (laboratory, config, witnesses) = (self.laboratory, &*self.config, &self.witnesses);
+        let prove = |&(client, set, rows): &(usize, Digest, Digest)| {
+            let question = Question::new(config, set, rows).map_err(|error| bug(&error))?;
+            let identity = &laboratory.identities[client];
+            let witness = witnesses.get(&client).ok_or_else(|| bug("nothing to prove from"))?;
+            let proof = Proof::new(&question, &identity.id(), witness, &secret()?);
+            let proven = proof.map(|proof| Box::new(Proven::sign(&question, &proof, identity)));
+            Ok((client, proven.map_err(|_| Decline::Unprovable)))
+        };
+        let each = asked.len().div_ceil(self.workers).max(1);
+        let all: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = (asked.chunks(each))
+                .map(|some| {
+                    scope.spawn(move || some.iter().map(prove).collect::<Result<Vec<_>, Failure>>())
+                })
+                .collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        for some in all {
+            for (client, result) in some.map_err(|_| bug("a client's thread died"))?? {
+                let now = self.machines.now;
+                self.machines.owners[client].handle_proven(now, &self.context, result);
+                self.follow(client)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is public of each contribution.
+    fn measure(
+        &mut self,
+        headers: &[SignedHeader],
+        (set, rows, check): (Digest, Digest, Digest),
+    ) -> Result<(), Failure> {
+        let config = Arc::clone(&self.config);
+        let rereading = Rereading::new(config, set, rows, &check).map_err(|error| bug(&error))?;
+        let measure = |signed: &SignedHeader| {
+            let header = &signed.header;
+            let (correction, chunks_root) = (header.correction, header.chunks_root);
+            let signed = Signed { header: header.digest(), correction, chunks_root };
+            self.kept.get(&signed.header)?.measure(&rereading, signed)
+        };
+        let all: Option<Vec<_>> = headers.iter().map(measure).collect();
+        let all = all.ok_or_else(|| bug("a contribution is not what it was"))?;
+        self.round.handle_measured(self.machines.now, Ok(all));
+        Ok(())
+    }
+
     /// Does what the coordinator and the holders want, until they want nothing.
     fn pump(&mut self) -> Result<(), Failure> {
         loop {
@@ -261,6 +361,16 @@ impl Play<'_> {
                     self.tell(client, message)?;
                 }
             }
+            RoundEffect::SendProofs { to, proofs } => {
+                let round_ctx = self.context;
+                for batch in proofs.chunks(PROOFS_PER_MESSAGE_MAX) {
+                    let batch = batch.to_vec();
+                    self.post(&to, Mail::Message(ToHolder::Proofs { round_ctx, batch }));
+                }
+            }
+            RoundEffect::Measure { headers, set, rows, check } => {
+                self.measure(&headers, (set, rows, check))?;
+            }
             RoundEffect::Open { set, components } => {
                 let opened = self.open(&set, &components);
                 self.round.handle_opened(self.machines.now, opened);
@@ -279,7 +389,7 @@ impl Play<'_> {
     /// Gives the holders their mail, on as many threads as there are, and the coordinator their
     /// answers.
     fn deliver(&mut self) -> Result<(), Failure> {
-        let (boxes, context) = (&self.boxes, &self.context);
+        let (boxes, context, kept) = (&self.boxes, &self.context, &self.kept);
         let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
         let mut busy: Vec<_> = holders
             .filter(|(_, mail)| !mail.is_empty())
@@ -293,7 +403,8 @@ impl Play<'_> {
                     scope.spawn(move || {
                         let answer =
                             |(id, holder, mail): &mut (PartyId, &mut Holder, Vec<Mail>)| {
-                                let said = answers(holder, std::mem::take(mail), boxes, context)?;
+                                let mail = std::mem::take(mail);
+                                let said = answers(holder, mail, (boxes, kept), context)?;
                                 Ok((*id, said))
                             };
                         some.iter_mut().map(answer).collect::<Result<Vec<_>, Failure>>()
@@ -341,6 +452,9 @@ impl Play<'_> {
                     self.to_train.push(client);
                 }
                 ParticipantEffect::Upload { .. } => self.upload(client)?,
+                ParticipantEffect::Prove { set, rows, .. } => {
+                    self.to_prove.push((client, set, rows));
+                }
                 ParticipantEffect::Send(message) => {
                     let id = self.laboratory.identities[client].id();
                     let now = self.machines.now;
@@ -359,10 +473,16 @@ impl Play<'_> {
     /// The coordinator takes a contribution, and adds it at once.
     fn upload(&mut self, client: usize) -> Result<(), Failure> {
         let upload = self.arriving.take().ok_or_else(|| bug("an upload of nothing"))?;
-        let Upload { sealed: Sealed { header, correction, boxes }, chunks, loss } = upload;
+        let Upload { sealed, chunks, witness, loss } = upload;
+        let Sealed { header, correction, boxes } = sealed;
         let (id, round) = (self.laboratory.identities[client].id(), &mut self.round);
         round.may_contribute(&id, &header).map_err(|why| bug(&why))?;
-        add(&mut self.accumulator, &correction, &chunks).map_err(|why| bug(&why))?;
+        if let Some(witness) = witness {
+            self.witnesses.insert(client, witness);
+            self.kept.insert(header.header.digest(), Kept { correction, chunks });
+        } else {
+            add(&mut self.accumulator, &correction, &chunks).map_err(|why| bug(&why))?;
+        }
         let stored = self.boxes.store(header.header.digest(), &boxes);
         stored.map_err(|error| file_failure(&error))?;
         let taken = round.handle_contribution(self.machines.now, id, header);
@@ -377,7 +497,13 @@ impl Play<'_> {
         components: &[Vec<u8>],
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
-        if set.len() != self.boxes.len() {
+        for signed in set {
+            if let Some(Kept { correction, chunks }) = self.kept.get(&signed.header.digest()) {
+                let added = add(&mut self.accumulator, correction, chunks);
+                added.map_err(|why| spoiled(&why))?;
+            }
+        }
+        if !self.config.is_audited() && set.len() != self.boxes.len() {
             let what = "a contribution was left out after it had been added";
             return Err(OpenFailure::Unavailable(what.to_owned()));
         }
@@ -401,13 +527,13 @@ impl Play<'_> {
 fn answers(
     holder: &mut Holder,
     mail: Vec<Mail>,
-    boxes: &Boxes,
+    (boxes, kept): (&Boxes, &BTreeMap<Digest, Kept>),
     context: &Digest,
 ) -> Result<Vec<FromHolder>, Failure> {
     let mut said = Vec::new();
     for mail in mail {
         match mail {
-            Mail::Message(message) => ask(holder, message, &mut said),
+            Mail::Message(message) => ask(holder, message, kept, &mut said),
             Mail::Envelopes(index, headers) => {
                 let total = u32::try_from(headers.len()).unwrap_or(u32::MAX);
                 for some in headers.chunks(ENVELOPES_PER_MESSAGE_MAX) {
@@ -421,7 +547,8 @@ fn answers(
                         Failure::new(Exit::Failed, "FILE", what)
                     })?;
                     let round_ctx = *context;
-                    ask(holder, ToHolder::Envelopes { round_ctx, total, batch }, &mut said);
+                    let message = ToHolder::Envelopes { round_ctx, total, batch };
+                    ask(holder, message, kept, &mut said);
                 }
             }
         }
@@ -429,12 +556,25 @@ fn answers(
     Ok(said)
 }
 
-fn ask(holder: &mut Holder, message: ToHolder, said: &mut Vec<FromHolder>) {
+fn ask(
+    holder: &mut Holder,
+    message: ToHolder,
+    kept: &BTreeMap<Digest, Kept>,
+    said: &mut Vec<FromHolder>,
+) {
     holder.handle(message);
     while let Some(effect) = holder.poll_effect() {
         match effect {
             HolderEffect::Append { sequence, .. } => holder.handle_stored(sequence),
             HolderEffect::Send(message) => said.push(message),
+            HolderEffect::Reread { round_ctx, contributions } => {
+                let Some(rereading) = holder.rereading(&round_ctx) else { continue };
+                for signed in contributions {
+                    let stored = kept.get(&signed.header);
+                    let public = stored.and_then(|stored| stored.measure(&rereading, signed));
+                    holder.handle_reread(&round_ctx, &signed.header, public);
+                }
+            }
         }
     }
 }
@@ -451,11 +591,11 @@ fn prepare(
         Err(declined) => return Ok(Err(declined)),
     };
     let (entropy, identity) = (secret()?, &laboratory.identities[client]);
-    let mut chunks = Vec::new();
-    let sealed = seal(terms, identity, &prepared.quantised, &entropy, &mut chunks);
-    let sealed = sealed.map_err(|error| bug(&error))?;
+    let mut chunks: Vec<Vec<u8>> = Vec::new();
+    let sealed = seal(terms, identity, &prepared.quantised, &entropy, 1, &mut chunks);
+    let (sealed, witness) = sealed.map_err(|error| bug(&error))?;
     check(terms, &sealed, &chunks).map_err(|error| bug(&error))?;
-    Ok(Ok(Upload { sealed, chunks, loss: prepared.loss }))
+    Ok(Ok(Upload { sealed, chunks, witness, loss: prepared.loss }))
 }
 
 fn check(terms: &RoundConfig, sealed: &Sealed, chunks: &[Vec<u8>]) -> Result<(), BadContribution> {

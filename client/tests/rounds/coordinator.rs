@@ -130,6 +130,7 @@ impl Coordinator {
             collect_ms: 60_000,
             vote_ms: 60_000,
             release_ms: 60_000,
+            audit_ms: 60_000,
             resend_ms: 500,
         };
         let config = RoundConfig {
@@ -166,7 +167,7 @@ impl Coordinator {
             shelf.models.insert(control.variate, bytes(&variate));
         }
         shelf.terms = Some(config.clone());
-        Terms { config, cohort, timings }
+        Terms { config, cohort, timings, beacons: Vec::new() }
     }
 
     /// Begins a round.
@@ -205,6 +206,9 @@ impl Coordinator {
                         };
                         opened = Some((aggregate, key_sum));
                         round.handle_opened(now(), Ok(summary));
+                    }
+                    RoundEffect::SendProofs { .. } | RoundEffect::Measure { .. } => {
+                        panic!("no round of these is audited")
                     }
                     RoundEffect::Ended(outcome) => ended = Some(outcome),
                 }
@@ -326,6 +330,7 @@ impl Coordinator {
             countersignatures: round.countersignatures().to_vec(),
             headers: round.set().to_vec(),
             certificate: round.certificate().expect("certified").clone(),
+            audit: None,
             key_sum: key_sum.to_bytes(),
             aggregate: aggregate.clone(),
             report: report.clone(),
@@ -416,6 +421,7 @@ async fn serve_bulk(
             let model = lock(shelf).models.get(&digest).cloned();
             fetch.send(&model.expect("a known model")).await.ok()
         }
+        BulkArrival::Stored(_, fetch) => fetch.refuse(Refusal::UnknownRound).await.ok(),
         BulkArrival::Contribution(header, upload) => {
             let digest = header.header.digest();
             let (config, cuts) = {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::net::error::CloseReason;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, RoundEffect};
 use covey_aggregation::wire;
 
-use super::{Driver, Halt, OpeningDone, Reply};
+use super::{Driver, Halt, Reply, WorkDone};
 use crate::event::Event;
+use crate::measuring::Measuring;
 use crate::session::{Outgoing, QueueFull};
 use crate::summing::Opening;
 
@@ -67,7 +69,16 @@ impl Driver {
                     self.disconnect(&to);
                 }
             }
+            RoundEffect::SendProofs { to, proofs } => {
+                let (Some(live), Some(peer)) = (&self.live, self.peers.get(&to)) else { return };
+                if peer.send_proofs(*live.round.context(), proofs) == Err(QueueFull) {
+                    self.disconnect(&to);
+                }
+            }
             RoundEffect::Open { set, components } => self.start_opening(set, components),
+            RoundEffect::Measure { headers, set, rows, check } => {
+                self.start_measuring(headers, (set, rows, check));
+            }
             RoundEffect::Ended(outcome) => {
                 let now = self.clock.now();
                 if let Some(live) = &mut self.live {
@@ -109,7 +120,7 @@ impl Driver {
             threads: self.summing_threads,
             cancelled: Arc::clone(&live.cancelled),
         };
-        let answers = self.opened.0.clone();
+        let answers = self.worked.0.clone();
         tokio::spawn(async move {
             let (context, began) = (opening.context, Instant::now());
             let result = tokio::task::spawn_blocking(move || opening.run()).await;
@@ -118,7 +129,35 @@ impl Driver {
             });
             let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Nobody listens any more only when the program is stopping.
-            let _ = answers.send(OpeningDone { context, result, took_ms }).await;
+            let _ = answers.send(WorkDone::Opened { context, result, took_ms }).await;
+        });
+    }
+
+    fn start_measuring(
+        &self,
+        headers: Arc<[covey_aggregation::message::SignedHeader]>,
+        (set, rows, check): (Digest, Digest, Digest),
+    ) {
+        let Some(live) = &self.live else { return };
+        let context = *live.round.context();
+        let measuring = Measuring {
+            config: Arc::clone(&live.config),
+            headers,
+            set,
+            rows,
+            check,
+            blobs: Arc::clone(&self.blobs),
+            threads: self.summing_threads,
+            cancelled: Arc::clone(&live.cancelled),
+        };
+        let answers = self.worked.0.clone();
+        tokio::spawn(async move {
+            let result = tokio::task::spawn_blocking(move || measuring.run()).await;
+            let result = result.unwrap_or_else(|_| {
+                Err(OpenFailure::Unavailable("the worker that measures died".to_owned()))
+            });
+            // Nobody listens any more only when the program is stopping.
+            let _ = answers.send(WorkDone::Measured { context, result }).await;
         });
     }
 

@@ -37,6 +37,13 @@ impl Driver {
             Input::Trespassed(member) => self.take_trespass(&member),
             Input::FromHolder(member, message) => self.take_holder(&member, message).await?,
             Input::FromClient(member, message) => self.take_client(&member, message).await?,
+            Input::MayReread { header, reply } => {
+                let is_this = |signed: &SignedHeader| signed.header.digest() == header;
+                let live = self.live.as_ref().filter(|live| live.round.set().iter().any(is_this));
+                let place = live.map(|live| (Arc::clone(&live.config), Arc::clone(&self.blobs)));
+                // The stream may have been given up meanwhile.
+                let _ = reply.send(place);
+            }
             Input::MayContribute { member, header, reply } => {
                 let admission = self.admit(&member, &header).await?;
                 // The stream may have been given up meanwhile.
@@ -88,6 +95,13 @@ impl Driver {
 
     async fn take_holder(&mut self, member: &Member, message: FromHolder) -> Result<(), Halt> {
         let (now, context) = (self.clock.now(), *message.round_ctx());
+        let message = match message {
+            FromHolder::Dealt(deal) => {
+                self.take_deal(member, *deal);
+                return Ok(());
+            }
+            message => message,
+        };
         if let FromHolder::Refused { refusal, .. } = &message {
             let why = format!("it refuses: {refusal}");
             self.tell(&Event::Refused { name: member.name.clone(), why });

@@ -1,7 +1,6 @@
 //! What the run's researcher wants, and what those who watch are shown.
 
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::Phase;
 use covey_aggregation::research::Now;
 use covey_aggregation::time::Time;
 
@@ -24,7 +23,7 @@ impl Driver {
             return;
         }
         if let Some(live) = &mut self.live
-            && live.round.phase() < Phase::Release
+            && !live.round.phase().is_release_or_later()
         {
             live.round.stop(now);
         }

@@ -157,6 +157,7 @@ impl Run<'_> {
             countersignatures: round.countersignatures().to_vec(),
             headers: set_of(round),
             certificate: certificate.clone(),
+            audit: round.audit().map(Box::new),
             key_sum: self.driver.blobs.result(number, KEY_SUM)?,
             aggregate: stored_aggregate(&self.driver.blobs, number, &opened.aggregate)?,
             report: report.clone(),

@@ -1,5 +1,6 @@
 //! A round's terms, from plan, roster and where the run stands.
 
+use covey_aggregation::audit::deal::ComponentKey;
 use covey_aggregation::config::{CommitteeShape, Control, KeyLayer, RoundConfig, cohort_digest};
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::enrol::secret;
@@ -39,12 +40,13 @@ impl Run<'_> {
         standing: &Standing,
         number: u32,
         owners: Vec<PartyId>,
+        beacons: Vec<ComponentKey>,
     ) -> Result<Terms, Failure> {
         let Some(shape) = self.shape() else { return Err(self.no_committee()) };
         let (plan, roster) = (&self.learning.plan, &self.driver.roster);
         let cohort = draw(owners, plan.cohort.maximum as usize)?;
         let deadlines = plan.cohort.deadlines;
-        let config = RoundConfig {
+        let mut config = RoundConfig {
             federation: roster.digest(),
             run: standing.run.run,
             round: number,
@@ -63,18 +65,22 @@ impl Run<'_> {
             shape,
             committee: roster.committee(),
             cohort: cohort_digest(&cohort),
-            beacon_commitments: Vec::new(),
+            beacon_commitments: beacons.iter().map(|key| key.key.commitment).collect(),
             audit: plan.secure_aggregation.audit,
             collect_ms: deadlines.collect_ms,
         };
+        if let Some(packing) = config.derive_packing() {
+            config.packing = packing;
+        }
         let timings = Timings {
             select_ms: deadlines.select_ms,
             collect_ms: deadlines.collect_ms,
             vote_ms: deadlines.vote_ms,
+            audit_ms: deadlines.audit_ms,
             release_ms: deadlines.release_ms,
             resend_ms: u64::from(self.config.rounds.resend_ms.value()),
         };
-        Ok(Terms { config, cohort, timings })
+        Ok(Terms { config, cohort, timings, beacons })
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) struct PlanOptions {
     pub(crate) vote: &'static str,
     pub(crate) weighting: &'static str,
     pub(crate) holdout: f64,
+    pub(crate) is_audited: bool,
     /// Further sections.
     pub(crate) more: &'static str,
 }
@@ -72,6 +73,7 @@ impl Default for PlanOptions {
             vote: "60s",
             weighting: "{ capped_examples = 500 }",
             holdout: 0.0,
+            is_audited: false,
             more: "",
         }
     }
@@ -80,7 +82,8 @@ impl Default for PlanOptions {
 impl PlanOptions {
     /// The plan's text.
     pub(crate) fn text(&self) -> String {
-        let Self { rounds, minimum, collect, vote, weighting, holdout, more } = self;
+        let Self { rounds, minimum, collect, vote, weighting, holdout, is_audited, more } = self;
+        let (profile, audit) = if *is_audited { ("B", "closed") } else { ("A", "off") };
         format!(
             "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
              [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\nholdout = {holdout:?}\n\
@@ -90,8 +93,8 @@ impl PlanOptions {
              [cohort]\nminimum = {minimum}\nmaximum = 10\n\
              deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
              release = \"60s\" }}\n\
-             [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
-             audit = \"off\"\n{more}"
+             [secure_aggregation]\nprofile = \"{profile}\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\
+             audit = \"{audit}\"\n{more}"
         )
     }
 }

@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use covey_aggregation::audit::list::Proven;
+use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::witness::Witness;
 use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
@@ -13,7 +17,7 @@ use covey_aggregation::participant::{Participant, ParticipantEffect, Participant
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock;
 use covey_aggregation::sum::quantise::Quantised;
-use covey_aggregation::sum::seal::seal;
+use covey_aggregation::sum::seal::{Sealing, seal};
 use covey_coordinator::learning::from_bytes;
 use covey_model::task::Task;
 use tokio::sync::{mpsc, watch};
@@ -76,6 +80,7 @@ pub(crate) fn start(
         gate,
         diary: Arc::clone(&diary),
         stored: BTreeMap::new(),
+        witnesses: BTreeMap::new(),
     };
     Owner { diary, task: tokio::spawn(work.run()) }
 }
@@ -95,6 +100,8 @@ struct Work {
     participant: Participant,
     diary: Arc<Mutex<Diary>>,
     stored: BTreeMap<Digest, Stored>,
+    /// What proofs are made from.
+    witnesses: BTreeMap<Digest, (RoundConfig, Witness)>,
 }
 
 impl Work {
@@ -164,6 +171,15 @@ impl Work {
                     });
                 }
             }
+            ParticipantEffect::Prove { round_ctx, set, rows } => {
+                let (config, witness) = &self.witnesses[&round_ctx];
+                let question = Question::new(config, set, rows).expect("audited terms");
+                let identity = self.membership.identity();
+                let entropy = Zeroizing::new([self.index as u8; 32]);
+                let proof = Proof::new(&question, &identity.id(), witness, &entropy);
+                let proven = Proven::sign(&question, &proof.expect("within bounds"), identity);
+                self.participant.handle_proven(clock::now(), &round_ctx, Ok(Box::new(proven)));
+            }
             ParticipantEffect::Send(message) => link.sender.send(&message).await.ok()?,
             ParticipantEffect::Forget { round_ctx } => {
                 self.stored.remove(&round_ctx);
@@ -214,15 +230,25 @@ impl Work {
         }
         let mut entropy = [self.index as u8; 32];
         entropy[..4].copy_from_slice(&config.round.to_le_bytes());
-        let mut chunks = Vec::new();
-        let sealed = seal(
-            config,
-            self.membership.identity(),
-            &quantised,
-            &Zeroizing::new(entropy),
-            &mut chunks,
-        )
-        .expect("sealed");
+        let (identity, entropy) = (self.membership.identity(), Zeroizing::new(entropy));
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        let sealed = if config.is_audited() {
+            let sealing = Sealing::new::<()>(config, identity, &quantised, &entropy);
+            let sealing = sealing.unwrap_or_else(|_| panic!("good terms"));
+            let (mut leaves, mut kept) = (Vec::new(), Vec::new());
+            let mut sealer = sealing.sealer();
+            for index in 0..config.chunks() {
+                let (bytes, leaf, witness) = sealer.seal_and_keep(index);
+                chunks.push(bytes.to_vec());
+                leaves.push(leaf);
+                kept.push(witness);
+            }
+            let witness = sealing.witness::<()>(kept).unwrap_or_else(|_| panic!("of all chunks"));
+            self.witnesses.insert(config.context(), (config.clone(), witness));
+            sealing.finish::<()>(&leaves).unwrap_or_else(|_| panic!("sealed"))
+        } else {
+            seal(config, identity, &quantised, &entropy, &mut chunks).expect("sealed")
+        };
         let mut bytes = sealed.correction;
         bytes.extend(sealed.boxes.into_iter().flatten());
         bytes.extend(chunks.into_iter().flatten());

@@ -38,7 +38,11 @@ async fn ask(link: &mut Link, question: ToHolder) -> FromHolder {
 }
 
 fn propose(federation: &Federation, terms: &RoundConfig) -> ToHolder {
-    ToHolder::Propose { config: Box::new(terms.clone()), cohort: federation.cohort() }
+    ToHolder::Propose {
+        config: Box::new(terms.clone()),
+        cohort: federation.cohort(),
+        beacons: Vec::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,7 @@ pub(crate) const TIMINGS: Timings = Timings {
     collect_ms: 2_000,
     vote_ms: 3_000,
     release_ms: 4_000,
+    audit_ms: 2_500,
     resend_ms: 100,
 };
 
@@ -139,7 +140,7 @@ impl Federation {
             signature: self.holders[holder].sign(Statement::Config, &context, &context.0),
         };
         let countersignatures = (0..HOLDERS).map(sign).collect();
-        let terms = Terms { config, cohort: self.cohort(), timings: TIMINGS };
+        let terms = Terms { config, cohort: self.cohort(), timings: TIMINGS, beacons: Vec::new() };
         let openable = BTreeMap::new();
         let mut case = Case { terms, context, sealed, countersignatures, openable };
         // Base three: absent, good, the other.

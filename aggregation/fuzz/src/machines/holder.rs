@@ -115,6 +115,7 @@ impl Message {
             Self::Propose(round) => ToHolder::Propose {
                 config: Box::new(case(round).terms.config.clone()),
                 cohort: case(round).terms.cohort.clone(),
+                beacons: Vec::new(),
             },
             Self::Envelopes { round, owners, kinds, total } => {
                 let case = case(round);
@@ -206,6 +207,7 @@ impl Bench {
             match effect {
                 HolderEffect::Append { sequence, record } => self.disk.append(sequence.0, record),
                 HolderEffect::Send(message) => self.heard(message),
+                HolderEffect::Reread { .. } => panic!("no round of these is audited"),
             }
         }
     }
@@ -253,6 +255,11 @@ impl Bench {
                 }
             }
             FromHolder::Lacking { .. } | FromHolder::Refused { .. } => {}
+            FromHolder::Dealt(_)
+            | FromHolder::Drawn { .. }
+            | FromHolder::Listed { .. }
+            | FromHolder::Opened(_)
+            | FromHolder::Judged { .. } => panic!("no round of these is audited"),
         }
     }
 

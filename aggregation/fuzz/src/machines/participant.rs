@@ -268,6 +268,7 @@ impl Bench {
                 let first = *self.witness.uploads.entry(round_ctx).or_insert(header);
                 assert_eq!(first, header, "one upload, the same bytes again");
             }
+            ParticipantEffect::Prove { .. } => panic!("no round of these is audited"),
             ParticipantEffect::Forget { round_ctx } => {
                 assert!(!self.sealed_and_open(true).contains(&round_ctx), "forgets what it needs");
             }

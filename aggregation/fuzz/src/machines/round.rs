@@ -292,6 +292,7 @@ impl Bench {
             Phase::Vote => TIMINGS.vote_ms + 2 * TIMINGS.release_ms,
             Phase::Release => 2 * TIMINGS.release_ms,
             Phase::Done | Phase::Abandon => 0,
+            Phase::Audit => panic!("no round of these is audited"),
         };
         self.end = self.now.after_ms(rest_ms);
         self.drain();
@@ -317,6 +318,9 @@ impl Bench {
                     let expected = CommitteeShape::Four.components().len();
                     assert_eq!((set.len() >= MINIMUM, components.len()), (true, expected));
                     self.is_opening = true;
+                }
+                RoundEffect::SendProofs { .. } | RoundEffect::Measure { .. } => {
+                    panic!("no round of these is audited")
                 }
                 RoundEffect::Ended(outcome) => {
                     let ended = |record: &RoundRecord| matches!(record, RoundRecord::Ended { outcome: other, .. } if *other == outcome);
@@ -350,7 +354,14 @@ impl Bench {
                 assert_eq!(set_digest(&case().context, &set), certificate.set);
             }
             ToHolder::Ended { .. } => assert!(self.is_over()),
-            ToHolder::Envelopes { .. } => panic!("envelopes are the driver's"),
+            ToHolder::Envelopes { .. } | ToHolder::Proofs { .. } => panic!("the driver's"),
+            ToHolder::Deal { .. }
+            | ToHolder::List { .. }
+            | ToHolder::Listed { .. }
+            | ToHolder::OpenProofs { .. }
+            | ToHolder::Part { .. }
+            | ToHolder::Judge { .. }
+            | ToHolder::Accepted { .. } => panic!("no round of these is audited"),
         }
     }
 
@@ -377,6 +388,7 @@ impl Bench {
             }
             ToClient::Ended { .. } => assert!(self.is_over()),
             ToClient::Refused { .. } => {}
+            ToClient::Prove { .. } => panic!("no round of these is audited"),
         }
     }
 

@@ -364,7 +364,7 @@ fn a_wrong_key_correction_or_ciphertext_product_is_rejected() {
     let checked = Checked::new(world.question(), 3);
     let client = world.client(0, &full(&world.config, 1, 0.5));
     let proof = client.prove(&checked.question);
-    let parts = agree(&checked.question, &checked.answers(&world, &client, &proof));
+    let parts = agree(checked.question.config.shape, &checked.answers(&world, &client, &proof));
     let parts = parts.expect("all answered").parts;
     let judged = |public: &Public, id: &PartyId, parts: &[Opening]| {
         judge(&checked.question, &checked.check, (id, &proof), public, parts)
@@ -392,7 +392,7 @@ fn a_wrong_key_correction_or_ciphertext_product_is_rejected() {
     let answers: Vec<_> = (world.seeds(&stranger).iter())
         .map(|seeds| Some(open(&checked.question, &checked.check, &checked.batch, about, seeds)))
         .collect();
-    let parts = agree(&checked.question, &answers).expect("all answered").parts;
+    let parts = agree(checked.question.config.shape, &answers).expect("all answered").parts;
     assert_eq!(judged(&public, &client.id(), &parts), Err(Failure::Relation));
 }
 

@@ -30,7 +30,7 @@ fn any_f_lying_holders_are_outvoted_and_named_at_every_opening() {
         let world = World::new(shape, 3_000);
         let (checked, client, proof) = audited_client(&world);
         let honest = checked.answers(&world, &client, &proof);
-        let expected = agree(&checked.question, &honest).expect("all answered");
+        let expected = agree(checked.question.config.shape, &honest).expect("all answered");
         for first in 0..shape.members() {
             let liars: Vec<usize> =
                 (first..first + shape.faults()).map(|i| i % shape.members()).collect();
@@ -39,7 +39,8 @@ fn any_f_lying_holders_are_outvoted_and_named_at_every_opening() {
                 for &liar in &liars {
                     lie(answers[liar].as_mut().expect("answered"));
                 }
-                let opened = agree(&checked.question, &answers).expect("enough are honest");
+                let opened =
+                    agree(checked.question.config.shape, &answers).expect("enough are honest");
                 assert_eq!(opened.parts, expected.parts);
                 let mut named: Vec<u8> = liars.iter().map(|&liar| liar as u8).collect();
                 named.sort_unstable();
@@ -55,13 +56,13 @@ fn any_f_silent_holders_change_nothing() {
         let world = World::new(shape, 3_000);
         let (checked, client, proof) = audited_client(&world);
         let honest = checked.answers(&world, &client, &proof);
-        let expected = agree(&checked.question, &honest).expect("all answered");
+        let expected = agree(checked.question.config.shape, &honest).expect("all answered");
         for first in 0..shape.members() {
             let mut answers = honest.clone();
             for silent in first..first + shape.faults() {
                 answers[silent % shape.members()] = None;
             }
-            assert_eq!(agree(&checked.question, &answers), Ok(expected.clone()));
+            assert_eq!(agree(checked.question.config.shape, &answers), Ok(expected.clone()));
         }
     }
 }
@@ -76,7 +77,7 @@ fn one_of_four_missing_and_one_lying_is_never_accepted() {
         part.relation += Element::ONE;
     }
     // The component that holder 2 lacks is known to 0, 1 and 3: one silent, one lying, one honest.
-    let undecided = agree(&checked.question, &answers).expect_err("no two agree");
+    let undecided = agree(checked.question.config.shape, &answers).expect_err("no two agree");
     assert_eq!((undecided.needed, undecided.missing), (2, 1));
     assert!(matches!(undecided, Undecided { component: 2, .. }), "{undecided:?}");
 }
@@ -91,7 +92,7 @@ fn lies_about_the_numbers_are_outvoted_and_named() {
         .map(|seeds| Some(credit::open(&checked.question, &functions, about, seeds)))
         .collect();
     answers[2].as_mut().expect("answered")[1][2] += Element::ONE;
-    let opened = agree(&checked.question, &answers).expect("enough are honest");
+    let opened = agree(checked.question.config.shape, &answers).expect("enough are honest");
     assert_eq!(opened.liars, [HolderIndex(2)]);
     let got = credit::numbers(&functions, &proof, &opened.parts);
     assert_eq!(got, numbers(&world, &checked.question, &functions, &client, &proof));

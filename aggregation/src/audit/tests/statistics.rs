@@ -56,7 +56,7 @@ fn everything_opened_is_uniform() {
                 Some(open(&checked.question, &checked.check, &checked.batch, about, seeds))
             })
             .collect();
-        let parts = agree(&checked.question, &answers).expect("all answered").parts;
+        let parts = agree(checked.question.config.shape, &answers).expect("all answered").parts;
         groups[0].extend(&proof.entries);
         groups[1].extend(&proof.values);
         for part in &parts {

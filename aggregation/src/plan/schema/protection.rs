@@ -1,7 +1,8 @@
 //! The `[cohort]` and `[secure_aggregation]` sections.
 
 use crate::limits::{
-    CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, DEADLINE_MS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN,
+    AUDIT_ROWS_MAX, AUDIT_ROWS_MIN, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, DEADLINE_MS_MAX,
+    QUANTISED_BITS_MAX, QUANTISED_BITS_MIN,
 };
 
 use super::{Field, Form, Section};
@@ -41,6 +42,8 @@ static DEADLINES: Section = Section::new(
             .or("\"60s\""),
         Field::new("collect", DURATION, "Training and sending.").or("\"10m\""),
         Field::new("vote", DURATION, "Agreeing on the set of contributions.").or("\"60s\""),
+        Field::new("audit", DURATION, "Proving that an update is small, where rounds are audited.")
+            .or("\"60s\""),
         Field::new("release", DURATION, "Opening the sum.").or("\"60s\""),
     ],
 );
@@ -69,12 +72,21 @@ pub(super) static SECURE_AGGREGATION: Section = Section::new(
         Field::new("clip_norm", Form::Positive, "Bound of the L2 norm of an update.").leaves(),
         Field::new(
             "audit",
-            Form::Words(&[(
-                "off",
-                "Updates are range-limited only: a false one is not detected, no credit is given.",
-            )]),
-            "Whether contributions are audited.",
+            Form::Words(&[
+                ("off", "Updates are range-limited only: a false one is not detected."),
+                (
+                    "closed",
+                    "Updates that are too large or false are left out and named; nobody sees one.",
+                ),
+            ]),
+            "Whether contributions are audited. No credit is given yet.",
         )
         .leaves(),
+        Field::new(
+            "audit_rows",
+            Form::Whole(AUDIT_ROWS_MIN as u64, AUDIT_ROWS_MAX as u64),
+            "Random linear forms that an audit looks at: more make it sounder and dearer.",
+        )
+        .or("128"),
     ],
 );

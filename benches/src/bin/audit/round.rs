@@ -176,7 +176,7 @@ pub(crate) fn measure(report: &Report, dimension: u64, shape: CommitteeShape) {
     bytes("holder.bytes.in", Proof::length(question.terms()) + SIGNATURE_BYTES);
     bytes("holder.bytes.out", answers[0].iter().flatten().map(Opening::bytes).sum());
     let verdict = || {
-        let opened = agree(&question, &answers).expect("all answered");
+        let opened = agree(config.shape, &answers).expect("all answered");
         judge(&question, &check, about, &public, &opened.parts)
     };
     assert_eq!(verdict(), Ok(()), "an honest contribution passes");

@@ -104,7 +104,8 @@ fn seal_on(threads: usize, federation: &Federation, quantised: &Quantised) -> f6
     let start = Instant::now();
     let sealed = match threads {
         1 => seal(config, &owner, quantised, &entropy, &mut sink),
-        _ => sealing::seal(config, &owner, quantised, &entropy, threads, &mut sink),
+        _ => sealing::seal(config, &owner, quantised, &entropy, threads, &mut sink)
+            .map(|(sealed, _)| sealed),
     };
     black_box(sealed.expect("valid terms"));
     start.elapsed().as_secs_f64()

@@ -31,9 +31,13 @@ pub(crate) fn text(args: &Args, train: &Rows, is_digits: bool) -> Result<String,
     set(&mut plan, &["cohort"], "minimum", whole(minimum));
     set(&mut plan, &["cohort"], "maximum", whole(args.clients.max(minimum)));
     let collect = if args.cuda_owners > 0 { COLLECT_ON_CARDS } else { COLLECT };
-    for (phase, time) in
-        [("select", COMMITTEE), ("collect", collect), ("vote", COMMITTEE), ("release", COMMITTEE)]
-    {
+    for (phase, time) in [
+        ("select", COMMITTEE),
+        ("collect", collect),
+        ("vote", COMMITTEE),
+        ("audit", COMMITTEE),
+        ("release", COMMITTEE),
+    ] {
         set(&mut plan, &["cohort", "deadlines"], phase, Value::String(time.to_owned()));
     }
     if !is_digits {

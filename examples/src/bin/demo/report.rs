@@ -21,6 +21,8 @@ pub(crate) struct Bytes {
     pub(crate) payload: u64,
     /// Header, correction and boxes: the same for every model size.
     pub(crate) fixed: u64,
+    /// The proof of the round's audit, with its signature.
+    pub(crate) proof: u64,
 }
 
 impl Bytes {
@@ -35,11 +37,13 @@ impl Bytes {
         let header = result.headers.first().map_or(0, |header| wire::encode(header).len());
         let boxes = config.committee.len() * box_bytes(config);
         let fixed = (header + correction_bytes(config) + boxes) as u64;
-        Ok(Self { payload: config.payload_bytes(), fixed })
+        let proof = result.audit.and_then(|audit| audit.proofs.into_iter().next());
+        let proof = proof.map_or(0, |proven| wire::encode(&proven).len() as u64);
+        Ok(Self { payload: config.payload_bytes(), fixed, proof })
     }
 
     const fn total(self) -> u64 {
-        self.payload + self.fixed
+        self.payload + self.fixed + self.proof
     }
 }
 
@@ -103,6 +107,7 @@ impl Report {
             "parameters": self.parameters,
             "bytes_payload": self.bytes.payload,
             "bytes_fixed": self.bytes.fixed,
+            "bytes_proof": self.bytes.proof,
             "bytes_per_parameter": self.bytes_per_parameter(),
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
@@ -187,24 +192,25 @@ impl Report {
     }
 
     fn write_bytes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bytes { payload, fixed } = self.bytes;
+        let Bytes { payload, fixed, proof } = self.bytes;
+        let total = self.bytes.total();
         let parameters = self.parameters as f64;
         let plain = 4 * self.parameters as u64;
         writeln!(
             f,
             "Sent      {} bytes by each owner in each round: {payload} of update ({:.2} per \
-             parameter) and {fixed} of keys;\n          {:.2} bytes per parameter in all, plain \
-             f32 would be 4 ({plain} bytes)",
-            payload + fixed,
+             parameter), {fixed} of keys\n          and {proof} of proof; {:.2} bytes per parameter \
+             in all, plain f32 would be 4 ({plain} bytes)",
+            total,
             payload as f64 / parameters,
             self.bytes_per_parameter(),
         )?;
-        if payload + fixed > plain {
+        if total > plain {
             writeln!(
                 f,
-                "          That is {:.2} times plain f32: the keys cost the same for every model, \
-                 and this one is small.",
-                (payload + fixed) as f64 / plain as f64
+                "          That is {:.2} times plain f32: keys and proof cost the same for every \
+                 model, and this one is small.",
+                total as f64 / plain as f64
             )?;
         }
         Ok(())

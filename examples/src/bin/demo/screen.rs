@@ -96,6 +96,7 @@ const fn doing(phase: Phase) -> &'static str {
         Phase::Select => "holders countersign the terms",
         Phase::Collect => "owners train, encrypt and send",
         Phase::Vote => "holders check and vote on the set",
+        Phase::Audit => "owners prove, holders check what they cannot see",
         Phase::Release => "holders release the key of the sum",
         Phase::Done => "done",
         Phase::Abandon => "abandoned",

@@ -1,0 +1,62 @@
+//! Whether rounds can be audited as a plan asks.
+
+use std::ops::Range;
+
+use crate::audit::terms::{BadTerms, Terms};
+use crate::config::{Audit, CommitteeShape, KeyLayer, RoundConfig};
+use crate::hash::Digest;
+
+use super::Plan;
+use super::error::{Code, Collector};
+
+impl Plan {
+    /// A round's terms, as far as lengths and bounds follow from the plan and its model's
+    /// parameters; without committee and cohort.
+    fn layout_terms(&self, parameters: u64) -> RoundConfig {
+        RoundConfig {
+            federation: Digest::ZERO,
+            run: Digest::ZERO,
+            round: 1,
+            plan: Digest::ZERO,
+            manifest: Digest::ZERO,
+            model: Digest::ZERO,
+            dimension: parameters,
+            profile: self.secure_aggregation.profile,
+            key_layer: KeyLayer::ReplicatedSeeds,
+            quantiser: self.quantiser(),
+            counters: self.counters(),
+            control: self.control(self.cohort.maximum, Digest::ZERO),
+            packing: self.packing,
+            contributions_min: self.cohort.minimum,
+            contributions_max: self.cohort.maximum,
+            shape: CommitteeShape::Four,
+            committee: Vec::new(),
+            cohort: Digest::ZERO,
+            beacon_commitments: Vec::new(),
+            audit: self.secure_aggregation.audit,
+            collect_ms: self.cohort.deadlines.collect_ms,
+        }
+    }
+
+    /// Lengths and bounds of the audit of a model of `parameters` parameters; none where the plan
+    /// asks for no audit.
+    ///
+    /// # Errors
+    /// [`BadTerms`]: its rounds cannot be audited.
+    pub fn audit_terms(&self, parameters: u64) -> Result<Option<Terms>, BadTerms> {
+        match self.secure_aggregation.audit {
+            Audit::Off => Ok(None),
+            Audit::Closed { .. } => Terms::new(&self.layout_terms(parameters)).map(Some),
+        }
+    }
+}
+
+/// An audit that the plan's own model does not fit.
+pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) {
+    let Some(blueprint) = plan.blueprint() else { return };
+    if let Err(bad) = plan.audit_terms(blueprint.parameters()) {
+        let help = "lower clip_norm, raise range, lower bits or cohort.maximum; or write \
+                    `audit = \"off\"`";
+        errors.push(at, Code::Audit, format!("rounds cannot be audited: {bad}"), help);
+    }
+}

@@ -1,0 +1,119 @@
+//! The list of proofs: holders are sent all of them, and vote for their list. Ends with Q votes, or
+//! at its deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::audit::list::list_digest;
+use crate::config::HolderIndex;
+use crate::hash::Digest;
+use crate::message::{Certificate, HolderFault, Phase, Refusal, ToHolder, Vote};
+use crate::party::PartyId;
+use crate::record::RoundRecord;
+use crate::round::RoundEffect;
+use crate::signing::Statement;
+use crate::time::Time;
+
+use super::{Round, Stage, Step};
+
+/// Votes that came.
+#[derive(Default)]
+pub(super) struct Listing {
+    votes: BTreeMap<HolderIndex, Vote>,
+    /// Holders that were sent the proofs.
+    sent: BTreeSet<HolderIndex>,
+}
+
+impl Listing {
+    pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
+        self.votes.contains_key(&holder)
+    }
+
+    /// It lost what it was sent.
+    pub(super) fn forget(&mut self, holder: HolderIndex) {
+        self.sent.remove(&holder);
+    }
+}
+
+impl Round {
+    /// H(Lambda), of the proofs that came.
+    pub(super) fn list(&self) -> Option<Digest> {
+        let set = self.certificate.as_ref()?.set;
+        let digests = self.audited.proofs.iter().map(|(client, (_, digest))| (client, digest));
+        Some(list_digest(&set, digests))
+    }
+
+    /// The list's question, and the first time the proofs with it. Who lacks them says so when it is
+    /// asked again.
+    pub(super) fn ask_list_of(&mut self, holder: HolderIndex, to: PartyId) {
+        self.send_list(to);
+        let Stage::Audit(auditing) = &mut self.stage else { return };
+        if let Step::List(listing) = &mut auditing.step
+            && listing.sent.insert(holder)
+        {
+            self.send_proofs(to);
+        }
+    }
+
+    pub(super) fn send_list(&mut self, to: PartyId) {
+        let (Some(certificate), Some((rows, _))) = (&self.certificate, &self.audited.rows) else {
+            return;
+        };
+        let (certificate, rows) = (certificate.clone(), rows.clone());
+        let set = self.set.iter().map(|signed| signed.header.digest()).collect();
+        let total = self.audited.listed.len() as u32;
+        self.tell_holder(to, ToHolder::List { set, certificate, rows, total });
+    }
+
+    pub(super) fn send_proofs(&mut self, to: PartyId) {
+        let proofs = Arc::clone(&self.audited.listed);
+        self.outbox.push(RoundEffect::SendProofs { to, proofs });
+    }
+
+    pub(in crate::round) fn handle_listed(
+        &mut self,
+        now: Time,
+        holder: HolderIndex,
+        list: &Digest,
+        vote: Vote,
+    ) -> Result<(), Refusal> {
+        if vote.holder != holder {
+            return Err(Refusal::Malformed("the vote of another holder".into()));
+        }
+        let seat = &self.terms.config.committee[usize::from(holder.0)];
+        let signed =
+            seat.holder.verify(Statement::ProofList, &self.context, &list.0, &vote.signature);
+        signed.map_err(|_| Refusal::BadSignature)?;
+        if self.audited.listed.is_empty() {
+            return Err(Refusal::WrongPhase);
+        }
+        if self.list() != Some(*list) {
+            // An honest holder votes for nothing but the list of what it was sent.
+            self.committee.add_fault(holder, HolderFault::OtherVerdict);
+            return Err(Refusal::BadSet("a vote for another list of proofs".into()));
+        }
+        // Also when it comes late.
+        self.committee.note_answer(holder, Phase::Audit);
+        let Stage::Audit(auditing) = &mut self.stage else { return Ok(()) };
+        if let Step::List(listing) = &mut auditing.step {
+            listing.votes.entry(holder).or_insert(vote);
+            self.committee.set_lacking(holder, false);
+            self.conclude_list(now);
+        }
+        Ok(())
+    }
+
+    fn conclude_list(&mut self, now: Time) {
+        let Stage::Audit(auditing) = &self.stage else { return };
+        let Step::List(listing) = &auditing.step else { return };
+        let Some(set) = self.list() else { return };
+        if listing.votes.len() < self.terms.config.shape.quorum() {
+            return;
+        }
+        let votes = listing.votes.values().cloned().collect();
+        let certificate = Certificate { round_ctx: self.context, set, votes };
+        self.close_step(now);
+        self.commit(RoundRecord::Listed { certificate, at: now });
+        self.ask(now);
+    }
+}

@@ -1,0 +1,59 @@
+//! What proofs are made from, between sealing and the end of a round: in memory only, so a client
+//! that is started again has lost it, says so, and is left out of that round.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use covey_aggregation::audit::list::Proven;
+use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::witness::Witness;
+use covey_aggregation::config::RoundConfig;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::Decline;
+use covey_aggregation::program::enrol::secret;
+use covey_aggregation::signing::Identity;
+
+use crate::prepare::Declined;
+
+/// What is kept of rounds that are not over. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Provers(Arc<Mutex<BTreeMap<Digest, Arc<Prover>>>>);
+
+struct Prover {
+    terms: RoundConfig,
+    witness: Witness,
+}
+
+impl Provers {
+    pub(crate) fn keep(&self, terms: &RoundConfig, witness: Witness) {
+        let prover = Arc::new(Prover { terms: terms.clone(), witness });
+        self.lock().insert(terms.context(), prover);
+    }
+
+    pub(crate) fn forget(&self, round_ctx: &Digest) {
+        self.lock().remove(round_ctx);
+    }
+
+    /// Proves that what was sealed for a round is small.
+    pub(crate) fn prove(
+        &self,
+        round_ctx: &Digest,
+        (set, rows): (Digest, Digest),
+        identity: &Identity,
+    ) -> Result<Box<Proven>, Declined> {
+        let prover = self.lock().get(round_ctx).map(Arc::clone);
+        let lost = "the client was started again after it had sealed its update";
+        let prover = prover.ok_or_else(|| Declined::new(Decline::Lost, lost))?;
+        let question = Question::new(&prover.terms, set, rows);
+        let question = question.map_err(|bad| Declined::new(Decline::Terms, bad))?;
+        let entropy = secret::<32>().map_err(|error| Declined::new(Decline::Lost, error))?;
+        let proof = Proof::new(&question, &identity.id(), &prover.witness, &entropy);
+        let proof = proof.map_err(|none| Declined::new(Decline::Unprovable, none))?;
+        Ok(Box::new(Proven::sign(&question, &proof, identity)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Prover>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -88,7 +88,7 @@ impl Witness {
                 assert_eq!(first, part.list, "holder {holder} opens one list per round");
             }
             FromHolder::Judged { verdict, .. } => {
-                let first = *self.verdicts.entry(key).or_insert(verdict.digest());
+                let first = *self.verdicts.entry(key).or_insert_with(|| verdict.digest());
                 assert_eq!(first, verdict.digest(), "holder {holder} judges once per round");
             }
             FromHolder::Released(release) => {

@@ -19,6 +19,8 @@
 //! [`FromHolder::Lacking`] and is told again.
 
 mod audit;
+mod judge;
+mod signed;
 mod terms;
 mod work;
 
@@ -40,6 +42,7 @@ use crate::roster::{BadRoster, Roster};
 use crate::signing::{Identity, Statement};
 use crate::sum::sealed_box::SealingSecret;
 
+use signed::Signed;
 use work::Work;
 
 /// What a holder is made of.
@@ -103,23 +106,6 @@ enum No {
 impl From<Refusal> for No {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
-    }
-}
-
-/// What was signed for the latest round of a run. Earlier rounds can never be signed again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signed {
-    round: u32,
-    round_ctx: Digest,
-    voted: Option<Digest>,
-    listed: Option<Digest>,
-    judged: Option<Digest>,
-    released: Option<Digest>,
-}
-
-impl Signed {
-    const fn new(round: u32, round_ctx: Digest) -> Self {
-        Self { round, round_ctx, voted: None, listed: None, judged: None, released: None }
     }
 }
 
@@ -389,64 +375,6 @@ impl Holder {
     fn remember(&mut self, record: HolderRecord) {
         self.outbox.append(record);
         self.apply(record);
-    }
-
-    /// Whether an honest run can have written `record` next.
-    fn follows(&self, record: &HolderRecord) -> bool {
-        match *record {
-            HolderRecord::Countersigned { run, round, .. } => {
-                self.signed.get(&run).is_none_or(|signed| signed.round < round)
-            }
-            HolderRecord::Voted { run, round_ctx, .. } => {
-                self.is_open(&run, &round_ctx, |signed| signed.voted)
-            }
-            HolderRecord::Listed { run, round_ctx, .. } => {
-                self.is_open(&run, &round_ctx, |signed| signed.listed)
-            }
-            HolderRecord::Judged { run, round_ctx, .. } => {
-                self.is_open(&run, &round_ctx, |signed| signed.judged)
-            }
-            HolderRecord::Released { run, round_ctx, .. } => {
-                self.is_open(&run, &round_ctx, |signed| signed.released)
-            }
-        }
-    }
-
-    /// Whether this is the run's latest round, and `what` is not signed in it yet.
-    fn is_open(
-        &self,
-        run: &Digest,
-        round_ctx: &Digest,
-        what: impl Fn(&Signed) -> Option<Digest>,
-    ) -> bool {
-        let signed = self.signed.get(run);
-        signed.is_some_and(|signed| signed.round_ctx == *round_ctx && what(signed).is_none())
-    }
-
-    fn apply(&mut self, record: HolderRecord) {
-        match record {
-            HolderRecord::Countersigned { run, round, round_ctx } => {
-                self.signed.insert(run, Signed::new(round, round_ctx));
-            }
-            HolderRecord::Voted { run, set, .. } => {
-                self.note(&run, |signed| signed.voted = Some(set));
-            }
-            HolderRecord::Listed { run, list, .. } => {
-                self.note(&run, |signed| signed.listed = Some(list));
-            }
-            HolderRecord::Judged { run, verdict, .. } => {
-                self.note(&run, |signed| signed.judged = Some(verdict));
-            }
-            HolderRecord::Released { run, set, .. } => {
-                self.note(&run, |signed| signed.released = Some(set));
-            }
-        }
-    }
-
-    fn note(&mut self, run: &Digest, what: impl FnOnce(&mut Signed)) {
-        if let Some(signed) = self.signed.get_mut(run) {
-            what(signed);
-        }
     }
 }
 

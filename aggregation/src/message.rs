@@ -4,6 +4,7 @@
 
 mod certificate;
 mod header;
+mod refusal;
 mod report;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::certificate::{BadCertificate, Certificate, Countersignature, Vote, countersigned};
 pub use self::header::{Envelope, Header, SignedHeader};
 pub(crate) use self::header::{box_digest, contents_digest};
+pub use self::refusal::{Decline, Refusal};
 pub use self::report::{
     AbandonReason, AuditStep, HolderFault, MissingReason, Outcome, Phase, Report,
 };
@@ -378,83 +380,4 @@ pub struct Receipt {
     pub header: Digest,
     /// By the coordinator over `header`, as [`crate::signing::Statement::Receipt`].
     pub signature: Signature,
-}
-
-/// Why a client does not take part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Decline {
-    /// The owner's own rules forbid it.
-    Policy,
-    /// The data do not fit the plan.
-    Data,
-    /// Training failed.
-    Training,
-    /// The terms are not acceptable: not countersigned, another federation, a bad plan.
-    Terms,
-    /// The program is shutting down.
-    Leaving,
-    /// What a proof is made of is gone: the program was started again after it had sealed.
-    Lost,
-    /// The sealed update is beyond what the audit allows, and has no proof.
-    Unprovable,
-}
-
-/// A coded "no" to a peer: a closed list, no free text from inside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Refusal {
-    /// A round the receiver does not know, or that is over.
-    #[error("no such round, or it is over")]
-    UnknownRound,
-    /// Not now.
-    #[error("not in this phase of the round")]
-    WrongPhase,
-    /// The sender is not in the round.
-    #[error("not a member of this round")]
-    NotAdmitted,
-    /// Does not decode, has a wrong length, or names somebody else.
-    #[error("malformed: {0}")]
-    Malformed(String),
-    /// A signature does not verify.
-    #[error("a signature does not verify")]
-    BadSignature,
-    /// The same sender sent something else before; the first stands.
-    #[error("in conflict with an earlier message, which stands")]
-    Conflict,
-    /// Terms that the receiver will not accept.
-    #[error("unacceptable terms: {0}")]
-    Terms(String),
-    /// The holder has already signed other terms for this run and round, or a later round.
-    #[error("a replay: this round, or a later one, is already signed")]
-    Replayed,
-    /// The holder has already voted for another set.
-    #[error("already voted for another set in this round")]
-    AlreadyVoted,
-    /// Fewer contributions than the terms' minimum (or more than the maximum).
-    #[error("a set of {got} contributions, the terms say {min}..={max}")]
-    SetSize {
-        /// Size proposed.
-        got: u32,
-        /// n_min.
-        min: u32,
-        /// n_max.
-        max: u32,
-    },
-    /// The set names a contribution twice, one client twice, one not sent, or a bad one.
-    #[error("an unacceptable set: {0}")]
-    BadSet(String),
-    /// The certificate does not verify.
-    #[error("no valid certificate")]
-    BadCertificate,
-    /// A beacon that the holders' values do not make.
-    #[error("no valid beacon: {0}")]
-    BadBeacon(String),
-    /// The coordinator's public values of a contribution are not those of its bytes.
-    #[error("the coordinator's numbers for the contribution of {0} are not those of its bytes")]
-    Misread(PartyId),
-    /// Over a limit.
-    #[error("over a limit; try again in {retry_after_ms} ms")]
-    Busy {
-        /// When to try again.
-        retry_after_ms: u64,
-    },
 }

@@ -266,6 +266,23 @@ fn mixed_attackers_come_to_the_same_models_with_and_without_encryption() {
 }
 
 #[test]
+fn audited_rounds_count_everybody_and_come_to_the_models_of_the_clear() {
+    let bench = Bench::new();
+    let plan = PLAN.replace("profile = \"A\"", "profile = \"B\"");
+    fs::write(bench.plan(), plan.replace("\"off\"", "\"closed\"")).expect("written");
+    let models = [true, false].map(|is_sealed| {
+        let (rounds, summary) = run(&Options { is_sealed, ..bench.options(6) });
+        summary.expect("done");
+        assert_eq!(rounds.len(), 4);
+        for round in &rounds {
+            assert_eq!((round.counted, round.degraded), (6, false), "{round:?}");
+        }
+        rounds.into_iter().map(|round| round.model).collect::<Vec<_>>()
+    });
+    assert_eq!(models[0], models[1]);
+}
+
+#[test]
 fn what_makes_no_simulation_is_refused() {
     let bench = Bench::new();
     type Change = fn(&mut Options);

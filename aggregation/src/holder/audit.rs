@@ -1,5 +1,5 @@
-//! A holder's part in an audit: it draws beacons, holds the proofs, votes for their list, opens
-//! them, judges for itself, and releases what the committee accepts.
+//! A holder's part in an audit: it draws beacons, holds the proofs, votes for their list, and opens
+//! them. What it makes of it is in `judge`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,71 +8,69 @@ use crate::audit::beacon::{BeaconKey, Use};
 use crate::audit::deal::{Deal, SealedKey, open_keys};
 use crate::audit::drawing::{Drawing, Drawn};
 use crate::audit::list::{Proven, list_digest};
-use crate::audit::opening::{Failure, Opening, Public, open};
+use crate::audit::opening::{Opening, Public, open};
 use crate::audit::part::{Agreed, Part, encode};
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
 use crate::audit::rereading::{Rereading, Signed};
-use crate::audit::verdict::{Verdict, decode_public, judge_all, openings_digest};
+use crate::audit::verdict::Verdict;
 use crate::config::{CommitteeShape, Component, RoundConfig, set_digest};
-use crate::hash::{Digest, Domain};
-use crate::limits::{
-    AUDIT_REREAD_ALL_PARAMETERS, AUDIT_REREADS_MIN, AUDIT_REREADS_PER_MILLE, PROOFS_PER_MESSAGE_MAX,
-};
+use crate::hash::Digest;
+use crate::limits::PROOFS_PER_MESSAGE_MAX;
 use crate::message::{Certificate, FromHolder, Refusal, ToHolder, Vote};
 use crate::party::PartyId;
 use crate::record::HolderRecord;
 use crate::signing::Statement;
 
 use super::work::Work;
-use super::{Holder, HolderEffect, No};
+use super::{Holder, No};
 
 /// Answers to one message.
-type Answers = Result<Vec<FromHolder>, No>;
+pub(super) type Answers = Result<Vec<FromHolder>, No>;
 
 /// An audit as a holder keeps it in memory.
 pub(super) struct AuditWork {
     /// Of the components it knows, in canonical order.
-    keys: Vec<BeaconKey>,
-    asked: Option<Asked>,
+    pub(super) keys: Vec<BeaconKey>,
+    pub(super) asked: Option<Asked>,
 }
 
 /// The audit of a certified set.
-struct Asked {
+pub(super) struct Asked {
     /// H(U).
-    set: Digest,
+    pub(super) set: Digest,
     /// The beacon of the rows.
-    rows: Digest,
+    pub(super) rows: Digest,
     /// Clients of U, ascending.
-    clients: Vec<PartyId>,
+    pub(super) clients: Vec<PartyId>,
     /// Proofs in all.
-    total: usize,
-    proofs: BTreeMap<PartyId, (Proof, Digest)>,
-    opened: Option<Opened>,
+    pub(super) total: usize,
+    pub(super) proofs: BTreeMap<PartyId, (Proof, Digest)>,
+    pub(super) opened: Option<Opened>,
 }
 
 /// The proofs as this holder opened them.
-struct Opened {
-    list: Digest,
-    check: Digest,
-    rereading: Rereading,
+pub(super) struct Opened {
+    pub(super) list: Digest,
+    pub(super) check: Digest,
+    pub(super) rereading: Rereading,
     /// What it opened itself.
-    own: BTreeMap<Component, Vec<u8>>,
+    pub(super) own: BTreeMap<Component, Vec<u8>>,
     /// What others opened.
-    others: BTreeMap<Component, Agreed>,
-    judging: Option<Judging>,
+    pub(super) others: BTreeMap<Component, Agreed>,
+    pub(super) judging: Option<Judging>,
 }
 
 /// What it makes of everything that was opened.
-struct Judging {
-    public: Vec<u8>,
-    verdict: Verdict,
+pub(super) struct Judging {
+    pub(super) public: Vec<u8>,
+    pub(super) verdict: Verdict,
     /// Contributions still to be read again, by header, with their public values as they were told.
-    unread: BTreeMap<Digest, (PartyId, Signed, Public)>,
+    pub(super) unread: BTreeMap<Digest, (PartyId, Signed, Public)>,
 }
 
 impl Asked {
-    fn question<'a>(&self, config: &'a RoundConfig) -> Result<Question<'a>, No> {
+    pub(super) fn question<'a>(&self, config: &'a RoundConfig) -> Result<Question<'a>, No> {
         let bad = |bad: crate::audit::terms::BadTerms| Refusal::Terms(bad.to_string());
         Ok(Question::new(config, self.set, self.rows).map_err(bad)?)
     }
@@ -84,14 +82,14 @@ impl Asked {
 }
 
 impl AuditWork {
-    fn asked(&self) -> Result<&Asked, No> {
+    pub(super) fn asked(&self) -> Result<&Asked, No> {
         self.asked.as_ref().ok_or(No::Lacking)
     }
 }
 
 impl Opened {
     /// All parts in canonical order, once they are there: its own, and those it was sent.
-    fn parts(&self, shape: CommitteeShape) -> Option<Vec<Agreed>> {
+    pub(super) fn parts(&self, shape: CommitteeShape) -> Option<Vec<Agreed>> {
         let part = |component| match self.own.get(&component) {
             Some(openings) => {
                 Some(Agreed { component, openings: openings.clone(), signatures: Vec::new() })
@@ -156,7 +154,7 @@ impl Holder {
         }
     }
 
-    fn audited(&mut self, round_ctx: &Digest) -> Result<(&mut Work, Option<Asked>), No> {
+    pub(super) fn audited(&mut self, round_ctx: &Digest) -> Result<(&mut Work, Option<Asked>), No> {
         let work = self.rounds.get_mut(round_ctx).ok_or(No::Lacking)?;
         if !work.config.is_audited() {
             return Err(Refusal::WrongPhase.into());
@@ -331,168 +329,5 @@ impl Holder {
         let own = own.collect();
         let (others, judging) = (BTreeMap::new(), None);
         Ok(Opened { list, check: beacon, rereading, own, others, judging })
-    }
-
-    fn part(&mut self, round_ctx: &Digest, part: Agreed) -> Answers {
-        let (work, asked) = self.audited(round_ctx)?;
-        let mut asked = asked.ok_or(No::Lacking)?;
-        let taken = match &mut asked.opened {
-            None => Err(No::Lacking),
-            Some(opened) => {
-                let agreed = part.verify(&work.config, round_ctx, &opened.list);
-                agreed.map_err(|bad| No::Refused(Refusal::Malformed(bad.to_string()))).map(|()| {
-                    opened.others.entry(part.component).or_insert(part);
-                })
-            }
-        };
-        if let Some(audit) = &mut work.audit {
-            audit.asked = Some(asked);
-        }
-        taken.map(|()| Vec::new())
-    }
-
-    /// Judges for itself, and asks for the contributions that it wants to read again first.
-    fn judge(&mut self, round_ctx: &Digest, public: Vec<u8>) -> Answers {
-        let (work, asked) = self.audited(round_ctx)?;
-        let mut asked = asked.ok_or(No::Lacking)?;
-        let config = work.config.clone();
-        let is_known = |judging: &Judging| judging.public == public;
-        let judging = match asked.opened.as_ref().and_then(|opened| opened.judging.as_ref()) {
-            Some(judging) if is_known(judging) => Ok(None),
-            _ => self.judging(&config, &asked, round_ctx, public).map(Some),
-        };
-        let judging = judging.map(|judging| {
-            if let (Some(opened), Some(judging)) = (&mut asked.opened, judging) {
-                opened.judging = Some(judging);
-            }
-        });
-        if let Some(audit) = self.rounds.get_mut(round_ctx).and_then(|work| work.audit.as_mut()) {
-            audit.asked = Some(asked);
-        }
-        judging?;
-        self.conclude(round_ctx)
-    }
-
-    fn judging(
-        &self,
-        config: &RoundConfig,
-        asked: &Asked,
-        round_ctx: &Digest,
-        public: Vec<u8>,
-    ) -> Result<Judging, No> {
-        let work = self.rounds.get(round_ctx).ok_or(No::Lacking)?;
-        let opened = asked.opened.as_ref().ok_or(No::Lacking)?;
-        let parts = opened.parts(config.shape).ok_or(No::Lacking)?;
-        let question = asked.question(config)?;
-        let check = question.check(&opened.check);
-        let proofs = asked.proofs.iter().map(|(client, (proof, _))| (client, proof));
-        let verdicts = judge_all(&question, &check, proofs, &parts, &public);
-        let verdicts = verdicts.map_err(|bad| Refusal::Malformed(bad.to_string()))?;
-        let told = decode_public(asked.proofs.len(), &public).unwrap_or_default();
-        let (mut accepted, mut unread) = (Vec::new(), BTreeMap::new());
-        let picked = self.picked(config, round_ctx, asked);
-        for ((client, verdict), public) in asked.proofs.keys().zip(&verdicts).zip(told) {
-            let (signed, _) = work.contribution(client).ok_or(No::Lacking)?;
-            if verdict.is_ok() {
-                accepted.push(signed.header);
-            }
-            // What is not in range fails whatever the public values are.
-            let hangs_on_them = matches!(verdict, Err(Failure::Relation | Failure::Proof));
-            if hangs_on_them || picked.contains(client) {
-                unread.insert(signed.header, (*client, *signed, public));
-            }
-        }
-        work.check_size(accepted.len())?;
-        let (list, openings) = (opened.list, openings_digest(&parts, &public));
-        let verdict = Verdict { list, openings, set: set_digest(round_ctx, &accepted) };
-        Ok(Judging { public, verdict, unread })
-    }
-
-    /// Contributions to read again whatever their verdict: all of a small model, else a few that
-    /// nobody else can foresee.
-    fn picked(&self, config: &RoundConfig, round_ctx: &Digest, asked: &Asked) -> Vec<PartyId> {
-        let mut clients: Vec<PartyId> = asked.proofs.keys().copied().collect();
-        if config.dimension > AUDIT_REREAD_ALL_PARAMETERS {
-            let place = |client: &PartyId| {
-                let context: [&[u8]; 3] = [b"reread", &round_ctx.0, &client.0];
-                *self.identity.hedge(Domain::BeaconSecret, &context)
-            };
-            clients.sort_by_cached_key(place);
-            let share = (clients.len() * AUDIT_REREADS_PER_MILLE).div_ceil(1000);
-            clients.truncate(share.max(AUDIT_REREADS_MIN));
-        }
-        clients
-    }
-
-    /// What stored contributions of a round are read against; `None` when the round is not judged.
-    #[must_use]
-    pub fn rereading(&self, round_ctx: &Digest) -> Option<Rereading> {
-        let asked = self.rounds.get(round_ctx)?.audit.as_ref()?.asked.as_ref()?;
-        Some(asked.opened.as_ref()?.rereading.clone())
-    }
-
-    /// A stored contribution was read again: its public values, or `None` when its bytes are not
-    /// what its client signed. An answer that nobody waits for changes nothing.
-    pub fn handle_reread(&mut self, round_ctx: &Digest, header: &Digest, public: Option<Public>) {
-        let audit = self.rounds.get_mut(round_ctx).and_then(|work| work.audit.as_mut());
-        let opened = audit.and_then(|audit| audit.asked.as_mut()?.opened.as_mut());
-        let Some(judging) = opened.and_then(|opened| opened.judging.as_mut()) else { return };
-        let Some((client, _, told)) = judging.unread.get(header) else { return };
-        if public != Some(*told) {
-            let refusal = Refusal::Misread(*client);
-            self.answer(*round_ctx, Err(refusal.into()));
-            return;
-        }
-        judging.unread.remove(header);
-        if judging.unread.is_empty() {
-            let answer = self.conclude(round_ctx);
-            self.answer(*round_ctx, answer);
-        }
-    }
-
-    /// One verdict, ever, once everything that is to be read again has been.
-    fn conclude(&mut self, round_ctx: &Digest) -> Answers {
-        let (run, signed) = self.signed_round(round_ctx)?;
-        let audit = self.rounds.get(round_ctx).and_then(|work| work.audit.as_ref());
-        let opened = audit.ok_or(No::Lacking)?.asked()?.opened.as_ref();
-        let judging = opened.and_then(|opened| opened.judging.as_ref()).ok_or(No::Lacking)?;
-        let round_ctx = *round_ctx;
-        if !judging.unread.is_empty() {
-            let contributions = judging.unread.values().map(|(_, signed, _)| *signed).collect();
-            self.outbox.push(HolderEffect::Reread { round_ctx, contributions });
-            return Ok(Vec::new());
-        }
-        let (verdict, digest) = (judging.verdict, judging.verdict.digest());
-        match signed.judged {
-            Some(judged) if judged != digest => return Err(Refusal::AlreadyVoted.into()),
-            Some(_) => {}
-            None => self.remember(HolderRecord::Judged { run, round_ctx, verdict: digest }),
-        }
-        let signature = self.identity.sign(Statement::Verdict, &round_ctx, &digest.0);
-        let vote = Vote { holder: self.seat, signature };
-        Ok(vec![FromHolder::Judged { round_ctx, verdict, vote }])
-    }
-
-    /// A verdict is certified: the set that it accepts is released.
-    fn accepted(
-        &mut self,
-        set: &[Digest],
-        verdict: &Verdict,
-        certificate: &Certificate,
-    ) -> Result<FromHolder, No> {
-        let round_ctx = certificate.round_ctx;
-        let work = self.rounds.get(&round_ctx).ok_or(No::Lacking)?;
-        if !work.config.is_audited() {
-            return Err(Refusal::WrongPhase.into());
-        }
-        if certificate.verify_as(Statement::Verdict, &work.config, &round_ctx).is_err()
-            || certificate.set != verdict.digest()
-        {
-            return Err(Refusal::BadCertificate.into());
-        }
-        if set_digest(&round_ctx, set) != verdict.set {
-            return Err(Refusal::BadSet("not the set that the verdict accepts".into()).into());
-        }
-        self.release(&round_ctx, set)
     }
 }

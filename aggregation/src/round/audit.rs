@@ -109,6 +109,11 @@ impl Audited {
         self.proofs.contains_key(client) || self.unproven.contains_key(client)
     }
 
+    /// Whether clients have been asked for proofs.
+    pub(super) const fn has_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// The verdict and its certificate, once there is one.
     pub(super) fn accepted(&self) -> Option<(Verdict, Certificate)> {
         self.verdict.zip(self.certificate.clone())

@@ -115,6 +115,8 @@ impl Round {
     ) -> Result<(), Refusal> {
         match self.clients.get(&from) {
             Some(Standing::Declined(_)) => return Ok(()),
+            // Of its proof, and too late to matter.
+            Some(Standing::Contributed { .. }) if self.audited.has_rows() => return Ok(()),
             Some(Standing::Contributed { .. }) => return Err(Refusal::Conflict),
             _ if self.phase() != Phase::Collect => return Err(Refusal::WrongPhase),
             _ => {}

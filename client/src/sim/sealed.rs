@@ -1,32 +1,25 @@
 //! Rounds with the real machines and the real encryption: one `Round`, four or seven `Holder`s,
 //! a `Participant` for each client. Messages are handed over in memory.
 
+mod audit;
+mod committee;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::thread;
 
 use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
-use covey_aggregation::audit::list::Proven;
-use covey_aggregation::audit::opening::Public;
-use covey_aggregation::audit::proof::Proof;
-use covey_aggregation::audit::question::Question;
-use covey_aggregation::audit::rereading::{Rereading, Signed};
 use covey_aggregation::audit::witness::Witness;
 use covey_aggregation::config::{CommitteeShape, HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
-use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
-use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, PROOFS_PER_MESSAGE_MAX};
-use covey_aggregation::message::{
-    Decline, Envelope, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
-};
+use covey_aggregation::holder::{Holder, HolderSetup};
+use covey_aggregation::limits::PROOFS_PER_MESSAGE_MAX;
+use covey_aggregation::message::{Decline, Outcome, SignedHeader, ToClient, ToHolder};
 use covey_aggregation::participant::{CheckedRoster, Participant, ParticipantEffect};
 use covey_aggregation::party::{Name, PartyId, Role};
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::roster::{Member, Roster};
-use covey_aggregation::round::{
-    BoxSource, OpenFailure, Opened, Round, RoundEffect, Terms, Timings,
-};
+use covey_aggregation::round::{OpenFailure, Opened, Round, RoundEffect, Terms, Timings};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
@@ -41,6 +34,8 @@ use super::laboratory::{Laboratory, Opening, file_failure};
 use super::run::{RoundEnd, bug};
 use crate::prepare::Declined;
 use crate::sealing::seal;
+
+use audit::Kept;
 
 /// Key holders: one may be missing or lie.
 const HOLDERS: usize = 4;
@@ -183,20 +178,6 @@ struct Upload {
     loss: f32,
 }
 
-/// A stored contribution.
-struct Kept {
-    correction: Vec<u8>,
-    chunks: Vec<Vec<u8>>,
-}
-
-impl Kept {
-    fn measure(&self, rereading: &Rereading, signed: Signed) -> Option<Public> {
-        let mut reading = rereading.begin(signed, &self.correction).ok()?;
-        self.chunks.iter().try_for_each(|chunk| reading.chunk(chunk)).ok()?;
-        reading.finish().ok()
-    }
-}
-
 /// A round being played.
 struct Play<'a> {
     machines: &'a mut Machines,
@@ -284,57 +265,6 @@ impl Play<'_> {
         self.pump()
     }
 
-    /// Those who are asked to prove do, on as many threads as there are.
-    fn prove(&mut self) -> Result<(), Failure> {
-        let asked = std::mem::take(&mut self.to_prove);
-        let (laboratory, config, witnesses) = (self.laboratory, &*self.config, &self.witnesses);
-        let prove = |&(client, set, rows): &(usize, Digest, Digest)| {
-            let question = Question::new(config, set, rows).map_err(|error| bug(&error))?;
-            let identity = &laboratory.identities[client];
-            let witness = witnesses.get(&client).ok_or_else(|| bug("nothing to prove from"))?;
-            let proof = Proof::new(&question, &identity.id(), witness, &secret()?);
-            let proven = proof.map(|proof| Box::new(Proven::sign(&question, &proof, identity)));
-            Ok((client, proven.map_err(|_| Decline::Unprovable)))
-        };
-        let each = asked.len().div_ceil(self.workers).max(1);
-        let all: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = (asked.chunks(each))
-                .map(|some| {
-                    scope.spawn(move || some.iter().map(prove).collect::<Result<Vec<_>, Failure>>())
-                })
-                .collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for some in all {
-            for (client, result) in some.map_err(|_| bug("a client's thread died"))?? {
-                let now = self.machines.now;
-                self.machines.owners[client].handle_proven(now, &self.context, result);
-                self.follow(client)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What is public of each contribution.
-    fn measure(
-        &mut self,
-        headers: &[SignedHeader],
-        (set, rows, check): (Digest, Digest, Digest),
-    ) -> Result<(), Failure> {
-        let config = Arc::clone(&self.config);
-        let rereading = Rereading::new(config, set, rows, &check).map_err(|error| bug(&error))?;
-        let measure = |signed: &SignedHeader| {
-            let header = &signed.header;
-            let (correction, chunks_root) = (header.correction, header.chunks_root);
-            let signed = Signed { header: header.digest(), correction, chunks_root };
-            self.kept.get(&signed.header)?.measure(&rereading, signed)
-        };
-        let all: Option<Vec<_>> = headers.iter().map(measure).collect();
-        let all = all.ok_or_else(|| bug("a contribution is not what it was"))?;
-        self.round.handle_measured(self.machines.now, Ok(all));
-        Ok(())
-    }
-
     /// Does what the coordinator and the holders want, until they want nothing.
     fn pump(&mut self) -> Result<(), Failure> {
         loop {
@@ -384,53 +314,6 @@ impl Play<'_> {
         if let Some(place) = self.machines.holders.iter().position(|(id, _)| id == to) {
             self.mail[place].push(mail);
         }
-    }
-
-    /// Gives the holders their mail, on as many threads as there are, and the coordinator their
-    /// answers.
-    fn deliver(&mut self) -> Result<(), Failure> {
-        let (boxes, context, kept) = (&self.boxes, &self.context, &self.kept);
-        let holders = self.machines.holders.iter_mut().zip(&mut self.mail);
-        let mut busy: Vec<_> = holders
-            .filter(|(_, mail)| !mail.is_empty())
-            .map(|((id, holder), mail)| (*id, holder, std::mem::take(mail)))
-            .collect();
-        let each = busy.len().div_ceil(self.workers);
-        let answers: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = busy
-                .chunks_mut(each)
-                .map(|some| {
-                    scope.spawn(move || {
-                        let answer =
-                            |(id, holder, mail): &mut (PartyId, &mut Holder, Vec<Mail>)| {
-                                let mail = std::mem::take(mail);
-                                let said = answers(holder, mail, (boxes, kept), context)?;
-                                Ok((*id, said))
-                            };
-                        some.iter_mut().map(answer).collect::<Result<Vec<_>, Failure>>()
-                    })
-                })
-                .collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for some in answers {
-            for (id, messages) in some.map_err(|_| bug("a holder's thread died"))?? {
-                self.hear(&id, messages)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a holder says.
-    fn hear(&mut self, id: &PartyId, messages: Vec<FromHolder>) -> Result<(), Failure> {
-        for message in messages {
-            match self.round.handle_holder(self.machines.now, *id, message, &self.boxes) {
-                // Others were enough meanwhile.
-                Ok(()) | Err(Refusal::WrongPhase) => {}
-                Err(refusal) => return Err(bug(&format!("a holder is refused: {refusal}"))),
-            }
-        }
-        Ok(())
     }
 
     fn tell(&mut self, client: usize, message: ToClient) -> Result<(), Failure> {
@@ -520,62 +403,6 @@ impl Play<'_> {
         };
         self.aggregate = Some(aggregate);
         Ok(opened)
-    }
-}
-
-/// What a holder says to its mail.
-fn answers(
-    holder: &mut Holder,
-    mail: Vec<Mail>,
-    (boxes, kept): (&Boxes, &BTreeMap<Digest, Kept>),
-    context: &Digest,
-) -> Result<Vec<FromHolder>, Failure> {
-    let mut said = Vec::new();
-    for mail in mail {
-        match mail {
-            Mail::Message(message) => ask(holder, message, kept, &mut said),
-            Mail::Envelopes(index, headers) => {
-                let total = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-                for some in headers.chunks(ENVELOPES_PER_MESSAGE_MAX) {
-                    let envelope = |signed: &SignedHeader| {
-                        let sealed = boxes.sealed_box(&signed.header.digest(), index)?;
-                        Envelope::new(signed, index, sealed)
-                    };
-                    let batch = some.iter().map(envelope).collect::<Option<Vec<_>>>();
-                    let batch = batch.ok_or_else(|| {
-                        let what = "sealed boxes cannot be read from the temporary file";
-                        Failure::new(Exit::Failed, "FILE", what)
-                    })?;
-                    let round_ctx = *context;
-                    let message = ToHolder::Envelopes { round_ctx, total, batch };
-                    ask(holder, message, kept, &mut said);
-                }
-            }
-        }
-    }
-    Ok(said)
-}
-
-fn ask(
-    holder: &mut Holder,
-    message: ToHolder,
-    kept: &BTreeMap<Digest, Kept>,
-    said: &mut Vec<FromHolder>,
-) {
-    holder.handle(message);
-    while let Some(effect) = holder.poll_effect() {
-        match effect {
-            HolderEffect::Append { sequence, .. } => holder.handle_stored(sequence),
-            HolderEffect::Send(message) => said.push(message),
-            HolderEffect::Reread { round_ctx, contributions } => {
-                let Some(rereading) = holder.rereading(&round_ctx) else { continue };
-                for signed in contributions {
-                    let stored = kept.get(&signed.header);
-                    let public = stored.and_then(|stored| stored.measure(&rereading, signed));
-                    holder.handle_reread(&round_ctx, &signed.header, public);
-                }
-            }
-        }
     }
 }
 

@@ -102,6 +102,23 @@ pub(crate) const BAD: &[Bad] = &[
     form("minimum = 3", "minimum = 2", "P020", 31, "lets one owner learn another's update"),
     sense("minimum = 3", "minimum = 11", "P021", 31, "minimum = 11 is above the maximum"),
     form("\"off\"", "\"norm\"", "P030", 39, "audit = \"norm\" does not exist"),
+    sense("\"off\"", "\"closed\"", "P030", 39, "an audit needs profile B"),
+    sense(
+        "profile = \"A\"\nbits = 12\nrange = 0.5\nclip_norm = 5.0\naudit = \"off\"",
+        "profile = \"B\"\nbits = 12\nrange = 0.5\nclip_norm = 1e9\naudit = \"closed\"",
+        "P030",
+        36,
+        "rounds cannot be audited: the clip norm is",
+    ),
+    sense(
+        "maximum = 10\ndeadlines = { collect = \"90s\" }\n[secure_aggregation]\nprofile = \"A\"\n\
+         bits = 12\nrange = 0.5\nclip_norm = 5.0\naudit = \"off\"",
+        "maximum = 1001\ndeadlines = { collect = \"90s\" }\n[secure_aggregation]\nprofile = \"B\"\n\
+         bits = 12\nrange = 0.5\nclip_norm = 5.0\naudit = \"closed\"",
+        "P030",
+        36,
+        "cohort.maximum = 1001 is more than an audited round may have",
+    ),
     form("audit = \"off\"\n", "", "P003", 34, "secure_aggregation.audit is missing"),
     sense(
         "out = 8",

@@ -95,6 +95,19 @@ fn a_plan_is_explained_in_plain_words() {
     let lr = fields.iter().find(|one| one["field"] == "training.optimizer.lr").expect("a field");
     assert_eq!((&lr["value"], &lr["is_default"]), (&"0.1".into(), &false.into()));
 
+    let audited = PLAN.replace("profile = \"A\"", "profile = \"B\"");
+    let audited = folder.file("audited.toml", &audited.replace("\"off\"", "\"closed\""));
+    let text = folder.text(&["plan", "explain", &audited], 0);
+    holds(
+        &text,
+        &[
+            "of proof, for the audit: random numbers to whoever reads them",
+            "a round takes at most 10 min 30 s",
+            "audit on: every update is checked to be no longer than the plan allows",
+        ],
+    );
+    holds(&folder.text(&["plan", "check", &audited], 0), &["audit          a proof of"]);
+
     let uniform = folder.file("uniform.toml", &with("{ capped_examples = 500 }", "\"uniform\""));
     let text = folder.text(&["plan", "explain", &uniform], 0);
     holds(&text, &["the number of examples is not sent"]);

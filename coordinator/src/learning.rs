@@ -110,6 +110,8 @@ impl Learning {
 
 #[cfg(test)]
 mod tests {
+    use covey_model::data::Header;
+
     use super::*;
 
     #[test]
@@ -144,5 +146,34 @@ mod tests {
         assert_eq!(plan(&start).err().map(|no| no.code), Some("BAD_START"), "another model");
         let unnamed = format!("start = {{ digest = \"{digest}\" }}");
         assert_eq!(plan(&unnamed).err().map(|no| no.code), Some("BAD_START"), "no file");
+    }
+
+    /// The test data are of one form; a plan that is submitted may be of another.
+    #[test]
+    fn test_data_that_do_not_fit_a_submitted_plan_are_left_out_with_a_note() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plan = "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
+                    [data]\nkind = \"tabular\"\n\
+                    target = { column = \"side\", classes = [\"left\", \"right\"] }\n\
+                    columns = [{ name = \"x\", type = \"float\", min = -1, max = 1 }]\n\
+                    [model]\nlayers = [{ kind = \"linear\", out = 2 }]\n\
+                    [training]\nrounds = 1\nbatch_size = 4\nweighting = \"uniform\"\n\
+                    optimizer = { name = \"sgd\", lr = 0.1 }\n\
+                    [cohort]\nminimum = 3\nmaximum = 10\n\
+                    [secure_aggregation]\nprofile = \"A\"\nbits = 12\nrange = 0.5\n\
+                    clip_norm = 20.0\naudit = \"off\"\n";
+        let path = folder.path().join("test.csv");
+        let source = DataSource::Csv { path: path.clone(), header: Header::Present };
+        let submitted = |rows: &str| {
+            std::fs::write(&path, rows).expect("written");
+            Learning::submitted(plan.as_bytes().to_vec(), Some(&source)).expect("a plan")
+        };
+        let (learning, note) = submitted("x,side\n0.5,left\n-0.5,right\n");
+        assert!(learning.test.is_some() && note.is_none(), "{note:?}");
+        assert!(learning.evaluation().is_some());
+        let (learning, note) = submitted("pixel,digit\n3,7\n");
+        assert!(learning.test.is_none() && learning.evaluation().is_none());
+        let note = note.expect("a note");
+        assert!(note.starts_with("not measured on the test data: "), "{note}");
     }
 }

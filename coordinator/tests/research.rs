@@ -217,6 +217,34 @@ async fn a_coordinator_with_a_plan_of_its_own_takes_no_other() {
     assert!(federation.is_verified());
 }
 
+/// A run keeps the roster that it began with. With another one it is held, says why, and others may
+/// go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_held_when_members_were_enrolled_since_it_began() {
+    let federation = open();
+    let config = federation.open_config(4);
+    let mut operator = Operator::start(config.clone());
+    let mut alice = Researcher::dial(&federation, "alice").await;
+    alice.submit("digits", &plan(1, 1)).await.expect("taken");
+    // It has begun, and waits for members that do not come.
+    operator.wait_for(|event| matches!(event, Event::Waiting { .. }).then_some(())).await;
+    stop(operator).await;
+    federation.enrol_another();
+    let mut operator = Operator::start(config);
+    let (state, reason) = operator
+        .wait_for(|event| match event {
+            Event::RunState { state, reason, .. } if state == "held" => {
+                Some((state.clone(), reason.clone()))
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(state, "held");
+    let reason = reason.expect("a reason");
+    assert_eq!(reason, "it began with another roster: members were enrolled since");
+    stop(operator).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_round_published_is_sent_in_pieces_and_nothing_else_is() {
     let federation = open();

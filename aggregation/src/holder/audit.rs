@@ -229,8 +229,8 @@ impl Holder {
     }
 
     fn take_proofs(config: &RoundConfig, asked: &mut Asked, batch: &[Proven]) -> Result<(), No> {
+        let question = asked.question(config)?;
         for proven in batch {
-            let question = asked.question(config)?;
             if asked.clients.binary_search(&proven.client).is_err() {
                 return Err(Refusal::NotAdmitted.into());
             }

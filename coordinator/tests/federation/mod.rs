@@ -142,6 +142,12 @@ impl Federation {
         federation
     }
 
+    /// Enrols one more owner: the roster is another one then.
+    pub(crate) fn enrol_another(&self) {
+        let requests = vec![self.create_member("late", Role::DataOwner, 100)];
+        setup::enrol(&Enrol { dir: self.dir(), requests, print: false }).expect("enrolled");
+    }
+
     /// The operator's folder.
     pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("operator")

@@ -21,7 +21,8 @@ use super::{Round, Stage, Step};
 /// What came.
 #[derive(Default)]
 pub(super) struct OpeningProofs {
-    given: BTreeMap<Component, BTreeMap<HolderIndex, Part>>,
+    /// By component and holder, with the digest that the holder signed.
+    given: BTreeMap<Component, BTreeMap<HolderIndex, (Part, Vec<u8>)>>,
     /// Holders that gave all that they know.
     complete: Vec<HolderIndex>,
     public: Option<Vec<u8>>,
@@ -44,19 +45,19 @@ impl OpeningProofs {
         let (mut parts, mut liars) = (Vec::new(), Vec::new());
         for component in shape.components() {
             let given = self.given.get(&component)?;
-            let alike = |one: &&Part| {
-                given.values().filter(|other| other.openings == one.openings).count()
-                    > shape.faults()
+            let alike = |(_, one): &&(Part, Vec<u8>)| {
+                given.values().filter(|(_, other)| other == one).count() > shape.faults()
             };
-            let openings = given.values().find(alike)?.openings.clone();
+            let (agreed, digest) = given.values().find(alike)?;
             let mut signatures = Vec::new();
-            for (&holder, part) in given {
-                if part.openings == openings {
+            for (&holder, (part, other)) in given {
+                if other == digest {
                     signatures.push((holder, part.signature));
                 } else {
                     liars.push(holder);
                 }
             }
+            let openings = agreed.openings.clone();
             parts.push(Agreed { component, openings, signatures });
         }
         Some((parts, liars))
@@ -138,13 +139,13 @@ impl Round {
         let Step::Open(opening) = &mut auditing.step else { return Ok(()) };
         let given = opening.given.entry(part.component).or_default();
         match given.get(&holder) {
-            Some(first) if first.openings == part.openings => return Ok(()),
+            Some((_, first)) if *first == body => return Ok(()),
             Some(_) => {
                 // Two signed parts that differ: one of them is wrong.
                 self.committee.add_fault(holder, HolderFault::WrongOpening);
                 return Err(Refusal::Conflict);
             }
-            None => given.insert(holder, part),
+            None => given.insert(holder, (part, body)),
         };
         let known = shape.components_of(holder);
         let gave =

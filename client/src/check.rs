@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::audit::proof::Proof;
-use covey_aggregation::config::{CommitteeShape, KeyLayer, RoundConfig};
-use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
 use covey_aggregation::plan::{Code, Plan, PlanErrors};
@@ -85,7 +83,7 @@ const SIGNATURE_BYTES: u64 = 64;
 
 /// What a plan comes to; `bytes`: its file.
 pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
-    let terms = terms(plan, task, bytes);
+    let terms = plan.layout_terms(task.parameters() as u64);
     let boxes = terms.shape.members() * box_bytes(&terms);
     PlanSummary {
         name: plan.name.to_string(),
@@ -207,37 +205,6 @@ pub(crate) fn parse_plan(bytes: Vec<u8>, path: &Path) -> Result<(Plan, Task, Vec
         .with_details(json!([detail]))
     })?;
     Ok((plan, task, bytes))
-}
-
-/// The terms of a round of this plan with a committee of four, as far as lengths depend on them.
-fn terms(plan: &Plan, task: &Task, bytes: &[u8]) -> RoundConfig {
-    let mut terms = RoundConfig {
-        federation: Digest::ZERO,
-        run: Digest::ZERO,
-        round: 1,
-        plan: Plan::digest(bytes),
-        manifest: task.manifest_digest(),
-        model: Digest::ZERO,
-        dimension: task.parameters() as u64,
-        profile: plan.secure_aggregation.profile,
-        key_layer: KeyLayer::ReplicatedSeeds,
-        quantiser: plan.quantiser(),
-        counters: plan.counters(),
-        control: plan.control(plan.cohort.maximum, Digest::ZERO),
-        packing: plan.packing(),
-        contributions_min: plan.cohort.minimum,
-        contributions_max: plan.cohort.maximum,
-        shape: CommitteeShape::Four,
-        committee: Vec::new(),
-        cohort: Digest::ZERO,
-        beacon_commitments: Vec::new(),
-        audit: plan.secure_aggregation.audit,
-        collect_ms: plan.cohort.deadlines.collect_ms,
-    };
-    if let Some(packing) = terms.derive_packing() {
-        terms.packing = packing;
-    }
-    terms
 }
 
 fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {

@@ -223,7 +223,9 @@ impl Run<'_> {
             // After rounds that were abandoned, with the keys of other dealers.
             let done = standing.rounds.iter().rev().take_while(|row| row.aggregate.is_none());
             let wait_ms = start.wait_s.seconds_in_ms();
-            self.driver.beacons(shape, done.count(), wait_ms).await?
+            let keys = self.driver.beacons(shape, done.count(), wait_ms).await?;
+            let Some(keys) = keys else { return Ok(None) };
+            keys
         } else {
             Vec::new()
         };

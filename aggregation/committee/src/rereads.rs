@@ -67,11 +67,13 @@ impl Rereads {
             tokio::select! {
                 biased;
                 read = self.read.1.recv() => return read,
-                Some(done) = self.tasks.join_next() => {
-                    if let Ok(round_ctx) = done {
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(round_ctx) => {
                         self.rounds.remove(&round_ctx);
                     }
-                }
+                    // Which one died is not known: reading another one twice does no harm.
+                    Err(_) => self.rounds.clear(),
+                },
             }
         }
     }

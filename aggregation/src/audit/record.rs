@@ -15,12 +15,12 @@ use crate::audit::rereading::Rereading;
 use crate::audit::terms::BadTerms;
 use crate::audit::verdict::{NoVerdict, Verdict, decode_public, judge_all, openings_digest};
 use crate::config::{RoundConfig, set_digest};
-use crate::hash::{Digest, Domain, hash};
+use crate::hash::Digest;
 use crate::limits::COMPONENTS_MAX;
 use crate::message::{BadCertificate, Certificate, SignedHeader};
 use crate::party::PartyId;
 use crate::signing::Statement;
-use crate::wire::{self, bounded};
+use crate::wire::bounded;
 
 /// Everything public about an audit, beside the certified set and the accepted headers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,12 +118,6 @@ impl AuditRecord {
         let mut all: Vec<_> = accepted.iter().chain(&self.rejected).cloned().collect();
         all.sort_by_key(|signed| signed.header.client);
         all
-    }
-
-    /// A digest of all of it.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        hash(Domain::Body, &[&wire::encode(self)])
     }
 
     /// Checks everything but the public values, for which the contributions are needed. The

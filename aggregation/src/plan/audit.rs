@@ -10,10 +10,11 @@ use super::Plan;
 use super::error::{Code, Collector};
 
 impl Plan {
-    /// A round's terms, as far as lengths and bounds follow from the plan and its model's
-    /// parameters; without committee and cohort.
-    fn layout_terms(&self, parameters: u64) -> RoundConfig {
-        RoundConfig {
+    /// A round's terms with a committee of four, as far as lengths and bounds follow from the plan and
+    /// its model's parameters; without members, cohort and digests.
+    #[must_use]
+    pub fn layout_terms(&self, parameters: u64) -> RoundConfig {
+        let mut terms = RoundConfig {
             federation: Digest::ZERO,
             run: Digest::ZERO,
             round: 1,
@@ -35,7 +36,12 @@ impl Plan {
             beacon_commitments: Vec::new(),
             audit: self.secure_aggregation.audit,
             collect_ms: self.cohort.deadlines.collect_ms,
+        };
+        // None where the rounds cannot be audited, which `audit_terms` says.
+        if let Some(packing) = terms.derive_packing() {
+            terms.packing = packing;
         }
+        terms
     }
 
     /// Lengths and bounds of the audit of a model of `parameters` parameters; none where the plan

@@ -9,6 +9,7 @@
 //! drawn when the proofs are fixed, so no client can choose its proof by it. What is opened is
 //! uniform or zero.
 
+mod ballot;
 mod draw;
 mod judge;
 mod list;
@@ -35,9 +36,8 @@ use crate::record::RoundRecord;
 use crate::time::Time;
 
 use super::{Corrupt, Round, Stage, Timings};
+use ballot::Ballot;
 use draw::Drawings;
-use judge::Judging;
-use list::Listing;
 use open::OpeningProofs;
 
 /// The phase.
@@ -49,10 +49,10 @@ pub(super) struct Auditing {
 enum Step {
     Rows(Drawings),
     Prove,
-    List(Listing),
+    List(Ballot),
     Check(Drawings),
     Open(OpeningProofs),
-    Judge(Judging),
+    Judge(Ballot),
 }
 
 impl Auditing {
@@ -66,9 +66,8 @@ impl Auditing {
         match &self.step {
             Step::Rows(drawings) | Step::Check(drawings) => drawings.has_answered(holder),
             Step::Prove => true,
-            Step::List(listing) => listing.has_answered(holder),
+            Step::List(ballot) | Step::Judge(ballot) => ballot.has_answered(holder),
             Step::Open(opening) => opening.has_answered(holder),
-            Step::Judge(judging) => judging.has_answered(holder),
         }
     }
 }
@@ -273,7 +272,7 @@ impl Round {
             RoundRecord::Listing { at } => {
                 let proofs = self.audited.proofs.values();
                 self.audited.listed = proofs.map(|(proven, _)| proven.clone()).collect();
-                self.enter(Step::List(Listing::default()), at);
+                self.enter(Step::List(Ballot::default()), at);
             }
             RoundRecord::Listed { certificate, at } => {
                 self.audited.list = Some(certificate);
@@ -291,7 +290,7 @@ impl Round {
                 self.dropped.extend(failed);
                 self.audited.verdict = self.verdict(&parts, &public);
                 (self.audited.parts, self.audited.public) = (parts, public);
-                self.enter(Step::Judge(Judging::default()), at);
+                self.enter(Step::Judge(Ballot::default()), at);
             }
             RoundRecord::Accepted { certificate, at } => {
                 self.audited.certificate = Some(certificate);

@@ -73,7 +73,7 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
             deadlines.audit_ms + 3 * deadlines.vote_ms + 2 * deadlines.release_ms
         }
     };
-    let round_ms_max: u64 = phases.iter().sum::<u64>() + audit_ms;
+    let round_ms_max = phases.iter().sum::<u64>() + audit_ms;
     let bytes_model = 4 * summary.parameters;
     let bytes_round = summary.bytes_payload + summary.bytes_fixed + summary.bytes_proof;
     let bytes_sent_max = bytes_round * u64::from(summary.rounds);
@@ -93,7 +93,7 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
                 format!("sent to it: the model, {} a round", bytes(bytes_model)),
             ],
         },
-        Part { title: "how long", lines: takes(&plan, &phases, round_ms_max) },
+        Part { title: "how long", lines: takes(&plan, &phases, audit_ms) },
         Part { title: "what protects it", lines: protects(&plan) },
     ];
     let mut fields = Vec::new();
@@ -232,12 +232,17 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     lines
 }
 
-fn takes(plan: &Plan, phases: &[u64; 4], round_ms_max: u64) -> Vec<String> {
+fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
+    let round_ms_max = phases.iter().sum::<u64>() + audit_ms;
     let [select, collect, vote, release] = phases.map(duration);
+    let audit = match audit_ms {
+        0 => String::new(),
+        ms => format!("{} to audit it, ", duration(ms)),
+    };
     vec![
         format!(
             "a round takes at most {}: {select} to find the owners, {collect} to train and send, \
-             {vote} to agree on the set, {release} to open the sum; it goes on as soon as all have \
+             {vote} to agree on the set, {audit}{release} to open the sum; it goes on as soon as all have \
              answered",
             duration(round_ms_max)
         ),

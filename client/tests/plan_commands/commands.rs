@@ -103,6 +103,7 @@ fn a_plan_is_explained_in_plain_words() {
         &[
             "of proof, for the audit: random numbers to whoever reads them",
             "a round takes at most 10 min 30 s",
+            "6 min to audit it, 1 min to open the sum",
             "audit on: every update is checked to be no longer than the plan allows",
         ],
     );

@@ -3,22 +3,24 @@
 
 use std::time::Duration;
 
-use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
-use covey_aggregation::config::CommitteeShape;
+use covey_aggregation::audit::deal::{BadDeal, ComponentKey, Deal, gather};
+use covey_aggregation::config::{CommitteeShape, HolderIndex};
 use covey_aggregation::message::{Refusal, ToHolder};
-use covey_aggregation::party::{Name, Role};
+use covey_aggregation::party::PartyId;
 use covey_aggregation::roster::Member;
 
 use super::{Driver, Halt};
 use crate::event::Event;
 use crate::session::Outgoing;
+use crate::storage::registry::Wish;
 
 /// How often holders that have not dealt are asked again.
 const ASK_EVERY_MS: u64 = 1_000;
 
 impl Driver {
     /// Waits until the holders have dealt a key for each component, at most `wait_ms`. Of several
-    /// dealers the first from place `first` of the committee on is taken.
+    /// dealers the first from place `first` of the committee on is taken. None if no round is to
+    /// begin any more.
     ///
     /// # Errors
     /// [`Halt::Missing`] when too few have dealt in time.
@@ -27,19 +29,25 @@ impl Driver {
         shape: CommitteeShape,
         first: usize,
         wait_ms: u64,
-    ) -> Result<Vec<ComponentKey>, Halt> {
+    ) -> Result<Option<Vec<ComponentKey>>, Halt> {
         let until = self.clock.now().after_ms(wait_ms);
         let mut ask_at = self.clock.now();
         loop {
             self.settle().await?;
+            if self.wish() != Wish::Go {
+                return Ok(None);
+            }
             if let Some(keys) = gather(shape, &self.deals, first) {
-                return Ok(keys);
+                return Ok(Some(keys));
             }
             let now = self.clock.now();
             if now >= until {
                 let needed = "the beacon keys that an audited round begins with".to_owned();
-                let (missing, waited_s) = (self.not_dealt(), wait_ms / 1000);
-                return Err(Halt::Missing { needed, missing, waited_s });
+                let undealt = self.undealt();
+                let members = self.roster.members.iter();
+                let missing = members.filter(|member| undealt.contains(&member.id));
+                let missing = missing.map(|member| member.name.clone()).collect();
+                return Err(Halt::Missing { needed, missing, waited_s: wait_ms / 1000 });
             }
             if now >= ask_at {
                 self.ask_for_deals();
@@ -52,30 +60,18 @@ impl Driver {
         }
     }
 
-    fn ask_for_deals(&mut self) {
-        let federation = self.roster.digest();
-        let committee = self.roster.committee();
-        let open = (0..)
-            .zip(&committee)
-            .filter(|(place, _)| !self.deals.keys().any(|holder| usize::from(holder.0) == *place));
-        let open: Vec<_> = open.map(|(_, seat)| seat.holder).collect();
-        for holder in open {
-            self.send(&holder, Outgoing::ToHolder(Box::new(ToHolder::Deal { federation })));
-        }
+    /// Holders that have not dealt.
+    fn undealt(&self) -> Vec<PartyId> {
+        let seats = (0..).map(HolderIndex).zip(self.roster.committee());
+        let open = seats.filter(|(place, _)| !self.deals.contains_key(place));
+        open.map(|(_, seat)| seat.holder).collect()
     }
 
-    /// Holders that have not dealt.
-    fn not_dealt(&self) -> Vec<Name> {
-        let dealt: Vec<_> = self.deals.keys().map(|holder| usize::from(holder.0)).collect();
-        let seats = self.roster.committee();
-        let has_dealt = |member: &&Member| {
-            seats
-                .iter()
-                .position(|seat| seat.holder == member.id)
-                .is_some_and(|place| dealt.contains(&place))
-        };
-        let holders = self.roster.members.iter().filter(|member| member.role == Role::Holder);
-        holders.filter(|member| !has_dealt(member)).map(|member| member.name.clone()).collect()
+    fn ask_for_deals(&mut self) {
+        let federation = self.roster.digest();
+        for holder in self.undealt() {
+            self.send(&holder, Outgoing::ToHolder(Box::new(ToHolder::Deal { federation })));
+        }
     }
 
     /// A holder has dealt.
@@ -83,9 +79,11 @@ impl Driver {
         let committee = self.roster.committee();
         let is_own =
             committee.get(usize::from(deal.holder.0)).is_some_and(|seat| seat.holder == member.id);
-        let shape = CommitteeShape::of_members(committee.len());
-        let Some(shape) = shape.filter(|_| is_own) else { return };
-        match deal.check(&self.roster.digest(), shape, &committee) {
+        let shape = CommitteeShape::of_members(committee.len()).filter(|_| is_own);
+        let checked = shape.ok_or(BadDeal::Place);
+        let checked =
+            checked.and_then(|shape| deal.check(&self.roster.digest(), shape, &committee));
+        match checked {
             Ok(()) => {
                 self.deals.insert(deal.holder, deal);
             }

@@ -1,11 +1,9 @@
 //! The verdict: each holder judges for itself, from what was opened, and reads some contributions
 //! again. Ends with Q votes for the same verdict, or at its deadline.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::audit::verdict::Verdict;
 use crate::config::HolderIndex;
-use crate::message::{Certificate, HolderFault, Phase, Refusal, ToHolder, Vote};
+use crate::message::{HolderFault, Phase, Refusal, ToHolder, Vote};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::signing::Statement;
@@ -13,32 +11,13 @@ use crate::time::Time;
 
 use super::{Round, Stage, Step};
 
-/// Votes that came.
-#[derive(Default)]
-pub(super) struct Judging {
-    votes: BTreeMap<HolderIndex, Vote>,
-    /// Holders that were sent the others' parts.
-    sent: BTreeSet<HolderIndex>,
-}
-
-impl Judging {
-    pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
-        self.votes.contains_key(&holder)
-    }
-
-    /// It lost what it was sent.
-    pub(super) fn forget(&mut self, holder: HolderIndex) {
-        self.sent.remove(&holder);
-    }
-}
-
 impl Round {
     /// The question, and the first time the parts that this holder lacks before it.
     pub(super) fn ask_verdict_of(&mut self, holder: HolderIndex, to: PartyId) {
         let round_ctx = self.context;
         let Stage::Audit(auditing) = &mut self.stage else { return };
         let Step::Judge(judging) = &mut auditing.step else { return };
-        if judging.sent.insert(holder) {
+        if judging.begin(holder) {
             let lacking = |part: &&crate::audit::part::Agreed| !part.component.known_to(holder);
             let parts: Vec<_> = self.audited.parts.iter().filter(lacking).cloned().collect();
             for part in parts {
@@ -73,7 +52,7 @@ impl Round {
         self.committee.note_answer(holder, Phase::Audit);
         let Stage::Audit(auditing) = &mut self.stage else { return Ok(()) };
         if let Step::Judge(judging) = &mut auditing.step {
-            judging.votes.entry(holder).or_insert(vote);
+            judging.take(vote);
             self.committee.set_lacking(holder, false);
             self.conclude_verdict(now);
         }
@@ -84,12 +63,8 @@ impl Round {
         let Stage::Audit(auditing) = &self.stage else { return };
         let Step::Judge(judging) = &auditing.step else { return };
         let Some(verdict) = self.audited.verdict else { return };
-        if judging.votes.len() < self.terms.config.shape.quorum() {
-            return;
-        }
-        let votes = judging.votes.values().cloned().collect();
-        let set = verdict.digest();
-        let certificate = Certificate { round_ctx: self.context, set, votes };
+        let (quorum, voted) = (self.terms.config.shape.quorum(), verdict.digest());
+        let Some(certificate) = judging.certificate(quorum, self.context, voted) else { return };
         self.close_step(now);
         self.commit(RoundRecord::Accepted { certificate, at: now });
         self.ask(now);

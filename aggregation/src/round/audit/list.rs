@@ -1,13 +1,12 @@
 //! The list of proofs: holders are sent all of them, and vote for their list. Ends with Q votes, or
 //! at its deadline.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::audit::list::list_digest;
 use crate::config::HolderIndex;
 use crate::hash::Digest;
-use crate::message::{Certificate, HolderFault, Phase, Refusal, ToHolder, Vote};
+use crate::message::{HolderFault, Phase, Refusal, ToHolder, Vote};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::round::RoundEffect;
@@ -15,25 +14,6 @@ use crate::signing::Statement;
 use crate::time::Time;
 
 use super::{Round, Stage, Step};
-
-/// Votes that came.
-#[derive(Default)]
-pub(super) struct Listing {
-    votes: BTreeMap<HolderIndex, Vote>,
-    /// Holders that were sent the proofs.
-    sent: BTreeSet<HolderIndex>,
-}
-
-impl Listing {
-    pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
-        self.votes.contains_key(&holder)
-    }
-
-    /// It lost what it was sent.
-    pub(super) fn forget(&mut self, holder: HolderIndex) {
-        self.sent.remove(&holder);
-    }
-}
 
 impl Round {
     /// H(Lambda), of the proofs that came.
@@ -49,7 +29,7 @@ impl Round {
         self.send_list(to);
         let Stage::Audit(auditing) = &mut self.stage else { return };
         if let Step::List(listing) = &mut auditing.step
-            && listing.sent.insert(holder)
+            && listing.begin(holder)
         {
             self.send_proofs(to);
         }
@@ -96,7 +76,7 @@ impl Round {
         self.committee.note_answer(holder, Phase::Audit);
         let Stage::Audit(auditing) = &mut self.stage else { return Ok(()) };
         if let Step::List(listing) = &mut auditing.step {
-            listing.votes.entry(holder).or_insert(vote);
+            listing.take(vote);
             self.committee.set_lacking(holder, false);
             self.conclude_list(now);
         }
@@ -107,11 +87,8 @@ impl Round {
         let Stage::Audit(auditing) = &self.stage else { return };
         let Step::List(listing) = &auditing.step else { return };
         let Some(set) = self.list() else { return };
-        if listing.votes.len() < self.terms.config.shape.quorum() {
-            return;
-        }
-        let votes = listing.votes.values().cloned().collect();
-        let certificate = Certificate { round_ctx: self.context, set, votes };
+        let quorum = self.terms.config.shape.quorum();
+        let Some(certificate) = listing.certificate(quorum, self.context, set) else { return };
         self.close_step(now);
         self.commit(RoundRecord::Listed { certificate, at: now });
         self.ask(now);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::opening::Public;
 use crate::audit::part::{Agreed, Part, opening_bytes};
+use crate::audit::proof::Proof;
 use crate::audit::verdict::{Verdict, encode_public, judge_all, openings_digest};
 use crate::config::{CommitteeShape, Component, HolderIndex, set_digest};
 use crate::hash::Digest;
@@ -201,8 +202,9 @@ impl Round {
         let (_, check) = self.audited.check.as_ref().ok_or_else(lost)?;
         let mut proofs = Vec::new();
         for (client, (proven, _)) in &self.audited.proofs {
-            let (proof, _) = proven.check(&question).map_err(|bad| bad.to_string())?;
-            proofs.push((client, proof));
+            // Its signature was checked when it came.
+            let proof = Proof::from_bytes(question.terms(), &proven.proof);
+            proofs.push((client, proof.map_err(|bad| bad.to_string())?));
         }
         let about = proofs.iter().map(|(client, proof)| (*client, proof));
         let verdicts = judge_all(&question, &question.check(check), about, parts, public);

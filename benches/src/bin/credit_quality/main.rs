@@ -5,7 +5,7 @@
 //! credits of the encrypted run, those from exact inner products, and what is usual where every
 //! update lies open.
 //!
-//! Nothing is encrypted here, and no federation carries the audit out yet. The audit's algebra opens
+//! Nothing is encrypted here, and the audited rounds of a federation open no such numbers yet. The audit's algebra opens
 //! three linear functions of an owner's projections exactly, as integers (its own tests show that,
 //! on sealed updates). This bench computes the same functions from the same rows, units and
 //! rounding, so the figures of `encrypted` are those that an encrypted run would have.

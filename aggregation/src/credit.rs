@@ -9,6 +9,7 @@
 //!
 //! - [`CreditTerms`]: budget, epoch and constants, fixed before the epoch
 //! - [`Evidence`], [`RoundEvidence`]: what a round says about its owners
+//! - [`pool`]: the validation pool, and the fold that each round draws from it
 //! - [`settle`]: the rules; [`Settlement`], [`Account`], [`Debt`]: what comes of them
 //! - [`Flag`], [`Duplicate`]: for review; they never change a payment
 //! - [`explain`]: why an owner is credited what it is
@@ -31,6 +32,7 @@ mod evidence;
 mod explain;
 mod flag;
 pub(crate) mod form;
+pub mod pool;
 mod settle;
 mod settlement;
 mod share;

@@ -167,6 +167,18 @@ domains! {
     CreditSettlement = "credit-settlement";
     /// Who goes first where two owners have equal claims to the last unit of a division.
     CreditTie = "credit-tie";
+    /// Leaf of a validation pool's Merkle tree.
+    PoolExample = "pool-example";
+    /// An example's place in the draw of a fold.
+    FoldPlace = "fold-place";
+    /// Digest of the examples of a pool that earlier folds have opened.
+    Retired = "retired";
+    /// Digest of the functions that the numbers of credit are.
+    CreditFunctions = "credit-functions";
+    /// Digest of one component's numbers of a round's credit.
+    CreditPart = "credit-part";
+    /// What holders attest of a round's credit.
+    Attestation = "attestation";
 }
 
 /// Hashes `parts` under `domain`; each part is prefixed by its length, so parts cannot run into

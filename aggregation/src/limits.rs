@@ -252,6 +252,10 @@ pub const AUDIT_REREADS_PER_MILLE: usize = 40;
 /// Parameters up to which a holder reads every contribution of an audited round again.
 pub const AUDIT_REREAD_ALL_PARAMETERS: u64 = 100_000;
 
+/// Fewest examples of each class in a fold: with fewer, whoever alone has a class is credited nothing
+/// for it (design note `credits`, section 4.6).
+pub const FOLD_CLASS_MIN: usize = 3;
+
 /// Audit rows, both ends included: with 64 a coefficient off the grid passes with 2^-41 (design
 /// note `closed-audit`, section 5); beyond 256 rows cost and add nothing.
 pub const AUDIT_ROWS_MIN: u16 = 64;

@@ -1,7 +1,6 @@
 //! The closed audit: every contribution is checked to be small and well-formed, and three numbers
 //! of it are opened for credit, though nobody sees the update, its norm, or any projection of it.
-//! `README.md` beside this crate has the argument. The
-//! machines of a round carry it out up to the verdict; the credit's numbers are algebra only, so far.
+//! `README.md` beside this crate has the argument; the machines of a round carry it out.
 //!
 //! In the order of a round:
 //!
@@ -16,18 +15,20 @@
 //! - [`opening`], [`part`]: what holders answer, and how their answers are put together
 //! - [`verdict`], [`rereading`]: who passes, and how the public values it needs are checked
 //! - [`record`]: what is published of it, and the check that anybody can run
-//! - [`direction`], [`estimate`]: public directions, and the public weights that make a number of
-//!   an owner's projections
-//! - [`credit`]: the three numbers
+//! - [`direction`], [`estimate`], [`functions`]: public directions, and the public weights that make
+//!   a number of an owner's projections
+//! - [`credit`], [`crediting`]: the three numbers, and what is published of them
 
 pub mod beacon;
 pub mod check;
 pub mod credit;
+pub mod crediting;
 pub mod deal;
 pub mod direction;
 pub mod drawing;
 mod element;
 pub mod estimate;
+pub mod functions;
 mod lift;
 pub mod list;
 pub mod opening;

@@ -10,6 +10,7 @@ pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Se
 pub use self::packing::{Packing, Profile};
 
 use crate::audit::terms::BadTerms as BadAudit;
+use crate::credit::{BadCredit, CreditConfig};
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
     AUDITED_CONTRIBUTIONS_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTER_DIGITS, COUNTER_MAX,
@@ -156,6 +157,8 @@ pub struct RoundConfig {
     pub beacon_commitments: Vec<Digest>,
     /// Audit terms.
     pub audit: Audit,
+    /// How credit is measured, where it is: only with the audit.
+    pub credit: Option<CreditConfig>,
     /// Length of Collect in milliseconds, for clients to plan by.
     pub collect_ms: u64,
 }
@@ -202,6 +205,9 @@ pub enum BadConfig {
     /// The round cannot be audited.
     #[error("the audit: {0}")]
     Audit(#[from] BadAudit),
+    /// Credit cannot be measured.
+    #[error("the credit: {0}")]
+    Credit(#[from] BadCredit),
     /// More contributions than an audited round may have.
     #[error("at most {0} contributions: an audited round has at most {AUDITED_CONTRIBUTIONS_MAX}")]
     Audited(u32),
@@ -230,6 +236,9 @@ impl RoundConfig {
             return Err(BadConfig::Round);
         }
         self.validate_audit()?;
+        if let Some(credit) = &self.credit {
+            credit.validate(self)?;
+        }
         self.validate_layout()
     }
 
@@ -489,6 +498,7 @@ pub(crate) mod tests {
             cohort: Digest::ZERO,
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: 1,
         }
     }

@@ -10,6 +10,8 @@
 //! - [`CreditTerms`]: budget, epoch and constants, fixed before the epoch
 //! - [`Evidence`], [`RoundEvidence`]: what a round says about its owners
 //! - [`pool`]: the validation pool, and the fold that each round draws from it
+//! - [`CreditConfig`], [`CreditState`], [`Attestation`]: a round's terms of credit, what rounds leave
+//!   for the next, and what holders sign of it
 //! - [`settle`]: the rules; [`Settlement`], [`Account`], [`Debt`]: what comes of them
 //! - [`Flag`], [`Duplicate`]: for review; they never change a payment
 //! - [`explain`]: why an owner is credited what it is
@@ -37,6 +39,7 @@ mod settle;
 mod settlement;
 mod share;
 mod spread;
+mod state;
 mod terms;
 mod weights;
 
@@ -50,6 +53,10 @@ pub use self::flag::{
 pub use self::settle::settle;
 pub use self::settlement::{Account, Debt, Settlement};
 pub use self::share::ROOT_FRACTION_BITS;
+pub use self::state::{
+    Attestation, Attested, BadAttested, BadCredit, CreditConfig, CreditState, ModelStep,
+    evidence_digest,
+};
 pub use self::terms::{BadTerms, CreditTerms, Ratio, TermsDraft};
 pub use self::weights::{
     BadCandidates, Candidate, FLOOR_MILLIONTHS, FLOORS_MAX, WEIGHT_MILLIONTHS, WEIGHT_ROUNDS_MIN,

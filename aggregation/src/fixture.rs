@@ -109,9 +109,12 @@ impl Federation {
             cohort: cohort_digest(&self.cohort()),
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: TIMINGS.collect_ms,
         };
-        Terms { config, cohort: self.cohort(), timings: TIMINGS, beacons: Vec::new() }
+        let (beacons, retired) = (Vec::new(), Vec::new());
+        let cohort = self.cohort();
+        Terms { config, cohort, timings: TIMINGS, beacons, retired, attested: None }
     }
 
     /// The contribution of owner `index`.
@@ -132,7 +135,12 @@ impl Federation {
 
     pub(crate) fn propose(terms: &Terms) -> ToHolder {
         let config = Box::new(terms.config.clone());
-        ToHolder::Propose { config, cohort: terms.cohort.clone(), beacons: Vec::new() }
+        ToHolder::Propose {
+            config,
+            cohort: terms.cohort.clone(),
+            beacons: Vec::new(),
+            attested: None,
+        }
     }
 
     pub(crate) fn countersignature(&self, holder: usize, context: &Digest) -> Countersignature {
@@ -206,7 +214,9 @@ pub(crate) fn drain_holder(holder: &mut Holder) -> (Vec<FromHolder>, Vec<HolderR
                 holder.handle_stored(sequence);
             }
             HolderEffect::Send(message) => said.push(message),
-            HolderEffect::Reread { .. } => panic!("no round of these is audited"),
+            HolderEffect::Reread { .. } | HolderEffect::Direct { .. } => {
+                panic!("no round of these is audited")
+            }
         }
     }
     (said, records)

@@ -11,14 +11,17 @@
 //! - where a round is audited: one vote for a list of proofs, for which alone the check is drawn and
 //!   anything opened; one verdict, computed by itself; and a release only for the set of a certified
 //!   verdict (`audit`);
+//! - where the terms have credit: three numbers of each accepted client, once, for functions that it
+//!   computed itself, and one attestation of what they make (`credit`);
 //! - each of these is recorded durably before its signature leaves ([`crate::record`]). A
 //!   complaint needs no record: it says the same of the same box each time.
 //!
 //! Seeds live in memory only, at most [`HOLDER_ROUNDS_MAX`] rounds of them, and are zeroised when
-//! the round ends, is superseded, or is released. A holder that was restarted says
+//! the round ends, is superseded, or is released (with credit: when its numbers are open). A holder that was restarted says
 //! [`FromHolder::Lacking`] and is told again.
 
 mod audit;
+mod credit;
 mod judge;
 mod signed;
 mod terms;
@@ -31,6 +34,7 @@ use crate::audit::beacon::Use;
 use crate::audit::deal::SealedKey;
 use crate::audit::rereading::Signed as SignedBytes;
 use crate::config::{HolderIndex, RoundConfig, Seat, set_digest};
+use crate::credit::Attested;
 use crate::hash::Digest;
 use crate::limits::{ENVELOPES_PER_MESSAGE_MAX, HOLDER_ROUNDS_MAX};
 use crate::message::{
@@ -42,6 +46,9 @@ use crate::roster::{BadRoster, Roster};
 use crate::signing::{Identity, Statement};
 use crate::sum::sealed_box::SealingSecret;
 
+pub use credit::{DirectionQuestion, OwnDirections};
+
+use credit::Opened;
 use signed::Signed;
 use work::Work;
 
@@ -93,6 +100,14 @@ pub enum HolderEffect {
         /// What each must be.
         contributions: Vec<SignedBytes>,
     },
+    /// Compute the directions of a round and answer with [`Holder::handle_directed`]. Comes again
+    /// while the answer is missing: nothing to do where the same is under way.
+    Direct {
+        /// The round.
+        round_ctx: Digest,
+        /// From what.
+        question: Box<DirectionQuestion>,
+    },
 }
 
 /// Why a question is not answered.
@@ -121,6 +136,8 @@ pub struct Holder {
     signed: BTreeMap<Digest, Signed>,
     /// By round.
     rounds: BTreeMap<Digest, Work>,
+    /// What was opened of validation pools, by their roots.
+    pools: BTreeMap<Digest, Opened>,
     /// Rounds ever taken up; tells which is the oldest.
     arrivals: u64,
     outbox: Outbox<HolderRecord, HolderEffect>,
@@ -155,6 +172,7 @@ impl Holder {
             secret,
             signed: BTreeMap::new(),
             rounds: BTreeMap::new(),
+            pools: BTreeMap::new(),
             arrivals: 0,
             outbox: Outbox::new(0),
         };
@@ -186,9 +204,10 @@ impl Holder {
     /// coordinator.
     pub fn handle(&mut self, message: ToHolder) {
         let (round_ctx, answer) = match message {
-            ToHolder::Propose { config, cohort, beacons } => {
+            ToHolder::Propose { config, cohort, beacons, attested } => {
                 let round_ctx = config.context();
-                let answer = self.propose(*config, &cohort, &beacons, round_ctx);
+                let known = (&cohort[..], &beacons[..], attested.as_deref());
+                let answer = self.propose(*config, known, round_ctx);
                 (round_ctx, answer.map(|answer| vec![answer]))
             }
             ToHolder::Envelopes { round_ctx, total, batch } => {
@@ -199,8 +218,7 @@ impl Holder {
                 (round_ctx, self.vote(&round_ctx, &set).map(|answer| vec![answer]))
             }
             ToHolder::Certified { set, certificate } => {
-                let answer = self.certified(&set, &certificate);
-                (certificate.round_ctx, answer.map(|answer| vec![answer]))
+                (certificate.round_ctx, self.certified(&set, &certificate))
             }
             ToHolder::Deal { federation } => (federation, self.deal(&federation)),
             ToHolder::List { .. }
@@ -209,7 +227,10 @@ impl Holder {
             | ToHolder::OpenProofs { .. }
             | ToHolder::Part { .. }
             | ToHolder::Judge { .. }
-            | ToHolder::Accepted { .. } => self.audit(message),
+            | ToHolder::Accepted { .. }
+            | ToHolder::Credit(_)
+            | ToHolder::CreditPart { .. }
+            | ToHolder::Attest { .. } => self.audit(message),
             ToHolder::Ended { round_ctx, .. } => {
                 self.rounds.remove(&round_ctx);
                 return;
@@ -244,12 +265,16 @@ impl Holder {
     fn propose(
         &mut self,
         config: RoundConfig,
-        cohort: &[PartyId],
-        beacons: &[SealedKey],
+        (cohort, beacons, attested): (&[PartyId], &[SealedKey], Option<&Attested>),
         round_ctx: Digest,
     ) -> Result<FromHolder, No> {
         if !self.rounds.contains_key(&round_ctx) {
             self.check_terms(&config, cohort)?;
+            // Nobody asks a holder that has countersigned whether the pool goes on.
+            let is_signed = self.signed_round(&round_ctx).is_ok();
+            if !is_signed {
+                self.check_credit(&config, attested)?;
+            }
             let audit = self.begin_audit(&config, beacons)?;
             let (run, round) = (config.run, config.round);
             match self.signed.get(&run) {
@@ -291,7 +316,7 @@ impl Holder {
         if batch.len() > ENVELOPES_PER_MESSAGE_MAX {
             return Err(Refusal::Malformed("too many envelopes in one message".into()).into());
         }
-        if let Some(release) = &work.release {
+        if let Some(release) = work.release.as_ref().filter(|_| work.config.credit.is_none()) {
             return Ok(Some(FromHolder::Released(release.clone())));
         }
         work.expect_total(total)?;
@@ -320,7 +345,7 @@ impl Holder {
     }
 
     /// The agreed set is certified: it is released, or where the round is audited, the audit begins.
-    fn certified(&mut self, set: &[Digest], certificate: &Certificate) -> Result<FromHolder, No> {
+    fn certified(&mut self, set: &[Digest], certificate: &Certificate) -> audit::Answers {
         let round_ctx = certificate.round_ctx;
         if set_digest(&round_ctx, set) != certificate.set {
             return Err(Refusal::BadSet("not the set that the certificate names".into()).into());
@@ -330,9 +355,14 @@ impl Holder {
             return Err(Refusal::BadCertificate.into());
         }
         if work.config.is_audited() {
-            return self.draw(&round_ctx, (Use::Rows, &certificate.set));
+            let of = &certificate.set;
+            let mut drawn = vec![self.draw(&round_ctx, (Use::Rows, of))?];
+            if work.config.credit.is_some() {
+                drawn.push(self.draw(&round_ctx, (Use::Fold, of))?);
+            }
+            return Ok(drawn);
         }
-        self.release(&round_ctx, set)
+        self.release(&round_ctx, set).map(|answer| vec![answer])
     }
 
     /// Releases the component sums of a set whose certificate was checked.

@@ -14,18 +14,20 @@ pub use self::header::{Envelope, Header, SignedHeader};
 pub(crate) use self::header::{box_digest, contents_digest};
 pub use self::refusal::{Decline, Refusal};
 pub use self::report::{
-    AbandonReason, AuditStep, HolderFault, MissingReason, Outcome, Phase, Report,
+    AbandonReason, AuditStep, HolderFault, MissingReason, NoCredit, Outcome, Phase, Report,
 };
 
 use crate::audit::beacon::Use;
+use crate::audit::crediting::Directed;
 use crate::audit::deal::{Deal, SealedKey};
 use crate::audit::drawing::{Drawing, Drawn};
 use crate::audit::list::Proven;
 use crate::audit::part::{Agreed, Part};
 use crate::audit::verdict::Verdict;
 use crate::config::{HolderIndex, RoundConfig};
+use crate::credit::Attested;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{BYTE_STRINGS_MAX, PROOFS_PER_MESSAGE_MAX};
+use crate::limits::{BYTE_STRINGS_MAX, POOL_EXAMPLES_MAX, PROOFS_PER_MESSAGE_MAX};
 use crate::party::PartyId;
 use crate::signing::Signature;
 use crate::wire::{self, bounded};
@@ -106,6 +108,8 @@ pub enum ToHolder {
         /// The beacon keys that this holder knows, sealed to it; none when the audit is off.
         #[serde(deserialize_with = "bounded::<_, _, BYTE_STRINGS_MAX>")]
         beacons: Vec<SealedKey>,
+        /// What the state of the credit in the terms goes on from; none at a pool's first round.
+        attested: Option<Box<Attested>>,
     },
     /// Some contributions of the round; check them. `total` tells when all have come.
     Envelopes {
@@ -200,6 +204,40 @@ pub enum ToHolder {
         /// The proof.
         certificate: Certificate,
     },
+    /// The sum is open: please open three numbers of each accepted client. Asked again while a holder
+    /// computes the directions, it says nothing.
+    Credit(Box<CreditQuestion>),
+    /// What others opened of the credit's numbers, of a component that this holder lacks.
+    CreditPart {
+        /// The round.
+        round_ctx: Digest,
+        /// The openings and who signed them.
+        part: Box<Agreed>,
+    },
+    /// Please attest the evidence that the numbers make. Asked again while parts are missing, a
+    /// holder says that it lacks them.
+    Attest {
+        /// The round.
+        round_ctx: Digest,
+    },
+}
+
+/// What a holder is asked for a round's credit: everything that it cannot know by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditQuestion {
+    /// U', in order.
+    pub set: Vec<Digest>,
+    /// What is certified of the audit.
+    pub verdict: Verdict,
+    /// The proof.
+    pub certificate: Certificate,
+    /// The beacon of the fold.
+    pub fold: Drawing,
+    /// Examples of the pool that earlier folds opened, ascending.
+    #[serde(deserialize_with = "bounded::<_, _, POOL_EXAMPLES_MAX>")]
+    pub retired: Vec<u32>,
+    /// What the coordinator computed; a holder computes it for itself.
+    pub directed: Directed,
 }
 
 /// Holder to coordinator.
@@ -275,6 +313,17 @@ pub enum FromHolder {
         /// The vote for its digest.
         vote: Vote,
     },
+    /// My part of the credit's numbers, for one component.
+    Credited(Box<Part>),
+    /// I attest the evidence.
+    Attested {
+        /// The round.
+        round_ctx: Digest,
+        /// Digest of the attestation.
+        attestation: Digest,
+        /// The vote for it.
+        vote: Vote,
+    },
 }
 
 impl FromHolder {
@@ -289,9 +338,10 @@ impl FromHolder {
             | Self::Drawn { round_ctx, .. }
             | Self::Listed { round_ctx, .. }
             | Self::Judged { round_ctx, .. }
+            | Self::Attested { round_ctx, .. }
             | Self::Refused { round_ctx, .. } => round_ctx,
             Self::Released(release) => &release.round_ctx,
-            Self::Opened(part) => &part.round_ctx,
+            Self::Opened(part) | Self::Credited(part) => &part.round_ctx,
             // Of no round: once for a roster.
             Self::Dealt(deal) => &deal.federation,
         }

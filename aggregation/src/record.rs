@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::crediting::Directed;
 use crate::audit::drawing::Drawing;
 use crate::audit::list::Proven;
 use crate::audit::part::Agreed;
@@ -100,10 +101,12 @@ pub enum RoundRecord {
         /// When.
         at: Time,
     },
-    /// The beacon of the rows is drawn: clients prove.
+    /// The beacon of the rows is drawn, and that of the fold where there is credit: clients prove.
     Proving {
-        /// The beacon.
+        /// The beacon of the rows.
         rows: Drawing,
+        /// The beacon of the fold.
+        fold: Option<Drawing>,
         /// When.
         at: Time,
     },
@@ -161,6 +164,37 @@ pub enum RoundRecord {
         /// When.
         at: Time,
     },
+    /// The sum is open, and the terms have credit: Credit.
+    Summed {
+        /// What was opened.
+        opened: Opened,
+        /// When.
+        at: Time,
+    },
+    /// Directions and functions are computed: holders open numbers.
+    Directed {
+        /// What they are.
+        directed: Box<Directed>,
+        /// Projections of the opened sum.
+        projections: Vec<i64>,
+        /// When.
+        at: Time,
+    },
+    /// The numbers are open: holders attest what they make.
+    Numbered {
+        /// What was opened of each component, in canonical order.
+        #[serde(deserialize_with = "bounded::<_, _, COMPONENTS_MAX>")]
+        parts: Vec<Agreed>,
+        /// When.
+        at: Time,
+    },
+    /// The evidence is attested.
+    Credited {
+        /// Q votes.
+        certificate: Certificate,
+        /// When.
+        at: Time,
+    },
 }
 
 /// What a holder remembers: its signatures. Durable before the signature leaves.
@@ -210,6 +244,30 @@ pub enum HolderRecord {
         round_ctx: Digest,
         /// The verdict's digest.
         verdict: Digest,
+    },
+    /// It opened the credit's numbers.
+    Numbered {
+        /// The run.
+        run: Digest,
+        /// The terms.
+        round_ctx: Digest,
+        /// Digest of the functions.
+        functions: Digest,
+    },
+    /// It attested a round's evidence, and what was opened of the pool by then.
+    Attested {
+        /// The run.
+        run: Digest,
+        /// The terms.
+        round_ctx: Digest,
+        /// Digest of the attestation.
+        attestation: Digest,
+        /// The validation pool.
+        pool: Digest,
+        /// Folds of it that were opened.
+        opened: u32,
+        /// Digest of their examples.
+        retired: Digest,
     },
 }
 

@@ -4,10 +4,12 @@
 //! Select --Q countersign--> Collect --all answered, or deadline--> Vote --Q votes--> Release --opened--> Done
 //!    \___________________________\________________________________\_________________\______________> Abandon
 //!                                               where audited: Vote --> Audit --Q verdicts--> Release
+//!                              where there is credit: Release --opened--> Credit --attested, or not--> Done
 //! ```
 //! One file per phase says what the phase accepts and when it ends: `select`, `collect`, `vote`
-//! (check, then vote), `audit` with a file for each of its steps, `release`; `end` has the report, `committee` what is known of each holder,
-//! `replay` start-up. The machine is the control plane: it sees headers, never bulk bytes.
+//! (check, then vote), `audit` with a file for each of its steps, `release`, `credit`; `ballot` and
+//! `parts` are what several steps take in; `end` has the report, `committee` what is known of each
+//! holder, `replay` start-up. The machine is the control plane: it sees headers, never bulk bytes.
 //!
 //! # Time
 //! Each phase has a deadline, [`Timings`]; what is unanswered is asked again every `resend_ms`,
@@ -22,10 +24,13 @@
 //! backwards; messages to parties that are not connected may be dropped.
 
 mod audit;
+mod ballot;
 mod collect;
 mod committee;
+mod credit;
 mod effect;
 mod end;
+mod parts;
 mod release;
 mod replay;
 mod select;
@@ -47,6 +52,8 @@ use crate::record::{Outbox, RoundRecord, Sequence, Step};
 use crate::signing::Identity;
 use crate::time::Time;
 
+pub use credit::CreditOutcome;
+pub(crate) use credit::check_sums;
 pub use effect::{BoxSource, OpenFailure, Opened, RoundEffect};
 pub use replay::Corrupt;
 pub use terms::{BadTerms, Terms, Timings};
@@ -54,6 +61,7 @@ pub use view::Progress;
 
 use audit::{Audited, Auditing};
 use committee::Committee;
+use credit::{Credited, Crediting};
 use release::Releasing;
 use vote::{Checking, Voting};
 
@@ -73,6 +81,7 @@ enum Stage {
     Vote(Voting),
     Audit(Auditing),
     Release(Releasing),
+    Credit(Crediting),
     Ended(Outcome),
 }
 
@@ -96,6 +105,8 @@ pub struct Round {
     certificate: Option<Certificate>,
     /// What is known of the audit.
     audited: Audited,
+    /// What is known of the credit.
+    credited: Credited,
     opened: Option<Opened>,
     opened_at: Time,
     deadline: Time,
@@ -136,6 +147,7 @@ impl Round {
             countersignatures: Vec::new(),
             certificate: None,
             audited: Audited::default(),
+            credited: Credited::default(),
             opened: None,
             opened_at: Time(0),
             deadline: Time(0),
@@ -210,6 +222,10 @@ impl Round {
             FromHolder::Judged { verdict, vote, .. } => {
                 self.handle_judged(now, holder, &verdict, vote)
             }
+            FromHolder::Credited(part) => self.handle_numbers(now, holder, *part),
+            FromHolder::Attested { attestation, vote, .. } => {
+                self.handle_attested(now, holder, &attestation, vote)
+            }
             // Of no round: the driver takes it out.
             FromHolder::Dealt(_) => Err(Refusal::WrongPhase),
             FromHolder::Lacking { .. } => {
@@ -270,6 +286,7 @@ impl Round {
             Stage::Check(_) | Stage::Vote(_) => self.expire_vote(now),
             Stage::Audit(_) => self.expire_audit(now),
             Stage::Release(_) => self.expire_release(now),
+            Stage::Credit(_) => self.give_up_credit(now),
             Stage::Ended(_) => {}
         }
     }
@@ -286,9 +303,11 @@ impl Round {
             Stage::Select | Stage::Ended(_) => {}
             Stage::Collect => self.ask_collect(),
             Stage::Audit(_) if self.is_proving() => self.ask_proofs(),
-            Stage::Check(_) | Stage::Vote(_) | Stage::Audit(_) | Stage::Release(_) => {
-                self.ask_holders();
-            }
+            Stage::Check(_)
+            | Stage::Vote(_)
+            | Stage::Audit(_)
+            | Stage::Release(_)
+            | Stage::Credit(_) => self.ask_holders(),
         }
     }
 
@@ -300,6 +319,7 @@ impl Round {
             Stage::Vote(voting) => voting.has_answered(holder),
             Stage::Audit(auditing) => auditing.has_answered(holder),
             Stage::Release(releasing) => releasing.has_answered(holder),
+            Stage::Credit(crediting) => crediting.has_answered(holder),
             Stage::Collect | Stage::Ended(_) => true,
         }
     }

@@ -41,6 +41,10 @@ pub enum Statement {
     AuditPart,
     /// "This is the audit's verdict" (holder, once per round).
     Verdict,
+    /// "This is my part of the credit's numbers" (holder).
+    CreditPart,
+    /// "This is the round's evidence" (holder, once per round).
+    Evidence,
 }
 
 impl Statement {
@@ -60,6 +64,8 @@ impl Statement {
             Self::ProofList => b"covey/v1/proof-list",
             Self::AuditPart => b"covey/v1/audit-part",
             Self::Verdict => b"covey/v1/verdict",
+            Self::CreditPart => b"covey/v1/credit-part",
+            Self::Evidence => b"covey/v1/evidence",
         }
     }
 }

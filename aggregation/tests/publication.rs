@@ -145,7 +145,7 @@ fn finish(fixture: &Fixture, uploads: &[Upload], cohort: Vec<PartyId>) -> RoundR
         headers,
         key_sum: key_sum.to_bytes(),
         aggregate,
-        report: Report { counted, missing, faults: Vec::new() },
+        report: Report { counted, missing, faults: Vec::new(), no_credit: None },
     }
 }
 

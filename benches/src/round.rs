@@ -60,6 +60,7 @@ impl RoundChoice {
             cohort: Digest([6; 32]),
             beacon_commitments: Vec::new(),
             audit: self.audit,
+            credit: None,
             collect_ms: 1000,
         };
         config.packing = config.derive_packing().expect("a packing exists");

@@ -146,6 +146,7 @@ pub(crate) mod tests {
             cohort: Digest([6; 32]),
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: 1000,
         }
     }

@@ -1,13 +1,17 @@
 //! The numbers that credit is made from: three public linear functions of an accepted client's
 //! projections, opened component by component as the proof is, after the release.
 
-use crate::audit::element::{Element, expand};
+use zeroize::Zeroizing;
+
+use crate::audit::element::{Element, expand, pack, packed_bytes, unpack};
+use crate::audit::part::Agreed;
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
-use crate::hash::Domain;
+use crate::config::{RoundConfig, Weighting};
+use crate::hash::{Digest, Domain, hash};
+use crate::limits::SCORE_MAX;
 use crate::party::PartyId;
 use crate::sum::share::Seeds;
-use zeroize::Zeroizing;
 
 /// Numbers of one client and round: s, novelty and harm. The record refuses a fourth.
 pub const NUMBERS: usize = 3;
@@ -34,6 +38,9 @@ pub enum BadFunctions {
     /// A weight that could wrap.
     #[error("a weight beyond {WEIGHT_MAX}")]
     Weight,
+    /// Not the bytes of three functions.
+    #[error("not the bytes of three functions of the round's projections")]
+    Bytes,
 }
 
 impl Functions {
@@ -49,6 +56,41 @@ impl Functions {
         let is_bounded = |weight: &i64| weight.unsigned_abs() <= WEIGHT_MAX.unsigned_abs();
         let is_good = rho.iter().flatten().all(is_bounded);
         is_good.then_some(Self(rho)).ok_or(BadFunctions::Weight)
+    }
+
+    /// The weights, eight bytes each, little-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flatten().flat_map(|weight| weight.to_le_bytes()).collect()
+    }
+
+    /// Reads what [`Self::to_bytes`] makes.
+    ///
+    /// # Errors
+    /// [`BadFunctions`].
+    pub fn from_bytes(question: &Question<'_>, bytes: &[u8]) -> Result<Self, BadFunctions> {
+        let length = question.terms.projections();
+        let (weights, rest) = bytes.as_chunks();
+        if !rest.is_empty() || weights.len() != NUMBERS * length {
+            return Err(BadFunctions::Bytes);
+        }
+        let of = |number: usize| {
+            let weights = &weights[number * length..(number + 1) * length];
+            weights.iter().map(|weight| i64::from_le_bytes(*weight)).collect()
+        };
+        Self::new(question, [of(0), of(1), of(2)])
+    }
+
+    /// What a holder opens once: these functions, of the accepted set `set`.
+    #[must_use]
+    pub fn digest(&self, set: &Digest) -> Digest {
+        hash(Domain::CreditFunctions, &[&set.0, &self.to_bytes()])
+    }
+
+    /// Whether all three are close to `own` ([`super::estimate::is_close`]).
+    #[must_use]
+    pub fn are_close(&self, own: &Self) -> bool {
+        self.0.iter().zip(&own.0).all(|(theirs, own)| super::estimate::is_close(theirs, own))
     }
 
     /// Of projections that are known: of the sum, whose numbers must be the sums of all clients'.
@@ -97,4 +139,100 @@ pub fn numbers(
         total.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
     }
     total.map(Element::centred)
+}
+
+/// What is opened of a round's credit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Y_sum: the projections of all accepted clients together.
+    pub sum: Vec<i64>,
+    /// The three numbers of each, in their order.
+    pub clients: Vec<[i128; NUMBERS]>,
+}
+
+/// One component's part for all accepted clients: Y_sum, then three numbers of each, packed.
+#[must_use]
+pub fn open_all<'a>(
+    question: &Question<'_>,
+    functions: &Functions,
+    clients: impl Iterator<Item = (&'a PartyId, &'a Proof, &'a [u8; 32])>,
+) -> Vec<u8> {
+    let mut sum = vec![Element::ZERO; question.terms.projections()];
+    let mut numbers = Vec::new();
+    for (client, proof, seed) in clients {
+        let tau = question.derive(Domain::AuditKey, client, &proof.salt, seed);
+        let tau = Zeroizing::new(tau.0);
+        let stream = expand(&tau, 0, sum.len());
+        sum.iter_mut().zip(stream.iter()).for_each(|(sum, &entry)| *sum += entry);
+        numbers.extend(functions.of_elements(&stream));
+    }
+    sum.extend(numbers);
+    let mut bytes = Vec::with_capacity(packed_bytes(sum.len()));
+    pack(&sum, &mut bytes);
+    bytes
+}
+
+/// Bytes of one component's part for `count` clients.
+#[must_use]
+pub fn part_bytes(question: &Question<'_>, count: usize) -> usize {
+    packed_bytes(question.terms.projections() + NUMBERS * count)
+}
+
+/// What the parts of all components, in canonical order, come to; `proofs` are those of the accepted
+/// clients. `None` when the parts are not of this form, or a projection is beyond any sum's.
+#[must_use]
+pub fn gather(
+    question: &Question<'_>,
+    functions: &Functions,
+    proofs: &[&Proof],
+    parts: &[Agreed],
+) -> Option<Numbers> {
+    let projections = question.terms.projections();
+    if !parts.iter().map(|part| part.component).eq(question.config.shape.components()) {
+        return None;
+    }
+    let mut total = vec![Element::ZERO; projections + NUMBERS * proofs.len()];
+    let (sum, numbers) = total.split_at_mut(projections);
+    for (proof, numbers) in proofs.iter().zip(numbers.chunks_exact_mut(NUMBERS)) {
+        let entries = &proof.entries[..projections];
+        sum.iter_mut().zip(entries).for_each(|(sum, &entry)| *sum += entry);
+        numbers.copy_from_slice(&functions.of_elements(entries));
+    }
+    for part in parts {
+        let elements = unpack(&part.openings, total.len())?;
+        total.iter_mut().zip(elements).for_each(|(sum, value)| *sum += value);
+    }
+    let numbers = total.split_off(projections);
+    let narrow = |element: Element| i64::try_from(element.centred()).ok();
+    let sum = total.into_iter().map(narrow).collect::<Option<_>>()?;
+    let three = |of: &[Element]| [of[0].centred(), of[1].centred(), of[2].centred()];
+    Some(Numbers { sum, clients: numbers.chunks_exact(NUMBERS).map(three).collect() })
+}
+
+impl Numbers {
+    /// Rule (a): the numbers of all clients add up to those of the sum, exactly.
+    #[must_use]
+    pub fn add_up(&self, functions: &Functions) -> bool {
+        let mut total = [0; NUMBERS];
+        for numbers in &self.clients {
+            total.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+        }
+        total == functions.of(&self.sum)
+    }
+}
+
+/// An owner's scores, from its numbers: updates are weighed before they are sealed, and credits weigh
+/// by themselves, so the declared weight is taken out again, to the nearest.
+#[must_use]
+pub fn scores(config: &RoundConfig, numbers: &[i128; NUMBERS], examples: u32) -> [i64; NUMBERS] {
+    let (times, by) = match config.quantiser.weighting {
+        Weighting::Uniform => (1, 1),
+        Weighting::CappedExamples(cap) => (i128::from(cap), i128::from(examples.clamp(1, cap))),
+    };
+    numbers.map(|number| {
+        // Below 2^97 and 2^16.
+        let whole = (number * times + number.signum() * (by / 2)) / by;
+        // A longer one is of an owner that declared less than it weighed its update with.
+        whole.clamp(-i128::from(SCORE_MAX), SCORE_MAX.into()) as i64
+    })
 }

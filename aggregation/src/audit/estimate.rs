@@ -6,6 +6,8 @@
 //! its exact inner product, and the rest, which is orthogonal to the direction in projection, counts
 //! as nothing. It is linear in Y, and its weights are public.
 
+use std::ops::Range;
+
 use crate::audit::projection::project;
 use crate::audit::rows::Rows;
 use crate::config::RoundConfig;
@@ -39,15 +41,35 @@ impl Known {
     /// Of `vectors`, each of at most as many integers as the round has coordinates.
     #[must_use]
     pub fn new(config: &RoundConfig, rows: &Rows, vectors: &[&[i32]]) -> Self {
-        let projections: Vec<Vec<f64>> = (vectors.iter())
+        Self::with_coordinates(config, rows, vectors, 0..0)
+    }
+
+    /// Of `vectors`, which end before the coordinates `single`, and of each of these coordinates by
+    /// itself: what an owner has in it counts for nothing in a direction that has nothing there.
+    #[must_use]
+    pub fn with_coordinates(
+        config: &RoundConfig,
+        rows: &Rows,
+        vectors: &[&[i32]],
+        single: Range<u64>,
+    ) -> Self {
+        let mut projections: Vec<Vec<f64>> = (vectors.iter())
             .map(|units| project(config, rows, units).iter().map(|&y| y as f64).collect())
             .collect();
+        projections.extend(single.clone().map(|at| project_one(config, rows, at)));
         let product = |a: &[i32], b: &[i32]| {
             a.iter().zip(b).map(|(&a, &b)| i128::from(i64::from(a) * i64::from(b))).sum::<i128>()
         };
-        let products =
-            vectors.iter().map(|a| vectors.iter().map(|b| product(a, b) as f64).collect());
-        let mut known = Self { products: products.collect(), basis: Vec::new(), projections };
+        let alone = |at: usize| {
+            let is_it = |other: usize| f64::from(u8::from(other == at));
+            (0..projections.len()).map(is_it).collect::<Vec<f64>>()
+        };
+        let products = vectors.iter().map(|a| {
+            let with = vectors.iter().map(|b| product(a, b) as f64);
+            with.chain(single.clone().map(|_| 0.0)).collect()
+        });
+        let products = products.chain((vectors.len()..projections.len()).map(alone)).collect();
+        let mut known = Self { products, basis: Vec::new(), projections };
         for of in 0..known.projections.len() {
             known.orthogonalise(of);
         }
@@ -115,6 +137,18 @@ impl Known {
             })
             .collect()
     }
+}
+
+/// The projections of the vector that is one at coordinate `at` and nothing elsewhere.
+fn project_one(config: &RoundConfig, rows: &Rows, at: u64) -> Vec<f64> {
+    let lanes = u64::from(config.packing.lanes);
+    let (chunk, coefficient) = ((at / config.chunk_coordinates()) as u32, at / lanes);
+    let within = (coefficient % config.profile.ring_dimension() as u64) as usize;
+    let mut projections = vec![0.0; rows.number() * lanes as usize];
+    rows.for_chunk(config, chunk, |j, row| {
+        projections[j * lanes as usize + (at % lanes) as usize] = f64::from(row[within]);
+    });
+    projections
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -256,6 +290,28 @@ mod tests {
         let unexplained = 0.36 * exact(&own, &own) / exact(&u, &u);
         let relative = m * square(&regressed) / unexplained;
         assert!((0.5..1.7).contains(&relative), "{relative}");
+    }
+
+    /// Digits of weights and counters are in an owner's projections, and say nothing of its update.
+    #[test]
+    fn what_an_owner_has_in_single_coordinates_changes_nothing() {
+        let Case { config, r, step, sum } = case();
+        let rows = Rows::new(&Digest([1; 32]), 64);
+        let (first, end) = (config.coordinates() - 4, config.coordinates());
+        let vectors: [&[i32]; 3] = [&r, &sum, &step];
+        let known = Known::with_coordinates(&config, &rows, &vectors, first..end);
+        let target = |one: usize| (0..7).map(|k| f64::from(u8::from(k == one))).collect::<Vec<_>>();
+        let s = known.weights(&target(0));
+        let mut u = mixed(&[(0.7, &r), (0.6, &vector(7))]);
+        let before = estimate(&s, &project(&config, &rows, &u));
+        u.resize(end as usize, 0);
+        u[first as usize..].copy_from_slice(&[-2048, 900, 7, 12_345]);
+        let after = estimate(&s, &project(&config, &rows, &u));
+        let norms = (exact(&u[..DIMENSION], &u[..DIMENSION]) * exact(&r, &r)).sqrt();
+        assert!((after - before).abs() < 1e-4 * norms, "{before} {after} {norms}");
+        let plain = Known::new(&config, &rows, &vectors).weights(&[1.0, 0.0, 0.0]);
+        let moved = estimate(&plain, &project(&config, &rows, &u)) - before;
+        assert!(moved.abs() > 1e-2 * norms, "{moved} {norms}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::proof::{BadProof, Proof};
 use crate::audit::question::Question;
+use crate::config::Weighting;
 use crate::hash::{Digest, Domain, hash};
 use crate::party::PartyId;
 use crate::signing::{BadSignature, Identity, Signature, Statement};
@@ -14,6 +15,9 @@ use crate::signing::{BadSignature, Identity, Signature, Statement};
 pub struct Proven {
     /// Whose.
     pub client: PartyId,
+    /// Examples that it declares its update to be from, at most the plan's cap; 1 where owners count
+    /// alike. Published: credits weigh by it.
+    pub examples: u32,
     /// [`Proof::to_bytes`].
     #[serde(with = "serde_bytes")]
     pub proof: Vec<u8>,
@@ -27,6 +31,9 @@ pub enum BadProven {
     /// Not the bytes of a proof of this round.
     #[error("the proof: {0}")]
     Proof(#[from] BadProof),
+    /// No number of examples of this round.
+    #[error("{0} examples are none that count in this round")]
+    Examples(u32),
     /// Not signed by its owner, for this question.
     #[error("the proof is not signed by its owner for this question")]
     Signature,
@@ -39,13 +46,17 @@ impl From<BadSignature> for BadProven {
 }
 
 impl Proven {
-    /// Signs a proof.
+    /// Signs a proof of a contribution that counts as `examples` (its weight).
     #[must_use]
-    pub fn sign(question: &Question<'_>, proof: &Proof, identity: &Identity) -> Self {
+    pub fn sign(
+        question: &Question<'_>,
+        (proof, examples): (&Proof, u32),
+        identity: &Identity,
+    ) -> Self {
         let (client, bytes) = (identity.id(), proof.to_bytes());
-        let digest = question.proof_digest(&client, &bytes);
+        let digest = question.proof_digest(&client, examples, &bytes);
         let signature = identity.sign(Statement::Proof, &question.round_ctx, &digest.0);
-        Self { client, proof: bytes, signature }
+        Self { client, examples, proof: bytes, signature }
     }
 
     /// The proof and its digest, if it is well-formed and its owner signed it for this question.
@@ -54,7 +65,14 @@ impl Proven {
     /// [`BadProven`].
     pub fn check(&self, question: &Question<'_>) -> Result<(Proof, Digest), BadProven> {
         let proof = Proof::from_bytes(&question.terms, &self.proof)?;
-        let digest = question.proof_digest(&self.client, &self.proof);
+        let examples_max = match question.config.quantiser.weighting {
+            Weighting::Uniform => 1,
+            Weighting::CappedExamples(cap) => cap,
+        };
+        if !(1..=examples_max).contains(&self.examples) {
+            return Err(BadProven::Examples(self.examples));
+        }
+        let digest = question.proof_digest(&self.client, self.examples, &self.proof);
         let context = &question.round_ctx;
         self.client.verify(Statement::Proof, context, &digest.0, &self.signature)?;
         Ok((proof, digest))

@@ -15,7 +15,7 @@ use crate::wire::bounded;
 pub struct Part {
     /// The round.
     pub round_ctx: Digest,
-    /// H(Lambda).
+    /// What is opened: H(Lambda), or the digest of the credit's functions.
     pub list: Digest,
     /// Who.
     pub holder: HolderIndex,
@@ -35,16 +35,28 @@ pub fn body(list: &Digest, component: Component, openings: &[u8]) -> Vec<u8> {
 }
 
 impl Part {
-    /// Signs a part.
+    /// Signs a part of an opened list of proofs.
     #[must_use]
     pub fn sign(
+        about: (Digest, Digest),
+        component: Component,
+        openings: Vec<u8>,
+        by: (HolderIndex, &Identity),
+    ) -> Self {
+        Self::sign_as(Statement::AuditPart, about, component, openings, by)
+    }
+
+    /// Signs a part of what is opened in the round `round_ctx` for `list`.
+    #[must_use]
+    pub fn sign_as(
+        statement: Statement,
         (round_ctx, list): (Digest, Digest),
         component: Component,
         openings: Vec<u8>,
         (holder, identity): (HolderIndex, &Identity),
     ) -> Self {
         let body = body(&list, component, &openings);
-        let signature = identity.sign(Statement::AuditPart, &round_ctx, &body);
+        let signature = identity.sign(statement, &round_ctx, &body);
         Self { round_ctx, list, holder, component, openings, signature }
     }
 }
@@ -78,10 +90,23 @@ impl Agreed {
         round_ctx: &Digest,
         list: &Digest,
     ) -> Result<(), NotAgreed> {
+        self.verify_as(Statement::AuditPart, (config, round_ctx), list)
+    }
+
+    /// The same, of parts of what the credit opens ([`Statement::CreditPart`]).
+    ///
+    /// # Errors
+    /// [`NotAgreed`].
+    pub fn verify_as(
+        &self,
+        statement: Statement,
+        (config, round_ctx): (&RoundConfig, &Digest),
+        list: &Digest,
+    ) -> Result<(), NotAgreed> {
         let body = body(list, self.component, &self.openings);
         let signed = |(holder, signature): &(HolderIndex, Signature)| {
             config.committee.get(usize::from(holder.0)).is_some_and(|seat| {
-                seat.holder.verify(Statement::AuditPart, round_ctx, &body, signature).is_ok()
+                seat.holder.verify(statement, round_ctx, &body, signature).is_ok()
             })
         };
         let ascending = self.signatures.is_sorted_by(|one, next| one.0 < next.0);

@@ -59,10 +59,13 @@ impl<'a> Question<'a> {
         hash(domain, &parts)
     }
 
-    /// H(message 2) of `client`, whose proof is `bytes`: what it signs, and what the list is made of.
+    /// H(message 2) of `client`, which counts as `examples` and whose proof is `bytes`: what it signs,
+    /// and what the list is made of.
     #[must_use]
-    pub fn proof_digest(&self, client: &PartyId, bytes: &[u8]) -> Digest {
-        let parts: [&[u8]; 5] = [&self.round_ctx.0, &self.set.0, &self.beacon.0, &client.0, bytes];
+    pub fn proof_digest(&self, client: &PartyId, examples: u32, bytes: &[u8]) -> Digest {
+        let examples = examples.to_le_bytes();
+        let parts: [&[u8]; 6] =
+            [&self.round_ctx.0, &self.set.0, &self.beacon.0, &client.0, &examples, bytes];
         hash(Domain::AuditProof, &parts)
     }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::beacon::Use;
+use crate::audit::crediting::{BadCreditRecord, CreditRecord};
 use crate::audit::drawing::{BadDrawing, Drawing};
 use crate::audit::list::{BadProven, Proven, list_digest};
 use crate::audit::opening::{Failure, Public};
 use crate::audit::part::{Agreed, NotAgreed};
+use crate::audit::proof::Proof;
 use crate::audit::question::Question;
 use crate::audit::rereading::Rereading;
 use crate::audit::terms::BadTerms;
@@ -43,10 +45,12 @@ pub struct AuditRecord {
     pub public: Vec<u8>,
     /// Q votes for the verdict.
     pub certificate: Certificate,
+    /// The round's credit, where it has one.
+    pub credit: Option<Box<CreditRecord>>,
 }
 
 /// A record of an audit that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BadAuditRecord {
     /// The round cannot be audited.
     #[error("the audit: {0}")]
@@ -85,6 +89,12 @@ pub enum BadAuditRecord {
     /// The accepted set is not the one that the verdict leaves.
     #[error("the accepted set is not the one that the audit leaves")]
     Accepted,
+    /// The credit.
+    #[error("the credit: {0}")]
+    Credit(#[from] BadCreditRecord),
+    /// There is a credit, though the terms have none.
+    #[error("a credit is published though the round's terms have none")]
+    NoCredit,
     /// The public values of a contribution are not those of its bytes.
     #[error("the public values of the contribution of {0} are not those of its bytes")]
     Misread(PartyId),
@@ -121,7 +131,8 @@ impl AuditRecord {
     }
 
     /// Checks everything but the public values, for which the contributions are needed. The
-    /// signatures of headers and the certificate of the set are checked by the caller.
+    /// signatures of headers and the certificate of the set are checked by the caller. `sums` are the
+    /// published ones of the parameters.
     ///
     /// # Errors
     /// [`BadAuditRecord`], by the first fault.
@@ -129,7 +140,7 @@ impl AuditRecord {
         &self,
         (config, round_ctx): (&RoundConfig, &Digest),
         set: &Digest,
-        accepted: &[SignedHeader],
+        (accepted, sums): (&[SignedHeader], &[i32]),
     ) -> Result<CheckedAudit, BadAuditRecord> {
         let (rows, _) = self.rows.beacon(config, round_ctx, (Use::Rows, set))?;
         let question = Question::new(config, *set, rows)?;
@@ -164,8 +175,30 @@ impl AuditRecord {
         let verdict = Verdict { list, openings, set: set_digest(round_ctx, &headers) };
         let digest = verdict.digest();
         self.check_certificate("verdict", Statement::Verdict, (config, round_ctx), &digest)?;
+        self.check_credit(&question, &verdict.set, &proofs, (accepted, sums))?;
         let rereading = Rereading::new(Arc::new(config.clone()), *set, rows, &beacon)?;
         Ok(CheckedAudit { rereading, clients })
+    }
+
+    fn check_credit(
+        &self,
+        question: &Question<'_>,
+        set: &Digest,
+        proofs: &[(PartyId, Proof, Digest)],
+        (accepted, sums): (&[SignedHeader], &[i32]),
+    ) -> Result<(), BadAuditRecord> {
+        let Some(credit) = &self.credit else { return Ok(()) };
+        if question.config.credit.is_none() {
+            return Err(BadAuditRecord::NoCredit);
+        }
+        let of = |signed: &SignedHeader| {
+            let client = signed.header.client;
+            let at = proofs.binary_search_by_key(&client, |(other, ..)| *other).ok()?;
+            Some((client, self.proofs[at].examples, &proofs[at].1))
+        };
+        // All of them passed, so all have a proof.
+        let accepted: Vec<_> = accepted.iter().filter_map(of).collect();
+        Ok(credit.verify(question, set, &accepted, sums)?)
     }
 
     /// The proofs with their digests, each of a client of the certified set.
@@ -173,7 +206,7 @@ impl AuditRecord {
         &self,
         question: &Question<'_>,
         certified: &[SignedHeader],
-    ) -> Result<Vec<(PartyId, crate::audit::proof::Proof, Digest)>, BadAuditRecord> {
+    ) -> Result<Vec<(PartyId, Proof, Digest)>, BadAuditRecord> {
         let is_in = |client: &PartyId| {
             certified.binary_search_by_key(client, |signed| signed.header.client).is_ok()
         };

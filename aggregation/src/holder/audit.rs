@@ -22,6 +22,7 @@ use crate::party::PartyId;
 use crate::record::HolderRecord;
 use crate::signing::Statement;
 
+use super::credit::Crediting;
 use super::work::Work;
 use super::{Holder, No};
 
@@ -46,7 +47,11 @@ pub(super) struct Asked {
     /// Proofs in all.
     pub(super) total: usize,
     pub(super) proofs: BTreeMap<PartyId, (Proof, Digest)>,
+    /// What their owners declare.
+    pub(super) examples: BTreeMap<PartyId, u32>,
     pub(super) opened: Option<Opened>,
+    /// Where the round has credit, and its sum is open.
+    pub(super) crediting: Option<Crediting>,
 }
 
 /// The proofs as this holder opened them.
@@ -75,7 +80,7 @@ impl Asked {
         Ok(Question::new(config, self.set, self.rows).map_err(bad)?)
     }
 
-    fn list(&self) -> Option<Digest> {
+    pub(super) fn list(&self) -> Option<Digest> {
         let digests = self.proofs.iter().map(|(client, (_, digest))| (client, digest));
         (self.proofs.len() == self.total).then(|| list_digest(&self.set, digests))
     }
@@ -149,6 +154,11 @@ impl Holder {
                 let answer = self.accepted(&set, &verdict, &certificate);
                 (certificate.round_ctx, answer.map(|answer| vec![answer]))
             }
+            ToHolder::Credit(question) => (question.certificate.round_ctx, self.credit(*question)),
+            ToHolder::CreditPart { round_ctx, part } => {
+                (round_ctx, self.credit_part(&round_ctx, *part))
+            }
+            ToHolder::Attest { round_ctx } => (round_ctx, self.attest(&round_ctx)),
             // Not of an audit: the caller has taken those out.
             _ => (Digest::ZERO, Ok(Vec::new())),
         }
@@ -205,7 +215,9 @@ impl Holder {
         let (rows, _) = drawn.map_err(|bad| Refusal::BadBeacon(bad.to_string()))?;
         let clients = set.iter().filter_map(|header| work.client_of(header)).collect();
         let (set, proofs) = (certificate.set, BTreeMap::new());
-        let asked = Asked { set, rows, clients, total, proofs, opened: None };
+        let examples = BTreeMap::new();
+        let (opened, crediting) = (None, None);
+        let asked = Asked { set, rows, clients, total, proofs, examples, opened, crediting };
         let (work, _) = self.audited(&round_ctx)?;
         if let Some(audit) = &mut work.audit {
             audit.asked = Some(asked);
@@ -245,6 +257,7 @@ impl Holder {
                 }
                 None => {
                     asked.proofs.insert(proven.client, (proof, digest));
+                    asked.examples.insert(proven.client, proven.examples);
                 }
             }
         }

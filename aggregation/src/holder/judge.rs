@@ -171,14 +171,7 @@ impl Holder {
         if !work.config.is_audited() {
             return Err(Refusal::WrongPhase.into());
         }
-        if certificate.verify_as(Statement::Verdict, &work.config, &round_ctx).is_err()
-            || certificate.set != verdict.digest()
-        {
-            return Err(Refusal::BadCertificate.into());
-        }
-        if set_digest(&round_ctx, set) != verdict.set {
-            return Err(Refusal::BadSet("not the set that the verdict accepts".into()).into());
-        }
+        self.check_verdict(work, set, verdict, certificate)?;
         self.release(&round_ctx, set)
     }
 }

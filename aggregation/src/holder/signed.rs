@@ -4,6 +4,7 @@ use crate::hash::Digest;
 use crate::record::HolderRecord;
 
 use super::Holder;
+use super::credit::Opened;
 
 /// What was signed for the latest round of a run. Earlier rounds can never be signed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +15,23 @@ pub(super) struct Signed {
     pub(super) listed: Option<Digest>,
     pub(super) judged: Option<Digest>,
     pub(super) released: Option<Digest>,
+    /// The functions whose numbers were opened.
+    pub(super) numbered: Option<Digest>,
+    pub(super) attested: Option<Digest>,
 }
 
 impl Signed {
     const fn new(round: u32, round_ctx: Digest) -> Self {
-        Self { round, round_ctx, voted: None, listed: None, judged: None, released: None }
+        Self {
+            round,
+            round_ctx,
+            voted: None,
+            listed: None,
+            judged: None,
+            released: None,
+            numbered: None,
+            attested: None,
+        }
     }
 }
 
@@ -40,6 +53,12 @@ impl Holder {
             }
             HolderRecord::Released { run, round_ctx, .. } => {
                 self.is_open(&run, &round_ctx, |signed| signed.released)
+            }
+            HolderRecord::Numbered { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.numbered)
+            }
+            HolderRecord::Attested { run, round_ctx, .. } => {
+                self.is_open(&run, &round_ctx, |signed| signed.attested)
             }
         }
     }
@@ -71,6 +90,13 @@ impl Holder {
             }
             HolderRecord::Released { run, set, .. } => {
                 self.note(&run, |signed| signed.released = Some(set));
+            }
+            HolderRecord::Numbered { run, functions, .. } => {
+                self.note(&run, |signed| signed.numbered = Some(functions));
+            }
+            HolderRecord::Attested { run, attestation, pool, opened, retired, .. } => {
+                self.note(&run, |signed| signed.attested = Some(attestation));
+                self.pools.insert(pool, Opened { folds: opened, retired });
             }
         }
     }

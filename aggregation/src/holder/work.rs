@@ -28,7 +28,7 @@ pub(super) struct Work {
     pub(super) context: Digest,
     /// How many rounds were taken up before it.
     pub(super) arrival: u64,
-    /// Once released, seeds are gone and this is all there is to say.
+    /// Once released, this is all there is to say of it.
     pub(super) release: Option<Box<Release>>,
     seat: HolderIndex,
     cohort: BTreeSet<PartyId>,
@@ -186,11 +186,19 @@ impl Work {
         component_sums(&self.config, &self.context, self.seat, seeds)
     }
 
-    /// Forgets every seed; from now on there is only `release` to repeat.
+    /// From now on there is only `release` to repeat, and every seed is forgotten; where there is
+    /// credit, only once its numbers are open.
     pub(super) fn keep_only(&mut self, release: Box<Release>) {
-        self.contributions.clear();
-        self.clients.clear();
-        self.audit = None;
+        if self.config.credit.is_none() {
+            self.forget_seeds();
+            self.clients.clear();
+            self.audit = None;
+        }
         self.release = Some(release);
+    }
+
+    /// Forgets every seed.
+    pub(super) fn forget_seeds(&mut self) {
+        self.contributions.clear();
     }
 }

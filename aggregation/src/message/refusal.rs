@@ -75,6 +75,12 @@ pub enum Refusal {
     /// The coordinator's public values of a contribution are not those of its bytes.
     #[error("the coordinator's numbers for the contribution of {0} are not those of its bytes")]
     Misread(PartyId),
+    /// The coordinator's fold, directions or functions are not those that the holder computes.
+    #[error("the credit's numbers are not opened: {0}")]
+    Directions(String),
+    /// What the numbers come to does not add up with the published sum.
+    #[error("the evidence is not attested: {0}")]
+    Evidence(String),
     /// Over a limit.
     #[error("over a limit; try again in {retry_after_ms} ms")]
     Busy {

@@ -35,6 +35,7 @@ impl Outcome {
                 counted: counted.then_some(*client).into_iter().collect(),
                 missing: missing.map(|index| report.missing[index]).into_iter().collect(),
                 faults: report.faults.clone(),
+                no_credit: report.no_credit.clone(),
             }
         };
         match self {
@@ -56,6 +57,37 @@ pub struct Report {
     /// Holders that failed somewhere, with what they did, ascending.
     #[serde(deserialize_with = "bounded::<_, _, HOLDER_FAULTS_MAX>")]
     pub faults: Vec<(HolderIndex, HolderFault)>,
+    /// Why nobody is credited for the round, though its terms have credit and its sum is open.
+    pub no_credit: Option<NoCredit>,
+}
+
+/// Why a round that is done has no evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum NoCredit {
+    /// The coordinator did not compute the directions.
+    #[error("the directions were not computed: {0}")]
+    NotDirected(String),
+    /// Too few holders opened the same numbers.
+    #[error(
+        "{got} of the holders opened the credit's numbers, {needed} equal copies of each part are needed"
+    )]
+    NotOpened {
+        /// Holders that did.
+        got: u32,
+        /// f + 1.
+        needed: u32,
+    },
+    /// The numbers do not add up to those of the published sum.
+    #[error("the numbers do not add up: {0}")]
+    NotSound(String),
+    /// Too few holders attested the evidence.
+    #[error("{got} of {needed} holders attested the evidence")]
+    NotAttested {
+        /// Votes.
+        got: u32,
+        /// Q.
+        needed: u32,
+    },
 }
 
 impl Report {
@@ -145,13 +177,16 @@ pub enum Phase {
     /// Between Vote and Release, where the round is audited: clients prove that what they sent is
     /// small, holders check it and agree on the set that passes.
     Audit,
+    /// After Release, where the terms have credit: holders open three numbers of each accepted client
+    /// and attest the evidence that they make.
+    Credit,
 }
 
 impl Phase {
     /// Whether the key of a sum may be with the coordinator by now, or the round is over.
     #[must_use]
     pub const fn is_release_or_later(self) -> bool {
-        matches!(self, Self::Release | Self::Done | Self::Abandon)
+        matches!(self, Self::Release | Self::Credit | Self::Done | Self::Abandon)
     }
 }
 

@@ -35,6 +35,7 @@ impl Plan {
             cohort: Digest::ZERO,
             beacon_commitments: Vec::new(),
             audit: self.secure_aggregation.audit,
+            credit: None,
             collect_ms: self.cohort.deadlines.collect_ms,
         };
         // None where the rounds cannot be audited, which `audit_terms` says.

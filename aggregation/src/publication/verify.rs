@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Publication, RoundResult};
+use crate::audit::crediting::BadCreditRecord;
 use crate::audit::record::{BadAuditRecord, CheckedAudit};
 use crate::audit::rereading::Signed;
 use crate::config::{BadConfig, HolderIndex, cohort_digest, set_digest};
@@ -98,7 +99,7 @@ impl fmt::Display for Part {
 }
 
 /// A publication that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PublicationFault {
     /// For another roster than the one given.
     #[error("of another federation, or of another version of its roster")]
@@ -328,14 +329,18 @@ impl Check<'_> {
 
     /// The way from the certified set to the accepted one, where the round is audited.
     fn audit(&self) -> Result<Option<CheckedAudit>, PublicationFault> {
-        let RoundResult { config, headers, certificate, audit, .. } = self.result;
+        let RoundResult { config, headers, certificate, audit, aggregate, .. } = self.result;
         match audit {
             None if config.is_audited() => Err(PublicationFault::AuditMissing),
             Some(_) if !config.is_audited() => Err(PublicationFault::AuditMissing),
             None => Ok(None),
             Some(audit) => {
+                let directed = audit.credit.as_ref().map(|credit| credit.directed.aggregate);
+                if directed.is_some_and(|of| of != aggregate.digest()) {
+                    return Err(PublicationFault::Audit(BadCreditRecord::OtherSum.into()));
+                }
                 let of = (config, self.round_ctx);
-                let checked = audit.verify(of, &certificate.set, headers);
+                let checked = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
                 checked.map(Some).map_err(PublicationFault::Audit)
             }
         }

@@ -9,7 +9,6 @@
 //! drawn when the proofs are fixed, so no client can choose its proof by it. What is opened is
 //! uniform or zero.
 
-mod ballot;
 mod draw;
 mod judge;
 mod list;
@@ -35,8 +34,8 @@ use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::time::Time;
 
+use super::ballot::Ballot;
 use super::{Corrupt, Round, Stage, Timings};
-use ballot::Ballot;
 use draw::Drawings;
 use open::OpeningProofs;
 
@@ -87,6 +86,8 @@ impl Step {
 pub(super) struct Audited {
     /// The beacons, and what they come to.
     rows: Option<(Drawing, Digest)>,
+    /// Of the fold, where there is credit.
+    fold: Option<(Drawing, Digest)>,
     check: Option<(Drawing, Digest)>,
     /// Proofs that came, with their digests.
     proofs: BTreeMap<PartyId, (Proven, Digest)>,
@@ -113,6 +114,21 @@ impl Audited {
         self.rows.is_some()
     }
 
+    /// The beacon of the fold, and what it comes to, where there is credit.
+    pub(super) const fn fold(&self) -> Option<&(Drawing, Digest)> {
+        self.fold.as_ref()
+    }
+
+    /// The beacon of the rows.
+    pub(super) fn rows(&self) -> Option<Digest> {
+        self.rows.as_ref().map(|(_, rows)| *rows)
+    }
+
+    /// A client's proof.
+    pub(super) fn proof_of(&self, client: &PartyId) -> Option<&Proven> {
+        self.proofs.get(client).map(|(proven, _)| proven)
+    }
+
     /// The verdict and its certificate, once there is one.
     pub(super) fn accepted(&self) -> Option<(Verdict, Certificate)> {
         self.verdict.zip(self.certificate.clone())
@@ -128,19 +144,20 @@ impl Audited {
             parts: self.parts.clone(),
             public: self.public.clone(),
             certificate: self.certificate.clone()?,
+            credit: None,
         })
     }
 }
 
 impl Round {
     /// What the audit asks; none before its rows are drawn, or where a round has none.
-    fn question(&self) -> Option<Question<'_>> {
+    pub(super) fn question(&self) -> Option<Question<'_>> {
         let (_, rows) = self.audited.rows.as_ref()?;
         Question::new(&self.terms.config, self.certificate.as_ref()?.set, *rows).ok()
     }
 
     pub(super) fn begin_audit(&mut self, at: Time) {
-        self.enter(Step::Rows(Drawings::default()), at);
+        self.enter(Step::Rows(Drawings::of_rows(self.terms.config.credit.is_some())), at);
     }
 
     fn enter(&mut self, step: Step, at: Time) {
@@ -254,16 +271,19 @@ impl Round {
     /// What a record of this phase changes. Live work and start-up both come through here.
     pub(super) fn apply_audit(&mut self, record: RoundRecord) {
         match record {
-            RoundRecord::Proving { rows, at } => {
-                let drawn = rows.value(&self.terms.config);
-                self.audited.rows = drawn.ok().map(|(beacon, _)| (rows, beacon));
+            RoundRecord::Proving { rows, fold, at } => {
+                let value = |drawing: Drawing| {
+                    let drawn = drawing.value(&self.terms.config);
+                    drawn.ok().map(|(beacon, _)| (drawing, beacon))
+                };
+                (self.audited.rows, self.audited.fold) = (value(rows), fold.and_then(value));
                 self.enter(Step::Prove, at);
             }
             RoundRecord::Proven { proven } => {
                 let client = proven.client;
-                let digest = self
-                    .question()
-                    .map_or(Digest::ZERO, |question| question.proof_digest(&client, &proven.proof));
+                let digest = self.question().map_or(Digest::ZERO, |question| {
+                    question.proof_digest(&client, proven.examples, &proven.proof)
+                });
                 self.audited.proofs.insert(client, (*proven, digest));
             }
             RoundRecord::Unproven { client, reason } => {
@@ -304,6 +324,13 @@ impl Round {
         }
     }
 
+    /// U in order, whatever has been left out of it since.
+    pub(super) fn certified_set(&self) -> Vec<Digest> {
+        let mut all: Vec<_> = self.set.iter().chain(&self.audited.rejected).collect();
+        all.sort_by_key(|signed| signed.header.client);
+        all.into_iter().map(|signed| signed.header.digest()).collect()
+    }
+
     /// Headers of U that pass, and those that do not.
     fn split(&self) -> (Vec<SignedHeader>, Vec<SignedHeader>) {
         let passes = |signed: &SignedHeader| !self.dropped.contains_key(&signed.header.client);
@@ -323,7 +350,10 @@ impl Round {
         };
         let is_drawn = |drawing: &Drawing| drawing.value(&self.terms.config).is_ok();
         let fits = match (record, &auditing.step) {
-            (RoundRecord::Proving { rows, .. }, Step::Rows(_)) => is_drawn(rows),
+            (RoundRecord::Proving { rows, fold, .. }, Step::Rows(_)) => {
+                let has_fold = fold.is_some() == self.terms.config.credit.is_some();
+                is_drawn(rows) && has_fold && fold.as_ref().is_none_or(is_drawn)
+            }
             (RoundRecord::Proven { proven }, Step::Prove) => is_open(&proven.client),
             (RoundRecord::Unproven { client, .. }, Step::Prove) => is_open(client),
             (RoundRecord::OpeningProofs { check, .. }, Step::Check(_)) => is_drawn(check),
@@ -339,9 +369,8 @@ impl Round {
     /// What the beacons of this phase are drawn for.
     fn drawn_for(&self, usage: Use) -> Option<Digest> {
         match usage {
-            Use::Rows => self.certificate.as_ref().map(|certificate| certificate.set),
+            Use::Rows | Use::Fold => self.certificate.as_ref().map(|certificate| certificate.set),
             Use::Check => self.audited.list.as_ref().map(|certificate| certificate.set),
-            Use::Fold => None,
         }
     }
 }

@@ -84,6 +84,16 @@ pub enum RoundEffect {
         /// The beacon of the check.
         check: Digest,
     },
+    /// Compute fold, model, directions and functions ([`crate::audit::crediting::Directed`]) of this
+    /// round, store the directions durably, and answer with [`Round::handle_directed`].
+    Direct {
+        /// H(U), which the fold was drawn for.
+        set: Digest,
+        /// The beacon of the rows.
+        rows: Digest,
+        /// The beacon of the fold.
+        fold: Digest,
+    },
     /// The round is over, and its record is durable. Comes again after a replay.
     Ended(Outcome),
 }

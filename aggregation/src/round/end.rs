@@ -1,6 +1,6 @@
 //! Done and Abandon: who was counted, who was not and why, who failed.
 
-use crate::message::{AbandonReason, MissingReason, Outcome, Report, ToClient, ToHolder};
+use crate::message::{AbandonReason, MissingReason, NoCredit, Outcome, Report, ToClient, ToHolder};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::time::Time;
@@ -11,7 +11,13 @@ impl Round {
     /// The operator ends the round. Whatever was not opened stays closed.
     pub fn stop(&mut self, now: Time) {
         if !matches!(self.stage, Stage::Ended(_)) {
-            self.abandon(now, AbandonReason::Stopped);
+            // What is open stays open: only nobody is credited for it.
+            if matches!(self.stage, Stage::Credit(_)) {
+                let why = AbandonReason::Stopped.to_string();
+                self.end_without_credit(now, NoCredit::NotDirected(why));
+            } else {
+                self.abandon(now, AbandonReason::Stopped);
+            }
         }
     }
 
@@ -37,7 +43,7 @@ impl Round {
                 (*client, reason.unwrap_or_else(|| why_missing(standing)))
             })
             .collect();
-        Report { counted, missing, faults: self.committee.faults() }
+        Report { counted, missing, faults: self.committee.faults(), no_credit: None }
     }
 
     /// The round's end, as an effect and as a message to everybody.

@@ -9,6 +9,7 @@ use crate::config::{Component, HolderIndex, RoundConfig};
 use crate::hash::Digest;
 use crate::message::{AbandonReason, HolderFault, Outcome, Phase, Refusal, Release, ToHolder};
 use crate::party::PartyId;
+use crate::record::RoundRecord;
 use crate::signing::Statement;
 use crate::sum::open::combine;
 use crate::time::Time;
@@ -94,6 +95,11 @@ impl Round {
         holder: HolderIndex,
         release: Release,
     ) -> Result<(), Refusal> {
+        if matches!(self.stage, Stage::Credit(_)) {
+            // Late, and no longer needed.
+            self.committee.note_answer(holder, Phase::Release);
+            return Ok(());
+        }
         let Stage::Release(releasing) = &self.stage else { return Err(Refusal::WrongPhase) };
         if release.holder != holder {
             return Err(Refusal::Malformed("the release of another holder".into()));
@@ -155,6 +161,10 @@ impl Round {
             self.note_unanswered();
         }
         match result {
+            Ok(opened) if self.terms.config.credit.is_some() => {
+                self.commit(RoundRecord::Summed { opened, at: now });
+                self.direct();
+            }
             Ok(opened) => {
                 let counted = self.set.iter().map(|signed| signed.header.client).collect();
                 let report = self.report(now, counted);

@@ -68,6 +68,7 @@ impl Round {
         round.restart_clock(now);
         round.tell_everybody();
         round.measure_again();
+        round.direct_again();
         round.ask(now);
         Ok(round)
     }
@@ -93,6 +94,8 @@ impl Round {
             }
             (RoundRecord::Ended { .. }, stage) => !matches!(stage, Stage::Ended(_)),
             (record, Stage::Audit(auditing)) => return self.check_audit(auditing, record, at),
+            (RoundRecord::Summed { .. }, Stage::Release(_)) => self.terms.config.credit.is_some(),
+            (record, Stage::Credit(crediting)) => self.check_credit(crediting, record),
             _ => false,
         };
         if fits { Ok(()) } else { Err(Corrupt::OutOfPhase { at, phase: self.phase() }) }
@@ -164,6 +167,10 @@ impl Round {
                 self.opened = opened;
                 self.stage = Stage::Ended(outcome);
             }
+            RoundRecord::Summed { .. }
+            | RoundRecord::Directed { .. }
+            | RoundRecord::Numbered { .. }
+            | RoundRecord::Credited { .. } => self.apply_credit(record),
             record => self.apply_audit(record),
         }
     }
@@ -195,6 +202,7 @@ impl Round {
                 releasing.restart(now);
                 timings.release_ms
             }
+            Stage::Credit(crediting) => crediting.restart(now, &timings),
             Stage::Ended(_) => return,
         };
         self.deadline = now.after_ms(phase_ms);

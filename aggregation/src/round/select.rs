@@ -32,7 +32,8 @@ impl Round {
         let config = Box::new(self.terms.config.clone());
         let cohort = self.terms.cohort.clone();
         let beacons = sealed_to(config.shape, &self.terms.beacons, holder);
-        self.tell_holder(to, ToHolder::Propose { config, cohort, beacons });
+        let attested = self.terms.attested.clone();
+        self.tell_holder(to, ToHolder::Propose { config, cohort, beacons, attested });
     }
 
     pub(super) fn handle_countersigned(
@@ -54,9 +55,11 @@ impl Round {
         self.committee.countersign(signature);
         match &self.stage {
             Stage::Select => self.conclude_select(now),
-            Stage::Check(_) | Stage::Vote(_) | Stage::Audit(_) | Stage::Release(_) => {
-                self.send_envelopes(holder);
-            }
+            Stage::Check(_)
+            | Stage::Vote(_)
+            | Stage::Audit(_)
+            | Stage::Release(_)
+            | Stage::Credit(_) => self.send_envelopes(holder),
             Stage::Collect | Stage::Ended(_) => {}
         }
         Ok(())
@@ -107,6 +110,7 @@ impl Round {
             Stage::Select => self.abandon_select(now),
             Stage::Check(_) | Stage::Vote(_) => self.abandon_vote(now),
             Stage::Audit(_) => self.abandon_audit(now),
+            Stage::Credit(_) => self.give_up_credit(now),
             _ => {}
         }
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::deal::ComponentKey;
 use crate::config::{BadConfig, RoundConfig, cohort_digest};
+use crate::credit::pool::retired_digest;
+use crate::credit::{Attested, CreditState};
 use crate::party::PartyId;
 
 /// How long things take at most, in milliseconds.
@@ -35,6 +37,10 @@ pub struct Terms {
     pub timings: Timings,
     /// The beacon keys of all components, in canonical order; none when the audit is off.
     pub beacons: Vec<ComponentKey>,
+    /// Examples of the validation pool that earlier folds opened, ascending; none without credit.
+    pub retired: Vec<u32>,
+    /// What the credit's state goes on from; none at a pool's first round, and without credit.
+    pub attested: Option<Box<Attested>>,
 }
 
 /// Terms that no round can be opened with.
@@ -59,6 +65,9 @@ pub enum BadTerms {
     /// Not the beacon keys that the configuration commits to.
     #[error("the beacon keys are not those that the configuration commits to")]
     Beacons,
+    /// Not what the credit's state says.
+    #[error("the credit does not go on from what is attested: {0}")]
+    Credit(&'static str),
     /// A time of zero.
     #[error("{0} must be above zero")]
     Timing(&'static str),
@@ -78,7 +87,7 @@ impl Terms {
     /// # Errors
     /// [`BadTerms`] by the first fault.
     pub fn validate(&self) -> Result<(), BadTerms> {
-        let Self { config, cohort, timings, beacons } = self;
+        let Self { config, cohort, timings, beacons, .. } = self;
         config.validate()?;
         let ascending = cohort.windows(2).all(|pair| pair[0] < pair[1]);
         if !ascending || cohort_digest(cohort) != config.cohort {
@@ -96,9 +105,28 @@ impl Terms {
         {
             return Err(BadTerms::Beacons);
         }
+        self.validate_credit()?;
         timings.validate()?;
         let (told, kept) = (config.collect_ms, timings.collect_ms);
         if told == kept { Ok(()) } else { Err(BadTerms::CollectTime { told, kept }) }
+    }
+}
+
+impl Terms {
+    fn validate_credit(&self) -> Result<(), BadTerms> {
+        let Some(credit) = &self.config.credit else {
+            let none = self.retired.is_empty() && self.attested.is_none();
+            return none.then_some(()).ok_or(BadTerms::Credit("the terms have none"));
+        };
+        if retired_digest(&credit.state.pool, &self.retired) != credit.state.retired {
+            return Err(BadTerms::Credit("other examples were opened"));
+        }
+        let expected = match &self.attested {
+            None => CreditState::first(credit.state.pool),
+            Some(attested) => attested.state_for(&self.config.run),
+        };
+        let goes_on = credit.state == expected;
+        goes_on.then_some(()).ok_or(BadTerms::Credit("it begins with another state"))
     }
 }
 

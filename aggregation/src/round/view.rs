@@ -1,5 +1,6 @@
 //! What can be seen of a round from outside.
 
+use crate::audit::drawing::Drawing;
 use crate::audit::record::AuditRecord;
 use crate::config::RoundConfig;
 use crate::hash::Digest;
@@ -34,6 +35,7 @@ impl Round {
             Stage::Check(_) | Stage::Vote(_) => Phase::Vote,
             Stage::Audit(_) => Phase::Audit,
             Stage::Release(_) => Phase::Release,
+            Stage::Credit(_) => Phase::Credit,
             Stage::Ended(Outcome::Done(_)) => Phase::Done,
             Stage::Ended(Outcome::Abandoned { .. }) => Phase::Abandon,
         }
@@ -129,6 +131,12 @@ impl Round {
     #[must_use]
     pub fn audit(&self) -> Option<AuditRecord> {
         self.audited.record()
+    }
+
+    /// The beacon of the fold, once it is drawn, where there is credit.
+    #[must_use]
+    pub fn fold(&self) -> Option<&Drawing> {
+        self.audited.fold().map(|(fold, _)| fold)
     }
 
     /// What was opened, when Done.

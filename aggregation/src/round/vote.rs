@@ -153,6 +153,10 @@ impl Round {
                 self.catch_up(holder);
                 return Ok(());
             }
+            Stage::Credit(_) => {
+                self.catch_up_credit(holder);
+                return Ok(());
+            }
             Stage::Vote(_) | Stage::Release(_) => {
                 self.ask_holder(holder);
                 return Ok(());
@@ -285,7 +289,7 @@ impl Round {
         dropped
     }
 
-    /// Asks one holder for its check, its vote, or its release.
+    /// Asks one holder for its answer in the phase at hand.
     pub(super) fn ask_holder(&mut self, holder: HolderIndex) {
         let Some(to) = self.committee.id(holder) else { return };
         let round_ctx = self.context;
@@ -300,6 +304,9 @@ impl Round {
             }
             Stage::Release(releasing) if !releasing.has_answered(holder) => {
                 self.ask_release_of(to);
+            }
+            Stage::Credit(crediting) if !crediting.has_answered(holder) => {
+                self.ask_credit_of(holder, to);
             }
             _ => {}
         }
@@ -328,9 +335,11 @@ impl Round {
             }
             // Only one set is ever proposed in a round, and an honest holder votes for no other.
             Stage::Vote(_) => Err(self.other_vote(holder)),
-            Stage::Audit(_) | Stage::Release(_) if !is_certified => Err(self.other_vote(holder)),
+            Stage::Audit(_) | Stage::Release(_) | Stage::Credit(_) if !is_certified => {
+                Err(self.other_vote(holder))
+            }
             // Late, and no longer needed.
-            Stage::Audit(_) | Stage::Release(_) => Ok(()),
+            Stage::Audit(_) | Stage::Release(_) | Stage::Credit(_) => Ok(()),
             _ => Err(Refusal::WrongPhase),
         }
     }

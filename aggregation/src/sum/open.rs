@@ -384,6 +384,20 @@ pub fn open(
     key_sum: &KeySum,
     count: u32,
 ) -> Result<Aggregate, Spoiled> {
+    open_with_digits(config, round_ctx, accumulator, key_sum, count).map(|(aggregate, _)| aggregate)
+}
+
+/// The same, with the sums of the digits of weight and counters, each less n times its middle.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_digits(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    accumulator: &Accumulator,
+    key_sum: &KeySum,
+    count: u32,
+) -> Result<(Aggregate, Vec<i32>), Spoiled> {
     if accumulator.count() != Some(count) {
         return Err(Spoiled::Count { added: accumulator.count(), expected: count });
     }
@@ -413,9 +427,10 @@ pub fn open(
     }
     let rest: Vec<u64> = sums[vectors..].iter().map(|&sum| decoder.raw(sum)).collect();
     let (weight, counters) = decoder.integers(config, &rest)?;
+    let digits = sums[vectors + SENTINELS..config.coordinates() as usize].to_vec();
     sums.truncate(vectors);
     let control = sums.split_off(config.dimension as usize);
-    Ok(Aggregate { count, weight, sums, control, counters })
+    Ok((Aggregate { count, weight, sums, control, counters }, digits))
 }
 
 /// Takes sums of `count` contributions apart.

@@ -158,8 +158,12 @@ fn coordinator_with_a_set_below_the_minimum_is_refused() {
             }
             let mut config = Box::new(offer.config.clone());
             (config.contributions_min, config.round) = (2, 3);
-            let lower =
-                ToHolder::Propose { config, cohort: offer.cohort.clone(), beacons: Vec::new() };
+            let lower = ToHolder::Propose {
+                config,
+                cohort: offer.cohort.clone(),
+                beacons: Vec::new(),
+                attested: None,
+            };
             assert!(matches!(refused(keeper.tell(lower)), Refusal::Terms(_)));
         }
     }

@@ -3,6 +3,8 @@
 //! says what the lie comes to, who is named for it, and that nothing else is opened.
 #![allow(dead_code, reason = "of the simulation's modules only parts are used")]
 
+#[path = "../simulation/direction.rs"]
+mod direction;
 #[path = "../simulation/disk.rs"]
 mod disk;
 #[path = "../simulation/driving.rs"]

@@ -10,8 +10,8 @@ use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, Term
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     AbandonReason, AuditStep, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
-    HolderFault, MissingReason, Outcome, Phase, Receipt, Refusal, Release, Report, SignedHeader,
-    ToClient, ToHolder,
+    HolderFault, MissingReason, NoCredit, Outcome, Phase, Receipt, Refusal, Release, Report,
+    SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::link::{Greeting, Welcome};
 use covey_aggregation::net::roster_file::to_json;
@@ -184,6 +184,7 @@ impl Seeds {
             counted: self.result.cohort.clone(),
             missing: missing.map(|reason| (client, reason)).to_vec(),
             faults: faults.map(|fault| (HolderIndex(3), fault)).to_vec(),
+            no_credit: Some(NoCredit::NotOpened { got: 1, needed: 2 }),
         };
         let reasons = [
             AbandonReason::NotCountersigned { got: 1, needed: 3 },
@@ -208,6 +209,8 @@ impl Seeds {
             Refusal::Busy { retry_after_ms: 1000 },
             Refusal::BadBeacon("why".into()),
             Refusal::Misread(PartyId([7; 32])),
+            Refusal::Directions("why".into()),
+            Refusal::Evidence("why".into()),
         ]
     }
 
@@ -248,6 +251,7 @@ impl Seeds {
                 config: Box::new(self.config.clone()),
                 cohort: self.result.cohort.clone(),
                 beacons: Vec::new(),
+                attested: None,
             },
             ToHolder::Envelopes { round_ctx, total: 3, batch },
             ToHolder::Envelopes { round_ctx, total: 1, batch: vec![small] },
@@ -343,7 +347,14 @@ impl Seeds {
         let opened = Opened { aggregate: digest(1), key_sum: digest(2), count: 3, weight: 3 };
         let mut records = vec![
             RoundRecord::Opened {
-                terms: Box::new(Terms { config, cohort, timings, beacons: Vec::new() }),
+                terms: Box::new(Terms {
+                    config,
+                    cohort,
+                    timings,
+                    beacons: Vec::new(),
+                    retired: vec![1, 2, 300],
+                    attested: Some(Box::new(self.attested())),
+                }),
                 at,
             },
             RoundRecord::Collecting {

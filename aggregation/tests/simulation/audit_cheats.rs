@@ -52,6 +52,11 @@ impl Cheated {
                     self.holder.handle_stored(sequence);
                 }
                 HolderEffect::Send(message) => said.push(message),
+                HolderEffect::Direct { round_ctx, question } => {
+                    let opening = &self.world.coordinator.openings[&round_ctx];
+                    let own = crate::direction::own(&question, &opening.aggregate.sums);
+                    self.holder.handle_directed(&round_ctx, own);
+                }
                 HolderEffect::Reread { round_ctx, contributions } => {
                     let rereading = self.holder.rereading(&round_ctx).expect("it judges");
                     for signed in contributions {

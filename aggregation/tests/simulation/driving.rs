@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use covey_aggregation::audit::question::Question;
 use covey_aggregation::audit::rereading::{Rereading, Signed};
+use covey_aggregation::credit::pool::retire;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::HolderEffect;
 use covey_aggregation::message::{Envelope, Outcome, SignedHeader, ToClient, ToHolder};
@@ -14,6 +16,7 @@ use covey_aggregation::round::{OpenFailure, Round, RoundEffect};
 use covey_aggregation::wire::encode;
 use rand::RngExt;
 
+use crate::direction;
 use crate::disk::Journal;
 use crate::network::{Event, Node};
 use crate::world::World;
@@ -91,8 +94,32 @@ impl World {
             RoundEffect::Measure { headers, set, rows, check } => {
                 self.measure(&headers, (set, rows, check));
             }
+            RoundEffect::Direct { set, rows, fold } => self.direct((set, rows, fold)),
             RoundEffect::Ended(outcome) => self.ended(outcome),
         }
+    }
+
+    /// The worker computes fold, directions and functions.
+    fn direct(&mut self, (set, rows, fold): (Digest, Digest, Digest)) {
+        let Some(round) = &self.coordinator.round else { return };
+        let (config, round_ctx) = (round.config().clone(), *round.context());
+        let retired = round.terms().retired.clone();
+        let question = Question::new(&config, set, rows).expect("audited terms");
+        let fails = self.disk_fails();
+        let opening = &self.coordinator.openings[&round_ctx];
+        let sums = (&opening.aggregate.sums[..], &opening.digits[..]);
+        let result = if fails {
+            Err("the model cannot be read".to_owned())
+        } else {
+            direction::direct(&question, &config, (&fold, &retired), sums)
+        };
+        let result = result.map(|(directed, directions, projections)| {
+            self.coordinator.directions.insert(round_ctx, directions);
+            (directed, projections)
+        });
+        let at_ms = self.now_ms + self.network.rng.random_range(1..50);
+        let life = self.coordinator.life;
+        self.network.schedule(at_ms, Event::Directed { life, round_ctx, result });
     }
 
     /// The worker computes what is public of each contribution.
@@ -128,6 +155,7 @@ impl World {
         let again = self.coordinator.ended.last().is_some_and(|(ended, _)| *ended == round_ctx);
         if !again {
             self.witness.saw_end(round_ctx, self.now_ms);
+            self.remember_credit();
             self.coordinator.ended.push((round_ctx, outcome));
         }
         let done = self.coordinator.ended.len() as u32;
@@ -139,6 +167,17 @@ impl World {
                 self.clear_up();
             }
             self.open_round(done + 1);
+        }
+    }
+
+    /// What the next round begins with.
+    fn remember_credit(&mut self) {
+        let Some(round) = &self.coordinator.round else { return };
+        let memory = &mut self.coordinator.credit;
+        if let Some(credit) = round.credit() {
+            memory.retired = retire(&memory.retired, &credit.directed.examples);
+            memory.model = credit.directed.after;
+            memory.attested = Some(credit.attested);
         }
     }
 
@@ -182,6 +221,12 @@ impl World {
                 let at_ms = self.now_ms + self.network.rng.random_range(1..50);
                 let (holder, life) = (index, self.holders[index].life);
                 let event = Event::Reread { holder, life, round_ctx, contributions };
+                self.network.schedule(at_ms, event);
+            }
+            HolderEffect::Direct { round_ctx, question } => {
+                let at_ms = self.now_ms + self.network.rng.random_range(1..50);
+                let (holder, life) = (index, self.holders[index].life);
+                let event = Event::OwnDirected { holder, life, round_ctx, question };
                 self.network.schedule(at_ms, event);
             }
         }

@@ -60,6 +60,16 @@ pub(crate) enum Lie {
     OtherVerdict,
     /// Never says anything in an audit.
     SilentAudit,
+    /// Says that the coordinator's directions are wrong.
+    WrongDirections,
+    /// Opens other numbers of credit, properly signed.
+    WrongNumbers,
+    /// Opens other numbers first and the right ones afterwards.
+    TwoNumbers,
+    /// Attests other evidence.
+    OtherEvidence,
+    /// Never says anything of credit.
+    SilentCredit,
 }
 
 impl Lie {
@@ -71,6 +81,15 @@ impl Lie {
         Self::OtherList,
         Self::OtherVerdict,
         Self::SilentAudit,
+    ];
+
+    /// Those of a round's credit.
+    pub(crate) const CREDIT: [Self; 5] = [
+        Self::WrongDirections,
+        Self::WrongNumbers,
+        Self::TwoNumbers,
+        Self::OtherEvidence,
+        Self::SilentCredit,
     ];
 
     pub(crate) const ALL: [Self; 14] = [
@@ -163,6 +182,26 @@ impl Lie {
                     said.push(FromHolder::Opened(part));
                 }
                 said
+            }
+            (Self::SilentCredit, FromHolder::Credited(_) | FromHolder::Attested { .. }) => {
+                Vec::new()
+            }
+            (Self::WrongNumbers | Self::TwoNumbers, FromHolder::Credited(part)) => {
+                let mut openings = part.openings.clone();
+                openings[0] ^= 1;
+                let (about, by) = ((round_ctx, part.list), (liar.seat, &*liar.identity));
+                let statement = Statement::CreditPart;
+                let wrong = Part::sign_as(statement, about, part.component, openings, by);
+                let mut said = vec![FromHolder::Credited(Box::new(wrong))];
+                if self == Self::TwoNumbers {
+                    said.push(FromHolder::Credited(part));
+                }
+                said
+            }
+            (Self::OtherEvidence, FromHolder::Attested { attestation, .. }) => {
+                let attestation = other(&attestation);
+                let vote = vote(Statement::Evidence, &attestation);
+                vec![FromHolder::Attested { round_ctx, attestation, vote }]
             }
             (Self::OtherList, FromHolder::Listed { list, .. }) => {
                 let list = other(&list);

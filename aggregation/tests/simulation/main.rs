@@ -6,6 +6,8 @@
 mod audit_cheats;
 mod audits;
 mod cheat;
+mod credits;
+mod direction;
 mod disk;
 mod driving;
 mod liars;

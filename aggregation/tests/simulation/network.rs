@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use covey_aggregation::audit::crediting::Directed;
 use covey_aggregation::audit::opening::Public;
 use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::{Digest, Domain, hash};
+use covey_aggregation::holder::DirectionQuestion;
 use covey_aggregation::message::{Envelope, SignedHeader};
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, Opened};
@@ -54,6 +56,8 @@ pub(crate) enum Event {
     Measured { life: u32, round_ctx: Digest, result: Result<Vec<Public>, OpenFailure> },
     Proven { owner: usize, life: u32, round_ctx: Digest, set: Digest, rows: Digest },
     Reread { holder: usize, life: u32, round_ctx: Digest, contributions: Vec<Signed> },
+    Directed { life: u32, round_ctx: Digest, result: Result<(Directed, Vec<i64>), String> },
+    OwnDirected { holder: usize, life: u32, round_ctx: Digest, question: Box<DirectionQuestion> },
     Down(Node),
     Up(Node),
 }
@@ -83,6 +87,9 @@ impl Event {
             Self::Upload { owner, upload } => {
                 format!("upload of {owner}: {}", upload.header.header.digest())
             }
+            Self::OwnDirected { holder, life, round_ctx, .. } => {
+                format!("holder {holder}, life {life}, directs {round_ctx}")
+            }
             Self::Prepared { owner, life, config } => {
                 format!("owner {owner}, life {life}, prepared {}", config.context())
             }
@@ -91,6 +98,7 @@ impl Event {
             | Self::Measured { .. }
             | Self::Proven { .. }
             | Self::Reread { .. }
+            | Self::Directed { .. }
             | Self::Down(_)
             | Self::Up(_)) => format!("{short:?}"),
         }

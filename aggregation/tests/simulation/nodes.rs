@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use covey_aggregation::audit::functions::Directions;
 use covey_aggregation::audit::list::Proven;
 use covey_aggregation::audit::opening::Public;
 use covey_aggregation::audit::proof::Proof;
@@ -11,6 +12,7 @@ use covey_aggregation::audit::question::Question;
 use covey_aggregation::audit::rereading::{Rereading, Signed};
 use covey_aggregation::audit::witness::Witness;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::credit::Attested;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderSetup};
 use covey_aggregation::message::{Decline, Outcome};
@@ -20,7 +22,7 @@ use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
-use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+use covey_aggregation::sum::open::{Aggregate, KeySum, open_with_digits};
 use covey_aggregation::sum::quantise::Quantised;
 use covey_aggregation::sum::seal::Sealing;
 use covey_aggregation::sum::sealed_box::SealingSecret;
@@ -45,6 +47,7 @@ impl BoxSource for Blobs {
 pub(crate) struct Opening {
     pub(crate) opened: Opened,
     pub(crate) aggregate: Aggregate,
+    pub(crate) digits: Vec<i32>,
 }
 
 pub(crate) struct CoordinatorNode {
@@ -57,6 +60,17 @@ pub(crate) struct CoordinatorNode {
     pub(crate) openings: BTreeMap<Digest, Opening>,
     /// Rounds that ended, in order.
     pub(crate) ended: Vec<(Digest, Outcome)>,
+    /// What the next round's credit goes on from.
+    pub(crate) credit: CreditMemory,
+    /// Public directions, by round.
+    pub(crate) directions: BTreeMap<Digest, Directions>,
+}
+
+/// What a coordinator remembers of credit from round to round.
+pub(crate) struct CreditMemory {
+    pub(crate) model: Digest,
+    pub(crate) retired: Vec<u32>,
+    pub(crate) attested: Option<Attested>,
 }
 
 impl CoordinatorNode {
@@ -69,6 +83,8 @@ impl CoordinatorNode {
             blobs: Blobs::default(),
             openings: BTreeMap::new(),
             ended: Vec::new(),
+            credit: CreditMemory { model: Digest([5; 32]), retired: Vec::new(), attested: None },
+            directions: BTreeMap::new(),
         }
     }
 
@@ -109,11 +125,12 @@ impl CoordinatorNode {
         let (round_ctx, count) = (config.context(), set.len() as u32);
         let key_sum = KeySum::recover(config, &accumulator, components, count)
             .map_err(|e| spoiled(e.to_string()))?;
-        let aggregate = open(config, &round_ctx, &accumulator, &key_sum, count)
-            .map_err(|e| spoiled(e.to_string()))?;
+        let (aggregate, digits) =
+            open_with_digits(config, &round_ctx, &accumulator, &key_sum, count)
+                .map_err(|e| spoiled(e.to_string()))?;
         let (weight, key_sum) = (aggregate.weight, key_sum.digest());
         let opened = Opened { aggregate: aggregate.digest(), key_sum, count, weight };
-        self.openings.insert(round_ctx, Opening { opened, aggregate });
+        self.openings.insert(round_ctx, Opening { opened, aggregate, digits });
         Ok(opened)
     }
 }
@@ -249,9 +266,9 @@ impl OwnerNode {
             // A correction's lowest byte: another element, and still a reduced one.
             bytes[16] ^= 1;
             let forged = Proof::from_bytes(question.terms(), &bytes).expect("well-formed");
-            return Ok(Box::new(Proven::sign(&question, &forged, &self.identity)));
+            return Ok(Box::new(Proven::sign(&question, (&forged, 1), &self.identity)));
         }
-        Ok(Box::new(Proven::sign(&question, &proof, &self.identity)))
+        Ok(Box::new(Proven::sign(&question, (&proof, 1), &self.identity)))
     }
 }
 

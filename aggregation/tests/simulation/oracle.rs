@@ -26,6 +26,8 @@ pub(crate) struct Witness {
     openings_of: BTreeMap<(Digest, usize), Digest>,
     verdicts: BTreeMap<(Digest, usize), Digest>,
     releases: BTreeMap<(Digest, usize), Digest>,
+    numbers: BTreeMap<(Digest, usize), Digest>,
+    attestations: BTreeMap<(Digest, usize), Digest>,
     crashes: BTreeMap<Node, u64>,
     /// Rounds whose contributions could not be read when they were to be opened.
     unreadable: BTreeSet<Digest>,
@@ -94,6 +96,14 @@ impl Witness {
             FromHolder::Released(release) => {
                 let first = *self.releases.entry(key).or_insert(release.set);
                 assert_eq!(first, release.set, "holder {holder} releases once per round");
+            }
+            FromHolder::Credited(part) => {
+                let first = *self.numbers.entry(key).or_insert(part.list);
+                assert_eq!(first, part.list, "holder {holder} opens one set of numbers per round");
+            }
+            FromHolder::Attested { attestation, .. } => {
+                let first = *self.attestations.entry(key).or_insert(*attestation);
+                assert_eq!(first, *attestation, "holder {holder} attests once per round");
             }
             _ => {}
         }
@@ -177,8 +187,11 @@ impl World {
         let phases = timings.select_ms + timings.collect_ms + timings.vote_ms;
         // Where rounds are audited: three steps of holders as long as a vote, two as a release.
         let audit = 3 * timings.vote_ms + timings.audit_ms + 2 * timings.release_ms;
-        let phases =
-            phases + 2 * timings.release_ms + if self.scenario.is_audited { audit } else { 0 };
+        let credit = 2 * timings.audit_ms + timings.vote_ms;
+        let phases = phases
+            + 2 * timings.release_ms
+            + if self.scenario.is_audited { audit } else { 0 }
+            + if self.scenario.has_credit { credit } else { 0 };
         let longest = timings.collect_ms.max(timings.vote_ms);
         // Down for at most 1.5 s, and a flush or two; a disk that cannot be read takes longer.
         let crashes = self.witness.crashes(Node::Coordinator);

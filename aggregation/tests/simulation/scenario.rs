@@ -40,6 +40,8 @@ pub(crate) struct Scenario {
     pub(crate) owner_lies: Vec<(usize, OwnerLie)>,
     /// Whether rounds are audited.
     pub(crate) is_audited: bool,
+    /// Whether they have credit, too.
+    pub(crate) has_credit: bool,
     /// Whether the coordinator tells false public values of two contributions.
     pub(crate) misreads: bool,
     /// Owners whose policy forbids it.
@@ -78,6 +80,7 @@ impl Scenario {
             lies: Vec::new(),
             owner_lies: Vec::new(),
             is_audited: false,
+            has_credit: false,
             misreads: false,
             unwilling: Vec::new(),
             faults: Vec::new(),

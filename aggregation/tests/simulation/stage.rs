@@ -39,7 +39,12 @@ pub(crate) struct Offer {
 impl Offer {
     pub(crate) fn propose(&self) -> ToHolder {
         let config = Box::new(self.config.clone());
-        ToHolder::Propose { config, cohort: self.cohort.clone(), beacons: Vec::new() }
+        ToHolder::Propose {
+            config,
+            cohort: self.cohort.clone(),
+            beacons: Vec::new(),
+            attested: None,
+        }
     }
 
     /// The name of a contribution.
@@ -205,7 +210,9 @@ impl Keeper {
                     self.signed += 1;
                 }
                 HolderEffect::Send(message) => said.push(message),
-                HolderEffect::Reread { .. } => panic!("no round of these is audited"),
+                HolderEffect::Reread { .. } | HolderEffect::Direct { .. } => {
+                    panic!("no round of these is audited")
+                }
             }
         }
         said

@@ -10,6 +10,7 @@ use covey_aggregation::config::{
     Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
     cohort_digest,
 };
+use covey_aggregation::credit::{CreditConfig, CreditState};
 use covey_aggregation::hash::{Digest, Domain, Hasher};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::{Decline, FromClient, FromHolder, Refusal, ToClient, ToHolder};
@@ -25,6 +26,7 @@ use rand::RngExt;
 use zeroize::Zeroizing;
 
 use crate::disk::Journal;
+use crate::liars::Lie;
 use crate::network::{Event, Network, Node, Upload};
 use crate::nodes::{CoordinatorNode, HolderNode, OwnerNode};
 use crate::oracle::Witness;
@@ -132,6 +134,16 @@ impl World {
         self.trace.finish()
     }
 
+    /// What the next round's credit begins with.
+    fn credit(&self) -> CreditConfig {
+        let attested = &self.coordinator.credit.attested;
+        let state = match attested {
+            Some(attested) => attested.state_for(&Digest([2; 32])),
+            None => CreditState::first(crate::direction::pool()),
+        };
+        CreditConfig { fold: 30, steps: 20, state }
+    }
+
     /// The terms of round number `round`.
     pub(crate) fn terms(&self, round: u32) -> Terms {
         let owners = self.scenario.owners as u32;
@@ -147,7 +159,7 @@ impl World {
             round,
             plan: Digest([3; 32]),
             manifest: Digest([4; 32]),
-            model: Digest([5; 32]),
+            model: self.coordinator.credit.model,
             dimension: u64::from(owners),
             profile,
             key_layer: KeyLayer::ReplicatedSeeds,
@@ -162,10 +174,14 @@ impl World {
             cohort: cohort_digest(&self.cohort),
             beacon_commitments: beacons.iter().map(|key| key.key.commitment).collect(),
             audit: if is_audited { Audit::Closed { rows: 64 } } else { Audit::Off },
+            credit: self.scenario.has_credit.then(|| self.credit()),
             collect_ms: self.scenario.timings.collect_ms,
         };
         config.packing = config.derive_packing().expect("a packing for few owners");
-        Terms { config, cohort: self.cohort.clone(), timings: self.scenario.timings, beacons }
+        let memory = &self.coordinator.credit;
+        let (retired, attested) = (memory.retired.clone(), memory.attested.clone().map(Box::new));
+        let (cohort, timings) = (self.cohort.clone(), self.scenario.timings);
+        Terms { config, cohort, timings, beacons, retired, attested }
     }
 
     /// The beacon keys, as if all holders had been asked for them.
@@ -296,6 +312,24 @@ impl World {
                 let round = self.coordinator.round.as_mut().filter(|_| alive);
                 if let Some(round) = round.filter(|round| *round.context() == round_ctx) {
                     round.handle_measured(now, result);
+                }
+            }
+            Event::Directed { life, round_ctx, result } => {
+                let alive = self.coordinator.life == life;
+                let round = self.coordinator.round.as_mut().filter(|_| alive);
+                if let Some(round) = round.filter(|round| *round.context() == round_ctx) {
+                    round.handle_directed(now, result);
+                }
+            }
+            Event::OwnDirected { holder, life, round_ctx, question } => {
+                let sums = &self.coordinator.openings[&round_ctx].aggregate.sums;
+                let node = &mut self.holders[holder];
+                if let Some(machine) = node.machine.as_mut().filter(|_| node.life == life) {
+                    let own = match node.lie {
+                        Some((Lie::WrongDirections, _)) => Err("it says so".to_owned()),
+                        _ => crate::direction::own(&question, sums),
+                    };
+                    machine.handle_directed(&round_ctx, own);
                 }
             }
             Event::Proven { owner, life, round_ctx, set, rows } => {

@@ -119,6 +119,7 @@ impl Fixture {
             cohort: Digest([6; 32]),
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: 1000,
         };
         let round_ctx = config.context();

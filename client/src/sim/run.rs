@@ -264,6 +264,7 @@ impl<'a> Course<'a> {
             cohort: cohort_digest(&cohort),
             beacon_commitments: self.beacons.iter().map(|key| key.key.commitment).collect(),
             audit: plan.secure_aggregation.audit,
+            credit: None,
             collect_ms: timings.collect_ms,
         };
         if let Some(packing) = config.derive_packing() {

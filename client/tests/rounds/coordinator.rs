@@ -158,6 +158,7 @@ impl Coordinator {
             cohort: cohort_digest(&cohort),
             beacon_commitments: Vec::new(),
             audit: self.plan.secure_aggregation.audit,
+            credit: None,
             collect_ms: timings.collect_ms,
         };
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|one| one.to_le_bytes()).collect();
@@ -167,7 +168,8 @@ impl Coordinator {
             shelf.models.insert(control.variate, bytes(&variate));
         }
         shelf.terms = Some(config.clone());
-        Terms { config, cohort, timings, beacons: Vec::new() }
+        let (beacons, retired) = (Vec::new(), Vec::new());
+        Terms { config, cohort, timings, beacons, retired, attested: None }
     }
 
     /// Begins a round.

@@ -67,6 +67,7 @@ impl Run<'_> {
             cohort: cohort_digest(&cohort),
             beacon_commitments: beacons.iter().map(|key| key.key.commitment).collect(),
             audit: plan.secure_aggregation.audit,
+            credit: None,
             collect_ms: deadlines.collect_ms,
         };
         if let Some(packing) = config.derive_packing() {

@@ -154,6 +154,7 @@ impl Federation {
             cohort: cohort_digest(&self.cohort()),
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: 1000,
         }
     }

@@ -131,6 +131,7 @@ impl Federation {
             cohort: cohort_digest(&self.cohort()),
             beacon_commitments: Vec::new(),
             audit: Audit::Off,
+            credit: None,
             collect_ms: TIMINGS.collect_ms,
         };
         let context = config.context();
@@ -140,7 +141,9 @@ impl Federation {
             signature: self.holders[holder].sign(Statement::Config, &context, &context.0),
         };
         let countersignatures = (0..HOLDERS).map(sign).collect();
-        let terms = Terms { config, cohort: self.cohort(), timings: TIMINGS, beacons: Vec::new() };
+        let (beacons, retired) = (Vec::new(), Vec::new());
+        let cohort = self.cohort();
+        let terms = Terms { config, cohort, timings: TIMINGS, beacons, retired, attested: None };
         let openable = BTreeMap::new();
         let mut case = Case { terms, context, sealed, countersignatures, openable };
         // Base three: absent, good, the other.

@@ -116,6 +116,7 @@ impl Message {
                 config: Box::new(case(round).terms.config.clone()),
                 cohort: case(round).terms.cohort.clone(),
                 beacons: Vec::new(),
+                attested: None,
             },
             Self::Envelopes { round, owners, kinds, total } => {
                 let case = case(round);
@@ -207,7 +208,9 @@ impl Bench {
             match effect {
                 HolderEffect::Append { sequence, record } => self.disk.append(sequence.0, record),
                 HolderEffect::Send(message) => self.heard(message),
-                HolderEffect::Reread { .. } => panic!("no round of these is audited"),
+                HolderEffect::Reread { .. } | HolderEffect::Direct { .. } => {
+                    panic!("no round of these is audited")
+                }
             }
         }
     }
@@ -259,7 +262,9 @@ impl Bench {
             | FromHolder::Drawn { .. }
             | FromHolder::Listed { .. }
             | FromHolder::Opened(_)
-            | FromHolder::Judged { .. } => panic!("no round of these is audited"),
+            | FromHolder::Judged { .. }
+            | FromHolder::Credited(_)
+            | FromHolder::Attested { .. } => panic!("no round of these is audited"),
         }
     }
 

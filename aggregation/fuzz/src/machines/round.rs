@@ -292,7 +292,7 @@ impl Bench {
             Phase::Vote => TIMINGS.vote_ms + 2 * TIMINGS.release_ms,
             Phase::Release => 2 * TIMINGS.release_ms,
             Phase::Done | Phase::Abandon => 0,
-            Phase::Audit => panic!("no round of these is audited"),
+            Phase::Audit | Phase::Credit => panic!("no round of these is audited"),
         };
         self.end = self.now.after_ms(rest_ms);
         self.drain();
@@ -319,9 +319,9 @@ impl Bench {
                     assert_eq!((set.len() >= MINIMUM, components.len()), (true, expected));
                     self.is_opening = true;
                 }
-                RoundEffect::SendProofs { .. } | RoundEffect::Measure { .. } => {
-                    panic!("no round of these is audited")
-                }
+                RoundEffect::SendProofs { .. }
+                | RoundEffect::Measure { .. }
+                | RoundEffect::Direct { .. } => panic!("no round of these is audited"),
                 RoundEffect::Ended(outcome) => {
                     let ended = |record: &RoundRecord| matches!(record, RoundRecord::Ended { outcome: other, .. } if *other == outcome);
                     assert!(self.is_durable(ended));
@@ -361,7 +361,10 @@ impl Bench {
             | ToHolder::OpenProofs { .. }
             | ToHolder::Part { .. }
             | ToHolder::Judge { .. }
-            | ToHolder::Accepted { .. } => panic!("no round of these is audited"),
+            | ToHolder::Accepted { .. }
+            | ToHolder::Credit(_)
+            | ToHolder::CreditPart { .. }
+            | ToHolder::Attest { .. } => panic!("no round of these is audited"),
         }
     }
 

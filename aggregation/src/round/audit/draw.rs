@@ -1,4 +1,5 @@
-//! Drawing a beacon: the rows' once the set is certified, the check's once the list of proofs is.
+//! Drawing a beacon: the rows' once the set is certified, with the fold's where there is credit; the
+//! check's once the list of proofs is.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +12,23 @@ use crate::time::Time;
 
 use super::{Round, Stage, Step};
 
-/// Values that came.
+/// Values that came of one beacon, or of two that are drawn at once.
 #[derive(Default)]
 pub(super) struct Drawings {
     drawn: BTreeMap<HolderIndex, Drawn>,
+    /// Of the fold, where there is credit.
+    fold: Option<BTreeMap<HolderIndex, Drawn>>,
 }
 
 impl Drawings {
+    /// Of the rows, and of the fold where there is credit.
+    pub(super) fn of_rows(has_credit: bool) -> Self {
+        Self { drawn: BTreeMap::new(), fold: has_credit.then(BTreeMap::new) }
+    }
+
     pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
-        self.drawn.contains_key(&holder)
+        let has_fold = |fold: &BTreeMap<_, _>| fold.contains_key(&holder);
+        self.drawn.contains_key(&holder) && self.fold.as_ref().is_none_or(has_fold)
     }
 }
 
@@ -48,6 +57,10 @@ impl Round {
             (Step::Rows(drawings), Use::Rows) | (Step::Check(drawings), Use::Check) => {
                 drawings.drawn.entry(holder).or_insert(drawn);
             }
+            (Step::Rows(drawings), Use::Fold) => {
+                let Some(fold) = &mut drawings.fold else { return Err(Refusal::WrongPhase) };
+                fold.entry(holder).or_insert(drawn);
+            }
             // Late, and no longer needed.
             _ => return Ok(()),
         }
@@ -60,13 +73,20 @@ impl Round {
         let (Step::Rows(drawings) | Step::Check(drawings)) = &auditing.step else { return };
         let is_rows = matches!(auditing.step, Step::Rows(_));
         let drawing = Drawing { drawn: drawings.drawn.values().cloned().collect() };
-        let Ok((_, liars)) = drawing.value(&self.terms.config) else { return };
+        let Ok((_, mut liars)) = drawing.value(&self.terms.config) else { return };
+        let fold = drawings.fold.as_ref();
+        let fold = fold.map(|fold| Drawing { drawn: fold.values().cloned().collect() });
+        match fold.as_ref().map(|fold| fold.value(&self.terms.config)) {
+            None => {}
+            Some(Ok((_, others))) => liars.extend(others),
+            Some(Err(_)) => return,
+        }
         for liar in liars {
             self.committee.add_fault(liar, HolderFault::WrongBeacon);
         }
         self.close_step(now);
         self.commit(if is_rows {
-            RoundRecord::Proving { rows: drawing, at: now }
+            RoundRecord::Proving { rows: drawing, fold, at: now }
         } else {
             RoundRecord::OpeningProofs { check: drawing, at: now }
         });

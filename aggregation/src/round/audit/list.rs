@@ -35,17 +35,17 @@ impl Round {
         }
     }
 
-    pub(super) fn send_list(&mut self, to: PartyId) {
+    pub(in crate::round) fn send_list(&mut self, to: PartyId) {
         let (Some(certificate), Some((rows, _))) = (&self.certificate, &self.audited.rows) else {
             return;
         };
         let (certificate, rows) = (certificate.clone(), rows.clone());
-        let set = self.set.iter().map(|signed| signed.header.digest()).collect();
+        let set = self.certified_set();
         let total = self.audited.listed.len() as u32;
         self.tell_holder(to, ToHolder::List { set, certificate, rows, total });
     }
 
-    pub(super) fn send_proofs(&mut self, to: PartyId) {
+    pub(in crate::round) fn send_proofs(&mut self, to: PartyId) {
         let proofs = Arc::clone(&self.audited.listed);
         self.outbox.push(RoundEffect::SendProofs { to, proofs });
     }

@@ -8,11 +8,12 @@ use crate::audit::opening::Public;
 use crate::audit::part::{Agreed, Part, opening_bytes};
 use crate::audit::proof::Proof;
 use crate::audit::verdict::{Verdict, encode_public, judge_all, openings_digest};
-use crate::config::{CommitteeShape, Component, HolderIndex, set_digest};
+use crate::config::{HolderIndex, set_digest};
 use crate::hash::Digest;
 use crate::message::{AbandonReason, HolderFault, MissingReason, Phase, Refusal, ToHolder};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
+use crate::round::parts::{Parts, Taken};
 use crate::round::{OpenFailure, RoundEffect};
 use crate::signing::Statement;
 use crate::time::Time;
@@ -22,10 +23,7 @@ use super::{Round, Stage, Step};
 /// What came.
 #[derive(Default)]
 pub(super) struct OpeningProofs {
-    /// By component and holder, with the digest that the holder signed.
-    given: BTreeMap<Component, BTreeMap<HolderIndex, (Part, Vec<u8>)>>,
-    /// Holders that gave all that they know.
-    complete: Vec<HolderIndex>,
+    parts: Parts,
     public: Option<Vec<u8>>,
     /// Every component is agreed on.
     is_agreed: bool,
@@ -33,35 +31,11 @@ pub(super) struct OpeningProofs {
 
 impl OpeningProofs {
     pub(super) fn has_answered(&self, holder: HolderIndex) -> bool {
-        self.complete.contains(&holder)
+        self.parts.has_all_of(holder)
     }
 
     pub(super) const fn is_only_unmeasured(&self) -> bool {
         self.is_agreed && self.public.is_none()
-    }
-
-    /// What f + 1 holders gave equally of each component, in canonical order, and who gave something
-    /// else. `None` while some component has no such thing.
-    fn agreed(&self, shape: CommitteeShape) -> Option<(Vec<Agreed>, Vec<HolderIndex>)> {
-        let (mut parts, mut liars) = (Vec::new(), Vec::new());
-        for component in shape.components() {
-            let given = self.given.get(&component)?;
-            let alike = |(_, one): &&(Part, Vec<u8>)| {
-                given.values().filter(|(_, other)| other == one).count() > shape.faults()
-            };
-            let (agreed, digest) = given.values().find(alike)?;
-            let mut signatures = Vec::new();
-            for (&holder, (part, other)) in given {
-                if other == digest {
-                    signatures.push((holder, part.signature));
-                } else {
-                    liars.push(holder);
-                }
-            }
-            let openings = agreed.openings.clone();
-            parts.push(Agreed { component, openings, signatures });
-        }
-        Some((parts, liars))
     }
 }
 
@@ -138,21 +112,16 @@ impl Round {
         self.committee.note_answer(holder, Phase::Audit);
         let Stage::Audit(auditing) = &mut self.stage else { return Ok(()) };
         let Step::Open(opening) = &mut auditing.step else { return Ok(()) };
-        let given = opening.given.entry(part.component).or_default();
-        match given.get(&holder) {
-            Some((_, first)) if *first == body => return Ok(()),
-            Some(_) => {
+        match opening.parts.take(shape, part) {
+            Taken::Known => return Ok(()),
+            Taken::Conflict => {
                 // Two signed parts that differ: one of them is wrong.
                 self.committee.add_fault(holder, HolderFault::WrongOpening);
                 return Err(Refusal::Conflict);
             }
-            None => given.insert(holder, (part, body)),
-        };
-        let known = shape.components_of(holder);
-        let gave =
-            |component| opening.given.get(component).is_some_and(|g| g.contains_key(&holder));
-        if known.iter().all(gave) {
-            opening.complete.push(holder);
+            Taken::New => {}
+        }
+        if opening.parts.has_all_of(holder) {
             self.committee.set_lacking(holder, false);
         }
         self.conclude_opening(now);
@@ -163,7 +132,7 @@ impl Round {
         let shape = self.terms.config.shape;
         let Stage::Audit(auditing) = &mut self.stage else { return };
         let Step::Open(opening) = &mut auditing.step else { return };
-        let Some((parts, liars)) = opening.agreed(shape) else { return };
+        let Some((parts, liars)) = opening.parts.agreed(shape) else { return };
         opening.is_agreed = true;
         let public = opening.public.clone();
         for liar in liars {

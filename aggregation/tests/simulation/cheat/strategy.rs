@@ -524,5 +524,5 @@ fn spoiled(action: Move, offer: &Offer) -> ToHolder {
         }
         _ => change.round = 0,
     }
-    ToHolder::Propose { config: Box::new(config), cohort, beacons: Vec::new() }
+    ToHolder::Propose { config: Box::new(config), cohort, beacons: Vec::new(), attested: None }
 }

@@ -1,5 +1,5 @@
-//! The holders' votes for the list of proofs, or for the verdict: one kind of step, which sends what
-//! is voted on once and then only asks.
+//! The holders' votes for a list of proofs, a verdict or a round's evidence: one kind of step, which
+//! sends what is voted on once and then only asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,11 @@ impl Ballot {
     /// Whether `holder` has yet to be sent what is voted on; from now on it has.
     pub(super) fn begin(&mut self, holder: HolderIndex) -> bool {
         self.sent.insert(holder)
+    }
+
+    /// Votes that came.
+    pub(super) fn votes(&self) -> usize {
+        self.votes.len()
     }
 
     /// It lost what it was sent.

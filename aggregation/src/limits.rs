@@ -309,6 +309,23 @@ pub const EPOCH_ROUNDS_MIN: u32 = 2;
 /// See [`EPOCH_ROUNDS_MIN`].
 pub const EPOCH_ROUNDS_MAX: u32 = 1024;
 
+/// k_min: fewest contributions of a round with credit. The design note's study has none of fewer.
+pub const CREDIT_CONTRIBUTIONS_MIN: u32 = 5;
+
+/// Examples of a round's fold, both ends included. 30 are three of each of ten classes, the
+/// study's; 10,000 are three of each of 3,333, and as many as a holder trains on within seconds.
+pub const CREDIT_FOLD_MIN: u16 = 30;
+/// See [`CREDIT_FOLD_MIN`].
+pub const CREDIT_FOLD_MAX: u16 = 10_000;
+/// Examples of a fold where a plan does not say how many: the study's.
+pub const CREDIT_FOLD_DEFAULT: u16 = 30;
+
+/// Most steps on a fold. Everybody who checks a round repeats them; beyond it the direction learns
+/// the fold by heart.
+pub const CREDIT_STEPS_MAX: u16 = 1000;
+/// Steps where a plan does not say how many: the study's.
+pub const CREDIT_STEPS_DEFAULT: u16 = 20;
+
 /// Numerator and denominator of a ratio in the terms of credits: six decimal places.
 pub const RATIO_MAX: u32 = 1_000_000;
 

@@ -34,6 +34,7 @@
 
 mod audit;
 mod cohort;
+mod credit;
 mod data;
 mod error;
 mod evaluation;
@@ -49,6 +50,7 @@ mod strategy;
 mod training;
 
 pub use cohort::{Cohort, Deadlines};
+pub use credit::Credit;
 pub use data::{
     Class, Column, ColumnKind, Data, Fill, Image, MISSING_VALUES, Missing, Numeric, Outside, Rows,
     Scale, Tabular, Target, Text, Tokens, Unknown, UnknownCharacter, canonical,
@@ -66,7 +68,7 @@ pub use training::{EarlyStop, Loss, Optimizer, Training, Watch};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::config::{Audit, Control, Packing, Profile, Quantiser, RoundConfig};
+use crate::config::{Control, Packing, Profile, Quantiser, RoundConfig};
 use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
@@ -110,6 +112,8 @@ pub struct Plan {
     pub cohort: Cohort,
     /// How updates are limited and encrypted.
     pub secure_aggregation: SecureAggregation,
+    /// What owners are credited, if anything.
+    pub credit: Option<Credit>,
     packing: Packing,
     blueprint: Option<Blueprint>,
 }
@@ -220,21 +224,6 @@ impl Plan {
     pub const fn packing(&self) -> Packing {
         self.packing
     }
-
-    /// What owners, researcher and page must be told about the audit.
-    #[must_use]
-    pub const fn audit_notice(&self) -> &'static str {
-        match self.secure_aggregation.audit {
-            Audit::Off => {
-                "audit off: updates are range-limited only, a false one is not detected, and no \
-                 credit is given"
-            }
-            Audit::Closed { .. } => {
-                "audit on: every update is checked to be no longer than the plan allows; only pass or \
-                 fail comes out, nobody sees an update, and no credit is given yet"
-            }
-        }
-    }
 }
 
 fn read(text: &str, errors: &mut Collector<'_>) -> Option<Plan> {
@@ -288,18 +277,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let seed = root.whole(errors, "seed", 0..=u64::MAX >> 1);
     let data = root.section(errors, "data", "add a section [data]");
     let data = data.and_then(|section| data::read(section, errors));
-    let goal = data.as_ref().map(Data::goal);
-    let model = root.section(errors, "model", "add a section [model] with `layers = [...]`");
-    let model = model.and_then(|section| model::read(section, errors));
-    if let (Some(Goal::NextToken(_)), Some(Model { body: Body::Layers(layers), .. })) =
-        (goal, &model)
-    {
-        layer::check_causal(layers, errors);
-    }
+    let model = read_model(root, data.as_ref(), errors);
     let training = root.section(errors, "training", "add a section [training]");
     let training = training.and_then(|section| training::read(section, data.as_ref(), errors));
-    let shapes = data.as_ref().zip(model.as_ref());
-    let blueprint = shapes.and_then(|(data, model)| model::blueprint(model, data, errors));
     let cohort = root.section(errors, "cohort", "add a section [cohort]");
     let cohort = cohort.and_then(|section| cohort::read(section, errors));
     let secure = root.section(errors, "secure_aggregation", "add a section [secure_aggregation]");
@@ -307,6 +287,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let strategy = strategy::read(root, errors);
     let evaluation = evaluation::read(root, errors);
     let stop = stop::read(root, errors);
+    let credit = credit::read(root, errors);
     if let (Some((secure, _)), Some((_, weighting))) = (&secure, &training) {
         protection::check_cap(secure, weighting, errors);
         let quantiser = protection::quantiser(secure, weighting.value);
@@ -317,28 +298,39 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     if let (Some(strategy), Some((training, _))) = (&strategy, &training) {
         strategy::check_optimizer(strategy, training, errors);
     }
-    if let (Some(strategy), Some(model)) = (&strategy, &model) {
+    if let (Some(strategy), Some((model, _))) = (&strategy, &model) {
         strategy::check_averages(strategy, model, errors);
     }
     let evaluation = evaluation.map(|read| read.map(|at| at.value));
     if let (Some(stop), Some(evaluation)) = (&stop, &evaluation) {
         stop::check(stop, evaluation.as_ref(), errors);
     }
+    if let Some(Some(credit)) = &credit {
+        let beside = credit::Beside {
+            goal: data.as_ref().map(Data::goal),
+            rounds: training.as_ref().map(|(training, _)| training.rounds),
+            strategy: strategy.as_ref().map(|strategy| &strategy.value),
+            minimum: cohort.as_ref().map(|cohort| cohort.minimum),
+            audit: secure.as_ref().map(|(secure, _)| secure.audit),
+        };
+        credit::check(credit, &beside, errors);
+    }
     let (secure_aggregation, bits) = secure?;
-    let cohort = cohort?;
+    let (cohort, (model, blueprint)) = (cohort?, model?);
     let packing = protection::packing(&secure_aggregation, cohort.maximum, &bits, errors);
     let plan = Plan {
         name: name?,
         purpose: purpose?,
         seed: seed?.value,
         data: data?,
-        model: model?,
+        model,
         training: training?.0,
         strategy: strategy?.value,
         evaluation: evaluation?,
         stop: stop?.rules,
         cohort,
         secure_aggregation,
+        credit: credit?.map(|at| at.value),
         packing: packing?,
         blueprint,
     };
@@ -346,6 +338,22 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         audit::check(&plan, &bits.span, errors);
     }
     Some(plan)
+}
+
+/// The model, and its shapes where it has layers that fit each other and the data.
+fn read_model(
+    root: &mut Section<'_>,
+    data: Option<&Data>,
+    errors: &mut Collector<'_>,
+) -> Option<(Model, Option<Blueprint>)> {
+    let model = root.section(errors, "model", "add a section [model] with `layers = [...]`");
+    let model = model.and_then(|section| model::read(section, errors))?;
+    let goal = data.map(Data::goal);
+    if let (Some(Goal::NextToken(_)), Body::Layers(layers)) = (goal, &model.body) {
+        layer::check_causal(layers, errors);
+    }
+    let blueprint = data.and_then(|data| model::blueprint(&model, data, errors));
+    Some((model, blueprint))
 }
 
 fn read_name(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Name> {

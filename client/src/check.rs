@@ -41,6 +41,8 @@ pub struct PlanSummary {
     pub bytes_proof: u64,
     /// What leaves an owner's machine in every round, in words.
     pub sends: String,
+    /// Numbers about each owner alone that are published in every round, beside pass or fail.
+    pub released_numbers: u8,
     /// What everybody must be told about the audit.
     pub audit: String,
 }
@@ -101,6 +103,7 @@ pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
             .flatten()
             .map_or(0, |audit| Proof::length(&audit) as u64 + SIGNATURE_BYTES),
         sends: plan.sends(terms.dimension),
+        released_numbers: plan.released_numbers(),
         audit: plan.audit_notice().to_owned(),
     }
 }
@@ -253,6 +256,13 @@ impl fmt::Display for PlanSummary {
             self.contributions_min, self.contributions_max
         )?;
         writeln!(f, "each round     {}", self.sends)?;
+        if self.released_numbers > 0 {
+            writeln!(
+                f,
+                "published      of each owner and round pass or fail, and {} numbers",
+                self.released_numbers
+            )?;
+        }
         write!(f, "note           {}", self.audit)
     }
 }

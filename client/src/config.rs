@@ -166,6 +166,7 @@ max_rounds = 200                # no plan with more rounds
 extra_rounds = 0                # rounds beyond the plan's, if the operator extends the run
 max_counters = 4096             # counts of held-out examples that may leave, inside the sum
 control = true                  # whether SCAFFOLD's second vector may leave, inside the sum
+max_released = 4                # numbers about you alone that a plan with credit may publish in a round; 0: none
 min_contributions = 3           # nothing is opened with fewer owners; 10 is better
 # dataset_bytes_max = 4000000000 # most bytes of memory to read data into; if not given, half of what is free
 # device_memory_bytes_max = 8000000000 # most bytes of a graphics card's memory to train with

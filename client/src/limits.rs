@@ -30,6 +30,10 @@ pub struct Limits {
     /// numbers about the data as the update again.
     #[serde(default = "control")]
     pub control: bool,
+    /// No more numbers about this owner alone are published in a round, beside pass or fail: a plan
+    /// with credit publishes 3, or 4 where owners count by their examples.
+    #[serde(default = "max_released")]
+    pub max_released: u8,
     /// Most bytes of memory that data are read into; half of what is free if not given.
     #[serde(default)]
     pub dataset_bytes_max: Option<u64>,
@@ -45,6 +49,11 @@ const fn max_counters() -> u16 {
 
 const fn control() -> bool {
     true
+}
+
+/// As many as a plan can ask for: an owner that wants no credit says so by 0.
+const fn max_released() -> u8 {
+    4
 }
 
 const fn max_rounds() -> u32 {
@@ -92,6 +101,16 @@ pub enum NotAllowed {
     /// A second vector.
     #[error("limits.control is false, the round has a second vector beside the update")]
     Control,
+    /// Too much that is published about the owner alone.
+    #[error(
+        "limits.max_released is {max}, the plan publishes {got} numbers about each owner in a round"
+    )]
+    Released {
+        /// The plan's.
+        got: u8,
+        /// Allowed.
+        max: u8,
+    },
     /// Too few owners in a sum.
     #[error("limits.min_contributions is {min}, the round opens sums of {got}")]
     Contributions {
@@ -138,6 +157,10 @@ impl Limits {
         }
         if terms.control.is_some() && !self.control {
             return Err(NotAllowed::Control);
+        }
+        let (got, max) = (plan.released_numbers(), self.max_released);
+        if got > max {
+            return Err(NotAllowed::Released { got, max });
         }
         if terms.contributions_min < self.min_contributions {
             let (got, min) = (terms.contributions_min, self.min_contributions);
@@ -240,6 +263,37 @@ audit = "off"
         let counted = NotAllowed::Counters { got: 3, max: 2 };
         assert_eq!(judge(&limits("max_counters = 2"), 1), Err(counted));
         assert_eq!(judge(&limits("control = false"), 1), Err(NotAllowed::Control));
+    }
+
+    /// An owner that does not say otherwise takes part in plans with credit.
+    #[test]
+    fn numbers_published_about_the_owner_alone_are_for_the_owner_to_allow() {
+        let scaffold = "strategy = { name = \"scaffold\", range = 1, clip_norm = 9 }\n";
+        let audited = PLAN
+            .replace(scaffold, "")
+            .replace("minimum = 3", "minimum = 5")
+            .replace("profile = \"A\"", "profile = \"B\"")
+            .replace("\"off\"", "\"closed\"");
+        let credited = format!("{audited}[credit]\nbudget = 1000\n");
+        let counted = credited.replace("\"uniform\"", "{ capped_examples = 500 }");
+        let mut terms = crate::sealing::tests::terms(10);
+        terms.round = 1;
+        for (text, got) in [(audited, 0), (credited, 3), (counted, 4)] {
+            let plan = Plan::parse(&text).expect("a plan");
+            let judge = |limits: &str| {
+                toml_limits(&format!("purposes = [\"*\"]\n{limits}")).allow(&plan, &terms)
+            };
+            assert_eq!(judge(""), Ok(()), "{text}");
+            for max in 0..=4 {
+                let expected =
+                    if got > max { Err(NotAllowed::Released { got, max }) } else { Ok(()) };
+                assert_eq!(judge(&format!("max_released = {max}")), expected, "{text}");
+            }
+        }
+        let told = NotAllowed::Released { got: 3, max: 0 }.to_string();
+        let expected = "limits.max_released is 0, the plan publishes 3 numbers about each owner in \
+                        a round";
+        assert_eq!(told, expected);
     }
 
     fn toml_limits(text: &str) -> Limits {

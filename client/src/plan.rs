@@ -7,6 +7,7 @@ mod excerpt;
 mod explain;
 mod fields;
 mod json_schema;
+mod quantity;
 mod template;
 
 pub(crate) use diff::compare_read;

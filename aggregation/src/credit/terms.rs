@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
-    BUDGET_MICRO_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, EPOCH_ROUNDS_MAX, EPOCH_ROUNDS_MIN,
-    RATIO_MAX,
+    BUDGET_MICRO_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, CREDIT_CONTRIBUTIONS_MIN,
+    EPOCH_ROUNDS_MAX, EPOCH_ROUNDS_MIN, RATIO_MAX,
 };
 use crate::wire;
 
@@ -78,7 +78,7 @@ impl TermsDraft {
             interval: Ratio::thousandths(1645),
             flag: Ratio::thousandths(1645),
             duplicate: Ratio::thousandths(980),
-            contributions_min: 5,
+            contributions_min: CREDIT_CONTRIBUTIONS_MIN,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Whether rounds can be audited as a plan asks.
+//! Whether rounds can be audited as a plan asks, and what everybody is told about it.
 
 use std::ops::Range;
 
 use crate::audit::terms::{BadTerms, Terms};
-use crate::config::{Audit, CommitteeShape, KeyLayer, RoundConfig};
+use crate::config::{Audit, CommitteeShape, KeyLayer, RoundConfig, Weighting};
 use crate::hash::Digest;
 
 use super::Plan;
@@ -54,6 +54,31 @@ impl Plan {
         match self.secure_aggregation.audit {
             Audit::Off => Ok(None),
             Audit::Closed { .. } => Terms::new(&self.layout_terms(parameters)).map(Some),
+        }
+    }
+
+    /// What owners, researcher and page must be told about the audit and the credit.
+    #[must_use]
+    pub const fn audit_notice(&self) -> &'static str {
+        match (self.secure_aggregation.audit, self.credit, self.training.weighting) {
+            (Audit::Off, ..) => {
+                "audit off: updates are range-limited only, a false one is not detected, and no \
+                 credit is given"
+            }
+            (Audit::Closed { .. }, None, _) => {
+                "audit on: every update is checked to be no longer than the plan allows; only pass \
+                 or fail comes out, nobody sees an update, and no credit is given"
+            }
+            (Audit::Closed { .. }, Some(_), Weighting::Uniform) => {
+                "audit on: every update is checked to be no longer than the plan allows, and \
+                 nobody sees one; credit is given: pass or fail and three numbers about each owner \
+                 are published in every round"
+            }
+            (Audit::Closed { .. }, Some(_), Weighting::CappedExamples(_)) => {
+                "audit on: every update is checked to be no longer than the plan allows, and \
+                 nobody sees one; credit is given: pass or fail, three numbers about each owner and \
+                 the number of its examples, up to the cap, are published in every round"
+            }
         }
     }
 }

@@ -84,6 +84,8 @@ codes! {
     Strategy = "P070";
     /// A metric that cannot be measured, or that nobody measures.
     Metrics = "P071";
+    /// Credit in a plan whose rounds cannot be credited.
+    Credit = "P072";
 }
 
 impl fmt::Display for Code {

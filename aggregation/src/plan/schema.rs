@@ -6,6 +6,7 @@
 //! A description says less than the reader checks: how fields depend on each other is said only as
 //! far as [`Rule`] goes.
 
+mod credit;
 mod data;
 mod model;
 mod protection;
@@ -260,5 +261,8 @@ pub static PLAN: Section = Section::new(
             "How updates are limited and encrypted.",
         )
         .leaves(),
+        Field::new("credit", Form::Section(&credit::CREDIT), "What owners are credited.")
+            .optional()
+            .leaves(),
     ],
 );

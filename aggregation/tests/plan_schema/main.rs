@@ -13,7 +13,7 @@ use covey_aggregation::plan::schema::{Need, Rule};
 use covey_aggregation::plan::{Code, Plan, PlanError};
 
 use node::{Node, minimal, sample_of, with_partners};
-use place::{each, each_within, fitting, measuring};
+use place::{crediting, each, each_within, fitting, measuring};
 use values::{DATE, probe, refuses, takes_words};
 
 /// A name that no section has, and a word that no field takes.
@@ -187,7 +187,7 @@ fn without_places(plan: &Plan) -> String {
 #[test]
 fn defaults_are_those_of_the_reader() {
     let mut checked = BTreeMap::new();
-    for complete in [fitting, |plan| measuring(fitting(plan))] {
+    for complete in [fitting, |plan| measuring(fitting(plan)), |plan| crediting(fitting(plan))] {
         each_within(complete, |place, variant| {
             let body = minimal(variant);
             let words = variant.words.iter().map(|(field, word, _)| (*field, Some(*word)));

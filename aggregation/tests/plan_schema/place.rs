@@ -101,6 +101,25 @@ pub(crate) fn measuring(plan: Node) -> Node {
     plan.with("evaluation", Node::Table(vec![("metrics", metrics)]))
 }
 
+/// A plan whose rounds can be credited, where it asks for credit.
+pub(crate) fn crediting(plan: Node) -> Node {
+    let sections = ["credit", "training", "cohort", "secure_aggregation"];
+    if sections.iter().any(|name| !matches!(plan.get(name), Some(Node::Table(_)))) {
+        return plan;
+    }
+    let values = [
+        ("training", "rounds", "16"),
+        ("cohort", "minimum", "5"),
+        ("cohort", "maximum", "9"),
+        ("secure_aggregation", "profile", "\"B\""),
+        ("secure_aggregation", "audit", "\"closed\""),
+    ];
+    values.into_iter().fold(plan, |plan, (section, field, value)| {
+        let body = plan.get(section).map(|body| body.with(field, Node::raw(value)));
+        body.map_or(plan.clone(), |body| plan.with(section, body))
+    })
+}
+
 /// The same plan with layers that fit each other, or with a model whose layers are not looked at,
 /// and with data that its loss is for.
 pub(crate) fn fitting(plan: Node) -> Node {

@@ -87,6 +87,11 @@ pub(crate) fn compare_read(
             second.contributions_min.into(),
         ),
         ("most updates in a sum", first.contributions_max.into(), second.contributions_max.into()),
+        (
+            "numbers published about each owner a round",
+            first.released_numbers.into(),
+            second.released_numbers.into(),
+        ),
     ];
     let facts = facts.into_iter().filter(|(_, before, after)| before != after);
     let facts = facts.map(|(name, before, after)| Fact { name, before, after }).collect();

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use covey_aggregation::config::{Audit, Weighting};
 use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
-use covey_aggregation::plan::{Data, Plan, Target, Tokens};
+use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
 use covey_aggregation::program::Failure;
 use serde::Serialize;
 use toml::{Table, Value};
 
 use super::diff::table;
 use super::fields::{Held, brief, elements_of, held, inline, section_of, variant_of};
+use super::quantity::{bytes, count, duration};
 use crate::check::{self, PlanSummary};
 
 /// A plan in plain words.
@@ -209,18 +210,21 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     if summary.bytes_proof > 0 {
         lines.push(format!(
             "{} of proof, for the audit: random numbers to whoever reads them, from which the \
-             committee learns whether the update is within its bounds, and nothing else",
-            bytes(summary.bytes_proof)
+             committee learns whether the update is within its bounds{}, and nothing else",
+            bytes(summary.bytes_proof),
+            if plan.credit.is_some() { " and the three numbers of its credit" } else { "" }
         ));
     }
+    lines.extend(plan.credit.as_ref().map(published));
     lines.push(match plan.training.weighting {
         Weighting::Uniform => {
             "all owners count alike: the number of examples is not sent".to_owned()
         }
         Weighting::CappedExamples(cap) => format!(
             "an owner counts by its examples, as {} where it has more; the number travels inside \
-             the encryption",
-            count(cap.into())
+             the encryption{}",
+            count(cap.into()),
+            if plan.credit.is_some() { ", and for its credit it is published as well" } else { "" }
         ),
     });
     lines.push(
@@ -230,6 +234,16 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
     );
     lines.push("never: examples, labels, gradients, losses, or its update by itself".to_owned());
     lines
+}
+
+/// What is told about one owner alone, and to whom.
+fn published(credit: &Credit) -> String {
+    format!(
+        "published for its credit, with its name, to everybody who reads the published rounds: \
+         pass or fail, and three numbers a round (s, novelty and harm), which say how its update \
+         goes with the direction that {} examples of a public validation pool would have trained",
+        count(credit.fold.into())
+    )
 }
 
 fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
@@ -338,45 +352,6 @@ fn is_optional(section: &Section) -> bool {
         && section.fields.iter().all(|field| matches!(field.need, Need::Default(_)))
 }
 
-/// A number with its thousands apart.
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes in the unit that shows three or four digits.
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{} bytes", count(bytes)),
-        10_000..10_000_000 => format!("{} kB", count(bytes.div_ceil(1000))),
-        10_000_000..10_000_000_000 => format!("{} MB", count(bytes.div_ceil(1_000_000))),
-        _ => format!("{} GB", count(bytes.div_ceil(1_000_000_000))),
-    }
-}
-
-/// A duration in its two largest units.
-fn duration(ms: u64) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
-    let Some(first) = units.iter().position(|(size, _)| ms >= *size) else {
-        return "0 s".to_owned();
-    };
-    let (size, unit) = units[first];
-    let mut text = format!("{} {unit}", ms / size);
-    if let Some((smaller, unit)) = units.get(first + 1)
-        && ms % size / smaller > 0
-    {
-        text += &format!(" {} {unit}", ms % size / smaller);
-    }
-    text
-}
-
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PlanSummary { name, purpose, digest, .. } = &self.summary;
@@ -393,34 +368,5 @@ impl fmt::Display for Explanation {
             write!(f, "\n  {field} = {value}{default}\n      {about}")?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_for_people() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(number), text);
-        }
-        for (number, text) in [
-            (9_999, "9,999 bytes"),
-            (10_001, "11 kB"),
-            (10_000_000, "10 MB"),
-            (12_000_000_000, "12 GB"),
-        ] {
-            assert_eq!(bytes(number), text);
-        }
-        for (ms, text) in [
-            (0, "0 s"),
-            (999, "999 ms"),
-            (90_000, "1 min 30 s"),
-            (3_600_000, "1 h"),
-            (90_000_000, "1 d 1 h"),
-        ] {
-            assert_eq!(duration(ms), text);
-        }
     }
 }

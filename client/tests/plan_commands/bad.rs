@@ -119,6 +119,27 @@ pub(crate) const BAD: &[Bad] = &[
         36,
         "cohort.maximum = 1001 is more than an audited round may have",
     ),
+    sense(
+        "audit = \"off\"\n",
+        "audit = \"off\"\n[credit]\nbudget = 9\n",
+        "P072",
+        40,
+        "credit without an audit",
+    ),
+    form(
+        "audit = \"off\"\n",
+        "audit = \"off\"\n[credit]\nbudget = 0\n",
+        "P005",
+        41,
+        "credit.budget = 0",
+    ),
+    form(
+        "audit = \"off\"\n",
+        "audit = \"off\"\n[credit]\n",
+        "P003",
+        40,
+        "credit.budget is missing",
+    ),
     form("audit = \"off\"\n", "", "P003", 34, "secure_aggregation.audit is missing"),
     sense(
         "out = 8",

@@ -114,6 +114,69 @@ fn a_plan_is_explained_in_plain_words() {
     holds(&text, &["the number of examples is not sent"]);
 }
 
+/// The plan with an audit, and with credit.
+fn credited(weighting: &str) -> String {
+    PLAN.replace("profile = \"A\"", "profile = \"B\"")
+        .replace("\"off\"", "\"closed\"")
+        .replace("minimum = 3", "minimum = 5")
+        .replace("{ capped_examples = 500 }", weighting)
+        + "[credit]\nbudget = 1000\nfold = 40\n"
+}
+
+#[test]
+fn what_is_published_about_each_owner_is_told() {
+    let folder = Folder::new();
+    let plan = folder.file("plan.toml", &credited("\"uniform\""));
+    let text = folder.text(&["plan", "explain", &plan], 0);
+    holds(
+        &text,
+        &[
+            "published for its credit, with its name, to everybody who reads the published rounds: \
+             pass or fail, and three numbers a round (s, novelty and harm)",
+            "40 examples of a public validation pool",
+            "within its bounds and the three numbers of its credit, and nothing else",
+            "the number of examples is not sent",
+            "pass or fail and three numbers about each owner are published in every round",
+            "credit.budget = 1000\n",
+            "credit.fold = 40\n",
+            "credit.steps = 20 (default)",
+        ],
+    );
+    assert!(!text.contains("no credit"), "{text}");
+    let text = folder.text(&["plan", "check", &plan], 0);
+    holds(&text, &["published      of each owner and round pass or fail, and 3 numbers"]);
+
+    let counted = folder.file("counted.toml", &credited("{ capped_examples = 500 }"));
+    let text = folder.text(&["plan", "explain", &counted], 0);
+    holds(
+        &text,
+        &[
+            "as 500 where it has more; the number travels inside the encryption, and for its \
+             credit it is published as well",
+            "three numbers about each owner and the number of its examples, up to the cap",
+        ],
+    );
+    let answer = folder.json(&["plan", "check", &counted], 0);
+    assert_eq!(answer["data"]["released_numbers"], 4);
+    let text = folder.text(&["plan", "diff", &plan, &counted], 0);
+    holds(&text, &["= numbers published about each owner a round: 3 -> 4"]);
+
+    let bare = credited("\"uniform\"").replace("[credit]\nbudget = 1000\nfold = 40\n", "");
+    let bare = folder.file("bare.toml", &bare);
+    let text = folder.text(&["plan", "diff", &bare, &plan], 0);
+    holds(
+        &text,
+        &["changes what leaves an owner's machine", "+ credit: { budget = 1000, fold = 40 }"],
+    );
+    holds(&text, &["= numbers published about each owner a round: 0 -> 3"]);
+    let more = credited("\"uniform\"").replace("1000", "2000");
+    let more = folder.file("more.toml", &more);
+    let text = folder.text(&["plan", "diff", &plan, &more], 0);
+    holds(&text, &["does not change what leaves:\n  ~ credit.budget: 1000 -> 2000"]);
+    let text = folder.text(&["plan", "explain", &bare], 0);
+    holds(&text, &["only pass or fail comes out, nobody sees an update, and no credit is given"]);
+}
+
 /// The names of all fields that a plan writes, as far as its lists.
 fn written(table: &toml::Table, path: &str, names: &mut Vec<String>) {
     for (name, value) in table {

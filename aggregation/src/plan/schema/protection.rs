@@ -79,7 +79,7 @@ pub(super) static SECURE_AGGREGATION: Section = Section::new(
                     "Updates that are too large or false are left out and named; nobody sees one.",
                 ),
             ]),
-            "Whether contributions are audited. No credit is given yet.",
+            "Whether contributions are audited. Only then may [credit] be asked for.",
         )
         .leaves(),
         Field::new(

@@ -135,7 +135,8 @@ const UNIFORM: Form = Form::Words(&[("uniform", "All alike; no number of example
 
 static CAPPED: Section = Section::new(
     "capped_examples",
-    "By their examples, up to a cap. The number of examples travels inside the encryption.",
+    "By their examples, up to a cap. The number of examples travels inside the encryption; where \
+     owners are credited, it is published as well.",
     &[Field::new(
         "capped_examples",
         Form::Whole(1, WEIGHT_MAX as u64),

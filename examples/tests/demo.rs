@@ -38,6 +38,42 @@ fn a_short_federation_ends_exact_and_verified() {
     assert!(bytes("bytes_proof") > 10_000.0, "rounds are audited");
     let all = bytes("bytes_payload") + bytes("bytes_fixed") + bytes("bytes_proof");
     assert_eq!(last["bytes_per_parameter"].as_f64(), Some(all / parameters));
+    assert_credited(&last, 4, 3);
+}
+
+/// Whether everybody of the mixed scenario has an account that follows from the evidence, of as
+/// many `rounds` as were credited.
+fn assert_credited(last: &Value, honest: usize, rounds: u32) {
+    assert_eq!(last["scenario"], "mixed");
+    assert_eq!(last["credits_recomputed"], true, "{last}");
+    let lines = last["credits"].as_array().expect("a list");
+    let roles: Vec<&str> = lines.iter().filter_map(|line| line["role"].as_str()).collect();
+    let bad = ["random-labels", "free-rider"];
+    assert_eq!(roles, [vec!["honest"; honest], bad.to_vec()].concat());
+    let mut paid = 0.0;
+    for (line, number) in lines.iter().zip(1..) {
+        assert_eq!(line["owner"], format!("owner-{number}"));
+        let [credit, low, high, paid_to] =
+            ["credit", "low", "high", "paid"].map(|of| line[of].as_f64().expect("an amount"));
+        assert!(low <= credit && credit <= high && paid_to >= 0.0, "{line}");
+        assert!(line["flags"].is_array(), "{line}");
+        paid += paid_to;
+    }
+    // The plan's budget for each round, or nothing where nobody can be paid.
+    let pool = 1000.0 * f64::from(rounds);
+    assert!(paid == 0.0 || (paid - pool).abs() < 1e-3, "{paid} of {pool}");
+}
+
+#[test]
+fn with_fewer_owners_than_credits_take_there_are_none_and_it_is_said() {
+    let arguments = ["--json", "--clients", "3", "--rounds", "1", "--scenario", "honest"];
+    let output = demo(&arguments);
+    let last = last_line(&output);
+    assert!(output.status.success(), "{last}");
+    assert_eq!((last["scenario"].as_str(), last["exact"].as_bool()), (Some("honest"), Some(true)));
+    assert!(last["credits"].is_null() && last["credits_recomputed"].is_null(), "{last}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("no credits: they take 5 owners or more"), "{said}");
 }
 
 #[test]
@@ -56,6 +92,7 @@ fn other_data_train_too() {
     assert!(output.status.success(), "{last}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((last["exact"].as_bool(), last["verified"].as_bool()), (Some(true), Some(true)));
     assert!(last["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.8), "{last}");
+    assert_credited(&last, 3, 2);
 }
 
 /// What is wrong is said once, with the file, and the exit code is that of bad input.
@@ -75,8 +112,9 @@ fn bad_input_is_refused_before_anything_starts() {
     let cut_off = write("cut-off", "train-images.idx", &[0, 0, 8, 3, 0, 0, 0, 2]);
     let cut_off_labels = write("cut-off", "train-labels.idx", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0]);
     assert_eq!(cut_off, cut_off_labels);
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--clients", "2"], "--clients"),
+        (&["--scenario", "worst"], "--scenario"),
         (&["--data-dir", &missing], "nowhere"),
         (&["--data-dir", &empty], "found neither"),
         (&["--data-dir", &unlabelled], "no column `label`"),

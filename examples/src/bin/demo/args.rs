@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::scenario::Scenario;
+
 /// Most rounds that the demo runs.
 pub(crate) const ROUNDS_MAX: u32 = 500;
 
@@ -13,6 +15,9 @@ pub(crate) const ROUNDS_MAX: u32 = 500;
 /// Trains a small CNN on the handwritten digits of `examples/data`, split unevenly by label, and
 /// ends with a check from outside. One owner vanishes in the middle of a round and one key holder
 /// is killed in another; both rounds still complete.
+///
+/// Each owner is credited for what its updates do for a validation pool that is no owner's. Two
+/// owners have nothing to give: see --scenario.
 #[derive(Parser, Debug)]
 #[command(name = "demo", version, about, long_about, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -21,10 +26,15 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u64).range(0..1 << 62))]
     pub(crate) seed: u64,
 
-    /// Data owners
+    /// Honest data owners
     #[arg(long, default_value_t = 6, value_name = "N",
         value_parser = clap::value_parser!(u32).range(3..=50))]
     pub(crate) clients: u32,
+
+    /// Who takes part. In `mixed` there are two owners more than --clients: the first has real rows
+    /// whose labels are drawn at random, the second has none and trains on noise
+    #[arg(long, value_enum, default_value_t = Scenario::Mixed, value_name = "WHO")]
+    pub(crate) scenario: Scenario,
 
     /// Rounds
     #[arg(long, default_value_t = 10, value_name = "N",
@@ -53,9 +63,17 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+impl Args {
+    /// Data owners, honest or not.
+    pub(crate) fn owners(&self) -> usize {
+        self.scenario.roles(self.clients as usize).len()
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo run --release --bin demo
   cargo run --release --bin demo -- --clients 10 --rounds 20 --seed 3
+  cargo run --release --bin demo -- --scenario honest
   cargo run --release --bin demo -- --data-dir ./mnist --keep ./look-inside
   cargo run --release --bin demo -- --json | tail -n 1";

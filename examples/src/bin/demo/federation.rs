@@ -10,8 +10,10 @@ use covey_aggregation::party::PartyId;
 use covey_aggregation::roster::Roster;
 
 use crate::args::ROUNDS_MAX;
+use crate::division::Division;
+use crate::pool::Pool;
 use crate::process::run_to_end;
-use crate::source::Rows;
+use crate::role::Role;
 
 /// Key holders: one may be missing or lie.
 pub(crate) const HOLDERS: usize = 4;
@@ -22,8 +24,8 @@ pub(crate) struct Federation {
     pub(crate) root: PathBuf,
     /// The pinned members.
     pub(crate) roster: Roster,
-    /// Data owners, in order.
-    pub(crate) owners: usize,
+    /// What each data owner is, in order.
+    pub(crate) roles: Vec<Role>,
 }
 
 impl Federation {
@@ -34,10 +36,10 @@ impl Federation {
     pub(crate) fn found(
         root: &Path,
         plan: &str,
-        parts: &[Rows],
-        test: &Rows,
+        division: &Division,
         cuda_owners: u32,
     ) -> Result<Self, String> {
+        let Division { parts, test, pool, .. } = division;
         let coordinator = root.join("coordinator");
         let text = |path: &Path| path.display().to_string();
         run_to_end("coordinator", &["init", "--dir", &text(&coordinator), "--federation", "demo"])?;
@@ -62,35 +64,44 @@ impl Federation {
         let settings = |error: std::io::Error| format!("{}: {error}", root.display());
         fs::write(coordinator.join("plan.toml"), plan).map_err(settings)?;
         test.write(&coordinator.join("test")).map_err(settings)?;
-        let test_data = test.declared("test");
-        fs::write(coordinator.join("coordinator.toml"), coordinator_toml(&address, &test_data))
-            .map_err(settings)?;
+        let validation_data = validation_data(&coordinator, pool.as_ref()).map_err(settings)?;
+        let text = coordinator_toml(&address, &test.declared("test"), &validation_data);
+        fs::write(coordinator.join("coordinator.toml"), text).map_err(settings)?;
         for name in (1..=HOLDERS).map(holder_name) {
-            receive(&coordinator, &roster_path, &root.join(&name), &name).map_err(settings)?;
+            let home = root.join(&name);
+            receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
+            let validation_data = validation_data_of_holder(&home, pool.as_ref());
+            validation_data.map_err(settings)?;
         }
         for (i, part) in parts.iter().enumerate() {
             let name = owner_name(i + 1);
             let home = root.join(&name);
             receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
-            part.write(&home.join("data")).map_err(settings)?;
+            part.rows.write(&home.join("data")).map_err(settings)?;
             // No fallback: what such an owner contributes comes from the card.
             let device = if i < cuda_owners as usize { "cuda:0" } else { "cpu" };
-            let text = client_toml(&address, device, &part.declared("data"));
+            let text = client_toml(&address, device, &part.rows.declared("data"));
             fs::write(home.join("client.toml"), text).map_err(settings)?;
         }
         let roster = read_roster(&roster_path).map_err(|error| error.to_string())?;
-        Ok(Self { root: root.to_owned(), roster, owners: parts.len() })
+        let roles = parts.iter().map(|part| part.role).collect();
+        Ok(Self { root: root.to_owned(), roster, roles })
     }
 
     /// An owner's number, from 1, by its key.
     pub(crate) fn owner_number(&self, id: &PartyId) -> Option<usize> {
         let name = self.roster.member(id)?.name.to_string();
-        (1..=self.owners).find(|number| owner_name(*number) == name)
+        (1..=self.roles.len()).find(|number| owner_name(*number) == name)
     }
 
     /// Where rounds are published.
     pub(crate) fn published(&self) -> PathBuf {
         self.root.join("coordinator").join("state").join("published")
+    }
+
+    /// Where the epoch's credits are published.
+    pub(crate) fn credits(&self) -> PathBuf {
+        self.published().join("credits")
     }
 }
 
@@ -120,10 +131,25 @@ fn free_address() -> Result<String, String> {
     socket.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
 }
 
-fn coordinator_toml(address: &str, test_data: &str) -> String {
+/// Writes a copy of the pool into a party's folder; the setting that declares it there.
+fn validation_data(home: &Path, pool: Option<&Pool>) -> std::io::Result<String> {
+    let Some(pool) = pool else { return Ok(String::new()) };
+    pool.rows.write(&home.join("pool"))?;
+    Ok(format!("validation_data = {}\n", pool.rows.declared("pool")))
+}
+
+/// The same for a holder, whose `init` wrote its settings.
+fn validation_data_of_holder(home: &Path, pool: Option<&Pool>) -> std::io::Result<()> {
+    let setting = validation_data(home, pool)?;
+    let path = home.join("holder.toml");
+    let settings = fs::read_to_string(&path)?;
+    fs::write(path, settings + &setting)
+}
+
+fn coordinator_toml(address: &str, test_data: &str, validation_data: &str) -> String {
     format!(
-        "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\n\
-         [rounds]\nresend_ms = 500\n"
+        "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\
+         {validation_data}\n[rounds]\nresend_ms = 500\n"
     )
 }
 

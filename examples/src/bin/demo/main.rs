@@ -5,12 +5,19 @@
 //! their updates in the clear, as the reference to compare with.
 
 mod args;
+mod column;
+mod credits;
+mod division;
 mod federation;
+mod forgery;
 mod observed;
 mod plan;
+mod pool;
 mod process;
 mod reference;
 mod report;
+mod role;
+mod scenario;
 mod screen;
 mod source;
 mod story;
@@ -23,25 +30,17 @@ use std::time::Instant;
 
 use clap::Parser as _;
 use covey_model::device::{Compute, DeviceChoice};
-use covey_model::split::{dirichlet_by_label, train_test};
 
 use crate::args::Args;
+use crate::credits::Credits;
+use crate::division::Division;
 use crate::federation::Federation;
 use crate::process::{MemoryWatch, run_to_end};
 use crate::reference::Laboratory;
 use crate::report::{Bytes, Report};
 use crate::screen::Screen;
-use crate::source::{Rows, Source};
+use crate::source::Source;
 use crate::story::{Accidents, Story};
-
-/// Share of the rows held out for the test where there is no test file.
-const TEST_SHARE: f64 = 0.2;
-
-/// How unevenly labels are divided: 0.5 gives every owner much of a few classes.
-const DIRICHLET_ALPHA: f64 = 0.5;
-
-/// Fewest rows of an owner.
-const OWNER_ROWS_MIN: usize = 20;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -103,12 +102,6 @@ impl Stop {
     }
 }
 
-/// Owners' parts and the test set.
-struct Division {
-    parts: Vec<Rows>,
-    test: Rows,
-}
-
 fn run(args: &Args) -> Result<Report, Stop> {
     let started = Instant::now();
     check_card(args)?;
@@ -117,8 +110,11 @@ fn run(args: &Args) -> Result<Report, Stop> {
         None => Source::digits(),
     };
     let source = source.map_err(Stop::input)?;
-    let plan = plan::text(args, &source.train, args.data_dir.is_none()).map_err(Stop::input)?;
-    let division = divide(args, &source)?;
+    let division = Division::of(args, &source).map_err(Stop::input)?;
+    let is_credited = division.pool.is_some();
+    let fold = division.pool.as_ref().map(|pool| pool.fold);
+    let plan = plan::text(args, &source.train, args.data_dir.is_none(), fold);
+    let plan = plan.map_err(Stop::input)?;
     let folder = Folder::create(args)?;
     let mut screen = Screen::new(args.json, args.rounds);
     let memory = MemoryWatch::start();
@@ -126,13 +122,13 @@ fn run(args: &Args) -> Result<Report, Stop> {
     screen.note(&format!(
         "one coordinator, {} key holders and {} data owners in {}",
         federation::HOLDERS,
-        args.clients,
+        args.owners(),
         folder.path().display()
     ));
-    let federation =
-        Federation::found(folder.path(), &plan, &division.parts, &division.test, args.cuda_owners)
-            .map_err(Stop::failed)?;
-    let accidents = Accidents::plan(args);
+    division.notes.iter().for_each(|note| screen.note(note));
+    let federation = Federation::found(folder.path(), &plan, &division, args.cuda_owners)
+        .map_err(Stop::failed)?;
+    let accidents = Accidents::plan(args, is_credited);
     let ending = Story::start(&federation, &accidents, &mut screen, &memory)
         .and_then(Story::follow)
         .map_err(Stop::failed)?;
@@ -141,18 +137,24 @@ fn run(args: &Args) -> Result<Report, Stop> {
     let reference = laboratory.compare(&ending.rounds).map_err(Stop::failed)?;
     screen.note("the check from outside: adding the published ciphertexts again");
     let check = check(&federation);
+    let credits = is_credited.then(|| {
+        screen.note("the check from outside: settling the published evidence again");
+        Credits::check(&federation)
+    });
     screen.finish();
 
     let report = Report {
         title: source.title,
+        scenario: args.scenario,
         cuda_owners: args.cuda_owners as usize,
-        owner_rows: division.parts.iter().map(Rows::len).collect(),
+        owners: division.parts.iter().map(|part| (part.role, part.rows.len())).collect(),
         parameters: laboratory.parameters(),
         bytes: Bytes::published(&ending).map_err(Stop::failed)?,
         ending,
         accidents,
         reference,
         check,
+        credits,
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: memory.peak_bytes(),
     };
@@ -174,22 +176,6 @@ fn check_card(args: &Args) -> Result<(), Stop> {
         Compute::resolve(DeviceChoice::Cuda(0)).map_err(Stop::input)?;
     }
     Ok(())
-}
-
-/// Splits off a test set where there is none, and divides the rest unevenly by label.
-fn divide(args: &Args, source: &Source) -> Result<Division, Stop> {
-    let (train, test) = match &source.test {
-        Some(test) => (source.train.clone(), test.clone()),
-        None => {
-            let (train, test) = train_test(&source.train.labels(), TEST_SHARE, args.seed);
-            (source.train.pick(&train), source.train.pick(&test))
-        }
-    };
-    let owners = args.clients as usize;
-    let parts =
-        dirichlet_by_label(&train.labels(), owners, DIRICHLET_ALPHA, OWNER_ROWS_MIN, args.seed)
-            .map_err(Stop::input)?;
-    Ok(Division { parts: parts.iter().map(|part| train.pick(part)).collect(), test })
 }
 
 /// The outside check: another program, with only what is published and the roster.

@@ -4,6 +4,8 @@
 use toml::{Table, Value};
 
 use crate::args::Args;
+use crate::column::{Column, columns};
+use crate::pool::OWNERS_MIN;
 use crate::source::Rows;
 
 /// The plan that ships, as a researcher would write it.
@@ -19,17 +21,36 @@ const COLLECT_ON_CARDS: &str = "5m";
 const COMMITTEE: &str = "5s";
 
 /// How far below the number of owners a round may end: the demo makes one owner vanish.
-const MISSING_MAX: u32 = 1;
+const MISSING_MAX: usize = 1;
 
-/// The plan's text.
-pub(crate) fn text(args: &Args, train: &Rows, is_digits: bool) -> Result<String, String> {
+/// Fewest owners in a sum without credits.
+const UNCREDITED_MIN: usize = 3;
+
+/// Fewest of `owners` that a round may end with.
+pub(crate) fn minimum(owners: usize, is_credited: bool) -> usize {
+    let fewest = if is_credited { OWNERS_MIN } else { UNCREDITED_MIN };
+    owners.saturating_sub(MISSING_MAX).max(fewest)
+}
+
+/// The plan's text. `fold` is the number of rows that a round is credited by; without one there are
+/// no credits.
+pub(crate) fn text(
+    args: &Args,
+    train: &Rows,
+    is_digits: bool,
+    fold: Option<usize>,
+) -> Result<String, String> {
     let mut plan: Table = DIGITS.parse().map_err(|error| format!("the demo's plan: {error}"))?;
-    let whole = |value: u32| Value::Integer(i64::from(value));
+    let whole = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     set(&mut plan, &[], "seed", Value::Integer(args.seed.cast_signed()));
-    set(&mut plan, &["training"], "rounds", whole(args.rounds));
-    let minimum = args.clients.saturating_sub(MISSING_MAX).max(3);
+    set(&mut plan, &["training"], "rounds", whole(args.rounds as usize));
+    let minimum = minimum(args.owners(), fold.is_some());
     set(&mut plan, &["cohort"], "minimum", whole(minimum));
-    set(&mut plan, &["cohort"], "maximum", whole(args.clients.max(minimum)));
+    set(&mut plan, &["cohort"], "maximum", whole(args.owners().max(minimum)));
+    match fold {
+        Some(rows) => set(&mut plan, &["credit"], "fold", whole(rows)),
+        None => drop(plan.remove("credit")),
+    }
     let collect = if args.cuda_owners > 0 { COLLECT_ON_CARDS } else { COLLECT };
     for (phase, time) in [
         ("select", COMMITTEE),
@@ -83,7 +104,7 @@ fn describe(train: &Rows) -> Result<(Value, Value), String> {
         Rows::Table { header, lines, .. } => (
             format!(
                 "kind = 'tabular'\ntarget = {{ column = 'label', classes = {classes} }}\n{}",
-                columns(header, lines)?
+                scaled(header, lines)?
             ),
             "layers = [{ kind = 'linear', out = 32 }, { kind = 'relu' }, \
              { kind = 'linear', out = CLASSES }]",
@@ -96,29 +117,53 @@ fn describe(train: &Rows) -> Result<(Value, Value), String> {
 }
 
 /// Every column but `label`, scaled by the bounds seen in the training rows.
-fn columns(header: &str, lines: &[String]) -> Result<String, String> {
-    let text = format!("{header}\n{}\n", lines.join("\n"));
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let names = reader.headers().map_err(|error| error.to_string())?.clone();
-    let mut bounds = vec![(f64::INFINITY, f64::NEG_INFINITY); names.len()];
-    for row in reader.records() {
-        let row = row.map_err(|error| error.to_string())?;
-        for ((field, name), (low, high)) in row.iter().zip(&names).zip(&mut bounds) {
-            let value: f64 = field.trim().parse().map_err(|_| {
-                format!("column {name:?} holds {field:?}: the demo reads numbers only")
-            })?;
-            *low = low.min(value);
-            *high = high.max(value);
+fn scaled(header: &str, lines: &[String]) -> Result<String, String> {
+    let scaled = |column: &Column| {
+        let Column { name, low, high } = column;
+        let name = Value::String(name.clone());
+        format!(
+            "{{ name = {name}, type = 'float', min = {low:?}, max = {high:?}, outside = 'clamp' }}"
+        )
+    };
+    let columns = columns(header, lines)?;
+    let useful = columns.iter().filter(|column| !column.is_label() && column.low < column.high);
+    let scaled: Vec<String> = useful.map(scaled).collect();
+    Ok(format!("columns = [{}]", scaled.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::source::Source;
+
+    fn plan(arguments: &[&str], fold: Option<usize>) -> Table {
+        let args = Args::parse_from(std::iter::once(&"demo").chain(arguments));
+        let digits = Source::digits().expect("the digits");
+        text(&args, &digits.train, true, fold).expect("a plan").parse().expect("a table")
+    }
+
+    #[test]
+    fn credits_are_in_the_plan_with_their_fold_or_not_at_all() {
+        let credited = plan(&[], Some(42));
+        assert_eq!(credited["credit"]["fold"].as_integer(), Some(42));
+        assert_eq!(credited["credit"]["budget"].as_integer(), Some(1000));
+        assert!(!plan(&[], None).contains_key("credit"));
+    }
+
+    #[test]
+    fn a_credited_sum_has_five_owners_and_otherwise_one_may_be_missing() {
+        for (clients, scenario, fold, minimum, maximum) in [
+            ("6", "mixed", Some(30), 7, 8),
+            ("6", "honest", Some(30), 5, 6),
+            ("3", "mixed", Some(30), 5, 5),
+            ("3", "mixed", None, 4, 5),
+            ("3", "honest", None, 3, 3),
+        ] {
+            let plan = plan(&["--clients", clients, "--scenario", scenario], fold);
+            let number = |key| plan["cohort"][key].as_integer();
+            assert_eq!((number("minimum"), number("maximum")), (Some(minimum), Some(maximum)));
         }
     }
-    let columns: Vec<String> = names
-        .iter()
-        .zip(bounds)
-        .filter(|(name, (low, high))| name.trim() != "label" && low < high)
-        .map(|(name, (low, high))| {
-            let name = Value::String(name.trim().to_owned());
-            format!("{{ name = {name}, type = 'float', min = {low:?}, max = {high:?}, outside = 'clamp' }}")
-        })
-        .collect();
-    Ok(format!("columns = [{}]", columns.join(", ")))
 }

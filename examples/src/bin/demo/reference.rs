@@ -13,6 +13,7 @@ use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitSeed, Trainer};
 
 use crate::federation::{Federation, owner_name};
+use crate::role::Role;
 use crate::story::tap_folder;
 use crate::tap::Tap;
 
@@ -22,7 +23,7 @@ pub(crate) struct Reference {
     pub(crate) accuracy_plain: Vec<Option<f64>>,
     /// Whether every opened aggregate equalled the plain sum of the sealed integers.
     pub(crate) exact: bool,
-    /// The best owner's accuracy alone, after as many epochs on its own data.
+    /// The best honest owner's accuracy alone, after as many epochs on its own data.
     pub(crate) accuracy_best_alone: f64,
     /// Its name.
     pub(crate) best_alone: String,
@@ -109,10 +110,11 @@ impl<'a> Laboratory<'a> {
         metrics.accuracy().ok_or_else(|| "the plan predicts no class".to_owned())
     }
 
-    /// The best of the owners when each trains alone, for as many rounds of local epochs.
+    /// The best of the honest owners when each trains alone, for as many rounds of local epochs.
     fn best_alone(&self, rounds: &[RoundSummary]) -> Result<(f64, String), String> {
         let mut best = (0.0, String::new());
-        for number in 1..=self.federation.owners {
+        let roles = self.federation.roles.iter().zip(1..);
+        for (_, number) in roles.filter(|(role, _)| **role == Role::Honest) {
             let name = owner_name(number);
             let data = load(&self.federation.root.join(&name).join("data"), &self.plan)?;
             let member = self.federation.roster.members.iter();

@@ -10,8 +10,11 @@ use covey_aggregation::wire;
 use covey_coordinator::event::RoundSummary;
 use serde_json::{Value, json};
 
+use crate::credits::Credits;
 use crate::federation::owner_name;
 use crate::reference::Reference;
+use crate::role::Role;
+use crate::scenario::Scenario;
 use crate::story::{Accidents, Ending};
 
 /// Bytes of one owner's contribution.
@@ -52,7 +55,9 @@ pub(crate) struct Report {
     pub(crate) title: String,
     /// Owners that train on a card, from the first on.
     pub(crate) cuda_owners: usize,
-    pub(crate) owner_rows: Vec<usize>,
+    pub(crate) scenario: Scenario,
+    /// What each owner is, and how many rows it has.
+    pub(crate) owners: Vec<(Role, usize)>,
     pub(crate) parameters: usize,
     pub(crate) ending: Ending,
     pub(crate) accidents: Accidents,
@@ -60,6 +65,8 @@ pub(crate) struct Report {
     pub(crate) bytes: Bytes,
     /// What the outside check said, or why it failed.
     pub(crate) check: Result<String, String>,
+    /// `None` where the plan gives none.
+    pub(crate) credits: Option<Credits>,
     pub(crate) seconds: f64,
     pub(crate) peak_memory_bytes: Option<u64>,
 }
@@ -69,6 +76,7 @@ impl Report {
     pub(crate) fn is_good(&self) -> bool {
         self.reference.exact
             && self.check.is_ok()
+            && self.credits.as_ref().is_none_or(|credits| credits.recomputed.is_ok())
             && self.ending.run.rounds_done > 0
             && self.cuda_rounds() == self.rounds_done()
     }
@@ -95,11 +103,14 @@ impl Report {
         json!({
             "schema_version": 1,
             "event": "summary",
+            "scenario": self.scenario.word(),
             "accuracy": run.accuracy,
             "accuracy_plain": self.reference.accuracy_plain.iter().rev().find_map(|x| *x),
             "accuracy_best_alone": self.reference.accuracy_best_alone,
             "exact": self.reference.exact,
             "verified": self.check.is_ok(),
+            "credits": self.credits.as_ref().map(Credits::to_json),
+            "credits_recomputed": self.credits.as_ref().map(|credits| credits.recomputed.is_ok()),
             "rounds_done": run.rounds_done,
             "rounds_abandoned": run.rounds_abandoned,
             "cuda_owners": self.cuda_owners,
@@ -122,9 +133,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<String> = self.owner_rows.iter().map(usize::to_string).collect();
+        let rows: Vec<String> = self.owners.iter().map(of_owner).collect();
         writeln!(f, "\n{}: owners with {} rows\n", self.title, rows.join(", "))?;
         self.write_rounds(f)?;
+        self.write_credits(f)?;
         self.write_bytes(f)?;
         self.write_check(f)?;
         if self.cuda_owners > 0 {
@@ -227,6 +239,23 @@ impl Report {
             Ok(said) => write!(f, "Check     {}", indent(said)),
             Err(why) => write!(f, "Check     FAILED: {}", indent(why)),
         }
+    }
+
+    fn write_credits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(credits) = &self.credits else { return Ok(()) };
+        writeln!(f, "{credits}")?;
+        match &credits.recomputed {
+            Ok(said) => writeln!(f, "Settled   {}", indent(said)),
+            Err(why) => writeln!(f, "Settled   FAILED: {}", indent(why)),
+        }
+    }
+}
+
+/// `171`, or `170 (free-rider)`.
+fn of_owner((role, rows): &(Role, usize)) -> String {
+    match role {
+        Role::Honest => rows.to_string(),
+        role => format!("{rows} ({role})"),
     }
 }
 

@@ -159,6 +159,32 @@ impl Rows {
         }
     }
 
+    /// The same rows with other labels, one for each.
+    pub(crate) fn relabelled(&self, new: &[u32]) -> Self {
+        match self {
+            Self::Images { height, width, pixels, .. } => Self::Images {
+                height: *height,
+                width: *width,
+                pixels: pixels.clone(),
+                // An image file has no label beyond a byte.
+                labels: new.iter().map(|label| u8::try_from(*label).unwrap_or(u8::MAX)).collect(),
+            },
+            Self::Table { header, lines, .. } => {
+                let column = fields(header).iter().position(|name| name.trim() == "label");
+                let line = |(line, label): (&String, &u32)| {
+                    let label = label.to_string();
+                    let fields = fields(line);
+                    let fields = fields.iter().enumerate().map(|(place, field)| {
+                        if Some(place) == column { label.as_str() } else { field }
+                    });
+                    one_line(&fields.collect())
+                };
+                let lines = lines.iter().zip(new).map(line).collect();
+                Self::Table { header: header.clone(), lines, labels: new.to_vec() }
+            }
+        }
+    }
+
     /// Writes the rows into `folder` as an owner would hold them.
     pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -288,6 +314,13 @@ fn read_table(path: &Path) -> Result<Rows, BadData> {
         lines.push(one_line(&row));
     }
     Ok(Rows::Table { header: one_line(&header), lines, labels })
+}
+
+/// The record that stands in a line of CSV text.
+fn fields(line: &str) -> csv::StringRecord {
+    let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+    // Lines are written by `one_line`, so they are records.
+    reader.into_records().next().and_then(Result::ok).unwrap_or_default()
 }
 
 /// A record as CSV text, quoted where it must be.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::federation::{Federation, HOLDERS, holder_name, owner_name};
+use crate::plan::minimum;
 use crate::process::{MemoryWatch, Process};
 use crate::screen::Screen;
 use crate::tap;
@@ -33,10 +34,12 @@ pub(crate) struct Accidents {
 }
 
 impl Accidents {
-    /// An owner in the third tenth of the run, a holder in the sixth; fewer in short runs and in
-    /// runs that could not do without the owner, or in which the others would wait for it long.
-    pub(crate) fn plan(args: &Args) -> Self {
-        let owner = (args.rounds >= 2 && args.clients > 3 && args.cuda_owners == 0)
+    /// An honest owner in the third tenth of the run, a holder in the sixth; fewer in short runs and
+    /// in runs that could not do without the owner, or in which the others would wait for it long.
+    pub(crate) fn plan(args: &Args, is_credited: bool) -> Self {
+        let owners = args.owners();
+        let is_spared = owners > minimum(owners, is_credited);
+        let owner = (args.rounds >= 2 && is_spared && args.cuda_owners == 0)
             .then(|| (args.clients as usize / 2 + 1, (args.rounds * 3 / 10).max(2)));
         let holder = (args.rounds >= 3).then(|| (2, (args.rounds * 6 / 10).max(3)));
         Self { owner, holder }
@@ -103,7 +106,7 @@ impl<'a> Story<'a> {
             let holder = story.start_holder(number)?;
             story.holders.push(holder);
         }
-        for number in 1..=federation.owners {
+        for number in 1..=federation.roles.len() {
             let owner = story.start_owner(number)?;
             story.owners.push(owner);
         }

@@ -1,0 +1,123 @@
+//! What the coordinator published of credits, settled again by another program.
+
+use std::fmt;
+
+use covey_aggregation::credit::{Account, Amount, Flag, MICRO, Settlement};
+use covey_aggregation::program::credits::PublishedEpoch;
+use serde_json::{Value, json};
+
+use crate::federation::{Federation, owner_name};
+use crate::process::run_to_end;
+use crate::role::Role;
+
+/// The epoch's credits.
+pub(crate) struct Credits {
+    /// What the outside program said, or why it failed.
+    pub(crate) recomputed: Result<String, String>,
+    /// As published; none where that cannot be read.
+    published: Option<Published>,
+}
+
+/// What was published, for people.
+struct Published {
+    rounds: usize,
+    pool: Amount,
+    paid: Amount,
+    /// Of the owners with evidence, in order.
+    lines: Vec<Line>,
+}
+
+/// One owner's account.
+struct Line {
+    owner: String,
+    role: Role,
+    account: Account,
+    flags: Vec<String>,
+}
+
+impl Credits {
+    /// Has the owners' own program settle the published evidence again.
+    pub(crate) fn check(federation: &Federation) -> Self {
+        let folder = federation.credits();
+        let path = folder.display().to_string();
+        let recomputed = run_to_end("client", &["credits", "recompute", &path]);
+        // Shown also where they do not follow from the evidence: `recomputed` says so.
+        let epoch = PublishedEpoch::read(&folder).ok();
+        let published = epoch.map(|epoch| Published::new(&epoch.settlement, federation));
+        Self { recomputed, published }
+    }
+
+    /// One object for each owner; amounts are in whole credits.
+    pub(crate) fn to_json(&self) -> Value {
+        let lines = self.published.iter().flat_map(|published| &published.lines);
+        lines.map(Line::to_json).collect()
+    }
+}
+
+impl Published {
+    fn new(settlement: &Settlement, federation: &Federation) -> Self {
+        let mut lines: Vec<(usize, Line)> = Vec::new();
+        for account in &settlement.accounts {
+            let Some(number) = federation.owner_number(&account.owner) else { continue };
+            let flag = |flag: &Flag| match flag {
+                Flag::Duplicate { with } => {
+                    format!("duplicate of {}", federation.roster.name_of(with))
+                }
+                flag => flag.kind().to_string(),
+            };
+            let flags = account.flags.iter().map(flag).collect();
+            let (owner, role) = (owner_name(number), federation.roles[number - 1]);
+            lines.push((number, Line { owner, role, account: account.clone(), flags }));
+        }
+        lines.sort_by_key(|(number, _)| *number);
+        Self {
+            rounds: settlement.rounds.len(),
+            pool: settlement.pool_micro.into(),
+            paid: settlement.paid_micro.into(),
+            lines: lines.into_iter().map(|(_, line)| line).collect(),
+        }
+    }
+}
+
+impl Line {
+    fn to_json(&self) -> Value {
+        let credits = |micro: i64| micro as f64 / MICRO as f64;
+        let Account { credit_micro, low_micro, high_micro, payment_micro, .. } = self.account;
+        json!({
+            "owner": self.owner,
+            "role": self.role.word(),
+            "credit": credits(credit_micro),
+            "low": credits(low_micro),
+            "high": credits(high_micro),
+            "paid": payment_micro as f64 / MICRO as f64,
+            "flags": self.flags,
+        })
+    }
+}
+
+impl fmt::Display for Credits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Published { rounds, pool, paid, lines }) = &self.published else {
+            return write!(f, "Credits   none were published");
+        };
+        writeln!(f, "Credits   {paid} of {pool} paid for {rounds} rounds\n")?;
+        writeln!(
+            f,
+            "{:<9} {:<13} {:>9}  {:>9} .. {:<9}  {:>9}  flags",
+            "owner", "role", "credit", "low", "high", "paid"
+        )?;
+        for line in lines {
+            let account = &line.account;
+            let [credit, low, high] = [account.credit_micro, account.low_micro, account.high_micro]
+                .map(|micro| format!("{:.2}", Amount::from(micro)));
+            let paid = format!("{:.2}", Amount::from(account.payment_micro));
+            let flags = if line.flags.is_empty() { "-".to_owned() } else { line.flags.join(", ") };
+            writeln!(
+                f,
+                "{:<9} {:<13} {credit:>9}  {low:>9} .. {high:<9}  {paid:>9}  {flags}",
+                line.owner, line.role
+            )?;
+        }
+        Ok(())
+    }
+}

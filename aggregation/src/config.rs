@@ -258,6 +258,16 @@ impl RoundConfig {
         Ok(())
     }
 
+    /// Most examples that an owner declares beside its proof: the cap of the weights where there is
+    /// credit; else nothing of them is told, which 1 stands for.
+    #[must_use]
+    pub const fn declared_max(&self) -> u32 {
+        match (&self.credit, self.quantiser.weighting) {
+            (Some(_), Weighting::CappedExamples(cap)) => cap,
+            _ => 1,
+        }
+    }
+
     /// Whether the round is audited.
     #[must_use]
     pub const fn is_audited(&self) -> bool {

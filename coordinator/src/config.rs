@@ -26,6 +26,8 @@ pub struct Config {
     pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
     pub test_data: Option<DataSource>,
+    /// The validation pool that owners are credited by, if there is one.
+    pub validation_data: Option<DataSource>,
     /// When a run may begin.
     pub start: Start,
     /// How much loss and failure is borne.
@@ -191,6 +193,7 @@ struct Typed {
     state_dir: PathBuf,
     plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
+    validation_data: Option<toml::Spanned<DataSource>>,
     #[serde(default)]
     start: Start,
     #[serde(default)]
@@ -249,21 +252,24 @@ impl Config {
         };
         let plan = typed.plan.map(|plan| existing(plan.get_ref(), "plan", plan.span().start));
         let plan = plan.transpose()?;
-        let mut test_data = None;
-        if let Some(typed) = typed.test_data {
+        let data = |typed: Option<toml::Spanned<DataSource>>, key| {
+            let Some(typed) = typed else { return Ok(None) };
             let offset = typed.span().start;
             let mut source = typed.into_inner();
             for file in source.paths_mut() {
-                *file = existing(file, "test_data", offset)?;
+                *file = existing(file, key, offset)?;
             }
-            test_data = Some(source);
-        }
+            Ok(Some(source))
+        };
+        let test_data = data(typed.test_data, "test_data")?;
+        let validation_data = data(typed.validation_data, "validation_data")?;
         Ok(Self {
             listen: typed.listen,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
             plan,
             test_data,
+            validation_data,
             start: typed.start,
             rounds: typed.rounds,
             limits: typed.limits,

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
-use crate::learning::Learning;
+use crate::learning::{Learning, OwnData};
 use crate::queue::Queue;
 use crate::research::{Desk, DeskParts};
 use crate::run::{Carried, Run};
@@ -126,8 +126,11 @@ async fn learning(config: &Config) -> Result<Option<Learning>, Failure> {
         return Err(Failure::new(Exit::BadInput, "NO_PLAN", what)
             .with_help("add plan = \"plan.toml\" to coordinator.toml"));
     };
-    let test_data = config.test_data.clone();
-    let load = move || Learning::load(&plan, test_data.as_ref());
+    let (test_data, pool) = (config.test_data.clone(), config.validation_data.clone());
+    let load = move || {
+        let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
+        Learning::load(&plan, data)
+    };
     let learning = tokio::task::spawn_blocking(load).await;
     learning.map_err(|_| Failure::new(Exit::Failed, "BUG", "reading the plan failed"))?.map(Some)
 }

@@ -18,11 +18,12 @@ mod obey;
 mod report;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use covey_aggregation::audit::crediting::Directed;
 use covey_aggregation::audit::deal::Deal;
 use covey_aggregation::audit::opening::Public;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
@@ -39,6 +40,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
+use crate::directing::Beginning;
 use crate::event::Event;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
@@ -97,6 +99,8 @@ enum WorkDone {
     Opened { context: Digest, result: Result<Opened, OpenFailure>, took_ms: u64 },
     /// What an audit needs of each contribution is computed, or not.
     Measured { context: Digest, result: Result<Vec<Public>, OpenFailure> },
+    /// A round's directions are computed, or not.
+    Directed { context: Digest, result: Result<(Directed, Vec<i64>), String> },
 }
 
 /// What ended a wait.
@@ -118,6 +122,8 @@ struct Live {
     cancelled: Arc<AtomicBool>,
     /// Answers that wait for the record before them.
     replies: Vec<Reply>,
+    /// What the round began with.
+    beginning: Arc<Beginning>,
 }
 
 /// The answer to an upload, and who waits for it.
@@ -240,11 +246,15 @@ impl Driver {
         (self.events)(event);
     }
 
-    /// Drives a round to its end.
+    /// Drives a round, which began with `beginning`, to its end.
     ///
     /// # Errors
     /// [`Halt`]; the round goes on from its records at the next start.
-    pub async fn run_round(&mut self, round: Round) -> Result<RoundEnd, Halt> {
+    pub async fn run_round(
+        &mut self,
+        round: Round,
+        beginning: Arc<Beginning>,
+    ) -> Result<RoundEnd, Halt> {
         let config = Arc::new(round.config().clone());
         self.reporter = Reporter::default();
         self.live = Some(Live {
@@ -255,6 +265,7 @@ impl Driver {
             opening_ms: None,
             cancelled: Arc::default(),
             replies: Vec::new(),
+            beginning,
         });
         loop {
             self.obey();
@@ -266,6 +277,12 @@ impl Driver {
             let woken = self.wait(None).await?;
             self.absorb(woken).await?;
         }
+    }
+
+    /// The state folder, below which runs have theirs.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
     }
 
     /// The round of the last [`Self::run_round`].
@@ -353,8 +370,11 @@ impl Driver {
             WorkDone::Measured { context, result } if *live.round.context() == context => {
                 live.round.handle_measured(now, result);
             }
+            WorkDone::Directed { context, result } if *live.round.context() == context => {
+                live.round.handle_directed(now, result);
+            }
             // Of a round that is over.
-            WorkDone::Opened { .. } | WorkDone::Measured { .. } => {}
+            WorkDone::Opened { .. } | WorkDone::Measured { .. } | WorkDone::Directed { .. } => {}
         }
     }
 }

@@ -129,6 +129,26 @@ pub enum Event {
         /// What, in a sentence.
         what: String,
     },
+    /// Nobody is credited for a round, or for the run.
+    Uncredited {
+        /// The round; none for the whole run.
+        round: Option<u32>,
+        /// Why.
+        why: String,
+    },
+    /// The run's credits are settled and published.
+    Settled {
+        /// Where.
+        folder: PathBuf,
+        /// Owners with an account.
+        owners: usize,
+        /// Rounds with evidence.
+        rounds: usize,
+        /// What the run gives, in micro-credits.
+        pool_micro: u64,
+        /// What is paid of it.
+        paid_micro: u64,
+    },
     /// A round is over, and its result is durable.
     Round(RoundSummary),
     /// The run is over, or was stopped.
@@ -253,6 +273,7 @@ impl RoundSummary {
             implausible: None,
             phases_ms: Vec::new(),
             opening_ms: None,
+            no_credit: report.no_credit.as_ref().map(ToString::to_string),
         }
     }
 }

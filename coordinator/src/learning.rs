@@ -11,6 +11,7 @@ use covey_model::device::DeviceChoice;
 use covey_model::evaluate::Metrics;
 use covey_model::task::Task;
 use covey_model::train::Trainer;
+use covey_model::validation::ValidationPool;
 use covey_model::weights;
 
 pub use covey_model::weights::{from_bytes, to_bytes};
@@ -26,6 +27,32 @@ pub struct Learning {
     /// Its model.
     pub task: Task,
     test: Option<Arc<Test>>,
+    validation: Option<Arc<Validation>>,
+}
+
+/// A validation pool and what trains on its folds.
+struct Validation {
+    trainer: Trainer,
+    pool: ValidationPool,
+}
+
+impl Validation {
+    fn load(source: &DataSource, plan: &Plan, task: &Task) -> Result<Self, Failure> {
+        let pool = ValidationPool::load(source, &plan.data)
+            .map_err(|error| Failure::new(Exit::BadInput, "BAD_VALIDATION_DATA", error))?;
+        let trainer = Trainer::new(task, DeviceChoice::Cpu)
+            .map_err(|error| Failure::new(Exit::Failed, "DEVICE", error))?;
+        Ok(Self { trainer, pool })
+    }
+}
+
+/// The operator's own data, if there are any.
+#[derive(Clone, Copy, Default)]
+pub struct OwnData<'a> {
+    /// To measure the model on.
+    pub test: Option<&'a DataSource>,
+    /// To credit owners by.
+    pub validation: Option<&'a DataSource>,
 }
 
 /// Test data and what measures with them.
@@ -50,7 +77,7 @@ impl Learning {
     ///
     /// # Errors
     /// [`Failure`] naming the file and, where there is one, the line or the layer.
-    pub fn load(path: &Path, test_data: Option<&DataSource>) -> Result<Self, Failure> {
+    pub fn load(path: &Path, data: OwnData<'_>) -> Result<Self, Failure> {
         let input = |code, what: String| Failure::new(Exit::BadInput, code, what);
         let shown = path.display();
         let plan_bytes = std::fs::read(path)
@@ -58,31 +85,56 @@ impl Learning {
         let mut learning = Self::of(plan_bytes, &format!("the plan {shown}"))?;
         learning.task = weights::started(learning.task, path)
             .map_err(|error| input("BAD_START", error.to_string()))?;
-        if let Some(source) = test_data {
+        if let Some(source) = data.test {
             learning.test = Some(Arc::new(Test::load(source, &learning.plan, &learning.task)?));
+        }
+        if learning.plan.credit.is_some() {
+            let Some(source) = data.validation else {
+                let what = format!(
+                    "the plan {shown} asks for credit, and there is no pool to measure it by"
+                );
+                return Err(input("NO_VALIDATION_DATA", what).with_help(
+                    "set validation_data in coordinator.toml and in every holder.toml, or remove \
+                     [credit] from the plan",
+                ));
+            };
+            let validation = Validation::load(source, &learning.plan, &learning.task)?;
+            learning.validation = Some(Arc::new(validation));
         }
         Ok(learning)
     }
 
-    /// Of a plan that was submitted. The test data are the operator's, of one form: where they do
-    /// not fit the plan, it is done without, and why is said.
+    /// Of a plan that was submitted. Test data and validation pool are the operator's, of one form:
+    /// where they do not fit the plan, it is done without, and why is said.
     ///
     /// # Errors
     /// [`Failure`]: the plan is bad, which was checked when it was submitted.
     pub fn submitted(
         plan_bytes: Vec<u8>,
-        test_data: Option<&DataSource>,
-    ) -> Result<(Self, Option<String>), Failure> {
+        data: OwnData<'_>,
+    ) -> Result<(Self, Vec<String>), Failure> {
         let mut learning = Self::of(plan_bytes, "the plan that was submitted")?;
-        let Some(source) = test_data else { return Ok((learning, None)) };
-        match Test::load(source, &learning.plan, &learning.task) {
-            Ok(test) => learning.test = Some(Arc::new(test)),
-            Err(failure) => {
-                let note = format!("not measured on the test data: {}", failure.message);
-                return Ok((learning, Some(note)));
+        let mut notes = Vec::new();
+        if let Some(source) = data.test {
+            match Test::load(source, &learning.plan, &learning.task) {
+                Ok(test) => learning.test = Some(Arc::new(test)),
+                Err(failure) => {
+                    notes.push(format!("not measured on the test data: {}", failure.message));
+                }
             }
         }
-        Ok((learning, None))
+        if learning.plan.credit.is_some() {
+            let none = || Failure::new(Exit::BadInput, "NO_VALIDATION_DATA", "there is none here");
+            let loaded = data.validation.ok_or_else(none);
+            match loaded.and_then(|at| Validation::load(at, &learning.plan, &learning.task)) {
+                Ok(validation) => learning.validation = Some(Arc::new(validation)),
+                Err(failure) => {
+                    let why = failure.message;
+                    notes.push(format!("nobody is credited: the validation pool: {why}"));
+                }
+            }
+        }
+        Ok((learning, notes))
     }
 
     fn of(plan_bytes: Vec<u8>, what: &str) -> Result<Self, Failure> {
@@ -90,7 +142,14 @@ impl Learning {
         let plan = Plan::from_bytes(&plan_bytes);
         let plan = plan.map_err(|errors| bad(format!("{what}:\n{errors}")))?;
         let task = Task::from_plan(&plan).map_err(|error| bad(format!("{what}: {error}")))?;
-        Ok(Self { plan_digest: Plan::digest(&plan_bytes), plan, plan_bytes, task, test: None })
+        let plan_digest = Plan::digest(&plan_bytes);
+        Ok(Self { plan_digest, plan, plan_bytes, task, test: None, validation: None })
+    }
+
+    /// The validation pool, and what trains on its folds, where the plan gives credit.
+    #[must_use]
+    pub fn validation(&self) -> Option<(&Trainer, &ValidationPool)> {
+        self.validation.as_deref().map(|validation| (&validation.trainer, &validation.pool))
     }
 
     /// What measures parameters on the test data, if there are any. Slow: for a thread of its
@@ -131,7 +190,7 @@ mod tests {
                  clip_norm = 20.0\naudit = \"off\"\n"
             );
             std::fs::write(&path, text).expect("written");
-            Learning::load(&path, None)
+            Learning::load(&path, OwnData::default())
         };
         let fresh = plan("").expect("a plan").task;
         let parameters: Vec<f32> = (0..10u8).map(f32::from).collect();
@@ -166,14 +225,15 @@ mod tests {
         let source = DataSource::Csv { path: path.clone(), header: Header::Present };
         let submitted = |rows: &str| {
             std::fs::write(&path, rows).expect("written");
-            Learning::submitted(plan.as_bytes().to_vec(), Some(&source)).expect("a plan")
+            let data = OwnData { test: Some(&source), validation: None };
+            Learning::submitted(plan.as_bytes().to_vec(), data).expect("a plan")
         };
         let (learning, note) = submitted("x,side\n0.5,left\n-0.5,right\n");
-        assert!(learning.test.is_some() && note.is_none(), "{note:?}");
+        assert!(learning.test.is_some() && note.is_empty(), "{note:?}");
         assert!(learning.evaluation().is_some());
         let (learning, note) = submitted("pixel,digit\n3,7\n");
         assert!(learning.test.is_none() && learning.evaluation().is_none());
-        let note = note.expect("a note");
+        let [note] = &note[..] else { panic!("{note:?}") };
         assert!(note.starts_with("not measured on the test data: "), "{note}");
     }
 }

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod coordinator;
+pub mod directing;
 pub mod driver;
 pub mod event;
 pub mod learning;

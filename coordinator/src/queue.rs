@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::coordinator::JOURNAL_FILE;
 use crate::driver::Driver;
 use crate::event::Event;
-use crate::learning::Learning;
+use crate::learning::{Learning, OwnData};
 use crate::run::{Carried, Run};
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
@@ -122,13 +122,15 @@ impl Queue<'_> {
         let bytes = bytes.ok_or_else(|| Failure::new(Exit::Failed, "BUG", "a run has no plan"))?;
         let folder = run_folder(&self.config.state_dir, &entry.run);
         let (test_data, at) = (self.config.test_data.clone(), folder.clone());
+        let pool = self.config.validation_data.clone();
         let load = spawn_blocking(move || {
-            let (learning, note) = Learning::submitted(bytes, test_data.as_ref())?;
-            Ok::<_, Failure>((learning, note, Arc::new(Blobs::open(&at)?)))
+            let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
+            let (learning, notes) = Learning::submitted(bytes, data)?;
+            Ok::<_, Failure>((learning, notes, Arc::new(Blobs::open(&at)?)))
         });
         let loaded = self.driver.serve_while(load).await?;
-        let (learning, note, blobs) = loaded.map_err(died)??;
-        if let Some(what) = note {
+        let (learning, notes, blobs) = loaded.map_err(died)??;
+        for what in notes {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
         let journal = Journal::open(&folder.join(JOURNAL_FILE)).await?;

@@ -16,6 +16,7 @@
 
 mod begin;
 mod conclude;
+mod credit;
 mod place;
 mod terms;
 
@@ -35,6 +36,7 @@ use covey_aggregation::stop::Ending;
 use covey_aggregation::wire;
 
 use crate::config::Config;
+use crate::directing::Beginning;
 use crate::driver::{Driver, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
@@ -101,7 +103,12 @@ impl Run<'_> {
                     }
                 }
             };
-            let end = self.driver.run_round(round).await?;
+            let beginning = Arc::new(Beginning {
+                learning: Arc::clone(&self.learning),
+                parameters: Arc::clone(&standing.place.parameters),
+                state: Arc::clone(&standing.place.state),
+            });
+            let end = self.driver.run_round(round, beginning).await?;
             let done = self.conclude(&mut standing, end).await?;
             is_first = false;
             abandoned_in_a_row = if done { 0 } else { abandoned_in_a_row + 1 };
@@ -114,6 +121,7 @@ impl Run<'_> {
             // An earlier program recorded the last round, and was gone before it recorded the end.
             self.end(&mut standing, &Ending::Done { rounds }).await?;
         }
+        self.settle(&standing)?;
         let summary = self.summary(&standing);
         if summary.rounds_done == 0 && !standing.is_stopped() {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));

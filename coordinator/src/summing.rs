@@ -12,7 +12,7 @@ use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::round::{OpenFailure, Opened};
 use covey_aggregation::sum::accumulator::{Accumulator, Strip};
-use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+use covey_aggregation::sum::open::{Aggregate, KeySum, open_with_digits};
 use covey_aggregation::wire;
 
 use crate::storage::StorageError;
@@ -20,6 +20,8 @@ use crate::storage::blobs::{Blobs, StoredContribution};
 
 /// Names of a round's results on disk.
 pub const KEY_SUM: &str = "key-sum";
+/// See [`KEY_SUM`]; the sums of the digits of weight and counters.
+pub const DIGITS: &str = "digits";
 /// See [`KEY_SUM`].
 pub const AGGREGATE: &str = "aggregate";
 
@@ -56,13 +58,15 @@ impl Opening {
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
         let key_sum = KeySum::recover(&self.config, &accumulator, &self.components, count)
             .map_err(|error| spoiled(&error))?;
-        let aggregate = open(&self.config, &self.context, &accumulator, &key_sum, count)
-            .map_err(|error| spoiled(&error))?;
+        let (aggregate, digits) =
+            open_with_digits(&self.config, &self.context, &accumulator, &key_sum, count)
+                .map_err(|error| spoiled(&error))?;
         let round = self.config.round;
         let store = |name, bytes: &[u8]| {
             self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
         };
         store(KEY_SUM, &key_sum.to_bytes())?;
+        store(DIGITS, &wire::encode(&digits))?;
         store(AGGREGATE, &wire::encode(&aggregate))?;
         Ok(Opened {
             aggregate: aggregate.digest(),

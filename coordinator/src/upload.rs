@@ -15,12 +15,14 @@ use covey_aggregation::roster::Member;
 use covey_aggregation::sum::contribution::{
     BadContribution, ContributionCheck, box_bytes, correction_bytes,
 };
+use covey_aggregation::wire;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::session::{Admission, Input, Shared, ask};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
+use crate::summing::stored_aggregate;
 
 /// Parts between the network and the disk; each is a chunk of 50 kB, a correction or a box.
 const PARTS_WAITING_MAX: usize = 3;
@@ -66,8 +68,11 @@ const BUSY: Verdict = Verdict::Refused(Refusal::Busy { retry_after_ms: RETRY_AFT
 
 async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(), LinkError> {
     let blobs = shared.shelf.blobs();
-    let read = tokio::task::spawn_blocking(move || blobs.shared_object(&digest)).await;
-    match read {
+    let read = tokio::task::spawn_blocking(move || match blobs.shared_object(&digest)? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => opened_sum(&blobs, &digest),
+    });
+    match read.await {
         Ok(Ok(Some(bytes))) => fetch.send(&bytes).await,
         Ok(Ok(None)) => fetch.refuse(Refusal::UnknownRound).await,
         Ok(Err(error)) => {
@@ -76,6 +81,13 @@ async fn serve_object(digest: Digest, fetch: Fetch, shared: &Shared) -> Result<(
         }
         Err(_) => fetch.refuse(Refusal::Busy { retry_after_ms: RETRY_AFTER_MS }).await,
     }
+}
+
+/// The opened sum with this digest of a round that is not over: holders compute credit from it.
+fn opened_sum(blobs: &Blobs, digest: &Digest) -> Result<Option<Arc<[u8]>>, StorageError> {
+    let rounds = blobs.open_rounds()?;
+    let sum = rounds.into_iter().find_map(|round| stored_aggregate(blobs, round, digest).ok());
+    Ok(sum.map(|sum| wire::encode(&sum).into()))
 }
 
 /// A stored contribution, read again by a holder: correction and chunks, a few pieces at a time.

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::proof::{BadProof, Proof};
 use crate::audit::question::Question;
-use crate::config::Weighting;
 use crate::hash::{Digest, Domain, hash};
 use crate::party::PartyId;
 use crate::signing::{BadSignature, Identity, Signature, Statement};
@@ -15,8 +14,8 @@ use crate::signing::{BadSignature, Identity, Signature, Statement};
 pub struct Proven {
     /// Whose.
     pub client: PartyId,
-    /// Examples that it declares its update to be from, at most the plan's cap; 1 where owners count
-    /// alike. Published: credits weigh by it.
+    /// Examples that it declares its update to be from, at most the plan's cap: published, as credits
+    /// weigh by it. 1 where owners count alike, and where there is no credit.
     pub examples: u32,
     /// [`Proof::to_bytes`].
     #[serde(with = "serde_bytes")]
@@ -46,14 +45,16 @@ impl From<BadSignature> for BadProven {
 }
 
 impl Proven {
-    /// Signs a proof of a contribution that counts as `examples` (its weight).
+    /// Signs a proof of a contribution whose weight is `weight`; it is declared where the round's credit
+    /// needs it.
     #[must_use]
     pub fn sign(
         question: &Question<'_>,
-        (proof, examples): (&Proof, u32),
+        (proof, weight): (&Proof, u32),
         identity: &Identity,
     ) -> Self {
         let (client, bytes) = (identity.id(), proof.to_bytes());
+        let examples = weight.clamp(1, question.config.declared_max());
         let digest = question.proof_digest(&client, examples, &bytes);
         let signature = identity.sign(Statement::Proof, &question.round_ctx, &digest.0);
         Self { client, examples, proof: bytes, signature }
@@ -65,10 +66,7 @@ impl Proven {
     /// [`BadProven`].
     pub fn check(&self, question: &Question<'_>) -> Result<(Proof, Digest), BadProven> {
         let proof = Proof::from_bytes(&question.terms, &self.proof)?;
-        let examples_max = match question.config.quantiser.weighting {
-            Weighting::Uniform => 1,
-            Weighting::CappedExamples(cap) => cap,
-        };
+        let examples_max = question.config.declared_max();
         if !(1..=examples_max).contains(&self.examples) {
             return Err(BadProven::Examples(self.examples));
         }

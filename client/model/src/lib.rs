@@ -6,6 +6,7 @@
 //! - [`task`]: a plan made ready: model, manifest, initial parameters
 //! - [`device`], [`footprint`]: where to compute, chosen at run time; the memory it takes
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
+//! - [`credit`]: the public directions that owners are credited along
 //! - [`weights`]: parameters in files
 //! - [`export`]: a model in the forms of other tools
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
@@ -35,6 +36,7 @@
 //! ```
 
 mod batch;
+pub mod credit;
 pub mod data;
 pub mod device;
 pub mod evaluate;

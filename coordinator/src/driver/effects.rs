@@ -11,6 +11,7 @@ use covey_aggregation::round::{OpenFailure, RoundEffect};
 use covey_aggregation::wire;
 
 use super::{Driver, Halt, Reply, WorkDone};
+use crate::directing::Directing;
 use crate::event::Event;
 use crate::measuring::Measuring;
 use crate::session::{Outgoing, QueueFull};
@@ -79,6 +80,7 @@ impl Driver {
             RoundEffect::Measure { headers, set, rows, check } => {
                 self.start_measuring(headers, (set, rows, check));
             }
+            RoundEffect::Direct { set, rows, fold } => self.start_directing((set, rows, fold)),
             RoundEffect::Ended(outcome) => {
                 let now = self.clock.now();
                 if let Some(live) = &mut self.live {
@@ -158,6 +160,29 @@ impl Driver {
             });
             // Nobody listens any more only when the program is stopping.
             let _ = answers.send(WorkDone::Measured { context, result }).await;
+        });
+    }
+
+    fn start_directing(&self, (set, rows, fold): (Digest, Digest, Digest)) {
+        let Some(live) = &self.live else { return };
+        let Some(opened) = live.round.opened() else { return };
+        let context = *live.round.context();
+        let directing = Directing {
+            config: Arc::clone(&live.config),
+            beginning: Arc::clone(&live.beginning),
+            aggregate: opened.aggregate,
+            set,
+            rows,
+            fold,
+            retired: live.round.terms().retired.clone(),
+            blobs: Arc::clone(&self.blobs),
+        };
+        let answers = self.worked.0.clone();
+        tokio::spawn(async move {
+            let result = tokio::task::spawn_blocking(move || directing.run()).await;
+            let result = result.unwrap_or_else(|_| Err("the worker that directs died".to_owned()));
+            // Nobody listens any more only when the program is stopping.
+            let _ = answers.send(WorkDone::Directed { context, result }).await;
         });
     }
 

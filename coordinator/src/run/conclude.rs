@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use covey_aggregation::audit::record::AuditRecord;
 use covey_aggregation::evaluation::{Implausible, Scores};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Outcome;
@@ -99,6 +100,7 @@ impl Run<'_> {
             standing.place = closed.after;
             diverged = closed.diverged.map(|why| Ending::Diverged { round: number, why });
         }
+        self.remember_credit()?;
         summary.model = row.model.to_string();
         standing.rounds.push(row);
         let ending = diverged.or_else(|| self.ended_by_rule(standing));
@@ -151,13 +153,15 @@ impl Run<'_> {
             return Err(broken("the round is done without a certificate or a result"));
         };
         let number = round.config().round;
+        let credit = self.credit_record(round)?.map(Box::new);
+        let audit = round.audit().map(|audit| Box::new(AuditRecord { credit, ..audit }));
         let result = RoundResult {
             config: round.config().clone(),
             cohort: round.terms().cohort.clone(),
             countersignatures: round.countersignatures().to_vec(),
             headers: set_of(round),
             certificate: certificate.clone(),
-            audit: round.audit().map(Box::new),
+            audit,
             key_sum: self.driver.blobs.result(number, KEY_SUM)?,
             aggregate: stored_aggregate(&self.driver.blobs, number, &opened.aggregate)?,
             report: report.clone(),

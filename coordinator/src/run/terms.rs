@@ -10,6 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
+use super::credit::RoundCredit;
 use super::place::Place;
 use super::{Run, Standing};
 
@@ -73,6 +74,8 @@ impl Run<'_> {
         if let Some(packing) = config.derive_packing() {
             config.packing = packing;
         }
+        let RoundCredit { config: credit, retired, attested } = self.round_credit(&config)?;
+        config.credit = credit;
         let timings = Timings {
             select_ms: deadlines.select_ms,
             collect_ms: deadlines.collect_ms,
@@ -81,7 +84,7 @@ impl Run<'_> {
             release_ms: deadlines.release_ms,
             resend_ms: u64::from(self.config.rounds.resend_ms.value()),
         };
-        Ok(Terms { config, cohort, timings, beacons })
+        Ok(Terms { config, cohort, timings, beacons, retired, attested })
     }
 }
 

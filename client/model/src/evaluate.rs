@@ -124,10 +124,7 @@ pub(crate) fn answers<N: Network>(
     take: Take<'_>,
 ) -> Result<(), FitError> {
     let numbers: Vec<usize> = (0..data.len()).collect();
-    let size = match data.inputs() {
-        Inputs::Rows { .. } => EVALUATION_BATCH,
-        Inputs::Windows { length, .. } => (EVALUATION_TOKENS / length).clamp(1, EVALUATION_BATCH),
-    };
+    let size = examples_at_once(data);
     estimate(network, &mut averages, data, device, size);
     for numbers in numbers.chunks(size) {
         let batch = Batch::new(data, numbers, device);
@@ -142,6 +139,14 @@ pub(crate) fn answers<N: Network>(
         }
     }
     Ok(())
+}
+
+/// Examples of one step of measuring.
+pub(crate) fn examples_at_once(data: &Dataset) -> usize {
+    match data.inputs() {
+        Inputs::Rows { .. } => EVALUATION_BATCH,
+        Inputs::Windows { length, .. } => (EVALUATION_TOKENS / length).clamp(1, EVALUATION_BATCH),
+    }
 }
 
 /// Gives the answers about one example.

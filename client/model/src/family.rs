@@ -27,6 +27,7 @@ use crate::evaluate::{Take, answers};
 use crate::fit::run_fit;
 use crate::model::Precision;
 use crate::network::Built;
+use crate::slope::slope;
 use crate::train::{FitContext, FitError, FitReport, Trainer};
 
 pub use crate::model::{Input, Network, Pass};
@@ -125,6 +126,13 @@ pub(crate) trait AnyFamily: Send + Sync {
         data: &Dataset,
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError>;
+    fn slope(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        data: &Dataset,
+    ) -> Result<Vec<f32>, FitError>;
     fn answers(
         &self,
         form: &Form,
@@ -161,6 +169,17 @@ impl<F: Family> AnyFamily for F {
         let build = |device: &Device| loaded(self, form, parameters, device);
         // A module of an owner's own may make tensors of its own, which then are f32.
         run_fit(trainer, Precision::F32, &build, parameters, data, context)
+    }
+
+    fn slope(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        data: &Dataset,
+    ) -> Result<Vec<f32>, FitError> {
+        let build = |device: &Device| loaded(self, form, parameters, device);
+        slope(trainer, &build, data)
     }
 
     fn answers(
@@ -317,10 +336,19 @@ mod tests {
             let parameters = vec![0.0; task.parameters()];
             let fitted = trainer.fit(&parameters, &data, context).map(|report| report.update.len());
             let measured = trainer.evaluate(&parameters, &data).map(|metrics| metrics.count);
+            let slope = trainer.gradient(&parameters, &data).map(|gradient| gradient.len());
             match built {
-                None => assert_eq!((fitted, measured), (Ok(parameters.len()), Ok(8))),
+                None => {
+                    let all = Ok(parameters.len());
+                    assert_eq!((fitted, measured, slope), (all.clone(), Ok(8), all));
+                }
                 Some(built) => {
-                    for error in [fitted.expect_err(name), measured.expect_err(name)] {
+                    let errors = [
+                        fitted.expect_err(name),
+                        measured.expect_err(name),
+                        slope.expect_err(name),
+                    ];
+                    for error in errors {
                         assert!(error.to_string().contains(built), "{error}");
                     }
                 }

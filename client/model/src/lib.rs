@@ -7,10 +7,15 @@
 //! - [`device`], [`footprint`]: where to compute, chosen at run time; the memory it takes
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
 //! - [`credit`]: the public directions that owners are credited along
+//! - [`validation`]: public examples, and how they would train a model: [`Trainer::descend`],
+//!   [`Trainer::path`]
 //! - [`weights`]: parameters in files
 //! - [`export`]: a model in the forms of other tools
 //! - [`data`], [`split`]: data sets in memory, their readers, and how to divide them
 //! - [`random`]: seeded draws
+//!
+//! [`Trainer::descend`]: train::Trainer::descend
+//! [`Trainer::path`]: train::Trainer::path
 //!
 //! ```no_run
 //! use covey_aggregation::plan::Plan;
@@ -39,6 +44,7 @@ mod batch;
 pub mod credit;
 pub mod data;
 pub mod device;
+mod direction;
 pub mod evaluate;
 pub mod export;
 pub mod family;
@@ -54,7 +60,9 @@ mod model;
 mod network;
 mod optimizer;
 pub mod random;
+mod slope;
 pub mod split;
 pub mod task;
 pub mod train;
+pub mod validation;
 pub mod weights;

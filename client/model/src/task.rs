@@ -1,29 +1,28 @@
 //! A plan made ready for training: its model, the manifest of its parameters, and how to train.
 
+mod maker;
+
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::{Body, Code, Data, Family, Goal, Plan, Start, Target, Training};
 use covey_aggregation::shape::{Blueprint, Initial, Role, Shape, Tensor};
 use covey_aggregation::strategy::Strategy;
 
-use crate::data::Dataset;
-use crate::evaluate::{Take, answers};
 use crate::family::{self, AnyFamily, Form};
-use crate::fit::run_fit;
 use crate::footprint::{Footprint, Parameters, activation_bytes};
 use crate::manifest::{Manifest, parameters_digest};
 use crate::metrics::Meter;
-use crate::model::build;
 use crate::network::Places;
 use crate::random::{stream, unit_f32};
-use crate::train::{FitContext, FitError, FitReport, Trainer};
+
+use maker::Maker;
 
 /// What there is to learn. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Task {
     inner: Arc<Inner>,
+    training: Arc<Training>,
     /// The parameters that the plan starts from, where they are here.
     start: Option<Arc<Vec<f32>>>,
 }
@@ -39,7 +38,6 @@ struct Inner {
     base_manifest: Manifest,
     start: Option<Start>,
     has_adapters: bool,
-    training: Training,
     /// mu of FedProx.
     proximal: Option<f64>,
     /// Vectors that the strategy keeps beside the parameters while training.
@@ -48,21 +46,6 @@ struct Inner {
     goal: Goal,
     unit: f64,
     seed: u64,
-}
-
-/// What makes the network.
-enum Maker {
-    Layers(Blueprint),
-    Family(Arc<dyn AnyFamily>, Form),
-}
-
-impl std::fmt::Debug for Maker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Layers(blueprint) => blueprint.fmt(f),
-            Self::Family(_, form) => form.fmt(f),
-        }
-    }
 }
 
 /// The plan is well-formed, but this program cannot make its model.
@@ -152,7 +135,6 @@ impl Task {
             has_adapters: plan.model.lora.is_some(),
             body,
             tensors,
-            training: plan.training.clone(),
             proximal: match plan.strategy {
                 Strategy::FedProx { mu } => Some(mu),
                 _ => None,
@@ -166,7 +148,8 @@ impl Task {
             unit: unit(&plan.data),
             seed: plan.seed,
         };
-        Ok(Self { inner: Arc::new(inner), start: None })
+        let training = Arc::new(plan.training.clone());
+        Ok(Self { inner: Arc::new(inner), training, start: None })
     }
 
     /// The parameters that the plan starts from, if it does: a client fetches them by this
@@ -210,7 +193,7 @@ impl Task {
         if got != start.digest {
             return Err(StartError::Digest { expected: start.digest, got });
         }
-        Ok(Self { inner: Arc::clone(&self.inner), start: Some(Arc::new(parameters)) })
+        Ok(Self { start: Some(Arc::new(parameters)), ..self.clone() })
     }
 
     /// The tensors of the flat parameter vector.
@@ -255,16 +238,16 @@ impl Task {
     /// The memory that training or measuring takes, estimated.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        let Inner { tensors, training, terms, .. } = self.inner.as_ref();
+        let Inner { tensors, terms, .. } = self.inner.as_ref();
         let fixed = tensors.iter().filter(|tensor| tensor.role == Role::Fixed);
         let parameters = Parameters {
             trained: self.parameters() as u64,
             largest: tensors.iter().map(Tensor::elements).max().unwrap_or(0),
             fixed: fixed.map(Tensor::elements).sum(),
-            optimizer: training.optimizer,
+            optimizer: self.training.optimizer,
             terms: *terms,
         };
-        let batch_size = u64::from(training.batch_size);
+        let batch_size = u64::from(self.training.batch_size);
         let blueprint = self.blueprint();
         Footprint {
             parameter_bytes: parameters.bytes(),
@@ -307,7 +290,12 @@ impl Task {
     }
 
     pub(crate) fn training(&self) -> &Training {
-        &self.inner.training
+        &self.training
+    }
+
+    /// The same task, trained in another way.
+    pub(crate) fn trained_as(&self, training: Training) -> Self {
+        Self { training: Arc::new(training), ..self.clone() }
     }
 
     /// mu of FedProx, where the plan asks for it: `mu (w - w0)` is added to every step's
@@ -321,7 +309,7 @@ impl Task {
     }
 
     pub(crate) fn meter(&self) -> Meter {
-        Meter::new(self.goal(), self.inner.training.loss, self.inner.unit)
+        Meter::new(self.goal(), self.training.loss, self.inner.unit)
     }
 
     /// The model's layers; none of a family.
@@ -336,39 +324,6 @@ impl Task {
     pub(crate) fn base(&self) -> &[f32] {
         let base = self.start.as_ref().filter(|_| self.inner.has_adapters);
         base.map_or(&[], |base| base.as_slice())
-    }
-
-    pub(crate) fn fit(
-        &self,
-        trainer: &Trainer,
-        parameters: &[f32],
-        data: &Dataset,
-        context: FitContext<'_>,
-    ) -> Result<FitReport, FitError> {
-        match &self.inner.body {
-            Maker::Layers(blueprint) => {
-                let built = |device: &Device| Ok(build(blueprint, parameters, self.base(), device));
-                let precision = trainer.compute().precision();
-                run_fit(trainer, precision, &built, parameters, data, context)
-            }
-            Maker::Family(family, form) => family.fit(form, trainer, parameters, data, context),
-        }
-    }
-
-    pub(crate) fn answers(
-        &self,
-        parameters: &[f32],
-        data: &Dataset,
-        device: &Device,
-        take: Take<'_>,
-    ) -> Result<(), FitError> {
-        match &self.inner.body {
-            Maker::Layers(blueprint) => {
-                let built = build(blueprint, parameters, self.base(), device);
-                answers(&built.network, built.averages, data, device, take)
-            }
-            Maker::Family(family, form) => family.answers(form, parameters, data, device, take),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use covey_aggregation::party::PartyId;
-use covey_aggregation::plan::Goal;
+use covey_aggregation::plan::{Goal, Training};
 use covey_aggregation::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
@@ -301,13 +301,25 @@ impl Trainer {
         if let Some(holdout) = context.holdout {
             self.check_form(holdout)?;
         }
+        self.attempt(|| self.task.fit(self, parameters, data, context.again()))
+    }
+
+    /// Runs `work` on the device, and where that is a card that fails and the processor may take
+    /// over, again on the processor.
+    pub(crate) fn attempt<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, FitError>,
+    ) -> Result<T, FitError> {
         let is_card = self.compute().is_card();
-        match guarded(|| self.task.fit(self, parameters, data, context.again())) {
-            Err(error) if is_card && self.takes_over(&error) => {
-                guarded(|| self.task.fit(self, parameters, data, context))
-            }
+        match guarded(&mut work) {
+            Err(error) if is_card && self.takes_over(&error) => guarded(work),
             ended => ended,
         }
+    }
+
+    /// The same trainer of a task that is trained in another way.
+    pub(crate) fn trained_as(&self, training: Training) -> Self {
+        Self { task: self.task.trained_as(training), ..self.clone() }
     }
 
     /// Whether the processor takes over after this error of a card.

@@ -256,16 +256,6 @@ pub const AUDIT_REREAD_ALL_PARAMETERS: u64 = 100_000;
 /// for it (design note `credits`, section 4.6).
 pub const FOLD_CLASS_MIN: usize = 3;
 
-/// Examples of a fold: with fewer than 30 a direction tells of single examples (design note `credits`,
-/// section 5); more than 10,000 take a holder minutes.
-pub const FOLD_MIN: u16 = 30;
-/// See [`FOLD_MIN`].
-pub const FOLD_MAX: u16 = 10_000;
-
-/// Steps on a fold: 20 were measured (same note, section 4.2); what takes more is no direction of a
-/// round.
-pub const CREDIT_STEPS_MAX: u16 = 1_000;
-
 /// Steps of the past that novelty leaves out (same note, section 5).
 pub const HISTORY_STEPS: usize = 3;
 

@@ -318,7 +318,7 @@ impl Workshop {
                 .map_err(Declined::training)?;
         let header = writing.commit(sealed).map_err(Declined::training)?;
         if let Some(witness) = witness {
-            self.provers.keep(terms, witness);
+            self.provers.keep(terms, (witness, quantised.weight()));
         }
         Ok(header)
     }
@@ -357,6 +357,7 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
     let (owners, variate) =
         terms.control.map_or((0, Digest::ZERO), |control| (control.owners, control.variate));
     let control = plan.control(owners, variate);
+    let credit = terms.credit.as_ref().map(|credit| (credit.fold, credit.steps));
     let rules = [
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
@@ -368,6 +369,11 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
         (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),
         (terms.contributions_max <= plan.cohort.maximum, "the most contributions"),
         (terms.counters == plan.counters(), "the number of counters"),
+        // A round without it releases less than the plan says.
+        (
+            terms.credit.is_none() || credit == plan.credit.map(|of| (of.fold, of.steps)),
+            "the credit",
+        ),
         (terms.control == control, "the control"),
     ];
     match rules.iter().find(|(holds, _)| !holds) {

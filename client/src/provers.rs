@@ -23,11 +23,13 @@ pub(crate) struct Provers(Arc<Mutex<BTreeMap<Digest, Arc<Prover>>>>);
 struct Prover {
     terms: RoundConfig,
     witness: Witness,
+    weight: u32,
 }
 
 impl Provers {
-    pub(crate) fn keep(&self, terms: &RoundConfig, witness: Witness) {
-        let prover = Arc::new(Prover { terms: terms.clone(), witness });
+    /// Keeps what a contribution of this weight is proved from.
+    pub(crate) fn keep(&self, terms: &RoundConfig, (witness, weight): (Witness, u32)) {
+        let prover = Arc::new(Prover { terms: terms.clone(), witness, weight });
         self.lock().insert(terms.context(), prover);
     }
 
@@ -50,7 +52,7 @@ impl Provers {
         let entropy = secret::<32>().map_err(|error| Declined::new(Decline::Lost, error))?;
         let proof = Proof::new(&question, &identity.id(), &prover.witness, &entropy);
         let proof = proof.map_err(|none| Declined::new(Decline::Unprovable, none))?;
-        Ok(Box::new(Proven::sign(&question, &proof, identity)))
+        Ok(Box::new(Proven::sign(&question, (&proof, prover.weight), identity)))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Prover>>> {

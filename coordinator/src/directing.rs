@@ -76,9 +76,7 @@ impl Directing {
         let directions = directions(trainer, pool, config, &examples, &models);
         let directions = directions.map_err(|error| text(&error))?;
         let stored = wire::encode(&directions);
-        self.blobs
-            .put_result(config.round, DIRECTIONS, &stored)
-            .map_err(|error| text(&error))?;
+        self.blobs.put_result(config.round, DIRECTIONS, &stored).map_err(|error| text(&error))?;
         let question = Question::new(config, self.set, self.rows).map_err(|bad| text(&bad))?;
         let functions = directions.functions(&question, &aggregate.sums);
         let directed = Directed {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use covey_aggregation::credit::Amount;
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
 use covey_aggregation::party::{Name, Role};
@@ -190,6 +191,9 @@ pub struct RoundSummary {
     pub phases_ms: Vec<(Phase, u64)>,
     /// Adding and opening, in milliseconds (part of Release).
     pub opening_ms: Option<u64>,
+    /// Why nobody is credited for it, though its terms have credit and its sum is open.
+    #[serde(default)]
+    pub no_credit: Option<String>,
 }
 
 /// Somebody, and why.
@@ -356,6 +360,17 @@ impl fmt::Display for Event {
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {reason}"))
             }
             Self::Changed { by, what } => write!(f, "changed by {by}: {what}"),
+            Self::Uncredited { round: Some(round), why } => {
+                write!(f, "round {round}: nobody is credited: {why}")
+            }
+            Self::Uncredited { round: None, why } => write!(f, "nobody is credited: {why}"),
+            Self::Settled { folder, owners, rounds, pool_micro, paid_micro } => write!(
+                f,
+                "credits of {owners} owners for {rounds} rounds: {} of {} are paid; {}",
+                Amount::from(*paid_micro),
+                Amount::from(*pool_micro),
+                folder.display()
+            ),
             Self::Round(summary) => summary.fmt(f),
             Self::Finished(summary) => summary.fmt(f),
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::program::config::{ConfigError, beside, read};
+use covey_model::data::DataSource;
 use serde::Deserialize;
 
 /// The configuration's name in a holder's folder.
@@ -23,6 +24,9 @@ pub struct Config {
     /// The folder with the holder's records. Never run two holders with one, nor copy it.
     #[serde(default = "state")]
     pub state: PathBuf,
+    /// This holder's copy of the validation pool, where plans with credit are to be carried out.
+    #[serde(default)]
+    pub validation_data: Option<DataSource>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -48,6 +52,9 @@ impl Config {
         let mut config: Self = read(path)?;
         config.folder = beside(path, &config.folder);
         config.state = beside(path, &config.state);
+        for file in config.validation_data.iter_mut().flat_map(DataSource::paths_mut) {
+            *file = beside(path, file);
+        }
         Ok(config)
     }
 
@@ -59,7 +66,10 @@ impl Config {
              coordinator = {coordinator:?}  # host:port, UDP\n\
              # The folder with identity.key, sealing.key, member.pem, authority.pem, roster.json.\n\
              folder = \".\"\n\
-             state = \"state\"              # what was signed; never copy it to run it twice\n"
+             state = \"state\"              # what was signed; never copy it to run it twice\n\
+             # Plans with credit need the validation pool: the very file that the coordinator and the\n\
+             # other holders have.\n\
+             # validation_data = {{ format = \"csv\", path = \"pool.csv\" }}\n"
         )
     }
 }

@@ -12,6 +12,7 @@
 
 mod arguments;
 pub mod config;
+mod directing;
 pub mod init;
 mod rereads;
 pub mod sealing;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::hash::Digest;
-use covey_aggregation::holder::{Holder, HolderEffect, HolderSetup};
+use covey_aggregation::holder::{DirectionQuestion, Holder, HolderEffect, HolderSetup};
 use covey_aggregation::message::{FromHolder, Outcome, ToHolder};
 use covey_aggregation::net::{Dialer, LinkError, Membership};
 use covey_aggregation::party::Role;
@@ -21,6 +21,7 @@ use covey_aggregation::record::HolderRecord;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::directing::{Directed, Directions};
 use crate::rereads::{Reread, Rereads};
 use crate::sealing;
 use crate::status::JOURNAL_FILE;
@@ -94,6 +95,14 @@ impl fmt::Display for Event {
             Self::Signed(HolderRecord::Released { round_ctx, set, .. }) => {
                 write!(f, "({}): released the key of set {}", round_ctx.short(), set.short())
             }
+            Self::Signed(HolderRecord::Numbered { round_ctx, .. }) => {
+                write!(f, "({}): opened the credit's numbers", round_ctx.short())
+            }
+            Self::Signed(HolderRecord::Attested { round_ctx, opened, .. }) => {
+                let folds = if *opened == 1 { "fold" } else { "folds" };
+                let round = round_ctx.short();
+                write!(f, "({round}): attested the evidence; {opened} {folds} of the pool opened")
+            }
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Ended(Outcome::Done(report)) => {
                 write!(f, "round done, {} contributions", report.counted.len())
@@ -166,6 +175,9 @@ pub async fn serve(
             Some(reread) = desk.rereads.next() => {
                 desk = desk.work(Work::Reread(reread), link.as_ref(), watch).await?;
             }
+            Some(directed) = desk.directions.next() => {
+                desk = desk.work(Work::Directed(directed), link.as_ref(), watch).await?;
+            }
         }
     };
     if link.take().is_some() {
@@ -214,6 +226,7 @@ struct Desk {
     holder: Holder,
     journal: Journal<HolderRecord>,
     rereads: Rereads,
+    directions: Directions,
     _folder: StateFolder,
 }
 
@@ -223,14 +236,19 @@ enum Work {
     Answer(Box<ToHolder>),
     /// A contribution that was read again.
     Reread(Reread),
+    /// Directions that were computed.
+    Directed(Directed),
 }
 
 /// What came of one question.
+#[derive(Default)]
 struct Done {
     records: Vec<HolderRecord>,
     messages: Vec<FromHolder>,
     /// Rounds with what to read again.
     unread: Vec<(Digest, Vec<Signed>)>,
+    /// Rounds whose directions are to be computed.
+    undirected: Vec<(Digest, Box<DirectionQuestion>)>,
 }
 
 impl Desk {
@@ -250,7 +268,8 @@ impl Desk {
         };
         let holder = Holder::new(setup, records)
             .map_err(|error| Failure::new(Exit::Failed, "HOLDER", error))?;
-        Ok(Self { holder, journal, rereads: Rereads::default(), _folder: folder })
+        let directions = Directions::new(config.validation_data.clone());
+        Ok(Self { holder, journal, rereads: Rereads::default(), directions, _folder: folder })
     }
 
     /// Does one thing, on a thread that may compute and wait for the disk.
@@ -284,6 +303,11 @@ impl Desk {
                 desk.rereads.begin(&link.bulk, round_ctx, rereading, contributions);
             }
         }
+        for (round_ctx, question) in done.undirected {
+            if let Some(link) = link {
+                desk.directions.begin(&link.bulk, round_ctx, question);
+            }
+        }
         Ok(desk)
     }
 
@@ -293,8 +317,11 @@ impl Desk {
             Work::Reread(Reread { round_ctx, header, public }) => {
                 self.holder.handle_reread(&round_ctx, &header, public);
             }
+            Work::Directed(Directed { round_ctx, own }) => {
+                self.holder.handle_directed(&round_ctx, own);
+            }
         }
-        let mut done = Done { records: Vec::new(), messages: Vec::new(), unread: Vec::new() };
+        let mut done = Done::default();
         loop {
             let mut waiting = Vec::new();
             while let Some(effect) = self.holder.poll_effect() {
@@ -303,6 +330,9 @@ impl Desk {
                     HolderEffect::Send(message) => done.messages.push(message),
                     HolderEffect::Reread { round_ctx, contributions } => {
                         done.unread.push((round_ctx, contributions));
+                    }
+                    HolderEffect::Direct { round_ctx, question } => {
+                        done.undirected.push((round_ctx, question));
                     }
                 }
             }

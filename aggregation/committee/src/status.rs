@@ -45,6 +45,8 @@ pub struct Signed {
     pub judged: u64,
     /// Rounds it released its part of the key for.
     pub released: u64,
+    /// Rounds whose evidence it attested.
+    pub attested: u64,
 }
 
 impl Status {
@@ -87,8 +89,10 @@ fn count(records: &[HolderRecord]) -> Signed {
             HolderRecord::Voted { .. } => signed.voted += 1,
             HolderRecord::Judged { .. } => signed.judged += 1,
             HolderRecord::Released { .. } => signed.released += 1,
-            // Every list of proofs is followed by a verdict, which is what counts.
-            HolderRecord::Listed { .. } => {}
+            HolderRecord::Attested { .. } => signed.attested += 1,
+            // Every list of proofs is followed by a verdict, and opened numbers by an attestation,
+            // which is what counts.
+            HolderRecord::Listed { .. } | HolderRecord::Numbered { .. } => {}
         }
     }
     signed
@@ -104,8 +108,9 @@ impl fmt::Display for Status {
             None => write!(f, "running"),
             Some(signed) => write!(
                 f,
-                "not running; signed so far: {} terms, {} votes, {} verdicts, {} releases",
-                signed.countersigned, signed.voted, signed.judged, signed.released
+                "not running; signed so far: {} terms, {} votes, {} verdicts, {} releases, {} rounds' \
+                 evidence",
+                signed.countersigned, signed.voted, signed.judged, signed.released, signed.attested
             ),
         }
     }

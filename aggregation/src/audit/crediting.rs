@@ -118,11 +118,18 @@ pub enum BadCreditRecord {
 }
 
 /// Projections of the opened sum: of the parameters' sums, and of the digits beside them. Everything
-/// else of a contribution is the same for everybody.
+/// else of a contribution is the same for everybody. Nothing where either is of another length than
+/// the round's.
 #[must_use]
 pub fn project_sum(question: &Question<'_>, sums: &[i32], digit_sums: &[i32]) -> Vec<i64> {
+    let digits = digits(question.config);
+    let fit = sums.len() as u64 == question.config.dimension
+        && digit_sums.len() as u64 == digits.end - digits.start;
+    if !fit {
+        return Vec::new();
+    }
     let mut units = sums.to_vec();
-    units.resize(digits(question.config).start as usize, 0);
+    units.resize(digits.start as usize, 0);
     units.extend(digit_sums);
     project(question.config, question.rows(), &units)
 }
@@ -181,14 +188,6 @@ impl CreditRecord {
         let credit = config.credit.as_ref().ok_or(BadCreditRecord::NoTerms)?;
         self.fold.beacon(config, round_ctx, (Use::Fold, &question.set))?;
         let directed = &self.directed;
-        if sums.len() as u64 != config.dimension
-            || directed.digits.len() as u64 != {
-                let digits = digits(config);
-                digits.end - digits.start
-            }
-        {
-            return Err(BadCreditRecord::OtherSum);
-        }
         if retired_digest(&credit.state.pool, &self.retired) != credit.state.retired {
             return Err(BadCreditRecord::Retired);
         }

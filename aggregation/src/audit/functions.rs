@@ -101,6 +101,10 @@ impl Directions {
         sums: &[i32],
     ) -> Result<Functions, BadFunctions> {
         let config = question.config;
+        if !self.fits(config) || sums.len() as u64 != config.dimension {
+            let expected = config.dimension as usize;
+            return Err(BadFunctions::Length { got: sums.len(), expected });
+        }
         let mut vectors = vec![self.trained.integers(), self.path.integers(), sums.to_vec()];
         vectors.extend(self.steps.iter().map(Units::integers));
         let slices: Vec<&[i32]> = vectors.iter().map(Vec::as_slice).collect();

@@ -7,7 +7,7 @@ use super::evidence::RoundEvidence;
 use super::pool::retired_digest;
 use crate::config::RoundConfig;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{CREDIT_STEPS_MAX, FOLD_MAX, FOLD_MIN, HISTORY_STEPS};
+use crate::limits::{CREDIT_FOLD_MAX, CREDIT_FOLD_MIN, CREDIT_STEPS_MAX, HISTORY_STEPS};
 use crate::message::{BadCertificate, Certificate};
 use crate::signing::Statement;
 use crate::wire::{self, bounded};
@@ -50,7 +50,7 @@ pub struct CreditState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCredit {
     /// Fold out of bounds.
-    #[error("a fold of {0} examples: need {FOLD_MIN}..={FOLD_MAX}")]
+    #[error("a fold of {0} examples: need {CREDIT_FOLD_MIN}..={CREDIT_FOLD_MAX}")]
     Fold(u16),
     /// Steps out of bounds.
     #[error("{0} steps on a fold: need 1..={CREDIT_STEPS_MAX}")]
@@ -109,7 +109,7 @@ impl CreditConfig {
         if config.control.is_some() {
             return Err(BadCredit::Control);
         }
-        if !(FOLD_MIN..=FOLD_MAX).contains(&self.fold) {
+        if !(CREDIT_FOLD_MIN..=CREDIT_FOLD_MAX).contains(&self.fold) {
             return Err(BadCredit::Fold(self.fold));
         }
         if !(1..=CREDIT_STEPS_MAX).contains(&self.steps) {

@@ -114,9 +114,9 @@ pub(crate) fn crediting(plan: Node) -> Node {
         ("secure_aggregation", "profile", "\"B\""),
         ("secure_aggregation", "audit", "\"closed\""),
     ];
-    values.into_iter().fold(plan, |plan, (section, field, value)| {
-        let body = plan.get(section).map(|body| body.with(field, Node::raw(value)));
-        body.map_or(plan.clone(), |body| plan.with(section, body))
+    values.into_iter().fold(plan, |plan, (section, field, value)| match plan.get(section) {
+        Some(body) => plan.with(section, body.with(field, Node::raw(value))),
+        None => plan,
     })
 }
 

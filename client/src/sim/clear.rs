@@ -60,13 +60,13 @@ pub(super) fn play(
     if got < needed {
         missing.extend(counted.drain(..).map(|id| (id, MissingReason::Abandoned)));
         missing.sort_unstable_by_key(|(id, _)| *id);
-        let report = Report { counted, missing, faults: Vec::new() };
+        let report = Report { counted, missing, ..Report::default() };
         let reason = AbandonReason::TooFewContributions { got, needed };
         let outcome = Outcome::Abandoned { reason, report };
         return Ok(RoundEnd { outcome, aggregate: None, losses, why_declined });
     }
     losses.keys().try_for_each(|client| laboratory.counted(*client))?;
-    let outcome = Outcome::Done(Report { counted, missing, faults: Vec::new() });
+    let outcome = Outcome::Done(Report { counted, missing, ..Report::default() });
     Ok(RoundEnd { outcome, aggregate: Some(sum), losses, why_declined })
 }
 

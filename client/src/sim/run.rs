@@ -270,7 +270,8 @@ impl<'a> Course<'a> {
         if let Some(packing) = config.derive_packing() {
             config.packing = packing;
         }
-        Terms { config, cohort, timings, beacons: self.beacons.clone() }
+        let beacons = self.beacons.clone();
+        Terms { config, cohort, timings, beacons, retired: Vec::new(), attested: None }
     }
 
     /// The next model; its distance from the last, unless it is of no use.

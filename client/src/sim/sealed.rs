@@ -305,6 +305,8 @@ impl Play<'_> {
                 let opened = self.open(&set, &components);
                 self.round.handle_opened(self.machines.now, opened);
             }
+            // Simulated rounds have no validation pool, and so no credit.
+            RoundEffect::Direct { .. } => {}
             RoundEffect::Ended(outcome) => self.ended = Some(outcome),
         }
         Ok(())

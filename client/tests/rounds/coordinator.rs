@@ -209,9 +209,9 @@ impl Coordinator {
                         opened = Some((aggregate, key_sum));
                         round.handle_opened(now(), Ok(summary));
                     }
-                    RoundEffect::SendProofs { .. } | RoundEffect::Measure { .. } => {
-                        panic!("no round of these is audited")
-                    }
+                    RoundEffect::SendProofs { .. }
+                    | RoundEffect::Measure { .. }
+                    | RoundEffect::Direct { .. } => panic!("no round of these is audited"),
                     RoundEffect::Ended(outcome) => ended = Some(outcome),
                 }
             }

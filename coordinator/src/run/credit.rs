@@ -17,6 +17,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{EPOCH_ROUNDS_MIN, FRAME_BYTES_MAX, POOL_EXAMPLES_MAX};
 use covey_aggregation::net::files;
 use covey_aggregation::program::credits::{CREDITS_FILE, publish};
+use covey_aggregation::program::published::PUBLICATION_FILE;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::Publication;
 use covey_aggregation::round::Round;
@@ -27,7 +28,7 @@ use super::conclude::broken;
 use super::{Run, Standing};
 use crate::directing::stored_directions;
 use crate::event::Event;
-use crate::storage::blobs::{PUBLICATION_FILE, round_name};
+use crate::storage::blobs::round_name;
 
 /// Folder of what was opened of validation pools, in the state folder.
 const POOLS_FOLDER: &str = "pools";
@@ -36,7 +37,7 @@ const POOLS_FOLDER: &str = "pools";
 const CREDITS_FOLDER: &str = "credits";
 
 /// Bytes of what is remembered of a pool: places of five bytes, and an attestation.
-const MEMORY_BYTES_MAX: usize = 5 * POOL_EXAMPLES_MAX + FRAME_BYTES_MAX;
+const MEMORY_BYTES_MAX: usize = 5 * POOL_EXAMPLES_MAX + FRAME_BYTES_MAX as usize;
 
 /// What was opened of a pool.
 #[derive(Serialize, Deserialize)]
@@ -61,9 +62,10 @@ impl Run<'_> {
     fn memory(&self, pool: &Digest) -> Result<Option<Memory>, Failure> {
         let path = self.memory_path(pool);
         let damaged = |what: String| {
-            Failure::new(Exit::Failed, "STORAGE", format!("{}: {what}", path.display()))
-                .with_help("restore it from a backup: without it, folds that are known would be \
-                            drawn again, which holders refuse")
+            Failure::new(Exit::Failed, "STORAGE", format!("{}: {what}", path.display())).with_help(
+                "restore it from a backup: without it, folds that are known would be \
+                            drawn again, which holders refuse",
+            )
         };
         match std::fs::read(&path) {
             Ok(bytes) => wire::decode(&bytes, MEMORY_BYTES_MAX)
@@ -77,8 +79,7 @@ impl Run<'_> {
     /// The credit of a round with the terms `config`, which have none yet. None where the plan gives
     /// none, or where none can be given: that is told.
     pub(super) fn round_credit(&self, config: &RoundConfig) -> Result<RoundCredit, Failure> {
-        let (Some(plan), Some((_, pool))) =
-            (self.learning.plan.credit, self.learning.validation())
+        let (Some(plan), Some((_, pool))) = (self.learning.plan.credit, self.learning.validation())
         else {
             return Ok(RoundCredit::default());
         };

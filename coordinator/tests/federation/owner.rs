@@ -177,7 +177,7 @@ impl Work {
                 let identity = self.membership.identity();
                 let entropy = Zeroizing::new([self.index as u8; 32]);
                 let proof = Proof::new(&question, &identity.id(), witness, &entropy);
-                let proven = Proven::sign(&question, &proof.expect("within bounds"), identity);
+                let proven = Proven::sign(&question, (&proof.expect("within bounds"), 1), identity);
                 self.participant.handle_proven(clock::now(), &round_ctx, Ok(Box::new(proven)));
             }
             ParticipantEffect::Send(message) => link.sender.send(&message).await.ok()?,

@@ -79,9 +79,8 @@ fn assert_adds_up(trainer: &Trainer, before: &[f32], fold: &Dataset, pieces: u16
         inner(&path, &piece)
     });
     let along: f64 = along.sum();
-    eprintln!("DBG {pieces} {along} {fell} {:.5} {}", along / fell - 1.0, &what[..what.len().min(30)]);
     assert!(fell.abs() > 1e-3, "{what}: nothing happens, {fell}");
-    assert!((along - fell).abs() < 0.02 * fell.abs(), "{what}: {along} for {fell}");
+    assert!((along - fell).abs() < 0.005 * fell.abs(), "{what}: {along} for {fell}");
 }
 
 #[test]
@@ -152,7 +151,6 @@ fn the_path_adds_up_in_pieces_for_every_layer_kind() {
     for (data, layers) in PLANS {
         let task = parsed(&plan_text(data, layers).replace("lr = 0.1", "lr = 0.5"));
         let fold = if data == TEXT { windows() } else { images(30) };
-        for p in [1, 2, 4, 16] { let _ = std::panic::catch_unwind(|| assert_adds_up(&trainer(&task), &task.initial_parameters(), &fold, p, layers)); }
         assert_adds_up(&trainer(&task), &task.initial_parameters(), &fold, 8, layers);
     }
 }

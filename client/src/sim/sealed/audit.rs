@@ -41,7 +41,8 @@ impl Play<'_> {
             let identity = &laboratory.identities[client];
             let witness = witnesses.get(&client).ok_or_else(|| bug("nothing to prove from"))?;
             let proof = Proof::new(&question, &identity.id(), witness, &secret()?);
-            let proven = proof.map(|proof| Box::new(Proven::sign(&question, &proof, identity)));
+            let proven =
+                proof.map(|proof| Box::new(Proven::sign(&question, (&proof, 1), identity)));
             Ok((client, proven.map_err(|_| Decline::Unprovable)))
         };
         let each = asked.len().div_ceil(self.workers).max(1);

@@ -109,6 +109,8 @@ fn ask(
         match effect {
             HolderEffect::Append { sequence, .. } => holder.handle_stored(sequence),
             HolderEffect::Send(message) => said.push(message),
+            // Simulated rounds have no validation pool, and so no credit.
+            HolderEffect::Direct { .. } => {}
             HolderEffect::Reread { round_ctx, contributions } => {
                 let Some(rereading) = holder.rereading(&round_ctx) else { continue };
                 for signed in contributions {

@@ -1,0 +1,223 @@
+//! A round's directions, computed by the holder for itself: plan, models and the opened sum are
+//! fetched from the coordinator and checked against digests that are signed; the fold comes from the
+//! holder's own copy of the validation pool.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use covey_aggregation::audit::crediting::project_sum;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::hash::Digest;
+use covey_aggregation::holder::{DirectionQuestion, OwnDirections};
+use covey_aggregation::limits::{PLAN_BYTES_MAX, PUBLICATION_BYTES_MAX};
+use covey_aggregation::net::bulk::{Bulk, BulkRequest};
+use covey_aggregation::plan::Plan;
+use covey_aggregation::strategy::{State, Stepped, Strategy};
+use covey_aggregation::sum::open::Aggregate;
+use covey_aggregation::wire;
+use covey_model::credit::{Models, directions, fold};
+use covey_model::data::DataSource;
+use covey_model::device::DeviceChoice;
+use covey_model::task::Task;
+use covey_model::train::Trainer;
+use covey_model::validation::ValidationPool;
+use covey_model::weights::from_bytes;
+use tokio::sync::mpsc;
+
+/// Models that are remembered: those of the last steps, and those of the round at hand.
+const MODELS_MAX: usize = 6;
+
+/// Directions of a round.
+pub(crate) struct Directed {
+    /// The round.
+    pub(crate) round_ctx: Digest,
+    /// What was computed, or why not.
+    pub(crate) own: Result<OwnDirections, String>,
+}
+
+/// A plan made ready, with the pool as the plan reads it.
+struct Ready {
+    plan: Plan,
+    trainer: Trainer,
+    pool: ValidationPool,
+}
+
+/// What is remembered from round to round. Everything in it was checked against its digest.
+#[derive(Default)]
+struct Memory {
+    plan: Option<(Digest, Arc<Ready>)>,
+    models: Vec<(Digest, Arc<Vec<f32>>)>,
+}
+
+/// Directions that are being computed.
+pub(crate) struct Directions {
+    pool: Option<DataSource>,
+    memory: Arc<Mutex<Memory>>,
+    /// Rounds under way.
+    rounds: BTreeSet<Digest>,
+    done: (mpsc::Sender<Directed>, mpsc::Receiver<Directed>),
+}
+
+impl Directions {
+    /// With the holder's copy of the validation pool, if it has one.
+    pub(crate) fn new(pool: Option<DataSource>) -> Self {
+        Self { pool, memory: Arc::default(), rounds: BTreeSet::new(), done: mpsc::channel(1) }
+    }
+
+    /// Computes those of a round, unless that is under way.
+    pub(crate) fn begin(
+        &mut self,
+        bulk: &Bulk,
+        round_ctx: Digest,
+        question: Box<DirectionQuestion>,
+    ) {
+        if !self.rounds.insert(round_ctx) {
+            return;
+        }
+        let (bulk, done) = (bulk.clone(), self.done.0.clone());
+        let source = Source { bulk, pool: self.pool.clone(), memory: Arc::clone(&self.memory) };
+        tokio::spawn(async move {
+            let own = source.direct(question).await;
+            // Nobody listens any more only when the program is stopping.
+            let _ = done.send(Directed { round_ctx, own }).await;
+        });
+    }
+
+    /// The next that are computed. Cancel-safe; for ever while none are being.
+    pub(crate) async fn next(&mut self) -> Option<Directed> {
+        let directed = self.done.1.recv().await?;
+        self.rounds.remove(&directed.round_ctx);
+        Some(directed)
+    }
+}
+
+/// Where a round's directions are computed from.
+struct Source {
+    bulk: Bulk,
+    pool: Option<DataSource>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Source {
+    async fn direct(&self, question: Box<DirectionQuestion>) -> Result<OwnDirections, String> {
+        let ready = self.ready(&question.config.plan).await?;
+        let before = self.model(&ready, &question.config.model).await?;
+        let aggregate = self.aggregate(&question.directed.aggregate).await?;
+        let credit = question.config.credit.as_ref().ok_or("the terms have no credit")?;
+        let mut steps = Vec::new();
+        for step in &credit.state.steps {
+            let from = self.model(&ready, &step.before).await?;
+            let to = self.model(&ready, &step.after).await?;
+            steps.push([from.to_vec(), to.to_vec()]);
+        }
+        let told = match ready.plan.strategy {
+            // What the model comes to hangs on the sum alone: no need to be told.
+            Strategy::FedAvg | Strategy::FedProx { .. } => None,
+            _ => Some(self.model(&ready, &question.directed.after).await?),
+        };
+        let work = move || compute(&ready, &question, (&before, steps, told), &aggregate);
+        let (own, after) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| "computing the directions failed".to_owned())??;
+        self.remember(after);
+        Ok(own)
+    }
+
+    /// The plan, made ready; kept as long as rounds are of the same plan.
+    async fn ready(&self, digest: &Digest) -> Result<Arc<Ready>, String> {
+        if let Some((known, ready)) = &self.memory().plan
+            && known == digest
+        {
+            return Ok(Arc::clone(ready));
+        }
+        let bytes = self.fetch(&BulkRequest::Plan(*digest), PLAN_BYTES_MAX.into()).await?;
+        if Plan::digest(&bytes) != *digest {
+            return Err("the coordinator sent another plan".to_owned());
+        }
+        let pool = self.pool.clone().ok_or("holder.toml names no validation_data")?;
+        let work = move || {
+            let plan = Plan::from_bytes(&bytes).map_err(|errors| errors.to_string())?;
+            let task = Task::from_plan(&plan).map_err(|error| error.to_string())?;
+            let trainer = Trainer::new(&task, DeviceChoice::Cpu);
+            let trainer = trainer.map_err(|error| error.to_string())?;
+            let pool = ValidationPool::load(&pool, &plan.data);
+            let pool = pool.map_err(|error| format!("the validation pool: {error}"))?;
+            Ok::<_, String>(Arc::new(Ready { plan, trainer, pool }))
+        };
+        let ready = tokio::task::spawn_blocking(work).await;
+        let ready = ready.map_err(|_| "reading the plan failed".to_owned())??;
+        self.memory().plan = Some((*digest, Arc::clone(&ready)));
+        Ok(ready)
+    }
+
+    async fn model(&self, ready: &Ready, digest: &Digest) -> Result<Arc<Vec<f32>>, String> {
+        let known = self.memory().models.iter().find(|(known, _)| known == digest).cloned();
+        if let Some((_, model)) = known {
+            return Ok(model);
+        }
+        let task = ready.trainer.task();
+        let bytes_max = 4 * task.parameters() as u64;
+        let bytes = self.fetch(&BulkRequest::Model(*digest), bytes_max).await?;
+        let model = from_bytes(&bytes, task.parameters());
+        let model = model.filter(|model| task.parameters_digest(model) == *digest);
+        let model = Arc::new(model.ok_or("the coordinator sent another model")?);
+        self.remember((*digest, Arc::clone(&model)));
+        Ok(model)
+    }
+
+    async fn aggregate(&self, digest: &Digest) -> Result<Aggregate, String> {
+        let bytes = self.fetch(&BulkRequest::Model(*digest), PUBLICATION_BYTES_MAX as u64).await?;
+        let aggregate: Result<Aggregate, _> = wire::decode(&bytes, PUBLICATION_BYTES_MAX);
+        let aggregate = aggregate.ok().filter(|aggregate| aggregate.digest() == *digest);
+        aggregate.ok_or_else(|| "the coordinator sent another sum".to_owned())
+    }
+
+    async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, String> {
+        self.bulk.fetch(request, bytes_max).await.map_err(|error| error.to_string())
+    }
+
+    fn remember(&self, model: (Digest, Arc<Vec<f32>>)) {
+        let mut memory = self.memory();
+        if memory.models.iter().all(|(known, _)| *known != model.0) {
+            let surplus = (memory.models.len() + 1).saturating_sub(MODELS_MAX);
+            memory.models.drain(..surplus);
+            memory.models.push(model);
+        }
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the holder computes, and the model that the round came to.
+fn compute(
+    ready: &Ready,
+    question: &DirectionQuestion,
+    (before, steps, told): (&[f32], Vec<[Vec<f32>; 2]>, Option<Arc<Vec<f32>>>),
+    aggregate: &Aggregate,
+) -> Result<(OwnDirections, (Digest, Arc<Vec<f32>>)), String> {
+    let DirectionQuestion { config, set, rows, fold: beacon, retired, directed } = question;
+    let (trainer, task) = (&ready.trainer, ready.trainer.task());
+    let examples = fold(&ready.pool, config, (beacon, retired)).map_err(|no| no.to_string())?;
+    let after = match told {
+        Some(after) => after,
+        None => {
+            let step = ready.plan.step((before, &State::None), config, aggregate);
+            let Stepped { parameters, .. } = step.map_err(|error| error.to_string())??;
+            Arc::new(parameters)
+        }
+    };
+    let digest = task.parameters_digest(&after);
+    if digest != directed.after {
+        return Err("the model that the round came to is another one".to_owned());
+    }
+    let models = Models { before: before.to_vec(), after: after.to_vec(), steps };
+    let directions = directions(trainer, &ready.pool, config, &examples, &models);
+    let directions = directions.map_err(|no| no.to_string())?;
+    let asked = Question::new(config, *set, *rows).map_err(|bad| bad.to_string())?;
+    let functions = directions.functions(&asked, &aggregate.sums).map_err(|bad| bad.to_string())?;
+    let projections = project_sum(&asked, &aggregate.sums, &directed.digits);
+    let own = OwnDirections { examples, functions: functions.to_bytes(), projections };
+    Ok((own, (digest, after)))
+}

@@ -49,6 +49,7 @@ const EXAMPLES: &str = "Examples:
   covey-client credits list ./epoch --roster ./st-marys/roster.json
   covey-client credits explain st-marys ./epoch --roster ./st-marys/roster.json
   covey-client credits recompute ./epoch
+  covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
   covey-client start --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,

@@ -2,6 +2,8 @@
 
 mod desk;
 
+pub(crate) use desk::SKETCHES_FOLDER;
+
 use std::sync::Arc;
 use std::time::Duration;
 

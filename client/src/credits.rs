@@ -1,10 +1,14 @@
 //! Credits of a folder that holds evidence: listed, explained, computed again. Everything shown was
 //! computed again first, so that nobody reads numbers that do not follow from the evidence.
 //!
-//! Nothing in here says where the evidence comes from: a live federation produces none yet.
+//! Where the evidence comes from is [`verify`]'s part, which needs the published rounds.
+
+mod verify;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+pub use verify::{Verified, verify};
 
 use covey_aggregation::credit::{Account, Amount, Explanation, Flag, explain};
 use covey_aggregation::net::read_roster;
@@ -87,7 +91,7 @@ pub struct Recomputed {
 
 /// Said wherever credits are shown.
 const CHECKED: &str = "computed again from the evidence in the folder and found equal; who attests \
-                       that evidence is not checked, as no federation produces it yet";
+                       that evidence is not checked here (covey-client credits verify)";
 
 /// Lists the credits of the epoch in `folder`, with the names of `roster`.
 ///
@@ -155,7 +159,8 @@ pub fn recompute(folder: &Path, before: Option<&Path>) -> Result<Recomputed, Fai
         None => lines.push("not checked: where the debts come from (--before)".to_owned()),
     }
     lines.push(
-        "not checked: who attests the evidence and the terms; no federation produces them yet"
+        "not checked: who attests the evidence (covey-client credits verify, with the published \
+         rounds)"
             .to_owned(),
     );
     let settlement = &epoch.settlement;

@@ -36,6 +36,7 @@ pub mod run;
 pub mod screen;
 mod sealing;
 pub mod sim;
+mod sketches;
 pub mod status;
 pub mod stored;
 mod update;
@@ -170,6 +171,11 @@ fn credits(command: CreditsCommand, format: Format) -> Result<(), Failure> {
         CreditsCommand::Explain { owner, epoch: Epoch { folder, roster } } => {
             let told = credits::tell(&owner, &folder, roster.as_deref())?;
             format.answer(&told, &told);
+        }
+        CreditsCommand::Verify { folder, credits: settled, roster, config } => {
+            let settled = settled.unwrap_or_else(|| folder.join("credits"));
+            let verified = credits::verify(&folder, &settled, &roster, config.as_deref())?;
+            format.answer(&verified, &verified);
         }
         CreditsCommand::Recompute { folder, before } => {
             let recomputed = credits::recompute(&folder, before.as_deref())?;

@@ -328,7 +328,7 @@ impl Workshop {
     }
 
     /// Tells an event, unless nobody has taken the last hundreds of them.
-    fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         let _ = self.events.try_send(event);
     }
 

@@ -15,10 +15,14 @@ use covey_aggregation::program::enrol::secret;
 use covey_aggregation::signing::Identity;
 
 use crate::prepare::Declined;
+use crate::sketches::{Sketch, Sketches};
 
 /// What is kept of rounds that are not over. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Provers(Arc<Mutex<BTreeMap<Digest, Arc<Prover>>>>);
+#[derive(Clone)]
+pub(crate) struct Provers {
+    kept: Arc<Mutex<BTreeMap<Digest, Arc<Prover>>>>,
+    sketches: Sketches,
+}
 
 struct Prover {
     terms: RoundConfig,
@@ -27,6 +31,11 @@ struct Prover {
 }
 
 impl Provers {
+    /// With the folder of what is kept for comparing credits.
+    pub(crate) fn new(sketches: Sketches) -> Self {
+        Self { kept: Arc::default(), sketches }
+    }
+
     /// Keeps what a contribution of this weight is proved from.
     pub(crate) fn keep(&self, terms: &RoundConfig, (witness, weight): (Witness, u32)) {
         let prover = Arc::new(Prover { terms: terms.clone(), witness, weight });
@@ -37,13 +46,14 @@ impl Provers {
         self.lock().remove(round_ctx);
     }
 
-    /// Proves that what was sealed for a round is small.
+    /// Proves that what was sealed for a round is small. With it comes what went wrong in keeping what
+    /// the round's credit can be compared with: nothing of the round hangs on that.
     pub(crate) fn prove(
         &self,
         round_ctx: &Digest,
         (set, rows): (Digest, Digest),
         identity: &Identity,
-    ) -> Result<Box<Proven>, Declined> {
+    ) -> Result<(Box<Proven>, Option<String>), Declined> {
         let prover = self.lock().get(round_ctx).map(Arc::clone);
         let lost = "the client was started again after it had sealed its update";
         let prover = prover.ok_or_else(|| Declined::new(Decline::Lost, lost))?;
@@ -52,10 +62,19 @@ impl Provers {
         let entropy = secret::<32>().map_err(|error| Declined::new(Decline::Lost, error))?;
         let proof = Proof::new(&question, &identity.id(), &prover.witness, &entropy);
         let proof = proof.map_err(|none| Declined::new(Decline::Unprovable, none))?;
-        Ok(Box::new(Proven::sign(&question, (&proof, prover.weight), identity)))
+        let mut unkept = None;
+        if prover.terms.credit.is_some() {
+            let sketch = Sketch::of(&question, set, rows, &prover.witness);
+            let kept = self.sketches.put(round_ctx, &sketch);
+            unkept = kept.err().map(|error| {
+                format!("{error}; the credit of this round cannot be checked here afterwards")
+            });
+        }
+        let proven = Proven::sign(&question, (&proof, prover.weight), identity);
+        Ok((Box::new(proven), unkept))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Prover>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

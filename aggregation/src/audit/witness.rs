@@ -90,6 +90,12 @@ impl Witness {
         projections
     }
 
+    /// Y alone: what the owner's published numbers are linear functions of.
+    #[must_use]
+    pub fn sketch(&self, question: &Question<'_>) -> Zeroizing<Vec<i64>> {
+        self.project(question).updates
+    }
+
     /// Squared norm of the owner's coordinates, in units.
     #[must_use]
     pub fn norm_squared(&self) -> u64 {

@@ -19,6 +19,23 @@ pub(crate) enum CreditsCommand {
         #[command(flatten)]
         epoch: Epoch,
     },
+    /// Check the credits against the rounds that they come of: that the evidence is what the holders
+    /// opened and attested, and with --config that your own numbers are those of what you sent.
+    ///
+    /// Needs no network. Exit code 6 if something does not hold.
+    Verify {
+        /// The folder with round-0001, round-0002, ..., as the coordinator publishes it.
+        folder: PathBuf,
+        /// The folder with the settled credits; by default `credits` in the folder.
+        #[arg(long)]
+        credits: Option<PathBuf>,
+        /// Your own roster.
+        #[arg(long)]
+        roster: PathBuf,
+        /// Your client.toml, to check your own numbers.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
     /// Settle the evidence again and compare with what was published, byte for byte.
     ///
     /// The first difference is named. Exit code 6 if there is one.

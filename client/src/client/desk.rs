@@ -25,12 +25,16 @@ use crate::event::{Event, Round};
 use crate::observer::Observer;
 use crate::prepare::{Declined, Halt, Workshop};
 use crate::provers::Provers;
+use crate::sketches::Sketches;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
 use crate::variates::Variates;
 
 /// The folder of sealed updates, in the state folder.
 const SEALED_FOLDER: &str = "sealed";
+
+/// Folder of an owner's own projections, in its state folder.
+pub(crate) const SKETCHES_FOLDER: &str = "sketches";
 
 /// The folder of control variates, in the state folder.
 const VARIATES_FOLDER: &str = "variates";
@@ -121,7 +125,7 @@ impl Desk {
             limits: config.limits.clone(),
             stored: stored.clone(),
             variates: variates.clone(),
-            provers: Provers::default(),
+            provers: Provers::new(Sketches::at(&folder.path().join(SKETCHES_FOLDER))),
             observer,
             bulk: link,
             events: events.clone(),
@@ -315,8 +319,17 @@ impl Desk {
             ParticipantEffect::Prove { round_ctx, set, rows } => {
                 let workshop = Arc::clone(&self.workshop);
                 self.tasks.spawn(async move {
-                    let work =
-                        move || workshop.provers.prove(&round_ctx, (set, rows), &workshop.identity);
+                    let work = move || {
+                        let question = (set, rows);
+                        let proved =
+                            workshop.provers.prove(&round_ctx, question, &workshop.identity);
+                        proved.map(|(proven, unkept)| {
+                            unkept
+                                .into_iter()
+                                .for_each(|what| workshop.tell(Event::Fault { what }));
+                            proven
+                        })
+                    };
                     let proven = tokio::task::spawn_blocking(work).await;
                     let bug = |bug| Err(Declined::new(Decline::Lost, format!("a bug: {bug}")));
                     Done::Proven(round_ctx, proven.unwrap_or_else(bug))

@@ -42,6 +42,7 @@ fn propose(federation: &Federation, terms: &RoundConfig) -> ToHolder {
         config: Box::new(terms.clone()),
         cohort: federation.cohort(),
         beacons: Vec::new(),
+        attested: None,
     }
 }
 

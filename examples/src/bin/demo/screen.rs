@@ -98,6 +98,7 @@ const fn doing(phase: Phase) -> &'static str {
         Phase::Vote => "holders check and vote on the set",
         Phase::Audit => "owners prove, holders check what they cannot see",
         Phase::Release => "holders release the key of the sum",
+        Phase::Credit => "holders open three numbers of each owner and attest them",
         Phase::Done => "done",
         Phase::Abandon => "abandoned",
     }

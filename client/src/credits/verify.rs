@@ -1,0 +1,197 @@
+//! Published rounds against the credits that were settled from them: who attests the evidence, that it
+//! follows from what holders opened, and, for an owner, that its numbers are its own, exactly.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use covey_aggregation::audit::credit::{Functions, scores};
+use covey_aggregation::audit::crediting::CreditRecord;
+use covey_aggregation::audit::question::Question;
+use covey_aggregation::credit::RoundEvidence;
+use covey_aggregation::net::{Membership, read_roster};
+use covey_aggregation::party::PartyId;
+use covey_aggregation::program::credits::PublishedEpoch;
+use covey_aggregation::program::published::{read_publication, round_folders};
+use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::publication::{Publication, RoundResult};
+use covey_aggregation::roster::Roster;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::sketches::Sketches;
+
+/// What was verified.
+#[derive(Debug, Serialize)]
+pub struct Verified {
+    /// The published rounds.
+    pub folder: PathBuf,
+    /// Rounds whose evidence holds.
+    pub rounds: Vec<u32>,
+    /// Rounds without evidence, with the reason where it is published.
+    pub uncredited: Vec<(u32, String)>,
+    /// Of these, rounds in which the owner's numbers were computed again from its own projections.
+    pub own: Option<Vec<u32>>,
+    /// What was checked, and what was not.
+    pub checked: Vec<String>,
+}
+
+/// An owner, and where it keeps what it sent.
+struct Own {
+    id: PartyId,
+    sketches: Sketches,
+}
+
+/// Verifies the credits in `credits` against the rounds published in `folder`. `roster` is the
+/// checker's own; with an owner's configuration its own numbers are computed again, too.
+///
+/// # Errors
+/// [`Failure`] with [`Exit::Unverified`] that names the round and what does not hold; others when a
+/// file is missing.
+pub fn verify(
+    folder: &Path,
+    credits: &Path,
+    roster: &Path,
+    config: Option<&Path>,
+) -> Result<Verified, Failure> {
+    let roster =
+        read_roster(roster).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let own = config.map(owner).transpose()?;
+    let epoch = super::checked(credits)?;
+    let mut verified = Verified {
+        folder: folder.to_owned(),
+        rounds: Vec::new(),
+        uncredited: Vec::new(),
+        own: own.as_ref().map(|_| Vec::new()),
+        checked: Vec::new(),
+    };
+    for path in round_folders(folder)? {
+        let publication = read_publication(&path).map_err(|error| Failure::file(&error))?;
+        let round = publication.result.config.round;
+        let no = |what: String| unverified(&path, &what);
+        check(&publication, &roster).map_err(no)?;
+        let evidence = epoch.rounds.iter().find(|one| one.round() == round);
+        let credit = publication.result.audit.as_ref().and_then(|audit| audit.credit.as_ref());
+        let Some(credit) = credit else {
+            if evidence.is_some() {
+                return Err(no("credits are settled for a round that published none".to_owned()));
+            }
+            let why = publication.result.report.no_credit.as_ref();
+            let why =
+                why.map_or_else(|| "its terms have no credit".to_owned(), ToString::to_string);
+            verified.uncredited.push((round, why));
+            continue;
+        };
+        if evidence != Some(&credit.evidence) {
+            return Err(no("the credits are settled from other evidence".to_owned()));
+        }
+        verified.rounds.push(round);
+        if let Some(own) = &own
+            && own.check(&publication.result, credit).map_err(no)?
+        {
+            verified.own.get_or_insert_default().push(round);
+        }
+    }
+    verified.complete(&epoch, own.is_some())?;
+    Ok(verified)
+}
+
+/// An owner's key and sketches.
+fn owner(config: &Path) -> Result<Own, Failure> {
+    let config = Config::read(config)?;
+    let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
+    let sketches = Sketches::at(&config.state.join(crate::client::SKETCHES_FOLDER));
+    Ok(Own { id: membership.member().id, sketches })
+}
+
+/// Everything of a publication but its contributions.
+fn check(publication: &Publication, roster: &Roster) -> Result<(), String> {
+    let RoundResult { config, headers, certificate, audit, aggregate, .. } = &publication.result;
+    let coordinator = roster.coordinator().filter(|_| roster.digest() == config.federation);
+    let coordinator = coordinator.ok_or("it is of another federation than the roster")?;
+    publication
+        .verify_signature(&coordinator)
+        .map_err(|_| "it is not signed by the federation's coordinator")?;
+    config.validate().map_err(|bad| format!("its terms: {bad}"))?;
+    if config.committee != roster.committee() {
+        return Err("its committee is not the roster's".to_owned());
+    }
+    let Some(audit) = audit else { return Ok(()) };
+    let round_ctx = config.context();
+    certificate.verify(config, &round_ctx).map_err(|bad| format!("its set: {bad}"))?;
+    let of = (config, &round_ctx);
+    let holds = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
+    holds.map(drop).map_err(|bad| bad.to_string())
+}
+
+impl Own {
+    /// Whether the owner's published scores are those of its own projections; `false` where it is not
+    /// in the round, or kept nothing of it.
+    fn check(&self, result: &RoundResult, credit: &CreditRecord) -> Result<bool, String> {
+        let config = &result.config;
+        let Some((_, evidence)) = credit.evidence.of(&self.id) else { return Ok(false) };
+        let sketch = self.sketches.get(&config.context()).map_err(|error| error.to_string())?;
+        let Some(sketch) = sketch else { return Ok(false) };
+        let question = Question::new(config, sketch.set, sketch.rows);
+        let question = question.map_err(|bad| bad.to_string())?;
+        let functions = Functions::from_bytes(&question, &credit.directed.functions);
+        let functions = functions.map_err(|bad| bad.to_string())?;
+        let numbers = functions.of(&sketch.projections);
+        let own = scores(config, &numbers, evidence.count);
+        if own != [evidence.s, evidence.novelty, evidence.harm] {
+            return Err("your published numbers are not those of what you sent".to_owned());
+        }
+        Ok(true)
+    }
+}
+
+impl Verified {
+    /// Whether every round of the epoch was found, and what this comes to.
+    fn complete(&mut self, epoch: &PublishedEpoch, with_own: bool) -> Result<(), Failure> {
+        let is_missing = |evidence: &&RoundEvidence| !self.rounds.contains(&evidence.round());
+        if let Some(missing) = epoch.rounds.iter().find(is_missing) {
+            let what = format!("round {} of the credits is not published", missing.round());
+            return Err(unverified(&self.folder, &what));
+        }
+        let ok = |what: &str| format!("ok       {what}");
+        self.checked = vec![
+            ok("the settlement is the one that the evidence gives"),
+            ok("the evidence is what the holders' openings give, and a quorum attests it"),
+            ok("the numbers of all owners add up to those of the published sum"),
+        ];
+        self.checked.push(match &self.own {
+            Some(own) if !own.is_empty() => {
+                format!("ok       your own numbers, from what you sent, in {} rounds", own.len())
+            }
+            _ if with_own => {
+                "not checked: your own numbers: nothing was kept of these rounds".into()
+            }
+            _ => "not checked: any owner's own numbers (--config)".into(),
+        });
+        self.checked.push(
+            "not checked: that the directions are what the fold gives (holders did), and that the sum \
+             is that of the contributions (covey-committee verify)"
+                .to_owned(),
+        );
+        Ok(())
+    }
+}
+
+fn unverified(path: &Path, what: &str) -> Failure {
+    Failure::new(Exit::Unverified, "CREDIT_UNVERIFIED", format!("{}: {what}", path.display()))
+        .with_help("keep a copy and tell the others: somebody published what does not hold")
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: the evidence of {} rounds holds",
+            self.folder.display(),
+            self.rounds.len()
+        )?;
+        for (round, why) in &self.uncredited {
+            writeln!(f, "round {round}: nobody is credited: {why}")?;
+        }
+        f.write_str(&self.checked.join("\n"))
+    }
+}

@@ -18,8 +18,10 @@
 //! - [`direction`], [`estimate`], [`functions`]: public directions, and the public weights that make
 //!   a number of an owner's projections
 //! - [`credit`], [`crediting`]: the three numbers, and what is published of them
+//! - [`carry`]: what noise did to the opened sum
 
 pub mod beacon;
+pub mod carry;
 pub mod check;
 pub mod credit;
 pub mod crediting;

@@ -91,6 +91,8 @@ pub struct RoundEnd {
     pub ended: Time,
     /// Adding and opening, in milliseconds.
     pub opening_ms: Option<u64>,
+    /// Computing the directions of the credit, in milliseconds.
+    pub directing_ms: Option<u64>,
 }
 
 /// A worker's answer.
@@ -100,7 +102,7 @@ enum WorkDone {
     /// What an audit needs of each contribution is computed, or not.
     Measured { context: Digest, result: Result<Vec<Public>, OpenFailure> },
     /// A round's directions are computed, or not.
-    Directed { context: Digest, result: Result<(Directed, Vec<i64>), String> },
+    Directed { context: Digest, result: Result<(Directed, Vec<i64>), String>, took_ms: u64 },
 }
 
 /// What ended a wait.
@@ -118,6 +120,7 @@ struct Live {
     phases: Vec<(Phase, Time)>,
     ended: Option<(Outcome, Time)>,
     opening_ms: Option<u64>,
+    directing_ms: Option<u64>,
     /// Set when nobody wants the worker's result any more.
     cancelled: Arc<AtomicBool>,
     /// Answers that wait for the record before them.
@@ -263,6 +266,7 @@ impl Driver {
             phases: Vec::new(),
             ended: None,
             opening_ms: None,
+            directing_ms: None,
             cancelled: Arc::default(),
             replies: Vec::new(),
             beginning,
@@ -295,7 +299,8 @@ impl Driver {
         let live = self.live.as_ref()?;
         let (outcome, ended) = live.ended.clone()?;
         let (phases, opening_ms) = (live.phases.clone(), live.opening_ms);
-        Some(RoundEnd { outcome, phases, ended, opening_ms })
+        let directing_ms = live.directing_ms;
+        Some(RoundEnd { outcome, phases, ended, opening_ms, directing_ms })
     }
 
     /// Serves the members while `work` is done elsewhere.
@@ -370,7 +375,8 @@ impl Driver {
             WorkDone::Measured { context, result } if *live.round.context() == context => {
                 live.round.handle_measured(now, result);
             }
-            WorkDone::Directed { context, result } if *live.round.context() == context => {
+            WorkDone::Directed { context, result, took_ms } if *live.round.context() == context => {
+                live.directing_ms = Some(took_ms);
                 live.round.handle_directed(now, result);
             }
             // Of a round that is over.

@@ -191,6 +191,9 @@ pub struct RoundSummary {
     pub phases_ms: Vec<(Phase, u64)>,
     /// Adding and opening, in milliseconds (part of Release).
     pub opening_ms: Option<u64>,
+    /// Computing the directions of the credit, in milliseconds (part of Credit).
+    #[serde(default)]
+    pub directing_ms: Option<u64>,
     /// Why nobody is credited for it, though its terms have credit and its sum is open.
     #[serde(default)]
     pub no_credit: Option<String>,
@@ -277,6 +280,7 @@ impl RoundSummary {
             implausible: None,
             phases_ms: Vec::new(),
             opening_ms: None,
+            directing_ms: None,
             no_credit: report.no_credit.as_ref().map(ToString::to_string),
         }
     }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::beacon::Use;
+use crate::audit::carry::{CARRIES_MAX, Carry, carries};
 use crate::audit::credit::{BadFunctions, Numbers, gather, scores};
 use crate::audit::drawing::{BadDrawing, Drawing};
 use crate::audit::functions::{Directions, digits};
@@ -64,6 +65,9 @@ pub struct CreditRecord {
     /// What was opened of each component, in canonical order.
     #[serde(deserialize_with = "bounded::<_, _, COMPONENTS_MAX>")]
     pub parts: Vec<Agreed>,
+    /// What noise carried into the opened sum: all contributions together are above it by so much.
+    #[serde(deserialize_with = "bounded::<_, _, CARRIES_MAX>")]
+    pub carries: Vec<Carry>,
     /// What it comes to.
     pub evidence: RoundEvidence,
     /// What holders attest.
@@ -208,7 +212,8 @@ impl CreditRecord {
         if !numbers.add_up(&functions) {
             return Err(BadCreditRecord::AddUp);
         }
-        if numbers.sum != project_sum(question, sums, &directed.digits) {
+        let opened = project_sum(question, sums, &directed.digits);
+        if carries(question, &numbers.sum, &opened).as_ref() != Some(&self.carries) {
             return Err(BadCreditRecord::OtherSum);
         }
         let owners: Vec<_> = accepted.iter().map(|(client, count, _)| (*client, *count)).collect();

@@ -32,12 +32,12 @@ pub struct Credit {
 const SCORES: u8 = 3;
 
 impl Plan {
-    /// What credits are settled by, of the plan's rounds; none where it gives no credit.
+    /// What credits of a run of `rounds` rounds are settled by; none where the plan gives no credit, or
+    /// where the run was extended beyond what an epoch may have.
     #[must_use]
-    pub fn credit_terms(&self) -> Option<CreditTerms> {
+    pub fn credit_terms(&self, rounds: u32) -> Option<CreditTerms> {
         let budget_micro = u64::from(self.credit?.budget) * MICRO;
-        // Within the limits: that was checked while reading.
-        CreditTerms::check(TermsDraft::usual(budget_micro, self.training.rounds)).ok()
+        CreditTerms::check(TermsDraft::usual(budget_micro, rounds)).ok()
     }
 
     /// Numbers about each owner alone that are published in every round, beside pass or fail: 0
@@ -167,7 +167,7 @@ budget = 1000
         assert_eq!(all.credit, Some(Credit { budget: 1000, fold: 100, steps: 7 }));
         let spelled = good(&format!("{PLAN}fold = 30\nsteps = 20\n"));
         assert_eq!(spelled.credit, plan.credit);
-        let terms = plan.credit_terms().expect("terms");
+        let terms = plan.credit_terms(plan.training.rounds).expect("terms");
         assert_eq!(*terms.get(), TermsDraft::usual(1_000_000_000, 16));
         assert_eq!(terms.get().contributions_min, CREDIT_CONTRIBUTIONS_MIN);
         assert!(plan.audit_notice().contains("three numbers about each owner are published"));
@@ -176,7 +176,7 @@ budget = 1000
     #[test]
     fn without_the_section_nothing_is_credited_and_no_number_released() {
         let plan = good(&with("[credit]\nbudget = 1000\n", ""));
-        assert_eq!((plan.credit, plan.credit_terms(), plan.released_numbers()), (None, None, 0));
+        assert_eq!((plan.credit, plan.credit_terms(20), plan.released_numbers()), (None, None, 0));
         assert!(plan.audit_notice().ends_with("and no credit is given"));
     }
 
@@ -193,7 +193,7 @@ budget = 1000
         for (budget, rounds) in [(1, EPOCH_ROUNDS_MIN), (1_000_000, EPOCH_ROUNDS_MAX)] {
             let text = with("1000", &budget.to_string());
             let plan = good(&text.replace("rounds = 16", &format!("rounds = {rounds}")));
-            let terms = plan.credit_terms().expect("terms");
+            let terms = plan.credit_terms(plan.training.rounds).expect("terms");
             let TermsDraft { budget_micro, rounds: epoch, .. } = *terms.get();
             assert_eq!((budget_micro, epoch), (budget * MICRO, rounds));
         }

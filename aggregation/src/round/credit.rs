@@ -6,10 +6,12 @@
 //! direct (worker) --> open --f+1 of each--> attest --Q votes--> Done
 //! ```
 
+use crate::audit::carry::{Carry, carries};
 use crate::audit::credit::{Functions, Numbers, gather};
 use crate::audit::crediting::{Directed, attestation, evidence};
 use crate::audit::part::{Agreed, Part, body};
 use crate::audit::proof::Proof;
+use crate::audit::question::Question;
 use crate::config::{HolderIndex, set_digest};
 use crate::credit::{Attestation, Attested, RoundEvidence};
 use crate::hash::Digest;
@@ -44,8 +46,15 @@ pub(super) struct Credited {
     /// Projections of the opened sum.
     projections: Vec<i64>,
     parts: Vec<Agreed>,
-    evidence: Option<(RoundEvidence, Attestation)>,
+    evidence: Option<Made>,
     certificate: Option<Certificate>,
+}
+
+/// What the opened numbers make.
+struct Made {
+    evidence: RoundEvidence,
+    attestation: Attestation,
+    carries: Vec<Carry>,
 }
 
 impl Crediting {
@@ -80,6 +89,8 @@ pub struct CreditOutcome<'a> {
     pub directed: &'a Directed,
     /// What was opened of each component.
     pub parts: &'a [Agreed],
+    /// What noise carried into the opened sum.
+    pub carries: &'a [Carry],
     /// What it comes to.
     pub evidence: &'a RoundEvidence,
     /// What holders attest.
@@ -90,11 +101,12 @@ impl Round {
     /// The evidence and everything that it rests on, once it is attested.
     #[must_use]
     pub fn credit(&self) -> Option<CreditOutcome<'_>> {
-        let (evidence, attestation) = self.credited.evidence.as_ref()?;
+        let Made { evidence, attestation, carries } = self.credited.evidence.as_ref()?;
         let certificate = self.credited.certificate.clone()?;
         let attested = Attested { attestation: attestation.clone(), certificate };
         let directed = self.credited.directed.as_ref()?;
-        Some(CreditOutcome { directed, parts: &self.credited.parts, evidence, attested })
+        let parts = &self.credited.parts;
+        Some(CreditOutcome { directed, parts, carries, evidence, attested })
     }
 
     fn enter_credit(&mut self, step: Step, at: Time) {
@@ -256,7 +268,7 @@ impl Round {
     }
 
     /// The evidence that these parts make, and its attestation; or what does not add up.
-    fn evidence_of(&self, parts: &[Agreed]) -> Result<(RoundEvidence, Attestation), String> {
+    fn evidence_of(&self, parts: &[Agreed]) -> Result<Made, String> {
         let lost = || "the round's directions are lost".to_owned();
         let (question, functions) = self.question().zip(self.functions()).ok_or_else(lost)?;
         let config = &self.terms.config;
@@ -275,11 +287,11 @@ impl Round {
         let proofs: Vec<&Proof> = proofs.iter().collect();
         let numbers = gather(&question, &functions, &proofs, parts);
         let numbers = numbers.ok_or("the parts are not of the accepted set's form")?;
-        check_sums(&functions, &numbers, &credited.projections)?;
+        let carries = check_sums(&question, &functions, &numbers, &credited.projections)?;
         let evidence = evidence(config, &owners, &numbers).map_err(|bad| bad.to_string())?;
         let before = (&self.terms.retired[..], directed);
         let attestation = attestation(config, credit, before, &evidence);
-        Ok((evidence, attestation))
+        Ok(Made { evidence, attestation, carries })
     }
 
     pub(super) fn handle_attested(
@@ -296,7 +308,7 @@ impl Round {
         let signed =
             seat.holder.verify(Statement::Evidence, &self.context, &attestation.0, &vote.signature);
         signed.map_err(|_| Refusal::BadSignature)?;
-        let own = self.credited.evidence.as_ref().map(|(_, attestation)| attestation.digest());
+        let own = self.credited.evidence.as_ref().map(|made| made.attestation.digest());
         let Some(own) = own else { return Err(Refusal::WrongPhase) };
         if own != *attestation {
             self.committee.add_fault(holder, HolderFault::OtherVerdict);
@@ -402,17 +414,16 @@ impl Round {
 }
 
 /// Rules (a) and (b): numbers add up to those of Y_sum, and Y_sum is what the rows make of the opened
-/// sum (`projections`).
+/// sum (`projections`), but for what is returned.
 pub(crate) fn check_sums(
+    question: &Question<'_>,
     functions: &Functions,
     numbers: &Numbers,
     projections: &[i64],
-) -> Result<(), String> {
+) -> Result<Vec<Carry>, String> {
     if !numbers.add_up(functions) {
         return Err("the numbers of all clients are not those of their sum".to_owned());
     }
-    if numbers.sum != projections {
-        return Err("the projections of all clients are not those of the opened sum".to_owned());
-    }
-    Ok(())
+    carries(question, &numbers.sum, projections)
+        .ok_or_else(|| "the projections of all clients are not those of the opened sum".to_owned())
 }

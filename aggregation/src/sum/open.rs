@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Control, HolderIndex, Quantiser, RoundConfig, Weighting};
+use crate::config::{Audit, Control, HolderIndex, Quantiser, RoundConfig, Weighting};
 use crate::hash::{Digest, Domain, Hasher, hash};
 use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
 use crate::sum::accumulator::Accumulator;
@@ -443,7 +443,7 @@ struct Decoder {
     /// Half of what noise can take up.
     half: u128,
     pad_mask: u128,
-    /// Largest absolute noise of honest contributions.
+    /// Largest absolute noise of honest contributions; where they are audited, of any.
     noise_max: u64,
     /// n times the offset of a coordinate. A lane is of 30 bits at most, and offset and lane fit
     /// (see [`Aggregate`]).
@@ -467,7 +467,12 @@ impl Decoder {
             noise_bits: packing.noise_bits,
             half: 1 << (packing.noise_bits - 1),
             pad_mask: (1 << packing.pad_bits()) - 1,
-            noise_max: n.div_ceil(2) + 2 + scaled_noise as u64,
+            // Audited noise is within bounds of its own, which leave room in the lowest bits for all
+            // of it: what one client may add must not spoil the sum of all.
+            noise_max: match config.audit {
+                Audit::Off => n.div_ceil(2) + 2 + scaled_noise as u64,
+                Audit::Closed { .. } => 1 << (packing.noise_bits - 1),
+            },
             offset: config.quantiser.offset() as i32 * count as i32,
             magnitude_max: config.quantiser.magnitude_max() * count,
         }

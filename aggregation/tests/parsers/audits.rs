@@ -1,6 +1,7 @@
 //! Messages and records of audited rounds. Their signatures are of the right form only.
 
 use covey_aggregation::audit::beacon::Use;
+use covey_aggregation::audit::carry::Carry;
 use covey_aggregation::audit::crediting::{CreditRecord, Directed};
 use covey_aggregation::audit::deal::{Deal, DealtKey, SealedKey};
 use covey_aggregation::audit::drawing::{Drawing, Drawn};
@@ -149,6 +150,7 @@ impl Seeds {
             directed: Self::directed(),
             directions: directions.expect("finite numbers"),
             parts: vec![self.agreed(); 4],
+            carries: vec![Carry { coordinate: 300, by: -1 }; 3],
             evidence: RoundEvidence::new(1, self.round_ctx, owners).expect("in range"),
             attested: self.attested(),
         }

@@ -14,9 +14,9 @@ use crate::scenario::Scenario;
 use crate::world::World;
 
 /// A holder, what it remembers, and what it was told in an honest round.
-struct Cheated {
-    world: World,
-    told: Vec<ToHolder>,
+pub(crate) struct Cheated {
+    pub(crate) world: World,
+    pub(crate) told: Vec<ToHolder>,
     holder: Holder,
     records: Vec<HolderRecord>,
 }
@@ -27,6 +27,11 @@ impl Cheated {
         scenario.is_audited = true;
         scenario.owners = 6;
         scenario.owner_lies = vec![(1, OwnerLie::Garbage)];
+        Self::of(scenario)
+    }
+
+    /// Cheated in the honest rounds of `scenario`.
+    pub(crate) fn of(scenario: Scenario) -> Self {
         let mut world = World::new(scenario);
         world.told = Some(Vec::new());
         world.run();
@@ -37,12 +42,12 @@ impl Cheated {
     }
 
     /// The honest messages of one kind, in their order.
-    fn honest(&self, is_it: fn(&ToHolder) -> bool) -> Vec<ToHolder> {
+    pub(crate) fn honest(&self, is_it: fn(&ToHolder) -> bool) -> Vec<ToHolder> {
         self.told.iter().filter(|message| is_it(message)).cloned().collect()
     }
 
     /// Tells it something; all that it wants to store is stored at once. What it says.
-    fn tell(&mut self, message: ToHolder) -> Vec<FromHolder> {
+    pub(crate) fn tell(&mut self, message: ToHolder) -> Vec<FromHolder> {
         self.holder.handle(message);
         let mut said = Vec::new();
         while let Some(effect) = self.holder.poll_effect() {
@@ -70,18 +75,18 @@ impl Cheated {
     }
 
     /// Everything of the honest round up to the first message that `is_it`.
-    fn until(&mut self, is_it: fn(&ToHolder) -> bool) -> Vec<FromHolder> {
+    pub(crate) fn until(&mut self, is_it: fn(&ToHolder) -> bool) -> Vec<FromHolder> {
         let before: Vec<_> =
             self.told.iter().take_while(|message| !is_it(message)).cloned().collect();
         before.into_iter().flat_map(|message| self.tell(message)).collect()
     }
 
     /// It stops, and starts again with what it remembers.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.holder = revived(&self.world, &self.records);
     }
 
-    fn refusal(&mut self, message: ToHolder) -> Option<Refusal> {
+    pub(crate) fn refusal(&mut self, message: ToHolder) -> Option<Refusal> {
         match self.tell(message).pop() {
             Some(FromHolder::Refused { refusal, .. }) => Some(refusal),
             other => panic!("it does not refuse: {other:?}"),

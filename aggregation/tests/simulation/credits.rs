@@ -39,6 +39,7 @@ pub(crate) fn record(world: &World) -> CreditRecord {
         directed: credit.directed.clone(),
         directions: world.coordinator.directions[round.context()].clone(),
         parts: credit.parts.to_vec(),
+        carries: credit.carries.to_vec(),
         evidence: credit.evidence.clone(),
         attested: credit.attested.clone(),
     }
@@ -107,6 +108,11 @@ fn every_change_of_a_published_credit_is_found() {
     let (world, _) = run(scenario);
     let honest = record(&world);
     assert_eq!(verify(&world, &honest), Ok(()));
+    let carry = covey_aggregation::audit::carry::Carry { coordinate: 0, by: 1 };
+    assert_eq!(honest.carries, []);
+    let mut spoiled = honest.clone();
+    spoiled.carries.push(carry);
+    assert!(verify(&world, &spoiled).is_err(), "a carry that is none");
     let spoils: [(&str, Spoil); 12] = [
         ("fold", |record| record.fold.drawn[0].values[0] = Digest::ZERO),
         ("fewer of the fold", |record| record.fold.drawn.truncate(1)),

@@ -6,6 +6,7 @@
 mod audit_cheats;
 mod audits;
 mod cheat;
+mod credit_cheats;
 mod credits;
 mod direction;
 mod disk;

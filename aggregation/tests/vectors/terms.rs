@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use covey_aggregation::config::{
-    CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
+    Audit, CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
 };
+use covey_aggregation::credit::{CreditConfig, CreditState, ModelStep};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::wire;
 use serde_json::{Value, json};
@@ -37,6 +38,20 @@ fn weighted() -> RoundConfig {
     };
     let mut config = Fixture::new(terms).config;
     config.contributions_min = 100;
+    config
+}
+
+fn credited() -> RoundConfig {
+    let terms = Terms { dimension: 10_000, contributions_max: 10, ..Terms::default() };
+    let mut config = Fixture::new(terms).config;
+    config.contributions_min = 5;
+    config.quantiser.clip_norm = 8.0;
+    config.beacon_commitments = (1..=4).map(|i| Digest([i; 32])).collect();
+    config.audit = Audit::Closed { rows: 128 };
+    config.packing = config.derive_packing().expect("a packing");
+    let step = ModelStep { before: Digest([8; 32]), after: Digest([9; 32]) };
+    let state = CreditState::first(Digest([10; 32])).next(&[1, 2, 300], step);
+    config.credit = Some(CreditConfig { fold: 30, steps: 20, state });
     config
 }
 
@@ -94,8 +109,35 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
         field(&name("X25519 key"), "bytes", json!(hex(&seat.sealing_key.x25519)));
     }
     field("cohort", "bytes", json!(config.cohort.to_string()));
-    field("beacon_commitments: number", "varint", json!(0));
-    field("audit (0: off)", "varint", json!(0));
+    field("beacon_commitments: number", "varint", json!(config.beacon_commitments.len()));
+    for (i, commitment) in config.beacon_commitments.iter().enumerate() {
+        let name = format!("beacon_commitments, component {i}");
+        field(&name, "bytes", json!(commitment.to_string()));
+    }
+    match config.audit {
+        Audit::Off => field("audit (0: off)", "varint", json!(0)),
+        Audit::Closed { rows } => {
+            field("audit (1: closed)", "varint", json!(1));
+            field("audit: rows", "varint", json!(rows));
+        }
+    }
+    match &config.credit {
+        None => field("credit (0: none)", "byte", json!(0)),
+        Some(CreditConfig { fold, steps, state }) => {
+            field("credit (1: one)", "byte", json!(1));
+            field("credit.fold", "varint", json!(fold));
+            field("credit.steps", "varint", json!(steps));
+            field("credit.state.pool", "bytes", json!(state.pool.to_string()));
+            field("credit.state.opened", "varint", json!(state.opened));
+            field("credit.state.retired", "bytes", json!(state.retired.to_string()));
+            field("credit.state.steps: number", "varint", json!(state.steps.len()));
+            for (i, step) in state.steps.iter().enumerate() {
+                let name = |part: &str| format!("credit.state.steps, {i}: {part}");
+                field(&name("before"), "bytes", json!(step.before.to_string()));
+                field(&name("after"), "bytes", json!(step.after.to_string()));
+            }
+        }
+    }
     field("collect_ms", "varint", json!(config.collect_ms));
     fields
 }
@@ -174,6 +216,7 @@ pub(crate) fn file() -> File {
         valid: vec![
             valid("profile A, four holders, owners alike", &small()),
             valid("profile B, seven holders, owners weighted, counters and control", &weighted()),
+            valid("audit and credit", &credited()),
         ],
         invalid: vec![
             invalid("another version", "the first byte is 2", |bytes| bytes[0] = 2),
@@ -231,6 +274,9 @@ pub(crate) fn file() -> File {
             }),
             bad("a short sealing key", "an ML-KEM key of 1183 bytes", |config| {
                 Arc::make_mut(&mut config.committee[1].sealing_key.ml_kem).pop();
+            }),
+            bad("credit without an audit", "nothing is shared that it comes of", |config| {
+                config.credit = credited().credit;
             }),
             bad("a beacon without an audit", "one beacon commitment", |config| {
                 config.beacon_commitments.push(config.model);

@@ -179,10 +179,12 @@ impl Driver {
         };
         let answers = self.worked.0.clone();
         tokio::spawn(async move {
+            let began = Instant::now();
             let result = tokio::task::spawn_blocking(move || directing.run()).await;
             let result = result.unwrap_or_else(|_| Err("the worker that directs died".to_owned()));
+            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Nobody listens any more only when the program is stopping.
-            let _ = answers.send(WorkDone::Directed { context, result }).await;
+            let _ = answers.send(WorkDone::Directed { context, result, took_ms }).await;
         });
     }
 

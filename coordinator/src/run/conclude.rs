@@ -61,6 +61,7 @@ impl Run<'_> {
         let mut summary = RoundSummary::of(number, &end.outcome, &self.driver.roster);
         summary.phases_ms = phases_ms(&end);
         summary.opening_ms = end.opening_ms;
+        summary.directing_ms = end.directing_ms;
         let mut row = RoundRow {
             round: number,
             context: self.driver.round().map_or(Digest::ZERO, |round| *round.context()),

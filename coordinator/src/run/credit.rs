@@ -117,6 +117,7 @@ impl Run<'_> {
             directed: credit.directed.clone(),
             directions: stored_directions(&self.driver.blobs, number, directions)?,
             parts: credit.parts.to_vec(),
+            carries: credit.carries.to_vec(),
             evidence: credit.evidence.clone(),
             attested: credit.attested,
         }))
@@ -137,7 +138,9 @@ impl Run<'_> {
 
     /// Settles a run that is over, if it gives credit and was not settled before.
     pub(super) fn settle(&self, standing: &Standing) -> Result<(), Failure> {
-        let Some(terms) = self.learning.plan.credit_terms() else { return Ok(()) };
+        let Some(terms) = self.learning.plan.credit_terms(standing.run.rounds) else {
+            return Ok(());
+        };
         let folder = self.driver.blobs.published().join(CREDITS_FOLDER);
         if folder.join(CREDITS_FILE).exists() {
             return Ok(());
@@ -149,7 +152,14 @@ impl Run<'_> {
             self.driver.tell(&Event::Uncredited { round: None, why });
             return Ok(());
         }
-        let settlement = publish(&folder, &terms, &rounds, &[])?;
+        let settlement = match publish(&folder, &terms, &rounds, &[]) {
+            Ok(settlement) => settlement,
+            // The run is done all the same, and its evidence is published.
+            Err(failure) => {
+                self.driver.tell(&Event::Uncredited { round: None, why: failure.message });
+                return Ok(());
+            }
+        };
         self.driver.tell(&Event::Settled {
             folder,
             owners: settlement.accounts.len(),

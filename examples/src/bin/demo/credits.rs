@@ -1,6 +1,7 @@
 //! What the coordinator published of credits, settled again by another program.
 
 use std::fmt;
+use std::path::Path;
 
 use covey_aggregation::credit::{Account, Amount, Flag, MICRO, Settlement};
 use covey_aggregation::program::credits::PublishedEpoch;
@@ -36,11 +37,16 @@ struct Line {
 }
 
 impl Credits {
-    /// Has the owners' own program settle the published evidence again.
+    /// Has the owners' own program check the published rounds, settle their evidence again, and compare
+    /// the first owner's numbers with what it sent.
     pub(crate) fn check(federation: &Federation) -> Self {
         let folder = federation.credits();
-        let path = folder.display().to_string();
-        let recomputed = run_to_end("client", &["credits", "recompute", &path]);
+        let text = |path: &Path| path.display().to_string();
+        let home = federation.root.join(owner_name(1));
+        let (roster, config) = (text(&home.join("roster.json")), text(&home.join("client.toml")));
+        let published = text(&federation.published());
+        let command = ["credits", "verify", &published, "--roster", &roster, "--config", &config];
+        let recomputed = run_to_end("client", &command);
         // Shown also where they do not follow from the evidence: `recomputed` says so.
         let epoch = PublishedEpoch::read(&folder).ok();
         let published = epoch.map(|epoch| Published::new(&epoch.settlement, federation));

@@ -244,6 +244,17 @@ impl Report {
     fn write_credits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(credits) = &self.credits else { return Ok(()) };
         writeln!(f, "{credits}")?;
+        let mut directing: Vec<_> =
+            self.ending.rounds.iter().filter_map(|round| round.directing_ms).collect();
+        directing.sort_unstable();
+        if let Some(median) = directing.get(directing.len() / 2) {
+            writeln!(
+                f,
+                "Directed  {:.2} s of each Credit are the coordinator's training on the fold \
+                 (median); each\n          holder repeats it, here on the same processor",
+                *median as f64 / 1e3
+            )?;
+        }
         match &credits.recomputed {
             Ok(said) => writeln!(f, "Settled   {}", indent(said)),
             Err(why) => writeln!(f, "Settled   FAILED: {}", indent(why)),

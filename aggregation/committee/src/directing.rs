@@ -10,7 +10,8 @@ use covey_aggregation::audit::question::Question;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{DirectionQuestion, OwnDirections};
 use covey_aggregation::limits::{PLAN_BYTES_MAX, PUBLICATION_BYTES_MAX};
-use covey_aggregation::net::bulk::{Bulk, BulkRequest};
+use covey_aggregation::message::Refusal;
+use covey_aggregation::net::bulk::{Bulk, BulkError, BulkRequest};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::strategy::{State, Stepped, Strategy};
 use covey_aggregation::sum::open::Aggregate;
@@ -55,7 +56,30 @@ pub(crate) struct Directions {
     memory: Arc<Mutex<Memory>>,
     /// Rounds under way.
     rounds: BTreeSet<Digest>,
-    done: (mpsc::Sender<Directed>, mpsc::Receiver<Directed>),
+    done: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+}
+
+/// What became of one round: nothing, where the link was lost. The question comes again.
+type Ended = (Digest, Option<Result<OwnDirections, String>>);
+
+/// Why there are none.
+enum Trouble {
+    /// The link, or a coordinator that is busy.
+    Passing,
+    /// Whatever is asked again will not help.
+    Lasting(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Self {
+        Self::Lasting(why)
+    }
+}
+
+impl From<&str> for Trouble {
+    fn from(why: &str) -> Self {
+        Self::Lasting(why.to_owned())
+    }
 }
 
 impl Directions {
@@ -77,17 +101,25 @@ impl Directions {
         let (bulk, done) = (bulk.clone(), self.done.0.clone());
         let source = Source { bulk, pool: self.pool.clone(), memory: Arc::clone(&self.memory) };
         tokio::spawn(async move {
-            let own = source.direct(question).await;
+            let own = match source.direct(question).await {
+                Ok(own) => Some(Ok(own)),
+                Err(Trouble::Lasting(why)) => Some(Err(why)),
+                Err(Trouble::Passing) => None,
+            };
             // Nobody listens any more only when the program is stopping.
-            let _ = done.send(Directed { round_ctx, own }).await;
+            let _ = done.send((round_ctx, own)).await;
         });
     }
 
     /// The next that are computed. Cancel-safe; for ever while none are being.
     pub(crate) async fn next(&mut self) -> Option<Directed> {
-        let directed = self.done.1.recv().await?;
-        self.rounds.remove(&directed.round_ctx);
-        Some(directed)
+        loop {
+            let (round_ctx, own) = self.done.1.recv().await?;
+            self.rounds.remove(&round_ctx);
+            if let Some(own) = own {
+                return Some(Directed { round_ctx, own });
+            }
+        }
     }
 }
 
@@ -99,7 +131,7 @@ struct Source {
 }
 
 impl Source {
-    async fn direct(&self, question: Box<DirectionQuestion>) -> Result<OwnDirections, String> {
+    async fn direct(&self, question: Box<DirectionQuestion>) -> Result<OwnDirections, Trouble> {
         let ready = self.ready(&question.config.plan).await?;
         let before = self.model(&ready, &question.config.model).await?;
         let aggregate = self.aggregate(&question.directed.aggregate).await?;
@@ -124,7 +156,7 @@ impl Source {
     }
 
     /// The plan, made ready; kept as long as rounds are of the same plan.
-    async fn ready(&self, digest: &Digest) -> Result<Arc<Ready>, String> {
+    async fn ready(&self, digest: &Digest) -> Result<Arc<Ready>, Trouble> {
         if let Some((known, ready)) = &self.memory().plan
             && known == digest
         {
@@ -132,12 +164,13 @@ impl Source {
         }
         let bytes = self.fetch(&BulkRequest::Plan(*digest), PLAN_BYTES_MAX.into()).await?;
         if Plan::digest(&bytes) != *digest {
-            return Err("the coordinator sent another plan".to_owned());
+            return Err("the coordinator sent another plan".into());
         }
         let pool = self.pool.clone().ok_or("holder.toml names no validation_data")?;
+        let plan = Plan::from_bytes(&bytes).map_err(|errors| errors.to_string())?;
+        let task = Task::from_plan(&plan).map_err(|error| error.to_string())?;
+        let task = self.started(task).await?;
         let work = move || {
-            let plan = Plan::from_bytes(&bytes).map_err(|errors| errors.to_string())?;
-            let task = Task::from_plan(&plan).map_err(|error| error.to_string())?;
             let trainer = Trainer::new(&task, DeviceChoice::Cpu);
             let trainer = trainer.map_err(|error| error.to_string())?;
             let pool = ValidationPool::load(&pool, &plan.data);
@@ -150,7 +183,18 @@ impl Source {
         Ok(ready)
     }
 
-    async fn model(&self, ready: &Ready, digest: &Digest) -> Result<Arc<Vec<f32>>, String> {
+    /// The task with the model that its plan adapts, where it adapts one.
+    async fn started(&self, task: Task) -> Result<Task, Trouble> {
+        let Some(start) = task.start().filter(|_| task.needs_start()) else { return Ok(task) };
+        let parameters = task.start_manifest().parameters();
+        let request = BulkRequest::Model(start.digest);
+        let bytes = self.fetch(&request, 4 * parameters).await?;
+        let numbers = usize::try_from(parameters).ok().and_then(|all| from_bytes(&bytes, all));
+        let numbers = numbers.ok_or("the coordinator sent another base model")?;
+        Ok(task.started(numbers).map_err(|error| error.to_string())?)
+    }
+
+    async fn model(&self, ready: &Ready, digest: &Digest) -> Result<Arc<Vec<f32>>, Trouble> {
         let known = self.memory().models.iter().find(|(known, _)| known == digest).cloned();
         if let Some((_, model)) = known {
             return Ok(model);
@@ -165,15 +209,18 @@ impl Source {
         Ok(model)
     }
 
-    async fn aggregate(&self, digest: &Digest) -> Result<Aggregate, String> {
+    async fn aggregate(&self, digest: &Digest) -> Result<Aggregate, Trouble> {
         let bytes = self.fetch(&BulkRequest::Model(*digest), PUBLICATION_BYTES_MAX as u64).await?;
         let aggregate: Result<Aggregate, _> = wire::decode(&bytes, PUBLICATION_BYTES_MAX);
         let aggregate = aggregate.ok().filter(|aggregate| aggregate.digest() == *digest);
-        aggregate.ok_or_else(|| "the coordinator sent another sum".to_owned())
+        aggregate.ok_or_else(|| "the coordinator sent another sum".into())
     }
 
-    async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, String> {
-        self.bulk.fetch(request, bytes_max).await.map_err(|error| error.to_string())
+    async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, Trouble> {
+        self.bulk.fetch(request, bytes_max).await.map_err(|error| match error {
+            BulkError::Link(_) | BulkError::Refused(Refusal::Busy { .. }) => Trouble::Passing,
+            error => Trouble::Lasting(error.to_string()),
+        })
     }
 
     fn remember(&self, model: (Digest, Arc<Vec<f32>>)) {

@@ -450,7 +450,7 @@ fn noise_that_the_audit_allows_spoils_no_sum() {
     let mut clients: Vec<_> = (0..5).map(|i| world.client(i, &updates[i])).collect();
     let honest = clients[2].chunks.clone();
     // Far above what honest noise of five adds up to, and within the audit's bound.
-    let noise = 25;
+    let noise = 14;
     add_to_word(&world, &mut clients[2], 9, noise);
     let v = vector(&checked, &decoded(&checked, &clients[2], &honest));
     assert_eq!(forged(&world, &checked, &clients[2], &v), Ok(()));

@@ -138,9 +138,7 @@ fn nothing_is_attested_before_all_parts_are_there_and_one_thing_ever() {
 #[test]
 fn terms_that_would_draw_an_opened_fold_again_are_not_countersigned() {
     let mut cheated = cheated(2);
-    let is_second = |message: &ToHolder| {
-        matches!(message, ToHolder::Propose { config, .. } if config.round == 2)
-    };
+    let is_second = |message: &ToHolder| matches!(message, ToHolder::Propose { config, .. } if config.round == 2);
     let second = cheated.honest(is_propose).into_iter().find(is_second).expect("a second round");
     let mut told = cheated.told.iter();
     told.by_ref().find(|message| is_attest(message));

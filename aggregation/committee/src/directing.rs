@@ -36,6 +36,17 @@ pub(crate) struct Directed {
     pub(crate) own: Result<OwnDirections, String>,
 }
 
+/// A model's parameters, shared.
+type Parameters = Arc<Vec<f32>>;
+
+/// What a round began with: its model, and the last steps of the run; and what it came to, where that
+/// is taken from the coordinator.
+struct Given {
+    before: Parameters,
+    steps: Vec<[Vec<f32>; 2]>,
+    told: Option<Parameters>,
+}
+
 /// A plan made ready, with the pool as the plan reads it.
 struct Ready {
     plan: Plan,
@@ -47,7 +58,7 @@ struct Ready {
 #[derive(Default)]
 struct Memory {
     plan: Option<(Digest, Arc<Ready>)>,
-    models: Vec<(Digest, Arc<Vec<f32>>)>,
+    models: Vec<(Digest, Parameters)>,
 }
 
 /// Directions that are being computed.
@@ -147,7 +158,8 @@ impl Source {
             Strategy::FedAvg | Strategy::FedProx { .. } => None,
             _ => Some(self.model(&ready, &question.directed.after).await?),
         };
-        let work = move || compute(&ready, &question, (&before, steps, told), &aggregate);
+        let given = Given { before, steps, told };
+        let work = move || compute(&ready, &question, given, &aggregate);
         let (own, after) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| "computing the directions failed".to_owned())??;
@@ -194,7 +206,7 @@ impl Source {
         Ok(task.started(numbers).map_err(|error| error.to_string())?)
     }
 
-    async fn model(&self, ready: &Ready, digest: &Digest) -> Result<Arc<Vec<f32>>, Trouble> {
+    async fn model(&self, ready: &Ready, digest: &Digest) -> Result<Parameters, Trouble> {
         let known = self.memory().models.iter().find(|(known, _)| known == digest).cloned();
         if let Some((_, model)) = known {
             return Ok(model);
@@ -223,7 +235,7 @@ impl Source {
         })
     }
 
-    fn remember(&self, model: (Digest, Arc<Vec<f32>>)) {
+    fn remember(&self, model: (Digest, Parameters)) {
         let mut memory = self.memory();
         if memory.models.iter().all(|(known, _)| *known != model.0) {
             let surplus = (memory.models.len() + 1).saturating_sub(MODELS_MAX);
@@ -241,16 +253,16 @@ impl Source {
 fn compute(
     ready: &Ready,
     question: &DirectionQuestion,
-    (before, steps, told): (&[f32], Vec<[Vec<f32>; 2]>, Option<Arc<Vec<f32>>>),
+    Given { before, steps, told }: Given,
     aggregate: &Aggregate,
-) -> Result<(OwnDirections, (Digest, Arc<Vec<f32>>)), String> {
+) -> Result<(OwnDirections, (Digest, Parameters)), String> {
     let DirectionQuestion { config, set, rows, fold: beacon, retired, directed } = question;
     let (trainer, task) = (&ready.trainer, ready.trainer.task());
     let examples = fold(&ready.pool, config, (beacon, retired)).map_err(|no| no.to_string())?;
     let after = match told {
         Some(after) => after,
         None => {
-            let step = ready.plan.step((before, &State::None), config, aggregate);
+            let step = ready.plan.step((&before, &State::None), config, aggregate);
             let Stepped { parameters, .. } = step.map_err(|error| error.to_string())??;
             Arc::new(parameters)
         }

@@ -32,7 +32,9 @@ fn a_short_federation_ends_exact_and_verified() {
     );
     let (encrypted, plain) = (&last["accuracy"], &last["accuracy_plain"]);
     let gap = encrypted.as_f64().expect("a number") - plain.as_f64().expect("a number");
-    assert!(gap.abs() <= 0.01, "encrypted {encrypted}, plain {plain}");
+    // With two bad owners of six the model is unsteady: what rounding changes shows in a few of 300
+    // images. That the sums are equal is what `exact` says.
+    assert!(gap.abs() <= 0.03, "encrypted {encrypted}, plain {plain}");
     let parameters = last["parameters"].as_f64().expect("a number");
     let bytes = |of: &str| last[of].as_f64().expect("a number");
     assert!(bytes("bytes_proof") > 10_000.0, "rounds are audited");
@@ -91,7 +93,8 @@ fn other_data_train_too() {
     let last = last_line(&output);
     assert!(output.status.success(), "{last}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((last["exact"].as_bool(), last["verified"].as_bool()), (Some(true), Some(true)));
-    assert!(last["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.8), "{last}");
+    // Two of five owners have labels that mean nothing.
+    assert!(last["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.65), "{last}");
     assert_credited(&last, 3, 2);
 }
 

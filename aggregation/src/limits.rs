@@ -259,9 +259,17 @@ pub const FOLD_CLASS_MIN: usize = 3;
 /// Steps of the past that novelty leaves out (same note, section 5).
 pub const HISTORY_STEPS: usize = 3;
 
-/// Examples of a validation pool. Their places are told to holders, four bytes each, those that were
-/// opened at most.
-pub const POOL_EXAMPLES_MAX: usize = 1 << 20;
+/// Examples of a validation pool: the places of all of them, three bytes each, fit into one message
+/// beside the fold's, the accepted set and the functions.
+pub const POOL_EXAMPLES_MAX: usize = 200_000;
+
+const _: () = {
+    let places = 3 * (POOL_EXAMPLES_MAX + CREDIT_FOLD_MAX as usize);
+    let set = 32 * AUDITED_CONTRIBUTIONS_MAX as usize;
+    // Three functions of a row for each lane, with room for everything small.
+    let rest = 3 * 8 * 8 * AUDIT_ROWS_MAX as usize + (64 << 10);
+    assert!(POOL_EXAMPLES_MAX < 1 << 21 && places + set + rest < FRAME_BYTES_MAX as usize);
+};
 
 /// Audit rows, both ends included: with 64 a coefficient off the grid passes with 2^-41 (design
 /// note `closed-audit`, section 5); beyond 256 rows cost and add nothing.

@@ -72,7 +72,7 @@ impl Directing {
         // Holders fetch it.
         self.blobs.put(&digest, &to_bytes(&after)).map_err(|error| text(&error))?;
         let steps = self.history()?;
-        let models = Models { before: parameters.to_vec(), after, steps };
+        let models = Models { before: Arc::clone(parameters), after: Arc::new(after), steps };
         let directions = directions(trainer, pool, config, &examples, &models);
         let directions = directions.map_err(|error| text(&error))?;
         let stored = wire::encode(&directions);
@@ -92,13 +92,13 @@ impl Directing {
     }
 
     /// The last steps of the run.
-    fn history(&self) -> Result<Vec<[Vec<f32>; 2]>, String> {
+    fn history(&self) -> Result<Vec<[Arc<Vec<f32>>; 2]>, String> {
         let Some(credit) = &self.config.credit else { return Ok(Vec::new()) };
         let parameters = self.beginning.learning.task.parameters();
         let model = |digest: &Digest| {
             let bytes = self.blobs.object(digest).map_err(|error| error.to_string())?;
             let numbers = bytes.and_then(|bytes| from_bytes(&bytes, parameters));
-            numbers.ok_or_else(|| format!("the model {} is missing", digest.short()))
+            numbers.map(Arc::new).ok_or_else(|| format!("the model {} is missing", digest.short()))
         };
         let steps = credit.state.steps.iter();
         steps.map(|step| Ok([model(&step.before)?, model(&step.after)?])).collect()

@@ -121,7 +121,7 @@ impl Run<'_> {
             // An earlier program recorded the last round, and was gone before it recorded the end.
             self.end(&mut standing, &Ending::Done { rounds }).await?;
         }
-        self.settle(&standing)?;
+        self.settle(&standing).await?;
         let summary = self.summary(&standing);
         if summary.rounds_done == 0 && !standing.is_stopped() {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));

@@ -43,7 +43,7 @@ type Parameters = Arc<Vec<f32>>;
 /// is taken from the coordinator.
 struct Given {
     before: Parameters,
-    steps: Vec<[Vec<f32>; 2]>,
+    steps: Vec<[Parameters; 2]>,
     told: Option<Parameters>,
 }
 
@@ -151,7 +151,7 @@ impl Source {
         for step in &credit.state.steps {
             let from = self.model(&ready, &step.before).await?;
             let to = self.model(&ready, &step.after).await?;
-            steps.push([from.to_vec(), to.to_vec()]);
+            steps.push([from, to]);
         }
         let told = match ready.plan.strategy {
             // What the model comes to hangs on the sum alone: no need to be told.
@@ -271,7 +271,7 @@ fn compute(
     if digest != directed.after {
         return Err("the model that the round came to is another one".to_owned());
     }
-    let models = Models { before: before.to_vec(), after: after.to_vec(), steps };
+    let models = Models { before, after: Arc::clone(&after), steps };
     let directions = directions(trainer, &ready.pool, config, &examples, &models);
     let directions = directions.map_err(|no| no.to_string())?;
     let asked = Question::new(config, *set, *rows).map_err(|bad| bad.to_string())?;

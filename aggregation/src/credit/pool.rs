@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::hash::{Digest, Domain, hash, merkle_root};
-use crate::limits::FOLD_CLASS_MIN;
+use crate::limits::{FOLD_CLASS_MIN, POOL_EXAMPLES_MAX};
 
 /// The leaf of one example: its place in the pool, its class (0 where there are none), and its bytes
 /// as the model is given them.
@@ -30,6 +30,9 @@ pub fn retired_digest(pool: &Digest, retired: &[u32]) -> Digest {
 /// A pool from which no further fold can be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFold {
+    /// More examples than can be told of.
+    #[error("a validation pool of {0} examples, at most {POOL_EXAMPLES_MAX} can be drawn from")]
+    Large(usize),
     /// The pool has no classes to draw from.
     #[error("the validation pool is empty")]
     Empty,
@@ -71,6 +74,9 @@ pub fn unopened(
     retired: &[u32],
     size: u16,
 ) -> Result<(BTreeMap<u32, Vec<u32>>, usize), NoFold> {
+    if classes.len() > POOL_EXAMPLES_MAX {
+        return Err(NoFold::Large(classes.len()));
+    }
     let mut left: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (&class, index) in classes.iter().zip(0..) {
         let of_class = left.entry(class).or_default();
@@ -175,7 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn too_small_a_fold_and_an_empty_pool_are_told() {
+    fn too_small_a_fold_and_a_pool_of_no_size_or_too_much_are_told() {
+        let large = vec![0; POOL_EXAMPLES_MAX + 1];
+        let none = draw_fold(&Digest::ZERO, &large, &[], 30);
+        assert_eq!(none, Err(NoFold::Large(POOL_EXAMPLES_MAX + 1)));
         assert_eq!(draw_fold(&Digest::ZERO, &[], &[], 30), Err(NoFold::Empty));
         let small = draw_fold(&Digest::ZERO, &classes(), &[], 8);
         assert_eq!(small, Err(NoFold::Quota { size: 8, quota: 2, classes: 3 }));

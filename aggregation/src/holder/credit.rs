@@ -132,10 +132,11 @@ impl Holder {
             if crediting.question.directed != question.directed {
                 return Err(Refusal::Conflict.into());
             }
-            return match &crediting.opened {
-                Some(opened) => Ok(self.credit_parts(&round_ctx, opened)),
-                None => Ok(self.ask_directions(&round_ctx)),
-            };
+            if let Some(opened) = &crediting.opened {
+                return Ok(self.credit_parts(&round_ctx, opened));
+            }
+            self.ask_directions(&round_ctx);
+            return Ok(Vec::new());
         }
         let CreditQuestion { set, verdict, certificate, fold, retired, .. } = &question;
         self.check_verdict(work, set, verdict, certificate)?;
@@ -158,7 +159,8 @@ impl Holder {
         let accepted = set.iter().map(of_client).collect::<Option<Vec<_>>>().ok_or(No::Lacking)?;
         let crediting = Crediting { question, fold, accepted, opened: None };
         self.with_asked(&round_ctx, |asked| asked.crediting = Some(crediting));
-        Ok(self.ask_directions(&round_ctx))
+        self.ask_directions(&round_ctx);
+        Ok(Vec::new())
     }
 
     fn with_asked(&mut self, round_ctx: &Digest, change: impl FnOnce(&mut Asked)) {
@@ -174,20 +176,18 @@ impl Holder {
         Ok((&work.config, asked, asked.crediting.as_ref().ok_or(No::Lacking)?))
     }
 
-    fn ask_directions(&mut self, round_ctx: &Digest) -> Vec<FromHolder> {
-        if let Ok((config, asked, crediting)) = self.crediting(round_ctx) {
-            let question = Box::new(DirectionQuestion {
-                config: config.clone(),
-                set: asked.set,
-                rows: asked.rows,
-                fold: crediting.fold,
-                retired: crediting.question.retired.clone(),
-                directed: crediting.question.directed.clone(),
-            });
-            let round_ctx = *round_ctx;
-            self.outbox.push(HolderEffect::Direct { round_ctx, question });
-        }
-        Vec::new()
+    fn ask_directions(&mut self, round_ctx: &Digest) {
+        let Ok((config, asked, crediting)) = self.crediting(round_ctx) else { return };
+        let question = Box::new(DirectionQuestion {
+            config: config.clone(),
+            set: asked.set,
+            rows: asked.rows,
+            fold: crediting.fold,
+            retired: crediting.question.retired.clone(),
+            directed: crediting.question.directed.clone(),
+        });
+        let round_ctx = *round_ctx;
+        self.outbox.push(HolderEffect::Direct { round_ctx, question });
     }
 
     /// The program computed the directions, or could not. An answer that nobody waits for changes

@@ -5,7 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::HolderIndex;
 use crate::hash::Digest;
-use crate::message::{Certificate, Vote};
+use crate::message::{Certificate, Refusal, Vote};
+use crate::signing::Statement;
+
+use super::Round;
+
+impl Round {
+    /// Checks that this is `holder`'s own vote for `voted`. From here on it cannot deny it.
+    pub(super) fn check_vote(
+        &self,
+        statement: Statement,
+        holder: HolderIndex,
+        voted: &Digest,
+        vote: &Vote,
+    ) -> Result<(), Refusal> {
+        if vote.holder != holder {
+            return Err(Refusal::Malformed("the vote of another holder".into()));
+        }
+        let seat = &self.terms.config.committee[usize::from(holder.0)];
+        let signed = seat.holder.verify(statement, &self.context, &voted.0, &vote.signature);
+        signed.map_err(|_| Refusal::BadSignature)
+    }
+}
 
 /// Votes that came, and who was sent what they are about.
 #[derive(Default)]

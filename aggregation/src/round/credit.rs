@@ -7,16 +7,17 @@
 //! ```
 
 use crate::audit::carry::{Carry, carries};
-use crate::audit::credit::{Functions, Numbers, gather};
+use crate::audit::credit::{Functions, Numbers, gather, part_bytes};
 use crate::audit::crediting::{Directed, attestation, evidence};
-use crate::audit::part::{Agreed, Part, body};
+use crate::audit::part::{Agreed, Part};
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
 use crate::config::{HolderIndex, set_digest};
 use crate::credit::{Attestation, Attested, RoundEvidence};
 use crate::hash::Digest;
 use crate::message::{
-    Certificate, CreditQuestion, HolderFault, NoCredit, Outcome, Phase, Refusal, ToHolder, Vote,
+    Certificate, CreditQuestion, HolderFault, NoCredit, Outcome, Phase, Refusal, Report, ToHolder,
+    Vote,
 };
 use crate::party::PartyId;
 use crate::record::RoundRecord;
@@ -25,7 +26,7 @@ use crate::time::Time;
 
 use super::ballot::Ballot;
 use super::parts::{Parts, Taken};
-use super::{Opened, Round, RoundEffect, Stage, Timings};
+use super::{Round, RoundEffect, Stage, Timings};
 
 /// The phase.
 pub(super) struct Crediting {
@@ -213,19 +214,9 @@ impl Round {
         holder: HolderIndex,
         part: Part,
     ) -> Result<(), Refusal> {
-        if part.holder != holder || !part.component.known_to(holder) {
-            return Err(Refusal::Malformed("a part that is not this holder's".into()));
-        }
         let Some(of) = self.opened_for() else { return Err(Refusal::WrongPhase) };
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let body = body(&part.list, part.component, &part.openings);
-        let signed =
-            seat.holder.verify(Statement::CreditPart, &self.context, &body, &part.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
-        // From here on the holder cannot deny it.
-        let expected = self
-            .question()
-            .map(|question| crate::audit::credit::part_bytes(&question, self.set.len()));
+        self.check_part(Statement::CreditPart, holder, &part)?;
+        let expected = self.question().map(|question| part_bytes(&question, self.set.len()));
         if part.list != of || Some(part.openings.len()) != expected {
             self.committee.add_fault(holder, HolderFault::WrongOpening);
             return Err(Refusal::Malformed("not the numbers of the accepted set".into()));
@@ -301,13 +292,7 @@ impl Round {
         attestation: &Digest,
         vote: Vote,
     ) -> Result<(), Refusal> {
-        if vote.holder != holder {
-            return Err(Refusal::Malformed("the vote of another holder".into()));
-        }
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let signed =
-            seat.holder.verify(Statement::Evidence, &self.context, &attestation.0, &vote.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
+        self.check_vote(Statement::Evidence, holder, attestation, &vote)?;
         let own = self.credited.evidence.as_ref().map(|made| made.attestation.digest());
         let Some(own) = own else { return Err(Refusal::WrongPhase) };
         if own != *attestation {
@@ -366,16 +351,15 @@ impl Round {
     fn end_done(&mut self, now: Time, no_credit: Option<NoCredit>) {
         let counted = self.set.iter().map(|signed| signed.header.client).collect();
         let report = self.report(now, counted);
-        let opened = self.opened;
-        let report = crate::message::Report { no_credit, ..report };
-        self.end(now, Outcome::Done(report), opened);
+        let report = Report { no_credit, ..report };
+        self.end(now, Outcome::Done(report), self.opened);
     }
 
     /// What a record of this phase changes. Live work and start-up both come through here.
     pub(super) fn apply_credit(&mut self, record: RoundRecord) {
         match record {
             RoundRecord::Summed { opened, at } => {
-                self.opened = Some::<Opened>(opened);
+                self.opened = Some(opened);
                 self.enter_credit(Step::Direct, at);
             }
             RoundRecord::Directed { directed, projections, at } => {

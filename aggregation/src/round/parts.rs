@@ -4,6 +4,28 @@ use std::collections::BTreeMap;
 
 use crate::audit::part::{Agreed, Part, body};
 use crate::config::{CommitteeShape, Component, HolderIndex};
+use crate::message::Refusal;
+use crate::signing::Statement;
+
+use super::Round;
+
+impl Round {
+    /// Checks that this is a part of `holder`'s own. From here on it cannot deny it.
+    pub(super) fn check_part(
+        &self,
+        statement: Statement,
+        holder: HolderIndex,
+        part: &Part,
+    ) -> Result<(), Refusal> {
+        if part.holder != holder || !part.component.known_to(holder) {
+            return Err(Refusal::Malformed("a part that is not this holder's".into()));
+        }
+        let seat = &self.terms.config.committee[usize::from(holder.0)];
+        let body = body(&part.list, part.component, &part.openings);
+        let signed = seat.holder.verify(statement, &self.context, &body, &part.signature);
+        signed.map_err(|_| Refusal::BadSignature)
+    }
+}
 
 /// Parts that came.
 #[derive(Default)]

@@ -319,12 +319,7 @@ impl Round {
         set: &Digest,
         vote: Vote,
     ) -> Result<(), Refusal> {
-        if vote.holder != holder {
-            return Err(Refusal::Malformed("the vote of another holder".into()));
-        }
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let signed = seat.holder.verify(Statement::Vote, &self.context, &set.0, &vote.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
+        self.check_vote(Statement::Vote, holder, set, &vote)?;
         let is_certified = self.is_certified(set);
         match &mut self.stage {
             Stage::Vote(voting) if voting.digest == *set => {

@@ -9,6 +9,10 @@ mod direction;
 mod disk;
 #[path = "../simulation/driving.rs"]
 mod driving;
+#[path = "../simulation/events.rs"]
+mod events;
+#[path = "../simulation/faults.rs"]
+mod faults;
 #[path = "../simulation/liars.rs"]
 mod liars;
 #[path = "../simulation/network.rs"]

@@ -11,6 +11,8 @@ mod credits;
 mod direction;
 mod disk;
 mod driving;
+mod events;
+mod faults;
 mod liars;
 mod network;
 mod nodes;

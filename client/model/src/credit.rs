@@ -1,6 +1,8 @@
 //! A round's public directions: what the fold of a validation pool would make of the round's model.
 //! The coordinator computes them, every key holder for itself, and anybody who has the pool.
 
+use std::sync::Arc;
+
 use covey_aggregation::audit::direction::NoDirection;
 use covey_aggregation::audit::functions::Directions;
 use covey_aggregation::config::RoundConfig;
@@ -13,11 +15,11 @@ use crate::validation::ValidationPool;
 /// The models that a round's directions come of.
 pub struct Models {
     /// What the round began with.
-    pub before: Vec<f32>,
+    pub before: Arc<Vec<f32>>,
     /// What it came to.
-    pub after: Vec<f32>,
+    pub after: Arc<Vec<f32>>,
     /// The last steps of the run, oldest first: what each began with and came to.
-    pub steps: Vec<[Vec<f32>; 2]>,
+    pub steps: Vec<[Arc<Vec<f32>>; 2]>,
 }
 
 /// Directions that cannot be computed.
@@ -75,8 +77,8 @@ pub fn directions(
     let seed = FitSeed(config.context().0);
     let trained = trainer.descend(before, &data, credit.steps.into(), seed, config.round)?;
     let path = trainer.path(before, after, &data)?;
-    let step = |[from, to]: &[Vec<f32>; 2]| -> Vec<f32> {
-        to.iter().zip(from).map(|(to, from)| to - from).collect()
+    let step = |[from, to]: &[Arc<Vec<f32>>; 2]| -> Vec<f32> {
+        to.iter().zip(from.iter()).map(|(to, from)| to - from).collect()
     };
     let steps: Vec<_> = steps.iter().map(step).collect();
     Ok(Directions::new(&trained, &path, &steps)?)

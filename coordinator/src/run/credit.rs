@@ -7,7 +7,7 @@
 //! - A run is one epoch: its credits are settled once it is over, from what its rounds published, into
 //!   `published/credits`. A run that is extended afterwards is not settled again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::config::RoundConfig;
@@ -17,9 +17,8 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{EPOCH_ROUNDS_MIN, FRAME_BYTES_MAX, POOL_EXAMPLES_MAX};
 use covey_aggregation::net::files;
 use covey_aggregation::program::credits::{CREDITS_FILE, publish};
-use covey_aggregation::program::published::PUBLICATION_FILE;
+use covey_aggregation::program::published::read_publication;
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::publication::Publication;
 use covey_aggregation::round::Round;
 use covey_aggregation::wire;
 use serde::{Deserialize, Serialize};
@@ -62,10 +61,10 @@ impl Run<'_> {
     fn memory(&self, pool: &Digest) -> Result<Option<Memory>, Failure> {
         let path = self.memory_path(pool);
         let damaged = |what: String| {
-            Failure::new(Exit::Failed, "STORAGE", format!("{}: {what}", path.display())).with_help(
-                "restore it from a backup: without it, folds that are known would be \
-                            drawn again, which holders refuse",
-            )
+            let help = "restore it from a backup: without it, folds that are known would be drawn \
+                        again, which holders refuse";
+            Failure::new(Exit::Failed, "STORAGE", format!("{}: {what}", path.display()))
+                .with_help(help)
         };
         match std::fs::read(&path) {
             Ok(bytes) => wire::decode(&bytes, MEMORY_BYTES_MAX)
@@ -137,55 +136,53 @@ impl Run<'_> {
     }
 
     /// Settles a run that is over, if it gives credit and was not settled before.
-    pub(super) fn settle(&self, standing: &Standing) -> Result<(), Failure> {
+    pub(super) async fn settle(&mut self, standing: &Standing) -> Result<(), Failure> {
         let Some(terms) = self.learning.plan.credit_terms(standing.run.rounds) else {
             return Ok(());
         };
-        let folder = self.driver.blobs.published().join(CREDITS_FOLDER);
+        let published = self.driver.blobs.published();
+        let folder = published.join(CREDITS_FOLDER);
         if folder.join(CREDITS_FILE).exists() {
             return Ok(());
         }
-        let rounds = self.published_evidence(standing)?;
-        if rounds.len() < EPOCH_ROUNDS_MIN as usize {
-            let got = rounds.len();
-            let why = format!("{got} rounds with evidence, {EPOCH_ROUNDS_MIN} at least are needed");
-            self.driver.tell(&Event::Uncredited { round: None, why });
-            return Ok(());
-        }
-        let settlement = match publish(&folder, &terms, &rounds, &[]) {
-            Ok(settlement) => settlement,
-            // The run is done all the same, and its evidence is published.
-            Err(failure) => {
-                self.driver.tell(&Event::Uncredited { round: None, why: failure.message });
-                return Ok(());
+        let done = standing.rounds.iter().filter(|row| row.aggregate.is_some());
+        let done: Vec<u32> = done.map(|row| row.round).collect();
+        let at = folder.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let rounds = published_evidence(&published, &done)?;
+            if rounds.len() < EPOCH_ROUNDS_MIN as usize {
+                return Ok(Err(format!(
+                    "{} rounds with evidence, {EPOCH_ROUNDS_MIN} at least are needed",
+                    rounds.len()
+                )));
             }
-        };
-        self.driver.tell(&Event::Settled {
-            folder,
-            owners: settlement.accounts.len(),
-            rounds: rounds.len(),
-            pool_micro: settlement.pool_micro,
-            paid_micro: settlement.paid_micro,
+            // The run is done all the same, and its evidence is published.
+            Ok::<_, Failure>(publish(&at, &terms, &rounds, &[]).map_err(|failure| failure.message))
+        });
+        let settled = self.driver.serve_while(work).await?;
+        let settled = settled.map_err(|_| broken("the worker that settles credits died"))??;
+        self.driver.tell(&match settled {
+            Err(why) => Event::Uncredited { round: None, why },
+            Ok(settlement) => Event::Settled {
+                folder,
+                owners: settlement.accounts.len(),
+                rounds: settlement.rounds.len(),
+                pool_micro: settlement.pool_micro,
+                paid_micro: settlement.paid_micro,
+            },
         });
         Ok(())
     }
+}
 
-    /// The evidence of all rounds of the run, as it is published.
-    fn published_evidence(&self, standing: &Standing) -> Result<Vec<RoundEvidence>, Failure> {
-        let done = standing.rounds.iter().filter(|row| row.aggregate.is_some());
-        let mut all = Vec::new();
-        for row in done {
-            let folder = self.driver.blobs.published().join(round_name(row.round));
-            let path = folder.join(PUBLICATION_FILE);
-            let damaged = |what: String| {
-                Failure::new(Exit::Failed, "STORAGE", format!("{}: {what}", path.display()))
-            };
-            let bytes = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
-            let publication = Publication::decode(&bytes);
-            let publication = publication.map_err(|error| damaged(error.to_string()))?;
-            let credit = publication.result.audit.and_then(|audit| audit.credit);
-            all.extend(credit.map(|credit| credit.evidence));
-        }
-        Ok(all)
+/// The evidence of these rounds, as it is published.
+fn published_evidence(published: &Path, rounds: &[u32]) -> Result<Vec<RoundEvidence>, Failure> {
+    let mut all = Vec::new();
+    for round in rounds {
+        let publication = read_publication(&published.join(round_name(*round)));
+        let publication = publication.map_err(|error| Failure::file(&error))?;
+        let credit = publication.result.audit.and_then(|audit| audit.credit);
+        all.extend(credit.map(|credit| credit.evidence));
     }
+    Ok(all)
 }

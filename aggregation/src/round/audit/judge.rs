@@ -35,14 +35,7 @@ impl Round {
         verdict: &Verdict,
         vote: Vote,
     ) -> Result<(), Refusal> {
-        if vote.holder != holder {
-            return Err(Refusal::Malformed("the verdict of another holder".into()));
-        }
-        let digest = verdict.digest();
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let signed =
-            seat.holder.verify(Statement::Verdict, &self.context, &digest.0, &vote.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
+        self.check_vote(Statement::Verdict, holder, &verdict.digest(), &vote)?;
         let Some(own) = self.audited.verdict else { return Err(Refusal::WrongPhase) };
         if own != *verdict {
             self.committee.add_fault(holder, HolderFault::OtherVerdict);

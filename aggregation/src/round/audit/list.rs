@@ -57,13 +57,7 @@ impl Round {
         list: &Digest,
         vote: Vote,
     ) -> Result<(), Refusal> {
-        if vote.holder != holder {
-            return Err(Refusal::Malformed("the vote of another holder".into()));
-        }
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let signed =
-            seat.holder.verify(Statement::ProofList, &self.context, &list.0, &vote.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
+        self.check_vote(Statement::ProofList, holder, list, &vote)?;
         if self.audited.listed.is_empty() {
             return Err(Refusal::WrongPhase);
         }

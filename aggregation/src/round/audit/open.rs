@@ -90,18 +90,10 @@ impl Round {
         holder: HolderIndex,
         part: Part,
     ) -> Result<(), Refusal> {
-        if part.holder != holder || !part.component.known_to(holder) {
-            return Err(Refusal::Malformed("a part that is not this holder's".into()));
-        }
         let Some(list) = self.audited.list.as_ref().map(|certificate| certificate.set) else {
             return Err(Refusal::WrongPhase);
         };
-        let seat = &self.terms.config.committee[usize::from(holder.0)];
-        let body = crate::audit::part::body(&part.list, part.component, &part.openings);
-        let signed =
-            seat.holder.verify(Statement::AuditPart, &self.context, &body, &part.signature);
-        signed.map_err(|_| Refusal::BadSignature)?;
-        // From here on the holder cannot deny it.
+        self.check_part(Statement::AuditPart, holder, &part)?;
         let length = self.question().map_or(0, |question| opening_bytes(question.terms()));
         if part.list != list || part.openings.len() != length * self.audited.listed.len() {
             self.committee.add_fault(holder, HolderFault::WrongOpening);

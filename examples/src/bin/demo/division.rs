@@ -1,11 +1,12 @@
 //! Who has which rows. No row is in two places.
 
+use covey_aggregation::limits::CREDIT_CONTRIBUTIONS_MIN;
 use covey_model::random::{shuffle, stream};
 use covey_model::split::{dirichlet_by_label, train_test};
 
 use crate::args::Args;
 use crate::forgery::{noise, random_labels};
-use crate::pool::{OWNERS_MIN, Pool};
+use crate::pool::Pool;
 use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::source::{Rows, Source};
@@ -58,9 +59,9 @@ impl Division {
 
 /// The pool, where credits can be given, the other rows, and what is to be said of it.
 fn set_aside(args: &Args, train: &Rows) -> (Option<Pool>, Rows, Vec<String>) {
-    if args.owners() < OWNERS_MIN {
+    if args.owners() < CREDIT_CONTRIBUTIONS_MIN as usize {
         let note = format!(
-            "no credits: they take {OWNERS_MIN} owners or more, so the plan goes without its \
+            "no credits: they take {CREDIT_CONTRIBUTIONS_MIN} owners or more, so the plan goes without its \
              [credit] section"
         );
         return (None, train.clone(), vec![note]);

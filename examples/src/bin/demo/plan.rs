@@ -1,11 +1,11 @@
 //! The plan that the demo runs: the one that ships for the digits, with what was asked for on the
 //! command line, and other data and layers where there are other data.
 
+use covey_aggregation::limits::CREDIT_CONTRIBUTIONS_MIN;
 use toml::{Table, Value};
 
 use crate::args::Args;
 use crate::column::{Column, columns};
-use crate::pool::OWNERS_MIN;
 use crate::source::Rows;
 
 /// The plan that ships, as a researcher would write it.
@@ -28,7 +28,7 @@ const UNCREDITED_MIN: usize = 3;
 
 /// Fewest of `owners` that a round may end with.
 pub(crate) fn minimum(owners: usize, is_credited: bool) -> usize {
-    let fewest = if is_credited { OWNERS_MIN } else { UNCREDITED_MIN };
+    let fewest = if is_credited { CREDIT_CONTRIBUTIONS_MIN as usize } else { UNCREDITED_MIN };
     owners.saturating_sub(MISSING_MAX).max(fewest)
 }
 

@@ -1,19 +1,11 @@
 //! The validation pool: rows that the coordinator and every key holder have, and no owner. Each
 //! round draws a fold of it, along which the round's owners are credited.
 
+use covey_aggregation::limits::{CREDIT_FOLD_MIN, FOLD_CLASS_MIN};
 use covey_model::random::{shuffle, stream};
 use covey_model::split::by_class;
 
 use crate::source::Rows;
-
-/// Fewest owners in a sum that is credited: scores are opened of each by itself.
-pub(crate) const OWNERS_MIN: usize = 5;
-
-/// Fewest rows of each class in a fold.
-const FOLD_CLASS_ROWS: usize = 3;
-
-/// Fewest rows of a fold: with fewer its direction is mostly chance.
-const FOLD_ROWS_MIN: usize = 30;
 
 /// Largest share of a class that goes into the pool: the rest is to train on.
 const CLASS_SHARE_MAX: f64 = 0.3;
@@ -32,7 +24,7 @@ impl Pool {
     /// left to train on; `None` where not even one fold can be had.
     pub(crate) fn take(train: &Rows, rounds: u32, seed: u64) -> Option<(Self, Rows)> {
         let mut classes = by_class(&train.labels());
-        let fold = (FOLD_CLASS_ROWS * classes.len()).max(FOLD_ROWS_MIN);
+        let fold = (FOLD_CLASS_MIN * classes.len()).max(CREDIT_FOLD_MIN.into());
         let of_class = fold.checked_div(classes.len())?;
         let rarest = classes.iter().map(Vec::len).min()?;
         let spared = (rarest as f64 * CLASS_SHARE_MAX) as usize;

@@ -76,7 +76,7 @@ impl Federation {
             members.push(member(format!("owner-{index}"), owner.id(), Role::DataOwner, None));
         }
         let federation = "tested".parse().expect("a plain name");
-        let roster = Roster { federation, authority: Digest([9; 32]), members };
+        let roster = Roster::founding(federation, Digest([9; 32]), members);
         Self { coordinator, holders, secrets, owners, roster }
     }
 

@@ -109,6 +109,12 @@ domains! {
     Cohort = "cohort";
     /// Digest of a roster.
     Roster = "roster";
+    /// What is kept of an invite's secret.
+    InviteSecret = "invite-secret";
+    /// Binds a request to a connection by an invite's secret.
+    InviteBinding = "invite-binding";
+    /// Catches typing errors in an invite.
+    InviteCheck = "invite-check";
     /// Digest of the DER certificate of a federation's authority.
     Authority = "authority";
     /// Digest of a plan's bytes.

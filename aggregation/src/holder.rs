@@ -13,6 +13,8 @@
 //!   verdict (`audit`);
 //! - where the terms have credit: three numbers of each accepted client, once, for functions that it
 //!   computed itself, and one attestation of what they make (`credit`);
+//! - one signature per number of a roster, in ascending order, and only of a roster that follows from
+//!   the one it has pinned (`members`);
 //! - each of these is recorded durably before its signature leaves ([`crate::record`]). A
 //!   complaint needs no record: it says the same of the same box each time.
 //!
@@ -23,6 +25,7 @@
 mod audit;
 mod credit;
 mod judge;
+mod members;
 mod signed;
 mod terms;
 mod work;
@@ -47,8 +50,10 @@ use crate::signing::{Identity, Statement};
 use crate::sum::sealed_box::SealingSecret;
 
 pub use credit::{DirectionQuestion, OwnDirections};
+pub use members::Approval;
 
 use credit::Opened;
+use members::SignedRoster;
 use signed::Signed;
 use work::Work;
 
@@ -129,6 +134,9 @@ pub struct Holder {
     identity: Arc<Identity>,
     secret: Arc<SealingSecret>,
     roster: Digest,
+    /// What the digest is of.
+    pinned: Roster,
+    signed_roster: Option<SignedRoster>,
     committee: Vec<Seat>,
     owners: BTreeSet<PartyId>,
     seat: HolderIndex,
@@ -168,6 +176,8 @@ impl Holder {
             roster: roster.digest(),
             owners: roster.with_role(Role::DataOwner).map(|owner| owner.id).collect(),
             committee,
+            pinned: roster,
+            signed_roster: None,
             identity,
             secret,
             signed: BTreeMap::new(),
@@ -192,6 +202,12 @@ impl Holder {
     #[must_use]
     pub const fn seat(&self) -> HolderIndex {
         self.seat
+    }
+
+    /// The roster that it has pinned.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.pinned
     }
 
     /// Rounds whose terms or envelopes are in memory.
@@ -231,6 +247,11 @@ impl Holder {
             | ToHolder::Credit(_)
             | ToHolder::CreditPart { .. }
             | ToHolder::Attest { .. } => self.audit(message),
+            // Asks a person: `handle_roster`. Without one, nobody has said yet.
+            ToHolder::Approve { roster } => {
+                self.handle_roster(&roster, Approval::Open);
+                return;
+            }
             ToHolder::Ended { round_ctx, .. } => {
                 self.rounds.remove(&round_ctx);
                 return;

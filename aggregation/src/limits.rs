@@ -20,6 +20,10 @@ pub const QUANTISED_BITS_MAX: u8 = 16;
 /// seven (15 components of 51.2 kB), the rest leaves room for a set of 10,000 hashes.
 pub const FRAME_BYTES_MAX: u32 = 1 << 20;
 
+/// A roster that is sent from one to another, encoded: it fits into a frame with the signatures of a
+/// committee. That is some 15,000 members with short names.
+pub const ROSTER_BYTES_MAX: usize = FRAME_BYTES_MAX as usize - (64 << 10);
+
 /// Longest wait for a TLS handshake and the greeting after it: five round trips of a very slow
 /// path; a peer that takes longer is not one.
 pub const HANDSHAKE_MS: u64 = 10_000;

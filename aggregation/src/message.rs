@@ -29,6 +29,7 @@ use crate::credit::Attested;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{BYTE_STRINGS_MAX, POOL_EXAMPLES_MAX, PROOFS_PER_MESSAGE_MAX};
 use crate::party::PartyId;
+use crate::roster::Roster;
 use crate::signing::Signature;
 use crate::wire::{self, bounded};
 
@@ -220,6 +221,11 @@ pub enum ToHolder {
         /// The round.
         round_ctx: Digest,
     },
+    /// Please sign the next roster. Asked again while it is open.
+    Approve {
+        /// It.
+        roster: Box<Roster>,
+    },
 }
 
 /// What a holder is asked for a round's credit: everything that it cannot know by itself.
@@ -324,6 +330,13 @@ pub enum FromHolder {
         /// The vote for it.
         vote: Vote,
     },
+    /// I sign the roster.
+    Approved {
+        /// Its digest.
+        roster: Digest,
+        /// The signature of it.
+        vote: Vote,
+    },
 }
 
 impl FromHolder {
@@ -344,6 +357,7 @@ impl FromHolder {
             Self::Opened(part) | Self::Credited(part) => &part.round_ctx,
             // Of no round: once for a roster.
             Self::Dealt(deal) => &deal.federation,
+            Self::Approved { roster, .. } => roster,
         }
     }
 }

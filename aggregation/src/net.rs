@@ -4,15 +4,18 @@
 //! - [`files`]: private and durable files
 //! - [`key`]: a member's secret key, one for signatures and for TLS
 //! - [`authority`], [`request`]: the federation's authority and how a member enrols
+//! - [`invite`], [`enrolment`]: how somebody joins by one line of text, renews and leaves
 //! - [`roster_file`]: the roster as people read it
 //! - [`membership`]: everything a member needs to be recognised, checked when it is loaded
+//! - [`guest_list`]: whom a listener lets in
 //! - [`certificate`], [`tls`]: who a peer is, and the handshake that proves it
 //! - [`frame`], [`link`], [`bulk`]: what travels over one connection
 //! - [`listener`], [`dialer`]: how a connection comes to be
 //!
 //! # One link
 //! A dialer opens one control stream and greets with the roster it has pinned; the listener
-//! welcomes it or closes with a coded reason. Then frames (`u32` length, little-endian, and a
+//! welcomes it, hands it a newer roster (then the dialer checks the committee's signatures of it, takes
+//! it over and dials again), or closes with a coded reason. Then frames (`u32` length, little-endian, and a
 //! [`crate::wire`] value) go both ways. Every further stream, also opened by the dialer, is one
 //! bulk transfer. TLS 1.3 only, both sides with certificates of the federation's authority,
 //! X25519MLKEM768 preferred (draft-ietf-tls-ecdhe-mlkem), no resumption, no early data.
@@ -21,13 +24,17 @@ pub mod authority;
 pub mod bulk;
 pub mod certificate;
 pub mod dialer;
+pub mod enrolment;
 pub mod error;
 pub mod files;
 pub mod frame;
+pub mod guest_list;
+pub mod invite;
 pub mod key;
 pub mod link;
 pub mod listener;
 pub mod membership;
+mod newcomer;
 pub mod request;
 pub mod roster_file;
 pub mod text;
@@ -39,6 +46,8 @@ pub use certificate::Stranger;
 pub use dialer::Dialer;
 pub use error::{CloseReason, Fault, LinkError};
 pub use files::FileError;
+pub use guest_list::GuestList;
+pub use invite::Invite;
 pub use key::IdentityKey;
 pub use link::{ControlReceiver, ControlSender, Link, Links};
 pub use listener::{Arrival, Listener};

@@ -17,11 +17,15 @@ pub mod config;
 pub mod credits;
 pub mod enrol;
 pub mod exit;
+pub mod joining;
 pub mod journal;
 pub mod line;
 pub mod published;
+pub mod renewal;
+pub mod rosters;
 pub mod state;
 pub mod stop;
+pub mod words;
 
 pub use answer::{Failure, Format};
 pub use exit::Exit;

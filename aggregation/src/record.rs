@@ -269,6 +269,13 @@ pub enum HolderRecord {
         /// Digest of their examples.
         retired: Digest,
     },
+    /// It signed a roster.
+    Approved {
+        /// The roster's number.
+        number: u32,
+        /// Its digest.
+        roster: Digest,
+    },
 }
 
 /// What a client remembers of rounds.

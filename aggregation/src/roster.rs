@@ -5,6 +5,11 @@
 //! Researchers are on the list too, so that everybody sees who may ask for runs, and there is one
 //! list with one digest. They have no seat and are in no cohort: only holders and data owners are
 //! looked for in a round.
+//!
+//! Members come and go: the next roster names the one before it and counts as soon as a quorum of the
+//! committee has signed it ([`succession`]).
+
+pub mod succession;
 
 use std::collections::BTreeSet;
 
@@ -29,12 +34,19 @@ pub struct Member {
 }
 
 /// The members of a federation, in the order of enrolment; holders' order is the committee's.
+///
+/// The founding roster has number 0 and is pinned by comparing its digest. It holds the coordinator and
+/// the committee, which stay as they are; a later one is signed by a quorum of that committee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roster {
     /// The federation's name.
     pub federation: Name,
     /// BLAKE3 digest of the DER certificate of its authority.
     pub authority: Digest,
+    /// Grows from one to the next, not always by one.
+    pub number: u32,
+    /// Digest of the one before; zero for the founding one.
+    pub previous: Digest,
     /// Everybody.
     pub members: Vec<Member>,
 }
@@ -57,6 +69,12 @@ pub enum BadRoster {
 }
 
 impl Roster {
+    /// A founding roster.
+    #[must_use]
+    pub const fn founding(federation: Name, authority: Digest, members: Vec<Member>) -> Self {
+        Self { federation, authority, number: 0, previous: Digest::ZERO, members }
+    }
+
     /// What rounds name.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -227,7 +227,7 @@ impl Round {
                 self.handle_attested(now, holder, &attestation, vote)
             }
             // Of no round: the driver takes it out.
-            FromHolder::Dealt(_) => Err(Refusal::WrongPhase),
+            FromHolder::Dealt(_) | FromHolder::Approved { .. } => Err(Refusal::WrongPhase),
             FromHolder::Lacking { .. } => {
                 self.handle_lacking(now, holder);
                 Ok(())

@@ -45,6 +45,8 @@ pub enum Statement {
     CreditPart,
     /// "This is the round's evidence" (holder, once per round).
     Evidence,
+    /// "This roster is the next one" (holder, once per number).
+    Roster,
 }
 
 impl Statement {
@@ -66,6 +68,7 @@ impl Statement {
             Self::Verdict => b"covey/v1/verdict",
             Self::CreditPart => b"covey/v1/credit-part",
             Self::Evidence => b"covey/v1/evidence",
+            Self::Roster => b"covey/v1/roster",
         }
     }
 }

@@ -107,7 +107,7 @@ fn roster(fixture: &Fixture, coordinator: &Identity, clients: &[PartyId]) -> Ros
     for (i, id) in clients.iter().enumerate() {
         members.push(member(format!("owner-{i}"), *id, Role::DataOwner));
     }
-    let roster = Roster { federation: name("test".into()), authority: Digest::ZERO, members };
+    let roster = Roster::founding(name("test".into()), Digest::ZERO, members);
     roster.validate().expect("a valid roster");
     roster
 }

@@ -28,6 +28,7 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
+  covey-client join COVEY1-... --dir ./st-marys
   covey-client init --name st-marys --dir ./st-marys --coordinator covey.example.org:7443
   covey-client plan new digits --template image
   covey-client plan check digits.toml
@@ -71,6 +72,28 @@ pub(crate) enum Command {
         /// The coordinator's address, for the configuration.
         #[arg(long, default_value = "127.0.0.1:7443")]
         coordinator: String,
+    },
+    /// Join a federation by an invite, as a data owner or a researcher: makes the keys here, and waits
+    /// until the key holders have signed the list of members.
+    Join {
+        /// The invite: the line that the operator handed over; `-` reads it from stdin.
+        #[arg(env = "COVEY_INVITE", hide_env_values = true)]
+        invite: String,
+        /// Folder for keys, certificate and configuration; made if need be.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Longest wait for the operator and the key holders, in seconds.
+        #[arg(long, default_value_t = 24 * 3600)]
+        timeout_s: u64,
+    },
+    /// End this membership: the coordinator shuts this key out at once. Receipts and credits stay.
+    Leave {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+        /// Do it; there is no way back but another invite.
+        #[arg(long)]
+        yes: bool,
     },
     /// Take part in rounds until stopped. Ctrl-C once drains, twice stops.
     Start {

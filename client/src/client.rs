@@ -10,6 +10,7 @@ use std::time::Duration;
 use covey_aggregation::net::{Dialer, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::line::{Line, LineEvent};
+use covey_aggregation::program::renewal::Renewal;
 use covey_aggregation::program::{Exit, Failure, Signal, Stop};
 use covey_model::data::DataSource;
 use covey_model::device::Compute;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::observer::Observer;
 
-use desk::Desk;
+use desk::{Desk, Worked};
 
 /// How long what was said last has to leave when the client stops.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -55,11 +56,7 @@ impl Client {
         watch: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Signal, Failure> {
         let Self { config, observer } = self;
-        let membership = Membership::load(&config.folder);
-        let membership = Arc::new(membership.map_err(|error| Failure::identity(&error))?);
-        membership
-            .require(Role::DataOwner)
-            .map_err(|error| Failure::new(Exit::NoAccess, "IDENTITY", error))?;
+        let mut membership = membership_of(&config)?;
         check_data(&config.data)?;
         let compute = Compute::resolve(config.device)
             .map_err(|error| Failure::new(Exit::BadInput, "DEVICE", error))?;
@@ -73,19 +70,43 @@ impl Client {
             device: compute.to_string(),
             note: nothing_allowed.or_else(|| compute.note().map(ToOwned::to_owned)),
         });
-        let (mut desk, mut events) = Desk::open(&config, &compute, &membership, observer)?;
-        let dialer = Dialer::new(membership, config.coordinator);
-        let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
-        let signal = desk.work(&mut line, &mut events, &mut stop, watch).await?;
-        if desk.hang_up() {
-            let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
-            let rest = async { while !ended(line.event().await) {} };
-            // What does not leave in time is sent when the client starts again.
-            let _ = timeout(FLUSH, rest).await;
+        loop {
+            let observer = observer.clone();
+            let (mut desk, mut events) = Desk::open(&config, &compute, &membership, observer)?;
+            let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone());
+            let dialer = Dialer::new(membership, config.coordinator.clone());
+            let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
+            let worked = desk.work(&mut line, &mut events, &mut stop, watch).await?;
+            if desk.hang_up() {
+                let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
+                let rest = async { while !ended(line.event().await) {} };
+                // What does not leave in time is sent when the client starts again.
+                let _ = timeout(FLUSH, rest).await;
+            }
+            line.close().await;
+            match worked {
+                Worked::Stopped(signal) => return Ok(signal),
+                // As after a start: everything that matters is on the disk.
+                Worked::Renewed => drop(desk),
+            }
+            membership = membership_of(&config)?;
+            let roster = membership.roster();
+            watch(Event::Roster {
+                number: roster.number,
+                digest: roster.digest().to_string(),
+                data_owners: roster.with_role(Role::DataOwner).count(),
+            });
         }
-        line.close().await;
-        Ok(signal)
     }
+}
+
+fn membership_of(config: &Config) -> Result<Arc<Membership>, Failure> {
+    let membership = Membership::load(&config.folder);
+    let membership = membership.map_err(|error| Failure::identity(&error))?;
+    membership
+        .require(Role::DataOwner)
+        .map_err(|error| Failure::new(Exit::NoAccess, "IDENTITY", error))?;
+    Ok(Arc::new(membership))
 }
 
 /// Whether the files are there; whether they fit is known once there is a plan.

@@ -54,6 +54,15 @@ pub enum Event {
         /// The coordinator's address.
         address: String,
     },
+    /// Another list of members is in force, signed by a quorum of the key holders.
+    Roster {
+        /// Its number.
+        number: u32,
+        /// Its digest.
+        digest: String,
+        /// Data owners in it.
+        data_owners: usize,
+    },
     /// It has none.
     Unlinked {
         /// Why.
@@ -168,6 +177,11 @@ impl fmt::Display for Event {
                 note.as_ref().map_or(Ok(()), |note| write!(f, "\nnote: {note}"))
             }
             Self::Device { device, why } => write!(f, "training on {device}: {why}"),
+            Self::Roster { number, digest, data_owners } => write!(
+                f,
+                "roster {number} is in force, signed by a quorum of the key holders: {data_owners} \
+                 data owners, digest {digest}"
+            ),
             Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
             Self::Unlinked { error, retry_ms: Some(ms) } => {
                 let wait = Duration::from_millis(*ms).as_secs_f32();

@@ -1,10 +1,14 @@
 //! The keys of an owner or a researcher are born.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use covey_aggregation::net::{Invite, Membership};
 use covey_aggregation::party::{Name, Role};
-use covey_aggregation::program::Failure;
 use covey_aggregation::program::enrol::{Enrolment, enrol};
+use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
+use covey_aggregation::program::{Exit, Failure, renewal};
 
 use crate::config::{CONFIG_FILE, Config};
 use crate::run;
@@ -25,4 +29,43 @@ pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, F
 pub fn init_researcher(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
     let config = run::Config::template(coordinator);
     enrol(folder, name, Role::Researcher, None, (run::CONFIG_FILE, &config))
+}
+
+/// Becomes a member by an invite: an owner or a researcher, as the invite says.
+///
+/// # Errors
+/// [`Failure`]: a file, the link, the coordinator's no, or others that were not there in time.
+pub async fn join(
+    invite: &Invite,
+    folder: &Path,
+    patience: Duration,
+    watch: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Joined, Failure> {
+    let (name, text) = match invite.role {
+        Role::Researcher => (run::CONFIG_FILE, run::Config::template(&invite.address)),
+        _ => (CONFIG_FILE, Config::template(&invite.address)),
+    };
+    let (sealing_key, config) = (None, (name, text.as_str()));
+    joining::join(Joining { folder, invite, sealing_key, config, patience }, watch).await
+}
+
+/// Ends a membership.
+///
+/// # Errors
+/// [`Failure`]: it was not confirmed, or the coordinator was not reached.
+pub async fn leave(config: &Config, is_confirmed: bool) -> Result<String, Failure> {
+    let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
+    let (name, federation) =
+        (membership.member().name.clone(), membership.roster().federation.clone());
+    if !is_confirmed {
+        let what = format!("{name} would leave {federation} for good");
+        return Err(Failure::new(Exit::BadInput, "NOT_CONFIRMED", what).with_help("add --yes"));
+    }
+    renewal::leave(&Arc::new(membership), &config.coordinator)
+        .await
+        .map_err(|error| Failure::new(Exit::NoAccess, "NOT_LEFT", error))?;
+    Ok(format!(
+        "{name} has left {federation}: the coordinator shuts this key out; a round that counts an \
+         update of {name} already keeps it"
+    ))
 }

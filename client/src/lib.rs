@@ -45,9 +45,11 @@ mod variates;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
-use covey_aggregation::program::answer::print_line;
+use covey_aggregation::program::answer::{note, print_line};
+use covey_aggregation::program::joining::read_invite_of;
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::{Name, Role};
@@ -89,6 +91,19 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
                 _ => init::init(&dir, name, &coordinator)?,
             };
             format.answer(&enrolment, &enrolment);
+        }
+        Command::Join { invite, dir, timeout_s } => {
+            let roles = [Role::DataOwner, Role::Researcher];
+            let invite = read_invite_of(&invite, &roles, "covey-committee")?;
+            let patience = Duration::from_secs(timeout_s);
+            let mut tell = |progress| note(progress);
+            let joined = init::join(&invite, &dir, patience, &mut tell);
+            let joined = runtime()?.block_on(joined)?;
+            format.answer(&joined, &joined);
+        }
+        Command::Leave { config, yes } => {
+            let left = runtime()?.block_on(init::leave(&Config::read(&config)?, yes))?;
+            format.answer(&left, &serde_json::json!({ "left": left }));
         }
         Command::Start { config, device } => return start(&config, device, format),
         Command::Plan(command) => plan(command, format)?,
@@ -234,16 +249,20 @@ fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
         .map_err(|error| check::data_failure(&error))
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
+}
+
 fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
     let mut config = Config::read(config)?;
     config.device.choice = device.unwrap_or(config.device.choice);
     let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(failed)?;
+    let runtime = runtime()?;
     let mut screen = Screen::new(format);
     let ended = runtime.block_on(async {
         let stop = Stop::on_signals().map_err(failed)?;

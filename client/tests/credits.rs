@@ -52,8 +52,7 @@ fn roster(path: &Path) {
     };
     let federation = "tested".parse().expect("a name");
     let members = (1..=6).map(member).collect();
-    write_roster(path, &Roster { federation, authority: Digest([9; 32]), members })
-        .expect("written");
+    write_roster(path, &Roster::founding(federation, Digest([9; 32]), members)).expect("written");
 }
 
 #[test]

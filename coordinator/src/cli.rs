@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::limits::ROUNDS_MAX;
-use covey_aggregation::party::Name;
+use covey_aggregation::net::invite::InviteId;
+use covey_aggregation::party::{Name, Role};
 
 use crate::config::{Asked, ResumePoint};
+use crate::storage::members::Approval;
 
 /// The untrusted middle of a federation: collects, adds and publishes sealed updates.
 #[derive(Debug, Parser)]
 #[command(name = "covey-coordinator", version, arg_required_else_help = true)]
 #[command(after_help = "Examples:\n  \
     covey-coordinator init --dir federation --federation digits\n  \
+    covey-coordinator invite create --dir federation --role data-owner --name st-marys\n  \
+    covey-coordinator member list --dir federation\n  \
     covey-coordinator enrol --dir federation holder-1/request.json owner-1/request.json\n  \
     covey-coordinator serve --config federation/coordinator.toml\n  \
     covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
@@ -35,7 +39,13 @@ pub struct Cli {
 pub enum Command {
     /// Create a federation: its authority, this coordinator, a commented coordinator.toml
     Init(Init),
-    /// Check members' requests and issue their certificates
+    /// Invite somebody to become a member
+    #[command(subcommand)]
+    Invite(Invite),
+    /// Show members; approve, suspend or end a membership
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Check members' requests and issue their certificates, where files are exchanged
     Enrol(Enrol),
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
@@ -69,6 +79,117 @@ pub struct Enrol {
     /// Only show what is asked for and whether its proofs hold; change nothing.
     #[arg(long)]
     pub print: bool,
+}
+
+/// `invite`.
+#[derive(Debug, Subcommand)]
+pub enum Invite {
+    /// Make an invite: one line for one person, for one use
+    Create(InviteCreate),
+    /// Show all invites and what became of them; never their secrets
+    List(FederationDir),
+    /// Take back an invite that was not used
+    Revoke {
+        /// The federation's folder.
+        #[command(flatten)]
+        dir: FederationDir,
+        /// Which, as `invite list` shows it.
+        id: InviteId,
+    },
+}
+
+/// `invite create`.
+#[derive(Debug, Args)]
+pub struct InviteCreate {
+    /// The federation's folder.
+    #[command(flatten)]
+    pub dir: FederationDir,
+    /// What the newcomer becomes.
+    #[arg(long, value_enum)]
+    pub role: InvitedRole,
+    /// What it is called in the federation.
+    #[arg(long, value_name = "NAME")]
+    pub name: Name,
+    /// For how long the invite is good: 30m, 24h, 7d.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = lifetime)]
+    pub expires: u64,
+    /// Whether you have to approve whoever comes; by default only key holders.
+    #[arg(long, value_enum)]
+    pub approval: Option<Approval>,
+    /// Where the newcomer finds the coordinator; by default members.address of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+}
+
+/// `member`.
+#[derive(Debug, Subcommand)]
+pub enum MemberCommand {
+    /// Show everybody and where they stand
+    List(FederationDir),
+    /// Let somebody in who waits, or who was suspended
+    Approve(MemberName),
+    /// Shut a member out until it is approved again; live connections end within a second
+    Suspend(MemberName),
+    /// End a membership for good; live connections end within a second, and the name is free
+    Revoke(MemberName),
+}
+
+/// A member.
+#[derive(Debug, Args)]
+pub struct MemberName {
+    /// The federation's folder.
+    #[command(flatten)]
+    pub dir: FederationDir,
+    /// Its name.
+    pub name: Name,
+}
+
+/// The federation's folder.
+#[derive(Debug, Args)]
+pub struct FederationDir {
+    /// The federation's folder.
+    #[arg(long = "dir", value_name = "DIR", env = "COVEY_FEDERATION")]
+    pub path: PathBuf,
+}
+
+/// What somebody can be invited as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InvitedRole {
+    /// Holds private data and trains on it.
+    DataOwner,
+    /// Asks for runs and watches them.
+    Researcher,
+    /// Holds a part of the key; only while the federation is founded.
+    KeyHolder,
+}
+
+impl From<InvitedRole> for Role {
+    fn from(role: InvitedRole) -> Self {
+        match role {
+            InvitedRole::DataOwner => Self::DataOwner,
+            InvitedRole::Researcher => Self::Researcher,
+            InvitedRole::KeyHolder => Self::Holder,
+        }
+    }
+}
+
+/// Longest life of an invite: whoever needs longer gets another.
+const INVITE_DAYS_MAX: u64 = 30;
+
+/// A time such as `30m`, `24h`, `7d`, in seconds.
+fn lifetime(text: &str) -> Result<u64, String> {
+    let wrong = || format!("write a time such as 30m, 24h or 7d, up to {INVITE_DAYS_MAX}d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let count: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let seconds = count.checked_mul(seconds).ok_or_else(wrong)?;
+    let is_good = seconds > 0 && seconds <= INVITE_DAYS_MAX * 86_400;
+    if is_good { Ok(seconds) } else { Err(wrong()) }
 }
 
 /// `serve`.

@@ -32,6 +32,8 @@ pub struct Config {
     pub start: Start,
     /// How much loss and failure is borne.
     pub rounds: Rounds,
+    /// Who may join, and how.
+    pub members: MemberRules,
     /// What a peer may use.
     pub limits: Limits,
     /// What is asked for beside the plan; typed at the command line, never in the file.
@@ -107,6 +109,24 @@ pub struct Rounds {
 impl Default for Rounds {
     fn default() -> Self {
         Self { resend_ms: Positive::of(3000), abandons_in_a_row_max: Positive::of(3) }
+    }
+}
+
+/// Who may join, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemberRules {
+    /// What invites say of where this coordinator is, `host:port`; none to say it with each invite.
+    pub address: Option<String>,
+    /// Key holders of a committee that is founded by invites: 4 or 7.
+    pub holders: Positive,
+    /// How long certificates of members are valid, in days. Members renew theirs by themselves.
+    pub certificate_days: Positive,
+}
+
+impl Default for MemberRules {
+    fn default() -> Self {
+        Self { address: None, holders: Positive::of(4), certificate_days: Positive::of(7) }
     }
 }
 
@@ -199,6 +219,8 @@ struct Typed {
     #[serde(default)]
     rounds: Rounds,
     #[serde(default)]
+    members: MemberRules,
+    #[serde(default)]
     limits: Limits,
 }
 
@@ -220,14 +242,16 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let error = |message| ConfigError { path: path.to_owned(), at: None, message };
-        let bytes = files::read(path, CONFIG_BYTES_MAX).map_err(|fault| match fault {
-            // The path is named already.
-            FileError::Read { source, .. } => error(format!("cannot be read: {source}")),
-            other => error(other.to_string()),
-        })?;
-        let text = String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))?;
-        Self::parse(&text, path)
+        Self::parse(&read(path)?, path)
+    }
+
+    /// What the file at `path` says of where members find this coordinator.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn address_of(path: &Path) -> Result<Option<String>, ConfigError> {
+        let text = read(path)?;
+        Ok(typed(&text, path)?.members.address)
     }
 
     /// Checks the text of the file at `path`, whose folder relative paths start from.
@@ -239,9 +263,7 @@ impl Config {
             let at = Some(place(text, offset));
             ConfigError { path: path.to_owned(), at, message }
         };
-        let typed: Typed = toml::from_str(text).map_err(|error| {
-            wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
-        })?;
+        let typed = typed(text, path)?;
         let existing = |file: &Path, name: &str, offset: usize| {
             let file = beside(path, file);
             if file.exists() {
@@ -272,10 +294,28 @@ impl Config {
             validation_data,
             start: typed.start,
             rounds: typed.rounds,
+            members: typed.members,
             limits: typed.limits,
             asked: Asked::default(),
         })
     }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let error = |message| ConfigError { path: path.to_owned(), at: None, message };
+    let bytes = files::read(path, CONFIG_BYTES_MAX).map_err(|fault| match fault {
+        // The path is named already.
+        FileError::Read { source, .. } => error(format!("cannot be read: {source}")),
+        other => error(other.to_string()),
+    })?;
+    String::from_utf8(bytes).map_err(|_| error("not a text file".to_owned()))
+}
+
+fn typed(text: &str, path: &Path) -> Result<Typed, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let at = Some(place(text, error.span().map_or(0, |span| span.start)));
+        ConfigError { path: path.to_owned(), at, message: error.message().to_owned() }
+    })
 }
 
 /// Line and column, from 1, of a byte offset.

@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::listener::{Arrival, Listener};
 use covey_aggregation::net::membership::Membership;
+use covey_aggregation::net::{Authority, GuestList};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
+use covey_aggregation::roster::succession::CertifiedRoster;
 use covey_aggregation::signing::Identity;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
@@ -20,12 +23,14 @@ use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
 use crate::queue::Queue;
+use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
 use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
+use crate::storage::members::Members;
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
 use crate::view::View;
@@ -56,7 +61,9 @@ impl Coordinator {
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
     pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
-        let membership = Arc::new(Membership::load(&config.member_dir).map_err(file_failure)?);
+        // A committee that is not complete may still be founded by invites.
+        let membership = Membership::load_founding(&config.member_dir).map_err(file_failure)?;
+        let membership = Arc::new(membership);
         membership
             .require(Role::Coordinator)
             .map_err(|stranger| Failure::new(Exit::NoAccess, "BAD_IDENTITY", stranger))?;
@@ -65,8 +72,9 @@ impl Coordinator {
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
         let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
         let registry = Registry::open(&config.state_dir).await?;
-        let listener =
-            Listener::bind(config.listen, Arc::clone(&membership)).map_err(link_failure)?;
+        let (registrar, guests) = registrar(&config, &membership).await?;
+        let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
+        let listener = listener.map_err(link_failure)?;
         let address = listener.address();
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
         let tell: Events = Arc::new(move |event: &Event| {
@@ -82,7 +90,7 @@ impl Coordinator {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
-            roster: Arc::clone(membership.roster()),
+            guests,
             clock,
             events: Arc::clone(&tell),
             is_open: learning.is_none(),
@@ -93,11 +101,15 @@ impl Coordinator {
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
             desk: Arc::new(desk.await),
+            registrar: Arc::clone(&registrar),
         };
         let driver = Driver::new(Parts {
             journal,
             shelf,
             roster: Arc::clone(membership.roster()),
+            federation_dir: config.member_dir.clone(),
+            registrar,
+            holders: config.members.holders.size(),
             registry,
             wish,
             view,
@@ -113,6 +125,29 @@ impl Coordinator {
         let work = tokio::spawn(work(office, listener, shared, lock));
         Ok(Running { address, events, work })
     }
+}
+
+/// Who joins and leaves, and whom the listener lets in.
+async fn registrar(
+    config: &Config,
+    membership: &Membership,
+) -> Result<(Arc<Registrar>, GuestList), Failure> {
+    let roster = membership.roster().as_ref().clone();
+    let mut members = Members::open(&config.member_dir).await?;
+    let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
+    let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
+    let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {
+        true => {
+            Some(Authority::load(&config.member_dir, membership.roster()).map_err(file_failure)?)
+        }
+        false => None,
+    };
+    let certificate_days = config.members.certificate_days.value();
+    let parts = RegistrarParts { members, authority, guests: guests.clone(), certificate_days };
+    let registrar = Registrar::new(parts);
+    let renewed = registrar.renew_own(membership);
+    renewed.map_err(|error| Failure::new(Exit::NoAccess, "BAD_IDENTITY", error))?;
+    Ok((Arc::new(registrar), guests))
 }
 
 /// The plan that the settings name, made ready.
@@ -146,6 +181,8 @@ struct Office {
 
 impl Office {
     async fn carry_out(&mut self) -> Result<RunSummary, Failure> {
+        self.driver.remember_rosters().await?;
+        self.driver.found().await?;
         let (driver, config) = (&mut self.driver, self.config.clone());
         let identity = Arc::clone(&self.identity);
         let Some(learning) = &self.learning else {
@@ -168,8 +205,11 @@ async fn work(
     lock: StateFolder,
 ) -> Result<RunSummary, Failure> {
     let (close, closed) = watch::channel(());
+    let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
+    let watching = tokio::spawn(watching);
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
+    watching.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
@@ -200,6 +240,16 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
             Some(Arrival::Link(link)) => {
                 sessions += 1;
                 tokio::spawn(session::serve(*link, SessionId(sessions), Arc::clone(&shared)));
+            }
+            Some(Arrival::Applicant(applicant)) => {
+                let (address, shared) = (applicant.address, Arc::clone(&shared));
+                tokio::spawn(async move {
+                    let registrar = Arc::clone(&shared.registrar);
+                    if let Some(why) = registrar::serve(*applicant, registrar).await {
+                        let why = why.to_string();
+                        let _ = shared.inputs.try_send(Input::NotEnrolled { address, why });
+                    }
+                });
             }
             Some(Arrival::Refused { address, error }) => {
                 let why = error.to_string();

@@ -9,6 +9,7 @@
 //! - [`gather`](self): waiting until a round can begin
 //! - [`report`](self): telling the operator, and whoever watches, who answered and whom it waits for
 //! - [`obey`](self): what the run's researcher wants
+//! - [`succession`](self): members that come and go
 
 mod deal;
 mod effects;
@@ -16,6 +17,7 @@ mod gather;
 mod inputs;
 mod obey;
 mod report;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,7 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::directing::Beginning;
 use crate::event::Event;
+use crate::registrar::Registrar;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
@@ -53,6 +56,7 @@ use crate::view::View;
 pub use gather::Needs;
 
 use report::Reporter;
+use succession::Succession;
 
 /// Inputs taken at once before records are stored: bounds the time that a reply waits.
 const INPUTS_AT_ONCE: usize = 256;
@@ -162,6 +166,12 @@ pub struct Parts {
     pub shelf: Arc<Shelf>,
     /// Everybody.
     pub roster: Arc<Roster>,
+    /// The federation's folder, with the roster in force.
+    pub federation_dir: PathBuf,
+    /// Who joins and leaves.
+    pub registrar: Arc<Registrar>,
+    /// Holders of a committee that is being founded.
+    pub holders: usize,
     /// Runs that were submitted.
     pub registry: Arc<Mutex<Registry>>,
     /// What is wanted of the run at hand.
@@ -208,6 +218,7 @@ pub struct Driver {
     summing_threads: usize,
     /// The beacon keys that holders of this roster dealt, as often as they were asked the same.
     deals: BTreeMap<HolderIndex, Deal>,
+    succession: Succession,
 }
 
 impl Driver {
@@ -233,6 +244,7 @@ impl Driver {
             worked: mpsc::channel(1),
             summing_threads: parts.summing_threads,
             deals: BTreeMap::new(),
+            succession: Succession::new(parts.registrar, parts.federation_dir, parts.holders),
         }
     }
 
@@ -303,6 +315,25 @@ impl Driver {
         Some(RoundEnd { outcome, phases, ended, opening_ms, directing_ms })
     }
 
+    /// Serves the members while nothing is to be done until `wanted` comes true; a roster that is
+    /// signed meanwhile comes into force.
+    ///
+    /// # Errors
+    /// [`Halt`]; then `wanted` is dropped.
+    pub async fn idle_until<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut wanted = std::pin::pin!(wanted);
+        loop {
+            self.renew_roster().await?;
+            self.settle().await?;
+            let woken = tokio::select! {
+                biased;
+                done = &mut wanted => return Ok(done),
+                woken = self.wait(None) => woken?,
+            };
+            self.absorb(woken).await?;
+        }
+    }
+
     /// Serves the members while `work` is done elsewhere.
     ///
     /// # Errors
@@ -325,7 +356,8 @@ impl Driver {
         let now = self.clock.now();
         let timeout = self.live.as_ref().and_then(|live| live.round.poll_timeout());
         let report = self.live.as_ref().and_then(|_| self.reporter.next_at(now));
-        let wake = [timeout, report].into_iter().flatten().min();
+        let wake = [timeout, report, self.succession.poll_timeout()];
+        let wake = wake.into_iter().flatten().min();
         let wake = wake.map(|time| self.clock.instant(time));
         let wake = [wake, until].into_iter().flatten().min();
         let sleep = async {
@@ -357,6 +389,7 @@ impl Driver {
                 }
             }
         }
+        self.ask_again_for_signatures();
         let now = self.clock.now();
         if let Some(live) = &mut self.live {
             live.round.handle_timeout(now);

@@ -101,6 +101,47 @@ pub enum Event {
         /// Until the phase's deadline, in milliseconds.
         left_ms: u64,
     },
+    /// The committee is not complete yet: no round can be.
+    Founding {
+        /// Holders that have joined.
+        holders: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// Members came or went: holders are asked to sign the next roster.
+    RosterProposed {
+        /// Its number.
+        number: u32,
+        /// Who came.
+        joined: Vec<Name>,
+        /// Who went.
+        left: Vec<Name>,
+    },
+    /// The next roster cannot be made.
+    RosterRefused {
+        /// Its number.
+        number: u32,
+        /// Why.
+        why: String,
+    },
+    /// Another roster is in force; every member dials again and takes it over.
+    RosterInForce {
+        /// Its number.
+        number: u32,
+        /// Its digest.
+        digest: String,
+        /// Who came.
+        joined: Vec<Name>,
+        /// Who went.
+        left: Vec<Name>,
+    },
+    /// Somebody wanted to become a member, and was told no.
+    NotEnrolled {
+        /// From where.
+        address: SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// A researcher submitted a plan.
     Submitted {
         /// The run's digest.
@@ -326,6 +367,27 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listening { address } => write!(f, "listening at {address} (UDP)"),
+            Self::Founding { holders, of } => {
+                write!(f, "founding: {holders} of {of} key holders have joined")
+            }
+            Self::RosterProposed { number, joined, left } => write!(
+                f,
+                "roster {number} proposed to the holders: {} joined, {} left",
+                Names(joined),
+                Names(left)
+            ),
+            Self::RosterRefused { number, why } => {
+                write!(f, "roster {number} cannot be made: {why}")
+            }
+            Self::RosterInForce { number, digest, joined, left } => write!(
+                f,
+                "roster {number} is in force ({digest}): {} joined, {} left",
+                Names(joined),
+                Names(left)
+            ),
+            Self::NotEnrolled { address, why } => {
+                write!(f, "somebody at {address} was not enrolled: {why}")
+            }
             Self::Run { run, plan, rounds, round, parameters, resumed } => {
                 let goes = if *resumed { "goes on with" } else { "begins at" };
                 write!(

@@ -14,6 +14,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::event::{Event, SCHEMA_VERSION};
+use crate::office;
 use crate::setup::{self, Answer};
 use crate::status;
 
@@ -68,6 +69,8 @@ fn run(cli: &Cli) -> Result<Option<Answer>, Failure> {
     match &cli.command {
         Command::Init(options) => setup::init(options).map(Some),
         Command::Enrol(options) => setup::enrol(options).map(Some),
+        Command::Invite(command) => runtime()?.block_on(office::invite(command)).map(Some),
+        Command::Member(command) => runtime()?.block_on(office::member(command)).map(Some),
         Command::Status(options) => {
             let config = Config::load(&options.config)?;
             runtime()?.block_on(status::status(&config)).map(Some)

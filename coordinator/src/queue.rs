@@ -60,7 +60,7 @@ impl Queue<'_> {
                 Some(entry) => self.carry_out(&entry).await?,
                 None => {
                     // The registry, and with it the sender, is held by this driver.
-                    let _ = self.driver.serve_while(changes.changed()).await?;
+                    let _ = self.driver.idle_until(changes.changed()).await?;
                 }
             }
         }

@@ -19,10 +19,11 @@ use std::sync::Arc;
 
 use covey_aggregation::limits::RESEARCH_LINKS_MAX;
 use covey_aggregation::message;
+use covey_aggregation::net::GuestList;
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::link::{ControlReceiver, ControlSender, Link, Links};
 use covey_aggregation::research::{FromResearcher, Refusal, ToResearcher};
-use covey_aggregation::roster::{Member, Roster};
+use covey_aggregation::roster::Member;
 use covey_aggregation::wire::Malformed;
 use tokio::sync::{Mutex, Semaphore, watch as watching};
 
@@ -44,7 +45,7 @@ pub struct Desk {
     changes: watching::Receiver<u64>,
     view: watching::Receiver<View>,
     state_dir: PathBuf,
-    roster: Arc<Roster>,
+    guests: GuestList,
     clock: Clock,
     events: Events,
     /// Whether plans are taken; else only looked at.
@@ -61,7 +62,7 @@ pub struct DeskParts {
     /// The state folder.
     pub state_dir: PathBuf,
     /// Everybody.
-    pub roster: Arc<Roster>,
+    pub guests: GuestList,
     /// Time.
     pub clock: Clock,
     /// To the operator.
@@ -73,10 +74,10 @@ pub struct DeskParts {
 impl Desk {
     /// A desk with nobody at it.
     pub async fn new(parts: DeskParts) -> Self {
-        let DeskParts { registry, view, state_dir, roster, clock, events, is_open } = parts;
+        let DeskParts { registry, view, state_dir, guests, clock, events, is_open } = parts;
         let changes = registry.lock().await.changes();
         let places = Semaphore::new(RESEARCH_LINKS_MAX);
-        Self { registry, changes, view, state_dir, roster, clock, events, is_open, places }
+        Self { registry, changes, view, state_dir, guests, clock, events, is_open, places }
     }
 }
 
@@ -119,7 +120,7 @@ impl From<LinkError> for Trouble {
 
 /// Serves one researcher's link until it ends.
 pub async fn serve(link: Link, desk: Arc<Desk>) {
-    let Link { peer, sender, receiver, links } = link;
+    let Link { peer, sender, receiver, links, .. } = link;
     let Ok(_place) = desk.places.try_acquire() else {
         links.close(CloseReason::Busy);
         return;

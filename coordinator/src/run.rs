@@ -28,6 +28,7 @@ use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::plan::Plan;
+use covey_aggregation::program::rosters::{ROSTERS_FOLDER, roster_file};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
@@ -41,6 +42,7 @@ use crate::driver::{Driver, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
 use crate::storage::StorageError;
+use crate::storage::durable::{create_folder, write_file};
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
 
@@ -156,7 +158,7 @@ impl Run<'_> {
         self.driver.blobs.put(&learning.plan_digest, &learning.plan_bytes)?;
         let run = match self.driver.journal.run().await? {
             Some(run) => {
-                let run = self.check_same(run)?;
+                let run = self.check_same(run).await?;
                 self.take_up(run).await?
             }
             None => self.launch().await?,
@@ -186,11 +188,11 @@ impl Run<'_> {
         Ok(standing)
     }
 
-    fn check_same(&self, run: RunRow) -> Result<RunRow, Failure> {
+    async fn check_same(&self, run: RunRow) -> Result<RunRow, Failure> {
         let other = if run.plan != self.learning.plan_digest {
             "another plan"
-        } else if run.federation != self.driver.roster.digest() {
-            "another roster (members were enrolled since it began)"
+        } else if !self.driver.knows_roster(&run.federation).await? {
+            "another roster (members were enrolled by files since it began)"
         } else {
             return Ok(run);
         };
@@ -227,6 +229,7 @@ impl Run<'_> {
             settle_ms: if is_first { start.settle_s.seconds_in_ms() } else { 0 },
         };
         let Some(owners) = self.driver.gather(needs).await? else { return Ok(None) };
+        self.publish_roster().await?;
         let beacons = if plan_is_audited(&self.learning.plan) {
             // After rounds that were abandoned, with the keys of other dealers.
             let done = standing.rounds.iter().rev().take_while(|row| row.aggregate.is_none());
@@ -244,6 +247,22 @@ impl Run<'_> {
             let what = format!("round {number} cannot be opened: {error}");
             Failure::new(Exit::BadInput, "BAD_TERMS", what)
         })
+    }
+
+    /// Publishes the roster that the next round is held under, for whoever has pinned another one.
+    async fn publish_roster(&self) -> Result<(), Failure> {
+        let folder = self.driver.blobs.published().join(ROSTERS_FOLDER);
+        if folder.join(roster_file(&self.driver.roster.digest())).exists() {
+            return Ok(());
+        }
+        create_folder(&folder)?;
+        for certified in self.driver.rosters_in_force().await? {
+            let path = folder.join(roster_file(&certified.roster.digest()));
+            if !path.exists() {
+                write_file(&path, &wire::encode(&certified))?;
+            }
+        }
+        Ok(())
     }
 
     fn resume_round(&self, number: u32, records: &[Vec<u8>]) -> Result<Round, Failure> {

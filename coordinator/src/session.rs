@@ -26,9 +26,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::config::Limits;
+use crate::registrar::Registrar;
 use crate::research::{self, Desk};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
+use crate::storage::members::MemberEntry;
 use crate::storage::shelf::Shelf;
 use crate::upload;
 
@@ -38,6 +40,15 @@ pub struct SessionId(pub u64);
 
 /// What sessions tell the driver.
 pub enum Input {
+    /// Something has changed among the members.
+    Members(Vec<MemberEntry>),
+    /// Somebody who wanted to become a member was told no.
+    NotEnrolled {
+        /// From where.
+        address: std::net::SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// A member connected.
     Joined(Peer),
     /// A connection ended.
@@ -160,6 +171,8 @@ pub struct Peer {
     pub session: SessionId,
     /// Whose.
     pub member: Member,
+    /// Digest of the roster that both have.
+    pub roster: Digest,
     queue: mpsc::Sender<Outgoing>,
     links: Links,
     /// Whether envelopes are on their way.
@@ -234,18 +247,26 @@ pub struct Shared {
     pub uploads: Arc<Semaphore>,
     /// What researchers are served with.
     pub desk: Arc<Desk>,
+    /// Who joins and leaves.
+    pub registrar: Arc<Registrar>,
 }
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
 pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     if link.peer.role == Role::Researcher {
-        return research::serve(link, Arc::clone(&shared.desk)).await;
+        let (links, peer) = (link.links.clone(), link.peer.id);
+        tokio::select! {
+            () = research::serve(link, Arc::clone(&shared.desk)) => {}
+            () = shared.registrar.shut_out(&peer) => links.close(CloseReason::ShutOut),
+        }
+        return;
     }
-    let Link { peer: member, sender, receiver, links } = link;
+    let Link { peer: member, roster, sender, receiver, links } = link;
     let (queue, outgoing) = mpsc::channel(shared.limits.queue_max.size());
     let peer = Peer {
         session,
         member: member.clone(),
+        roster,
         queue,
         links: links.clone(),
         envelopes_pending: Arc::default(),

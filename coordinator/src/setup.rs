@@ -67,11 +67,8 @@ pub fn init(options: &Init) -> Result<Answer, Failure> {
         role: Role::Coordinator,
         sealing_key: None,
     };
-    let roster = Roster {
-        federation: options.federation.clone(),
-        authority: authority.digest(),
-        members: vec![member.clone()],
-    };
+    let roster =
+        Roster::founding(options.federation.clone(), authority.digest(), vec![member.clone()]);
     let validity = Validity { from: now, days: MEMBER_DAYS };
     let certificate = authority.issue(&member, validity).map_err(certificate_failure)?;
     authority.save(dir).map_err(file_failure)?;

@@ -3,6 +3,7 @@
 //!
 //! - [`journal`]: records in SQLite, appended in one durable transaction
 //! - [`registry`]: plans that were submitted, and what is to become of them
+//! - [`members`]: invites, members and rosters
 //! - [`blobs`]: plans, models and contributions as files
 //! - [`shelf`]: which run's bulk bytes are served
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
@@ -11,6 +12,7 @@ pub mod blobs;
 mod database;
 pub mod durable;
 pub mod journal;
+pub mod members;
 pub mod registry;
 pub mod shelf;
 

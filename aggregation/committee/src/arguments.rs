@@ -21,6 +21,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   covey-committee init --name kh-uni --dir ./kh-uni --coordinator covey.example.org:7443
+  covey-committee join COVEY1-... --dir ./kh-uni
   covey-committee serve --config ./kh-uni/holder.toml
   covey-committee verify ./published --roster ./roster.json
 
@@ -41,6 +42,21 @@ pub(crate) enum Command {
         #[arg(long, default_value = "127.0.0.1:7443")]
         coordinator: String,
     },
+    /// Join a federation by an invite: makes the keys here, and waits until the committee is complete.
+    Join {
+        /// The invite: the line that the operator handed over; `-` reads it from stdin.
+        #[arg(env = "COVEY_INVITE", hide_env_values = true)]
+        invite: String,
+        /// Folder for keys, certificate and configuration; made if need be.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Longest wait for the operator and for the other holders, in seconds.
+        #[arg(long, default_value_t = 24 * 3600)]
+        timeout_s: u64,
+    },
+    /// Who comes and goes: show what is to be signed, say yes or no.
+    #[command(subcommand)]
+    Members(MembersCommand),
     /// Hold a key: answer the coordinator until stopped. Ctrl-C once drains, twice stops.
     Serve {
         /// The holder's configuration.
@@ -62,4 +78,28 @@ pub(crate) enum Command {
         #[arg(long)]
         roster: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MembersCommand {
+    /// Show the rosters that the coordinator asks to have signed, and who comes and goes with each.
+    List {
+        /// The holder's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "holder.toml")]
+        config: PathBuf,
+    },
+    /// Have one signed.
+    Approve(Said),
+    /// Never have it signed.
+    Deny(Said),
+}
+
+/// A roster.
+#[derive(clap::Args)]
+pub(crate) struct Said {
+    /// Its digest, or the beginning of it.
+    pub(crate) digest: String,
+    /// The holder's configuration.
+    #[arg(long, env = "COVEY_CONFIG", default_value = "holder.toml")]
+    pub(crate) config: PathBuf,
 }

@@ -6,6 +6,8 @@ use covey_aggregation::program::config::{ConfigError, beside, read};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::approvals::Approve;
+
 /// The configuration's name in a holder's folder.
 pub const CONFIG_FILE: &str = "holder.toml";
 
@@ -27,6 +29,18 @@ pub struct Config {
     /// This holder's copy of the validation pool, where plans with credit are to be carried out.
     #[serde(default)]
     pub validation_data: Option<DataSource>,
+    /// Who comes and goes.
+    #[serde(default)]
+    pub members: Members,
+}
+
+/// How this holder comes to sign who comes and goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Members {
+    /// By rule, or by hand.
+    #[serde(default)]
+    pub approve: Approve,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -69,7 +83,12 @@ impl Config {
              state = \"state\"              # what was signed; never copy it to run it twice\n\
              # Plans with credit need the validation pool: the very file that the coordinator and the\n\
              # other holders have.\n\
-             # validation_data = {{ format = \"csv\", path = \"pool.csv\" }}\n"
+             # validation_data = {{ format = \"csv\", path = \"pool.csv\" }}\n\
+             \n\
+             [members]\n\
+             # Who comes and goes is signed by a quorum of the holders: by rule (\"auto\"), or by you\n\
+             # (\"by-hand\": covey-committee members list, approve, deny).\n\
+             approve = \"auto\"\n"
         )
     }
 }

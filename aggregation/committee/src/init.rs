@@ -1,11 +1,14 @@
 //! A holder's keys are born.
 
 use std::path::Path;
+use std::time::Duration;
 
-use covey_aggregation::net::files;
+use covey_aggregation::config::SealingKey;
+use covey_aggregation::net::{Invite, files};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::Failure;
 use covey_aggregation::program::enrol::{Enrolment, enrol, secret};
+use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
 
 use crate::config::{CONFIG_FILE, Config};
 use crate::sealing::{self, SEALING_FILE};
@@ -15,11 +18,32 @@ use crate::sealing::{self, SEALING_FILE};
 /// # Errors
 /// [`Failure`], naming the file.
 pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
+    let sealing_key = sealing_key(folder)?;
+    let config = (CONFIG_FILE, Config::template(coordinator));
+    enrol(folder, name, Role::Holder, Some(sealing_key), (config.0, &config.1))
+}
+
+/// The same by an invite, up to a member's folder.
+///
+/// # Errors
+/// [`Failure`]: a file, the link, the coordinator's no, or others that were not there in time.
+pub async fn join(
+    invite: &Invite,
+    folder: &Path,
+    patience: Duration,
+    watch: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Joined, Failure> {
+    let sealing_key = Some(sealing_key(folder)?);
+    let text = Config::template(&invite.address);
+    let config = (CONFIG_FILE, text.as_str());
+    joining::join(Joining { folder, invite, sealing_key, config, patience }, watch).await
+}
+
+/// The public part of the folder's sealing key, which is made if need be.
+fn sealing_key(folder: &Path) -> Result<SealingKey, Failure> {
     files::create_private_folder(folder).map_err(|error| Failure::file(&error))?;
     if !folder.join(SEALING_FILE).exists() {
         sealing::create(folder, &secret()?).map_err(|error| Failure::file(&error))?;
     }
-    let sealing_key = sealing::load(folder).map_err(|error| Failure::file(&error))?.public();
-    let config = (CONFIG_FILE, Config::template(coordinator));
-    enrol(folder, name, Role::Holder, Some(sealing_key), (config.0, &config.1))
+    Ok(sealing::load(folder).map_err(|error| Failure::file(&error))?.public())
 }

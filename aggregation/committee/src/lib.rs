@@ -4,12 +4,14 @@
 //!
 //! - [`init`]: a holder's keys are born
 //! - [`config`]: the file `holder.toml`
+//! - [`approvals`]: what the person says of who comes and goes
 //! - [`serve`]: the key holder at work
 //! - [`status`]: what is stored, and whether it is running
 //! - [`verify`]: everything published, computed again
 //!
 //! The program is [`main`]; the binary only calls it, and so may a wrapper.
 
+pub mod approvals;
 mod arguments;
 pub mod config;
 mod directing;
@@ -21,13 +23,16 @@ pub mod status;
 pub mod verify;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use covey_aggregation::program::answer::{Failure, Format, note};
+use covey_aggregation::program::joining::{Joined, read_invite_of};
 use covey_aggregation::program::{Exit, Stop};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, MembersCommand, Said};
 
 /// Runs the program with these arguments (the first is its own name).
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -51,6 +56,22 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
             format.answer(&enrolment, &enrolment);
             Ok(Exit::Done)
         }
+        Command::Join { invite, dir, timeout_s } => {
+            let joined = join(&invite, &dir, Duration::from_secs(timeout_s))?;
+            format.answer(&joined, &joined);
+            Ok(Exit::Done)
+        }
+        Command::Members(MembersCommand::List { config }) => {
+            let waiting = approvals::waiting(&config::Config::read(&config)?)?;
+            format.answer(&waiting, &waiting);
+            Ok(Exit::Done)
+        }
+        Command::Members(MembersCommand::Approve(Said { digest, config })) => {
+            say(&config, &digest, true, format)
+        }
+        Command::Members(MembersCommand::Deny(Said { digest, config })) => {
+            say(&config, &digest, false, format)
+        }
         Command::Serve { config } => serve_until_stopped(&config::Config::read(&config)?),
         Command::Status { config } => {
             let status = status::Status::read(&config::Config::read(&config)?)?;
@@ -65,14 +86,30 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
     }
 }
 
-fn serve_until_stopped(config: &config::Config) -> Result<Exit, Failure> {
-    let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn say(config: &Path, digest: &str, is_approved: bool, format: Format) -> Result<Exit, Failure> {
+    let asked = approvals::say(&config::Config::read(config)?, digest, is_approved)?;
+    let text = format!("roster {} ({}): {}", asked.number, asked.digest, asked.said);
+    format.answer(&text, &asked);
+    Ok(Exit::Done)
+}
+
+fn join(invite: &str, folder: &Path, patience: Duration) -> Result<Joined, Failure> {
+    let roles = [covey_aggregation::party::Role::Holder];
+    let invite = read_invite_of(invite, &roles, "covey-client")?;
+    runtime()?.block_on(init::join(&invite, folder, patience, &mut |progress| note(progress)))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(failed)?;
-    runtime.block_on(async {
+        .map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
+}
+
+fn serve_until_stopped(config: &config::Config) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
+    runtime()?.block_on(async {
         let stop = Stop::on_signals().map_err(failed)?;
         let signal = serve::serve(config, stop, &mut |event| note(event)).await?;
         Ok(signal.into())

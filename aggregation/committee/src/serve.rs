@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::hash::Digest;
-use covey_aggregation::holder::{DirectionQuestion, Holder, HolderEffect, HolderSetup};
+use covey_aggregation::holder::{Approval, DirectionQuestion, Holder, HolderEffect, HolderSetup};
 use covey_aggregation::message::{FromHolder, Outcome, ToHolder};
 use covey_aggregation::net::{Dialer, LinkError, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::journal::JournalError;
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
+use covey_aggregation::program::renewal::Renewal;
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::HolderRecord;
+use covey_aggregation::roster::Roster;
 use tokio::time::timeout;
 
+use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::directing::{Directed, Directions};
 use crate::rereads::{Reread, Rereads};
@@ -43,6 +46,8 @@ pub enum Event {
         seat: u8,
         /// Records stored.
         records: u64,
+        /// Number of its roster.
+        roster: u32,
     },
     /// It has a link.
     Linked {
@@ -72,8 +77,8 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ready { name, seat, records } => {
-                write!(f, "holder {name}, seat {seat}, {records} records")
+            Self::Ready { name, seat, records, roster } => {
+                write!(f, "holder {name}, seat {seat}, {records} records, roster {roster}")
             }
             Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
             Self::Unlinked { error, wait: Some(wait) } => {
@@ -103,6 +108,9 @@ impl fmt::Display for Event {
                 let round = round_ctx.short();
                 write!(f, "({round}): attested the evidence; {opened} {folds} of the pool opened")
             }
+            Self::Signed(HolderRecord::Approved { number, roster }) => {
+                write!(f, "signed roster {number} ({})", roster.short())
+            }
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Ended(Outcome::Done(report)) => {
                 write!(f, "round done, {} contributions", report.counted.len())
@@ -129,6 +137,28 @@ pub async fn serve(
     mut stop: Stop,
     watch: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Signal, Failure> {
+    loop {
+        // As after a start whenever another roster is in force: what matters is on the disk.
+        if let Worked::Stopped(signal) = serve_roster(config, &mut stop, watch).await? {
+            return Ok(signal);
+        }
+    }
+}
+
+/// Why a holder has stopped serving under a roster.
+enum Worked {
+    /// It was asked to.
+    Stopped(Signal),
+    /// Another one is in force.
+    Renewed,
+}
+
+/// Serves under the roster that is on the disk.
+async fn serve_roster(
+    config: &Config,
+    stop: &mut Stop,
+    watch: &mut (dyn FnMut(Event) + Send),
+) -> Result<Worked, Failure> {
     let membership = Membership::load(&config.folder);
     let membership = Arc::new(membership.map_err(|error| Failure::identity(&error))?);
     membership
@@ -140,37 +170,48 @@ pub async fn serve(
         name: membership.member().name.to_string(),
         seat: desk.holder.seat().0,
         records: desk.journal.len(),
+        roster: membership.roster().number,
     });
+    let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone());
     let dialer = Dialer::new(membership, config.coordinator.clone());
     let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
     let mut link: Option<Linked<FromHolder>> = None;
     let mut draining: Option<Signal> = None;
     let drained = tokio::time::sleep(Duration::MAX);
     tokio::pin!(drained);
-    let signal = loop {
+    let worked = loop {
         // Without a link nothing can be brought to an end; what is under way goes on when the
         // holder starts again.
         if let Some(signal) = draining
             && (link.is_none() || desk.holder.rounds_held() == 0)
         {
-            break signal;
+            break Worked::Stopped(signal);
         }
         let mut halt = stop.clone();
         tokio::select! {
-            signal = halt.halted() => break signal,
-            () = &mut drained => if let Some(signal) = draining { break signal },
+            signal = halt.halted() => break Worked::Stopped(signal),
+            () = &mut drained => if let Some(signal) = draining {
+                break Worked::Stopped(signal);
+            },
             signal = stop.draining(), if draining.is_none() => {
                 watch(Event::Draining { rounds: desk.holder.rounds_held() });
                 draining = Some(signal);
                 drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
             }
             event = line.event() => match follow(event, &mut link, watch)? {
-                Some(ToHolder::Propose { .. }) if draining.is_some() => {}
-                Some(message) => {
+                Heard::Nothing => {}
+                Heard::Renewed => break Worked::Renewed,
+                Heard::Message(ToHolder::Propose { .. }) if draining.is_some() => {}
+                Heard::Message(ToHolder::Approve { roster }) => {
+                    let approval = desk.approvals.ask(desk.holder.roster(), &roster);
+                    let approval = approval.map_err(|error| Failure::file(&error))?;
+                    let work = Work::Approve(roster, approval);
+                    desk = desk.work(work, link.as_ref(), watch).await?;
+                }
+                Heard::Message(message) => {
                     let work = Work::Answer(Box::new(message));
                     desk = desk.work(work, link.as_ref(), watch).await?;
                 }
-                None => {}
             },
             Some(reread) = desk.rereads.next() => {
                 desk = desk.work(Work::Reread(reread), link.as_ref(), watch).await?;
@@ -188,7 +229,15 @@ pub async fn serve(
         let _ = timeout(FLUSH, rest).await;
     }
     line.close().await;
-    Ok(signal)
+    Ok(worked)
+}
+
+/// What the line says.
+enum Heard {
+    Nothing,
+    Message(ToHolder),
+    /// Another roster is in force.
+    Renewed,
 }
 
 /// Follows the line; returns a message to answer.
@@ -196,13 +245,13 @@ fn follow(
     event: Option<LineEvent<ToHolder, FromHolder>>,
     link: &mut Option<Linked<FromHolder>>,
     watch: &mut (dyn FnMut(Event) + Send),
-) -> Result<Option<ToHolder>, Failure> {
+) -> Result<Heard, Failure> {
     match event {
         Some(LineEvent::Message(message)) => {
             if let ToHolder::Ended { outcome, .. } = &message {
                 watch(Event::Ended(outcome.clone()));
             }
-            return Ok(Some(message));
+            return Ok(Heard::Message(message));
         }
         Some(LineEvent::Linked(linked)) => {
             watch(Event::Linked { address: linked.address.clone() });
@@ -215,10 +264,11 @@ fn follow(
         Some(LineEvent::Retry(error, wait)) => {
             watch(Event::Unlinked { error: error.to_string(), wait: Some(wait) });
         }
+        Some(LineEvent::Failed(LinkError::Renewed { .. })) => return Ok(Heard::Renewed),
         Some(LineEvent::Failed(error)) => return Err(Failure::link(&error)),
         None => return Err(Failure::link(&LinkError::ClosedHere)),
     }
-    Ok(None)
+    Ok(Heard::Nothing)
 }
 
 /// The machine and its records.
@@ -227,6 +277,7 @@ struct Desk {
     journal: Journal<HolderRecord>,
     rereads: Rereads,
     directions: Directions,
+    approvals: Approvals,
     _folder: StateFolder,
 }
 
@@ -238,6 +289,8 @@ enum Work {
     Reread(Reread),
     /// Directions that were computed.
     Directed(Directed),
+    /// A roster to sign, and what is said of it.
+    Approve(Box<Roster>, Approval),
 }
 
 /// What came of one question.
@@ -269,7 +322,9 @@ impl Desk {
         let holder = Holder::new(setup, records)
             .map_err(|error| Failure::new(Exit::Failed, "HOLDER", error))?;
         let directions = Directions::new(config.validation_data.clone());
-        Ok(Self { holder, journal, rereads: Rereads::default(), directions, _folder: folder })
+        let approvals = Approvals::new(folder.path(), config.members.approve);
+        let rereads = Rereads::default();
+        Ok(Self { holder, journal, rereads, directions, approvals, _folder: folder })
     }
 
     /// Does one thing, on a thread that may compute and wait for the disk.
@@ -320,6 +375,7 @@ impl Desk {
             Work::Directed(Directed { round_ctx, own }) => {
                 self.holder.handle_directed(&round_ctx, own);
             }
+            Work::Approve(roster, approval) => self.holder.handle_roster(&roster, approval),
         }
         let mut done = Done::default();
         loop {

@@ -47,6 +47,8 @@ pub struct Signed {
     pub released: u64,
     /// Rounds whose evidence it attested.
     pub attested: u64,
+    /// Rosters it signed.
+    pub rosters: u64,
 }
 
 impl Status {
@@ -90,6 +92,7 @@ fn count(records: &[HolderRecord]) -> Signed {
             HolderRecord::Judged { .. } => signed.judged += 1,
             HolderRecord::Released { .. } => signed.released += 1,
             HolderRecord::Attested { .. } => signed.attested += 1,
+            HolderRecord::Approved { .. } => signed.rosters += 1,
             // Every list of proofs is followed by a verdict, and opened numbers by an attestation,
             // which is what counts.
             HolderRecord::Listed { .. } | HolderRecord::Numbered { .. } => {}
@@ -109,8 +112,13 @@ impl fmt::Display for Status {
             Some(signed) => write!(
                 f,
                 "not running; signed so far: {} terms, {} votes, {} verdicts, {} releases, {} rounds' \
-                 evidence",
-                signed.countersigned, signed.voted, signed.judged, signed.released, signed.attested
+                 evidence, {} rosters",
+                signed.countersigned,
+                signed.voted,
+                signed.judged,
+                signed.released,
+                signed.attested,
+                signed.rosters
             ),
         }
     }

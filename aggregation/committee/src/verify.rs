@@ -6,9 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::Digest;
-use covey_aggregation::net::read_roster;
+use covey_aggregation::program::Failure;
 use covey_aggregation::program::published::{Contributions, read_publication, round_folders};
-use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::program::rosters::Rosters;
 use covey_aggregation::publication::{Blame, Publication, verify};
 use covey_aggregation::roster::Roster;
 use serde::Serialize;
@@ -69,13 +69,12 @@ pub fn verify_folder(
     roster: &Path,
     mut progress: impl FnMut(&RoundReport),
 ) -> Result<Report, Failure> {
-    let roster =
-        read_roster(roster).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let rosters = Rosters::read(roster, folder)?;
     let folders = round_folders(folder)?;
     let mut rounds = Vec::new();
     let mut seen = BTreeMap::new();
     for folder in folders {
-        let report = verify_round(folder, &roster, &mut seen);
+        let report = verify_round(folder, &rosters, &mut seen);
         progress(&report);
         rounds.push(report);
     }
@@ -86,7 +85,7 @@ pub fn verify_folder(
 
 fn verify_round(
     folder: PathBuf,
-    roster: &Roster,
+    rosters: &Rosters,
     seen: &mut BTreeMap<(Digest, u32), PathBuf>,
 ) -> RoundReport {
     let mut report = RoundReport { folder, round: None, verified: None, fault: None, blame: None };
@@ -99,6 +98,7 @@ fn verify_round(
     };
     let config = &publication.result.config;
     report.round = Some(config.round);
+    let roster = rosters.of_round(&config.federation);
     let mut source = Contributions::new(&report.folder, config);
     match verify(&publication, roster, &mut source) {
         Ok(verified) => {

@@ -60,6 +60,7 @@ impl Holder {
             HolderRecord::Attested { run, round_ctx, .. } => {
                 self.is_open(&run, &round_ctx, |signed| signed.attested)
             }
+            HolderRecord::Approved { number, .. } => self.follows_roster(number),
         }
     }
 
@@ -98,6 +99,7 @@ impl Holder {
                 self.note(&run, |signed| signed.attested = Some(attestation));
                 self.pools.insert(pool, Opened { folds: opened, retired });
             }
+            HolderRecord::Approved { number, roster } => self.apply_roster(number, roster),
         }
     }
 

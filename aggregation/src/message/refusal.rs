@@ -87,4 +87,10 @@ pub enum Refusal {
         /// When to try again.
         retry_after_ms: u64,
     },
+    /// The person who runs the receiver has not said yet.
+    #[error("it waits for the word of the person who runs it")]
+    Undecided,
+    /// The person who runs the receiver says no.
+    #[error("the person who runs it does not approve")]
+    Disapproved,
 }

@@ -5,6 +5,8 @@
 //! roster has that name in that role; and its key is the roster's key of that name, so that not
 //! even the authority can put another key in a member's place.
 
+use std::time::{Duration, SystemTime};
+
 use rustls::CertificateError;
 use rustls::RootCertStore;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -50,6 +52,12 @@ pub enum Stranger {
     /// It is not valid yet.
     #[error("the certificate of {name} is not valid yet; is the clock right?")]
     NotYetValid {
+        /// The name in it.
+        name: Name,
+    },
+    /// The operator has suspended or ended its membership.
+    #[error("the membership of {name} is suspended or has ended; ask the operator")]
+    ShutOut {
         /// The name in it.
         name: Name,
     },
@@ -195,6 +203,19 @@ impl Claim {
             other => Stranger::Malformed(other.to_string()),
         }
     }
+}
+
+/// From when until when a certificate is valid; both are the epoch for what is none.
+#[must_use]
+pub fn validity(certificate: &CertificateDer<'_>) -> (SystemTime, SystemTime) {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+    };
+    let at = |seconds: i64| {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    };
+    let dates = parsed.validity();
+    (at(dates.not_before.timestamp()), at(dates.not_after.timestamp()))
 }
 
 /// What a roster names its authority by.

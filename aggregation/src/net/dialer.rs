@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::limits::{BACKOFF_MAX_MS, BACKOFF_MIN_MS, HANDSHAKE_MS};
 use crate::net::error::{CloseReason, LinkError};
-use crate::net::link::Link;
+use crate::net::link::{Greeting, Link};
 use crate::net::listener::transport;
 use crate::net::membership::Membership;
 use crate::net::tls::{self, Refused};
@@ -20,7 +20,7 @@ use crate::roster::Member;
 
 /// TLS needs some server name; certificates are checked by their member URI instead, and the
 /// name is not sent.
-const SERVER_NAME: &str = "coordinator.invalid";
+pub(super) const SERVER_NAME: &str = "coordinator.invalid";
 
 /// A link that lived so long was a good one: the next wait is short again.
 const GOOD_LINK: Duration = Duration::from_secs(10);
@@ -53,7 +53,8 @@ impl Dialer {
     /// and of the wait after it.
     ///
     /// # Errors
-    /// Only before there ever was a link, and only a [`LinkError`] that a person has to do
+    /// [`LinkError::Renewed`] once a newer roster was taken over: the membership is to be loaded
+    /// again. Else only before there ever was a link, and only a [`LinkError`] that a person has to do
     /// something about ([`LinkError::is_permanent`]). After that every fault may be a passing
     /// one (an operator at work, somebody in the path), and giving up would be the greater harm.
     pub async fn connect(
@@ -74,6 +75,7 @@ impl Dialer {
                     self.linked_at = Some(Instant::now());
                     return Ok(link);
                 }
+                Err(error @ LinkError::Renewed { .. }) => return Err(error),
                 Err(error) if error.is_permanent() && self.linked_at.is_none() => {
                     return Err(error);
                 }
@@ -114,8 +116,12 @@ impl Dialer {
                 return Err(tls::take(&refused).map_or_else(|| lost.into(), LinkError::from));
             }
         };
-        let roster = self.membership.roster().digest();
-        Link::greet(connection, self.coordinator.clone(), roster).await
+        let roster = self.membership.roster();
+        let greeting = Greeting { roster: roster.digest(), number: roster.number };
+        match Link::greet(connection, self.coordinator.clone(), greeting).await {
+            Err(LinkError::Newer(newer)) => Err(self.membership.take_over(&newer)),
+            link => link,
+        }
     }
 
     /// Ends the link, tells the coordinator, and waits a second at most for that to arrive.
@@ -135,13 +141,13 @@ impl Dialer {
     }
 }
 
-async fn resolve(address: &str) -> Result<SocketAddr, LinkError> {
+pub(super) async fn resolve(address: &str) -> Result<SocketAddr, LinkError> {
     let bad = |reason: String| LinkError::Address { address: address.to_owned(), reason };
     let mut found = lookup_host(address).await.map_err(|error| bad(error.to_string()))?;
     found.next().ok_or_else(|| bad("the name has no address".to_owned()))
 }
 
-fn open(remote: SocketAddr) -> Result<Endpoint, LinkError> {
+pub(super) fn open(remote: SocketAddr) -> Result<Endpoint, LinkError> {
     let any: IpAddr = match remote {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

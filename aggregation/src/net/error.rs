@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::net::certificate::Stranger;
+use crate::roster::succession::{BadSuccessor, CertifiedRoster};
 use crate::wire::Malformed;
 
 /// Who has to do something about an error.
@@ -59,13 +60,19 @@ pub enum CloseReason {
     /// Too much at once.
     #[error("it is over a limit; try again later")]
     Busy,
+    /// The operator has suspended or ended this membership.
+    #[error("this membership is suspended or has ended; ask the operator")]
+    ShutOut,
+    /// Another roster is in force; dialling again takes it over.
+    #[error("another list of members is in force")]
+    NewRoster,
     /// A code that this version does not know.
     #[error("an unknown reason (code {0})")]
     Unknown(u32),
 }
 
 impl CloseReason {
-    const KNOWN: [Self; 10] = [
+    const KNOWN: [Self; 12] = [
         Self::Finished,
         Self::ShuttingDown,
         Self::Replaced,
@@ -76,6 +83,8 @@ impl CloseReason {
         Self::Protocol,
         Self::Stalled,
         Self::Busy,
+        Self::ShutOut,
+        Self::NewRoster,
     ];
 
     pub(super) fn code(self) -> quinn::VarInt {
@@ -99,13 +108,21 @@ impl CloseReason {
             Stranger::NotInRoster { .. } => Self::NotInRoster,
             Stranger::WrongRole { .. } => Self::WrongRole,
             Stranger::OtherKey { .. } => Self::OtherKey,
+            Stranger::ShutOut { .. } => Self::ShutOut,
             _ => Self::Protocol,
         }
     }
 
     /// Whether trying again without a change by a person is pointless.
     const fn is_permanent(self) -> bool {
-        matches!(self, Self::NotInRoster | Self::WrongRole | Self::OtherKey | Self::OtherRoster)
+        matches!(
+            self,
+            Self::NotInRoster
+                | Self::WrongRole
+                | Self::OtherKey
+                | Self::OtherRoster
+                | Self::ShutOut
+        )
     }
 }
 
@@ -158,6 +175,21 @@ pub enum LinkError {
     /// The other side speaks another protocol or version.
     #[error("the other side does not speak covey/1; do both sides run the same version?")]
     OtherProtocol,
+    /// The coordinator has a newer roster; whoever dials takes it over.
+    #[error("the coordinator has a newer list of members, number {}", .0.roster.number)]
+    Newer(Box<CertifiedRoster>),
+    /// The coordinator's newer roster was taken over: load the membership again, and dial again.
+    #[error("the list of members was renewed; its number is {number} now")]
+    Renewed {
+        /// The number of the new one.
+        number: u32,
+    },
+    /// The coordinator offers a newer roster that cannot be taken over.
+    #[error("the coordinator offers a list of members that does not count: {0}")]
+    BadRoster(#[from] BadSuccessor),
+    /// The newer roster cannot be stored.
+    #[error("the new list of members cannot be stored: {0}")]
+    RosterFile(String),
     /// The link was lost.
     #[error("the link was lost: {0}")]
     Lost(String),
@@ -188,13 +220,19 @@ impl LinkError {
             | Self::Socket { .. }
             | Self::Credentials(_)
             | Self::NotAccepted(_)
+            | Self::Renewed { .. }
+            | Self::RosterFile(_)
             | Self::ClosedHere => Fault::Here,
-            Self::Stranger(_) | Self::OtherProtocol | Self::Malformed(_) | Self::Truncated => {
-                Fault::Peer
-            }
-            Self::Unreachable { .. } | Self::Lost(_) | Self::Closed(_) | Self::Stalled => {
-                Fault::Network
-            }
+            Self::Stranger(_)
+            | Self::OtherProtocol
+            | Self::BadRoster(_)
+            | Self::Malformed(_)
+            | Self::Truncated => Fault::Peer,
+            Self::Unreachable { .. }
+            | Self::Newer(_)
+            | Self::Lost(_)
+            | Self::Closed(_)
+            | Self::Stalled => Fault::Network,
         }
     }
 
@@ -206,6 +244,9 @@ impl LinkError {
             | Self::NotAccepted(_)
             | Self::OtherProtocol
             | Self::Credentials(_)
+            | Self::BadRoster(_)
+            | Self::RosterFile(_)
+            | Self::Renewed { .. }
             | Self::PortInUse { .. } => true,
             Self::Closed(reason) => reason.is_permanent(),
             _ => false,
@@ -218,6 +259,7 @@ impl LinkError {
             Self::Malformed(_) | Self::Truncated => CloseReason::Protocol,
             Self::Stalled => CloseReason::Stalled,
             Self::Stranger(stranger) => CloseReason::of_stranger(stranger),
+            Self::Newer(_) | Self::Renewed { .. } => CloseReason::NewRoster,
             _ => CloseReason::Finished,
         }
     }

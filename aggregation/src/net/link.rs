@@ -13,24 +13,35 @@ use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS};
 use crate::net::bulk::{Bulk, BulkStream};
 use crate::net::error::{CloseReason, LinkError};
 use crate::net::frame::{FrameReader, FrameWriter};
+use crate::net::guest_list::Guests;
 use crate::roster::Member;
+use crate::roster::succession::CertifiedRoster;
 
 /// A dialer's first frame.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Greeting {
     /// The roster it has pinned.
     pub roster: Digest,
+    /// That roster's number.
+    pub number: u32,
 }
 
-/// A listener's first frame: from here on messages may be sent.
+/// A listener's first frame.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome;
+pub enum Welcome {
+    /// It has the same roster: from here on messages may be sent.
+    Same,
+    /// It has a newer one: take it over, and dial again.
+    Newer(Box<CertifiedRoster>),
+}
 
 /// A connection to a member whose certificate, role and key have been checked, and who has the
 /// same roster.
 pub struct Link {
     /// Who is at the other end.
     pub peer: Member,
+    /// Digest of the roster that both have.
+    pub roster: Digest,
     /// Messages to it.
     pub sender: ControlSender,
     /// Messages from it.
@@ -44,14 +55,15 @@ impl Link {
     pub(super) async fn greet(
         connection: Connection,
         peer: Member,
-        roster: Digest,
+        greeting: Greeting,
     ) -> Result<Self, LinkError> {
         let greet = async {
             let (send, receive) = connection.open_bi().await?;
-            let mut link = Self::new(connection.clone(), peer, send, receive);
-            link.sender.send(&Greeting { roster }).await?;
+            let mut link = Self::new(connection.clone(), (peer, greeting.roster), send, receive);
+            link.sender.send(&greeting).await?;
             match link.receiver.receive::<Welcome>().await? {
-                Some(Welcome) => Ok(link),
+                Some(Welcome::Same) => Ok(link),
+                Some(Welcome::Newer(newer)) => Err(LinkError::Newer(newer)),
                 None => Err(LinkError::Truncated),
             }
         };
@@ -62,31 +74,42 @@ impl Link {
     pub(super) async fn welcome(
         connection: Connection,
         peer: Member,
-        roster: Digest,
+        guests: &Guests,
     ) -> Result<Self, LinkError> {
         let welcome = async {
             let (send, receive) = connection.accept_bi().await?;
-            let mut link = Self::new(connection.clone(), peer, send, receive);
+            let with = (peer, guests.digest);
+            let mut link = Self::new(connection.clone(), with, send, receive);
             let greeting = link.receiver.receive::<Greeting>().await?;
-            if greeting.ok_or(LinkError::Truncated)?.roster != roster {
-                link.links.close(CloseReason::OtherRoster);
-                return Err(LinkError::Closed(CloseReason::OtherRoster));
+            let greeting = greeting.ok_or(LinkError::Truncated)?;
+            if greeting.roster == guests.digest {
+                link.sender.send(&Welcome::Same).await?;
+                return Ok(link);
             }
-            link.sender.send(&Welcome).await?;
-            Ok(link)
+            let reason = if greeting.number < guests.certified.roster.number {
+                let newer = Box::new(CertifiedRoster::clone(&guests.certified));
+                link.sender.send(&Welcome::Newer(newer)).await?;
+                // Whoever takes it over hangs up.
+                let _ = link.links.closed().await;
+                CloseReason::NewRoster
+            } else {
+                CloseReason::OtherRoster
+            };
+            link.links.close(reason);
+            Err(LinkError::Closed(reason))
         };
         bounded(&connection, welcome).await
     }
 
     fn new(
         connection: Connection,
-        peer: Member,
+        (peer, roster): (Member, Digest),
         send: quinn::SendStream,
         receive: quinn::RecvStream,
     ) -> Self {
         let sender = ControlSender(FrameWriter::new(send, FRAME_BYTES_MAX));
         let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
-        Self { peer, sender, receiver, links: Links { connection } }
+        Self { peer, roster, sender, receiver, links: Links { connection } }
     }
 }
 

@@ -10,18 +10,19 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use crate::hash::Digest;
 use crate::limits::{
     HANDSHAKE_MS, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX, IDLE_MS, KEEP_ALIVE_MS,
     LINK_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX,
 };
 use crate::net::certificate::{Claim, Stranger};
+use crate::net::enrolment::{Applicant, Bearer, ENROL_ALPN};
 use crate::net::error::{CloseReason, LinkError};
+use crate::net::guest_list::GuestList;
 use crate::net::link::Link;
 use crate::net::membership::Membership;
+use crate::net::newcomer;
 use crate::net::tls::{self, Refused};
 use crate::party::Role;
-use crate::roster::Member;
 
 /// Who may dial a listener.
 const DIALERS: [Role; 3] = [Role::Holder, Role::DataOwner, Role::Researcher];
@@ -30,6 +31,8 @@ const DIALERS: [Role; 3] = [Role::Holder, Role::DataOwner, Role::Researcher];
 pub enum Arrival {
     /// A member.
     Link(Box<Link>),
+    /// Somebody who wants to become a member, or to stay or not to stay one.
+    Applicant(Box<Applicant>),
     /// Somebody who was turned away, and why.
     Refused {
         /// From where.
@@ -47,11 +50,16 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `address` (port 0 takes a free one). Must be called within a tokio runtime.
+    /// Listens at `address` (port 0 takes a free one) to whom `guests` let in. Must be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// [`LinkError::PortInUse`], [`LinkError::Socket`] or [`LinkError::Credentials`].
-    pub fn bind(address: SocketAddr, membership: Arc<Membership>) -> Result<Self, LinkError> {
+    pub fn bind(
+        address: SocketAddr,
+        membership: Arc<Membership>,
+        guests: GuestList,
+    ) -> Result<Self, LinkError> {
         let config = server_config(&membership, &Refused::default())?;
         let endpoint =
             Endpoint::server(config.clone(), address).map_err(|source| match source.kind() {
@@ -61,10 +69,9 @@ impl Listener {
         let bound = endpoint.local_addr();
         let bound = bound.map_err(|source| LinkError::Socket { address, source })?;
         let (sender, arrivals) = mpsc::channel(HANDSHAKES_MAX);
-        let roster = membership.roster().digest();
         let hall = Hall {
             membership,
-            roster,
+            guests,
             config,
             sender,
             places: Semaphore::new(HANDSHAKES_MAX).into(),
@@ -94,7 +101,7 @@ impl Listener {
 /// Where newcomers wait until they are known.
 struct Hall {
     membership: Arc<Membership>,
-    roster: Digest,
+    guests: GuestList,
     config: quinn::ServerConfig,
     sender: mpsc::Sender<Arrival>,
     places: Arc<Semaphore>,
@@ -118,7 +125,7 @@ impl Hall {
             tokio::spawn(async move {
                 let address = incoming.remote_address();
                 let arrival = match hall.admit(incoming).await {
-                    Ok(link) => Arrival::Link(Box::new(link)),
+                    Ok(arrival) => arrival,
                     Err(error) => Arrival::Refused { address, error },
                 };
                 // Nobody listens any more only when the program is stopping.
@@ -128,7 +135,7 @@ impl Hall {
         }
     }
 
-    async fn admit(&self, incoming: Incoming) -> Result<Link, LinkError> {
+    async fn admit(&self, incoming: Incoming) -> Result<Arrival, LinkError> {
         let refused = Refused::default();
         let mut config = self.config.clone();
         config.crypto = Arc::new(tls_config(&self.membership, &refused)?);
@@ -141,19 +148,38 @@ impl Hall {
             }
             Err(_) => return Err(LinkError::Stalled),
         };
-        let peer = self.recognise(&connection).inspect_err(|stranger| {
+        let guests = self.guests.now();
+        let turn_away = |stranger: &Stranger| {
             connection.close(CloseReason::of_stranger(stranger).code(), b"");
-        })?;
-        Link::welcome(connection, peer, self.roster).await
+        };
+        let certificate = certificate_of(&connection).inspect_err(turn_away)?;
+        let member = |certificate: &CertificateDer<'_>| {
+            guests.recognise(&Claim::read(certificate)?, &DIALERS)
+        };
+        if protocol_of(&connection).as_deref() == Some(ENROL_ALPN) {
+            let bearer = match newcomer::read(&certificate) {
+                Some(key) => Bearer::Newcomer(key),
+                None => Bearer::Member(Box::new(member(&certificate).inspect_err(turn_away)?)),
+            };
+            let applicant = Applicant::hear(connection, bearer).await?;
+            return Ok(Arrival::Applicant(Box::new(applicant)));
+        }
+        let peer = member(&certificate).inspect_err(turn_away)?;
+        let link = Link::welcome(connection, peer, &guests).await?;
+        Ok(Arrival::Link(Box::new(link)))
     }
+}
 
-    fn recognise(&self, connection: &quinn::Connection) -> Result<Member, Stranger> {
-        let none = || Stranger::Malformed("there is none".to_owned());
-        let identity = connection.peer_identity().ok_or_else(none)?;
-        let chain = identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| none())?;
-        let claim = Claim::read(chain.first().ok_or_else(none)?)?;
-        claim.check_member(self.membership.roster(), &DIALERS)
-    }
+fn certificate_of(connection: &quinn::Connection) -> Result<CertificateDer<'static>, Stranger> {
+    let none = || Stranger::Malformed("there is none".to_owned());
+    let identity = connection.peer_identity().ok_or_else(none)?;
+    let chain = identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| none())?;
+    chain.into_iter().next().ok_or_else(none)
+}
+
+fn protocol_of(connection: &quinn::Connection) -> Option<Vec<u8>> {
+    let data = connection.handshake_data()?;
+    data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
 }
 
 fn tls_config(

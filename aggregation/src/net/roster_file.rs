@@ -26,6 +26,8 @@ struct RosterText {
     federation: Name,
     digest: String,
     authority: String,
+    number: u32,
+    previous: String,
     members: Vec<MemberText>,
 }
 
@@ -36,6 +38,8 @@ struct RosterRead {
     federation: Name,
     digest: String,
     authority: String,
+    number: u32,
+    previous: String,
     members: Members,
 }
 
@@ -153,6 +157,8 @@ pub fn to_json(roster: &Roster) -> String {
         federation: roster.federation.clone(),
         digest: roster.digest().to_string(),
         authority: roster.authority.to_string(),
+        number: roster.number,
+        previous: roster.previous.to_string(),
         members: members.collect(),
     };
     let mut json = serde_json::to_string_pretty(&text).unwrap_or_default();
@@ -171,15 +177,14 @@ pub fn from_json(text: &str) -> Result<Roster, String> {
         return Err(format!("schema {:?}, not {SCHEMA:?}", text.schema));
     }
     let authority = Digest::from_hex(&text.authority).ok_or("\"authority\" is no digest")?;
-    let roster = Roster { federation: text.federation, authority, members: text.members.0 };
+    let previous = Digest::from_hex(&text.previous).ok_or("\"previous\" is no digest")?;
+    let RosterRead { federation, number, members: Members(members), digest: said, .. } = text;
+    let roster = Roster { federation, authority, number, previous, members };
     let digest = roster.digest().to_string();
-    if digest == text.digest {
+    if digest == said {
         Ok(roster)
     } else {
-        Err(format!(
-            "the roster was edited: it says digest {}, its content has {digest}",
-            text.digest
-        ))
+        Err(format!("the roster was edited: it says digest {said}, its content has {digest}"))
     }
 }
 
@@ -212,6 +217,8 @@ mod tests {
         Roster {
             federation: "test".parse().expect("a name"),
             authority: Digest([3; 32]),
+            number: 7,
+            previous: Digest([4; 32]),
             members: vec![
                 member("c", 1, Role::Coordinator, None),
                 member("kh-1", 2, Role::Holder, Some(key)),

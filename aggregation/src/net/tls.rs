@@ -6,18 +6,24 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     PeerIncompatible, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+use crate::hash::Digest;
 use crate::net::ALPN;
-use crate::net::certificate::{Claim, Side, Stranger};
+use crate::net::certificate::{Claim, Side, Stranger, authority_digest};
+use crate::net::enrolment::ENROL_ALPN;
+use crate::net::invite::Invite;
+use crate::net::key::IdentityKey;
 use crate::net::membership::Membership;
-use crate::party::Role;
+use crate::net::newcomer;
+use crate::party::{Name, Role};
 
 /// The cryptography of TLS: AWS-LC, with X25519MLKEM768 before X25519, and nothing else.
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -45,8 +51,8 @@ pub(super) fn server_config(
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(vec![membership.certificate().clone()], secret(membership))?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+        .with_cert_resolver(Arc::new(OwnCertificates::of(membership)?));
+    config.alpn_protocols = vec![ALPN.to_vec(), ENROL_ALPN.to_vec()];
     // No resumption: a member that left the roster must not come back with an old ticket.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -59,12 +65,45 @@ pub(super) fn client_config(
     refused: &Refused,
 ) -> Result<QuicClientConfig, Error> {
     let verifier = Verifier::new(membership, Side::Listener, refused);
+    dialing(Arc::new(verifier), membership.certificate(), secret(membership), ALPN)
+}
+
+/// TLS for a member that renews, or that leaves.
+pub(super) fn enrolled_config(
+    membership: &Arc<Membership>,
+    refused: &Refused,
+) -> Result<QuicClientConfig, Error> {
+    let verifier = Verifier::new(membership, Side::Listener, refused);
+    dialing(Arc::new(verifier), membership.certificate(), secret(membership), ENROL_ALPN)
+}
+
+/// TLS for somebody who comes with an invite; `seen` is where the authority's certificate is left.
+pub(super) fn newcomer_config(
+    invite: &Invite,
+    key: &IdentityKey,
+    refused: &Refused,
+    seen: &SeenAuthority,
+) -> Result<QuicClientConfig, Error> {
+    let (federation, authority) = (invite.federation.clone(), invite.authority);
+    let (refused, seen) = (Arc::clone(refused), Arc::clone(seen));
+    let verifier = InvitedVerifier { federation, authority, refused, seen, provider: provider() };
+    let certificate =
+        newcomer::certificate(key).map_err(|error| Error::General(error.to_string()))?;
+    dialing(Arc::new(verifier), certificate, PrivateKeyDer::Pkcs8(key.pkcs8()), ENROL_ALPN)
+}
+
+fn dialing(
+    verifier: Arc<dyn ServerCertVerifier>,
+    certificate: CertificateDer<'static>,
+    secret: PrivateKeyDer<'static>,
+    protocol: &[u8],
+) -> Result<QuicClientConfig, Error> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(vec![membership.certificate().clone()], secret(membership))?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(vec![certificate], secret)?;
+    config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     QuicClientConfig::try_from(config).map_err(no_initial_suite)
@@ -107,12 +146,17 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         let check = || {
-            if !intermediates.is_empty() {
+            let authority = self.membership.authority();
+            // The authority's own may come with it, for those who enrol.
+            if intermediates.iter().any(|other| other != authority) {
                 return Err(Stranger::Malformed("more than one certificate".to_owned()));
             }
+            if self.side == Side::Dialer && newcomer::read(certificate).is_some() {
+                // Opens nothing but enrolment, which the listener sees to.
+                return Ok(());
+            }
             let claim = Claim::read(certificate)?;
-            let (authority, federation) =
-                (self.membership.authority(), self.membership.federation());
+            let federation = self.membership.federation();
             claim.check_authority(certificate, authority, federation, self.side, now)?;
             if self.side == Side::Listener {
                 claim.check_member(self.membership.roster(), &[Role::Coordinator])?;
@@ -145,9 +189,10 @@ fn tls_error(stranger: &Stranger) -> Error {
         }
         Stranger::Expired { .. } => CertificateError::Expired,
         Stranger::NotYetValid { .. } => CertificateError::NotValidYet,
-        Stranger::NotInRoster { .. } | Stranger::WrongRole { .. } | Stranger::OtherKey { .. } => {
-            CertificateError::ApplicationVerificationFailure
-        }
+        Stranger::NotInRoster { .. }
+        | Stranger::ShutOut { .. }
+        | Stranger::WrongRole { .. }
+        | Stranger::OtherKey { .. } => CertificateError::ApplicationVerificationFailure,
         Stranger::Malformed(_) => CertificateError::Other(OtherError(Arc::new(stranger.clone()))),
     })
 }
@@ -219,6 +264,124 @@ impl ClientCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         self.check_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+/// A listener's certificate; with the authority's beside it for those who enrol, as a newcomer has
+/// nothing but its digest.
+struct OwnCertificates {
+    own: Arc<CertifiedKey>,
+    with_authority: Arc<CertifiedKey>,
+}
+
+impl std::fmt::Debug for OwnCertificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnCertificates").finish_non_exhaustive()
+    }
+}
+
+impl OwnCertificates {
+    fn of(membership: &Membership) -> Result<Self, Error> {
+        let secret = secret(membership);
+        let (own, authority) = (membership.certificate(), membership.authority().clone());
+        let certified = |chain: Vec<CertificateDer<'static>>| {
+            let key = provider().key_provider.load_private_key(secret.clone_key())?;
+            Ok::<_, Error>(Arc::new(CertifiedKey::new(chain, key)))
+        };
+        let (own, with_authority) =
+            (certified(vec![own.clone()])?, certified(vec![own, authority])?);
+        Ok(Self { own, with_authority })
+    }
+}
+
+impl ResolvesServerCert for OwnCertificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let enrols = hello.alpn().is_some_and(|mut offered| offered.any(|one| one == ENROL_ALPN));
+        Some(Arc::clone(if enrols { &self.with_authority } else { &self.own }))
+    }
+}
+
+/// Where the certificate of an invite's authority is left.
+pub(super) type SeenAuthority = Arc<Mutex<Option<CertificateDer<'static>>>>;
+
+/// Checks a coordinator's certificate by what an invite says of its authority.
+struct InvitedVerifier {
+    federation: Name,
+    authority: Digest,
+    refused: Refused,
+    seen: SeenAuthority,
+    provider: Arc<CryptoProvider>,
+}
+
+impl std::fmt::Debug for InvitedVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvitedVerifier").finish_non_exhaustive()
+    }
+}
+
+impl InvitedVerifier {
+    fn check(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Stranger> {
+        let claim = Claim::read(certificate)?;
+        let (name, got) = (claim.name.clone(), claim.role);
+        let [authority] = intermediates else {
+            return Err(Stranger::WrongAuthority { name });
+        };
+        if authority_digest(authority) != self.authority {
+            return Err(Stranger::WrongAuthority { name });
+        }
+        let authority = authority.clone().into_owned();
+        claim.check_authority(certificate, &authority, &self.federation, Side::Listener, now)?;
+        if got != Role::Coordinator {
+            return Err(Stranger::WrongRole { name, got, wanted: Role::Coordinator.to_string() });
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority);
+        Ok(())
+    }
+}
+
+impl ServerCertVerifier for InvitedVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let checked = self.check(certificate, intermediates, now);
+        checked.map(|()| ServerCertVerified::assertion()).map_err(|stranger| {
+            let error = tls_error(&stranger);
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
+            error
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(ONLY_TLS13)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

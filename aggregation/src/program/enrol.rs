@@ -62,6 +62,20 @@ pub fn secret<const BYTES: usize>() -> Result<Zeroizing<[u8; BYTES]>, Failure> {
     Ok(bytes)
 }
 
+/// The secret key of a folder, which is made if need be.
+///
+/// # Errors
+/// [`Failure`], naming the file.
+pub fn key_of(folder: &Path) -> Result<IdentityKey, Failure> {
+    let file = |error: FileError| Failure::file(&error);
+    if folder.join(KEY_FILE).exists() {
+        return IdentityKey::load(folder).map_err(file);
+    }
+    let key = IdentityKey::from_seed(secret()?);
+    key.create(folder).map_err(file)?;
+    Ok(key)
+}
+
 /// Makes `folder`, a secret key, a request and a configuration `config_text` named `config_name`.
 /// A holder gives its sealing key. Goes on where an interrupted attempt ended; never overwrites
 /// a key or a finished request.
@@ -82,13 +96,7 @@ pub fn enrol(
         let exists = FileError::Exists { path: request_path };
         return Err(Failure { exit: Exit::BadInput, ..Failure::file(&exists) });
     }
-    let key = if folder.join(KEY_FILE).exists() {
-        IdentityKey::load(folder).map_err(file)?
-    } else {
-        let key = IdentityKey::from_seed(secret()?);
-        key.create(folder).map_err(file)?;
-        key
-    };
+    let key = key_of(folder)?;
     let request = Request::create(&key, name, role, sealing_key)
         .map_err(|error| Failure::new(Exit::Failed, "REQUEST", error))?;
     let config = folder.join(config_name);

@@ -31,11 +31,7 @@ impl Federation {
         let secret = Zeroizing::new([seed; 32]);
         let authority =
             Authority::create(name(federation), secret, SystemTime::now()).expect("an authority");
-        let roster = Roster {
-            federation: name(federation),
-            authority: authority.digest(),
-            members: Vec::new(),
-        };
+        let roster = Roster::founding(name(federation), authority.digest(), Vec::new());
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut this = Self { folder, authority, roster };
         this.enrol("c", Role::Coordinator, seed ^ 1);

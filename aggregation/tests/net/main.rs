@@ -12,8 +12,8 @@ use std::time::Duration;
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{FromHolder, Header, Refusal, SignedHeader, ToHolder};
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, Link, LinkError, Listener,
-    Membership,
+    Arrival, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, GuestList, Link, LinkError,
+    Listener, Membership,
 };
 use covey_aggregation::party::Role;
 use federation::Federation;
@@ -21,7 +21,9 @@ use federation::Federation;
 const LOOPBACK: &str = "127.0.0.1:0";
 
 fn listen(membership: &Arc<Membership>) -> Listener {
-    Listener::bind(LOOPBACK.parse().expect("an address"), Arc::clone(membership)).expect("bound")
+    let guests = GuestList::pinned(membership);
+    let address = LOOPBACK.parse().expect("an address");
+    Listener::bind(address, Arc::clone(membership), guests).expect("bound")
 }
 
 fn dialer(membership: Arc<Membership>, listener: &Listener) -> Dialer {
@@ -36,6 +38,7 @@ async fn arrival(listener: &mut Listener) -> Arrival {
 async fn arrived(listener: &mut Listener) -> Link {
     match arrival(listener).await {
         Arrival::Link(link) => *link,
+        Arrival::Applicant(_) => panic!("somebody enrols"),
         Arrival::Refused { error, .. } => panic!("refused: {error}"),
     }
 }
@@ -43,6 +46,7 @@ async fn arrived(listener: &mut Listener) -> Link {
 async fn refused(listener: &mut Listener) -> LinkError {
     match arrival(listener).await {
         Arrival::Link(link) => panic!("{} was admitted", link.peer.name),
+        Arrival::Applicant(_) => panic!("somebody enrols"),
         Arrival::Refused { error, .. } => error,
     }
 }
@@ -273,7 +277,7 @@ async fn a_dialer_finds_a_coordinator_that_restarts() {
 /// The socket is given back to the system some moments after the listener is closed.
 async fn bind_again(address: SocketAddr, coordinator: &Arc<Membership>) -> Listener {
     loop {
-        match Listener::bind(address, Arc::clone(coordinator)) {
+        match Listener::bind(address, Arc::clone(coordinator), GuestList::pinned(coordinator)) {
             Ok(listener) => return listener,
             Err(LinkError::PortInUse { .. }) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::net::{
-    ALPN, CloseReason, Dialer, Fault, LinkError, Listener, Membership, Stranger,
+    ALPN, CloseReason, Dialer, Fault, GuestList, LinkError, Listener, Membership, Stranger,
 };
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::wire::Malformed;
@@ -185,7 +185,13 @@ async fn a_port_in_use_is_named() {
     let federation = Federation::new("test", 0x10);
     let coordinator = federation.member("c");
     let listener = listen(&coordinator);
-    let error = Listener::bind(listener.address(), coordinator).err().expect("refused");
+    let error = Listener::bind(
+        listener.address(),
+        Arc::clone(&coordinator),
+        GuestList::pinned(&coordinator),
+    )
+    .err()
+    .expect("refused");
     assert!(matches!(error, LinkError::PortInUse { .. }), "{error}");
     let port = listener.address().port().to_string();
     assert!(error.to_string().contains(&port), "{error}");

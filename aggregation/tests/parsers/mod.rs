@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, dead_code, reason = "also a module of the fuzz targets")]
 
 mod audits;
+mod enrolments;
 pub mod parts;
 mod research;
 pub mod seeds;
@@ -17,6 +18,7 @@ use covey_aggregation::message::{
     Certificate, Complaint, FromClient, FromHolder, Outcome, Release, SignedHeader, ToClient,
     ToHolder,
 };
+use covey_aggregation::net::enrolment::{Answer, Application};
 use covey_aggregation::net::frame::Deframer;
 use covey_aggregation::net::link::{Greeting, Welcome};
 use covey_aggregation::net::{BulkAnswer, BulkRequest};
@@ -42,7 +44,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 34] = [
+pub const PARSERS: [Parser; 37] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
     Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
@@ -57,6 +59,9 @@ pub const PARSERS: [Parser; 34] = [
     Parser { name: "bulk_answer", check: message::<BulkAnswer>, seeds: Seeds::bulk_answer },
     Parser { name: "greeting", check: message::<Greeting>, seeds: Seeds::greeting },
     Parser { name: "welcome", check: message::<Welcome>, seeds: Seeds::welcome },
+    Parser { name: "application", check: message::<Application>, seeds: Seeds::application },
+    Parser { name: "enrolment_answer", check: message::<Answer>, seeds: Seeds::enrolment_answer },
+    Parser { name: "invite", check: enrolments::invite, seeds: Seeds::invite },
     Parser { name: "round_record", check: message::<RoundRecord>, seeds: Seeds::round_record },
     Parser { name: "holder_record", check: message::<HolderRecord>, seeds: Seeds::holder_record },
     Parser {

@@ -13,7 +13,6 @@ use covey_aggregation::message::{
     HolderFault, MissingReason, NoCredit, Outcome, Phase, Receipt, Refusal, Release, Report,
     SignedHeader, ToClient, ToHolder,
 };
-use covey_aggregation::net::link::{Greeting, Welcome};
 use covey_aggregation::net::roster_file::to_json;
 use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Request, Validity};
 use covey_aggregation::party::{PartyId, Role};
@@ -257,6 +256,7 @@ impl Seeds {
             ToHolder::Envelopes { round_ctx, total: 1, batch: vec![small] },
             ToHolder::Set { round_ctx, set: set.clone() },
             ToHolder::Certified { set, certificate },
+            ToHolder::Approve { roster: Box::new(self.certified_roster().roster) },
         ];
         messages.extend(
             self.outcomes().into_iter().map(|outcome| ToHolder::Ended { round_ctx, outcome }),
@@ -274,6 +274,10 @@ impl Seeds {
             FromHolder::Checked { round_ctx, total: 3, complaints: self.complaints() },
             FromHolder::Voted { round_ctx, set, vote },
             FromHolder::Lacking { round_ctx },
+            FromHolder::Approved {
+                roster: digest(1),
+                vote: self.certified_roster().votes[0].clone(),
+            },
         ];
         let refused = Self::refusals().into_iter();
         messages.extend(refused.map(|refusal| FromHolder::Refused { round_ctx, refusal }));
@@ -323,14 +327,6 @@ impl Seeds {
             [BulkAnswer::Follows { bytes: 300 }, BulkAnswer::Accepted, BulkAnswer::Stored];
         let refused = Self::refusals().into_iter().map(BulkAnswer::Refused);
         answers.into_iter().chain(refused).map(|answer| encode(&answer)).collect()
-    }
-
-    pub fn greeting(&self) -> Vec<Vec<u8>> {
-        vec![encode(&Greeting { roster: self.roster.digest() })]
-    }
-
-    pub fn welcome(&self) -> Vec<Vec<u8>> {
-        vec![encode(&Welcome)]
     }
 
     pub fn round_record(&self) -> Vec<Vec<u8>> {
@@ -387,6 +383,7 @@ impl Seeds {
             HolderRecord::Released { run, round_ctx, set },
             HolderRecord::Listed { run, round_ctx, list: set },
             HolderRecord::Judged { run, round_ctx, verdict: set },
+            HolderRecord::Approved { number: 300, roster: set },
         ];
         records.iter().map(encode).collect()
     }

@@ -283,5 +283,5 @@ fn roster(coordinator: &CoordinatorNode, holders: &[HolderNode], owners: &[Owner
     for (index, owner) in owners.iter().enumerate() {
         members.push(member(format!("owner-{index}"), owner.identity.id(), Role::DataOwner, None));
     }
-    Roster { federation: name("simulated".into()), authority: Digest([9; 32]), members }
+    Roster::founding(name("simulated".into()), Digest([9; 32]), members)
 }

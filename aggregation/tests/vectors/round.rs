@@ -257,7 +257,7 @@ fn roster(fixture: &Fixture, coordinator: PartyId, clients: &[PartyId]) -> Roste
     for (i, id) in clients.iter().enumerate() {
         members.push(member(format!("owner-{i}"), *id, Role::DataOwner));
     }
-    Roster { federation: name("test".into()), authority: Digest::ZERO, members }
+    Roster::founding(name("test".into()), Digest::ZERO, members)
 }
 
 /// Terms with a roster and a cohort of four owners, by ascending key: (id, index).

@@ -52,6 +52,14 @@ const DRAIN: Duration = Duration::from_secs(60);
 /// Events that nobody has taken yet; progress beyond is dropped.
 const EVENTS_WAITING_MAX: usize = 256;
 
+/// Why the loop has ended.
+pub(super) enum Worked {
+    /// It was asked to.
+    Stopped(Signal),
+    /// Another roster is in force: everything is to be opened again under it.
+    Renewed,
+}
+
 /// What work beside the loop came to.
 enum Done {
     Prepared(Digest, Result<Box<SignedHeader>, Declined>),
@@ -149,14 +157,14 @@ impl Desk {
         Ok((desk, waiting))
     }
 
-    /// The loop. Ends when it was asked to, and what was being sent is sent.
+    /// The loop. Ends when it was asked to, and what was being sent is sent; or with a new roster.
     pub(super) async fn work(
         &mut self,
         line: &mut Line<ToClient, FromClient>,
         events: &mut mpsc::Receiver<Event>,
         stop: &mut Stop,
         watch: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<Signal, Failure> {
+    ) -> Result<Worked, Failure> {
         let mut draining: Option<Signal> = None;
         let drained = tokio::time::sleep(Duration::MAX);
         tokio::pin!(drained);
@@ -167,19 +175,26 @@ impl Desk {
             if let Some(signal) = draining
                 && (self.uploading.is_empty() || self.link.is_none())
             {
-                return Ok(signal);
+                return Ok(Worked::Stopped(signal));
             }
             let mut halt = stop.clone();
             tokio::select! {
-                signal = halt.halted() => return Ok(signal),
-                () = &mut drained => if let Some(signal) = draining { return Ok(signal) },
+                signal = halt.halted() => return Ok(Worked::Stopped(signal)),
+                () = &mut drained => if let Some(signal) = draining {
+                    return Ok(Worked::Stopped(signal));
+                },
                 signal = stop.draining(), if draining.is_none() => {
                     watch(Event::Draining);
                     self.participant.leave();
                     draining = Some(signal);
                     drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
                 }
-                event = line.event() => self.follow(event, draining.is_some(), watch)?,
+                event = line.event() => {
+                    if matches!(event, Some(LineEvent::Failed(LinkError::Renewed { .. }))) {
+                        return Ok(Worked::Renewed);
+                    }
+                    self.follow(event, draining.is_some(), watch)?;
+                }
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.take(done, watch),
                     Err(bug) => watch(Event::Fault { what: format!("a bug: {bug}") }),

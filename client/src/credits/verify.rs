@@ -8,10 +8,11 @@ use covey_aggregation::audit::credit::{Functions, scores};
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::audit::question::Question;
 use covey_aggregation::credit::RoundEvidence;
-use covey_aggregation::net::{Membership, read_roster};
+use covey_aggregation::net::Membership;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::program::credits::PublishedEpoch;
 use covey_aggregation::program::published::{read_publication, round_folders};
+use covey_aggregation::program::rosters::Rosters;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::roster::Roster;
@@ -53,8 +54,7 @@ pub fn verify(
     roster: &Path,
     config: Option<&Path>,
 ) -> Result<Verified, Failure> {
-    let roster =
-        read_roster(roster).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let rosters = Rosters::read(roster, folder)?;
     let own = config.map(owner).transpose()?;
     let epoch = super::checked(credits)?;
     let mut verified = Verified {
@@ -68,7 +68,8 @@ pub fn verify(
         let publication = read_publication(&path).map_err(|error| Failure::file(&error))?;
         let round = publication.result.config.round;
         let no = |what: String| unverified(&path, &what);
-        check(&publication, &roster).map_err(no)?;
+        let roster = rosters.of_round(&publication.result.config.federation);
+        check(&publication, roster).map_err(no)?;
         let evidence = epoch.rounds.iter().find(|one| one.round() == round);
         let credit = publication.result.audit.as_ref().and_then(|audit| audit.credit.as_ref());
         let Some(credit) = credit else {

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::Digest;
-use covey_aggregation::net::read_roster;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::published::{Contributions, read_publication, round_folders};
+use covey_aggregation::program::rosters::Rosters;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, verify};
-use covey_aggregation::roster::Roster;
 use covey_aggregation::strategy::State;
 use covey_model::task::Task;
 use covey_model::weights;
@@ -94,7 +93,7 @@ struct Walk<'a> {
     plan: &'a Plan,
     plan_digest: Digest,
     task: Task,
-    roster: Option<Roster>,
+    roster: Option<Rosters>,
     parameters: Vec<f32>,
     model: Digest,
     state: State,
@@ -111,8 +110,8 @@ pub(super) fn replay(
 ) -> Result<(Task, Vec<f32>, Replayed), Failure> {
     let (published, objects) = places(&options.from);
     let folders = round_folders(&published)?;
-    let roster = options.roster.as_deref().map(read_roster).transpose();
-    let roster = roster.map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
+    let roster = options.roster.as_deref().map(|roster| Rosters::read(roster, &published));
+    let roster = roster.transpose()?;
     let Some((head, rest)) = folders.split_first() else {
         let message = format!("no round is published in {}", published.display());
         return Err(Failure::new(Exit::BadInput, "NO_ROUND", message)
@@ -168,7 +167,7 @@ impl<'a> Walk<'a> {
         (plan, plan_digest): (&'a Plan, Digest),
         task: Task,
         objects: Option<&Path>,
-        roster: Option<Roster>,
+        roster: Option<Rosters>,
         first: &Publication,
     ) -> Result<Self, Failure> {
         let config = &first.result.config;
@@ -201,7 +200,7 @@ impl<'a> Walk<'a> {
             round: 0,
             rounds: Vec::new(),
             scores: None,
-            roster: roster.as_ref().map(|roster| roster.digest().to_string()),
+            roster: roster.as_ref().map(|roster| roster.pinned().digest().to_string()),
             confirmed_by_round: None,
             is_from_plan,
         };
@@ -246,7 +245,8 @@ impl<'a> Walk<'a> {
             );
             return Err(unverified(message).with_help(help));
         }
-        let Some(roster) = &self.roster else { return Ok(()) };
+        let Some(rosters) = &self.roster else { return Ok(()) };
+        let roster = rosters.of_round(&config.federation);
         verify(publication, roster, &mut Contributions::new(folder, config))
             .map(drop)
             .map_err(|fault| unverified(format!("{shown}: {fault}")))

@@ -7,6 +7,7 @@ use covey_aggregation::limits::BULK_ANSWER_MS;
 use covey_aggregation::net::{Dialer, Link, LinkError, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::answer::note;
+use covey_aggregation::program::renewal::renew_if_due;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::research::{FromResearcher, Refusal, ToResearcher};
 use tokio::time::timeout;
@@ -18,6 +19,7 @@ const ANSWER: Duration = Duration::from_millis(BULK_ANSWER_MS);
 
 /// A link to the coordinator.
 pub(super) struct Talk {
+    config: Config,
     dialer: Dialer,
     link: Link,
 }
@@ -28,18 +30,31 @@ impl Talk {
     /// # Errors
     /// [`Failure`]: the files are not a researcher's, or there is no link.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        let (dialer, link) = match Self::dial(config).await? {
+            // Another roster is in force, and stored.
+            Err(LinkError::Renewed { .. }) => Self::dial(config).await?,
+            dialled => dialled,
+        }
+        .map_err(|error| Failure::link(&error))?;
+        Ok(Self { config: config.clone(), dialer, link })
+    }
+
+    async fn dial(config: &Config) -> Result<Result<(Dialer, Link), LinkError>, Failure> {
         let membership = Membership::load(&config.folder);
         let membership = Arc::new(membership.map_err(|error| Failure::identity(&error))?);
         membership.require(Role::Researcher).map_err(|error| {
             Failure::new(Exit::NoAccess, "NOT_A_RESEARCHER", error).with_help(
-                "runs take a researcher's certificate: covey-client init --role researcher, and \
-                 have the operator enrol it",
+                "runs take a researcher's certificate: ask the operator for an invite as \
+                 a researcher: covey-client join",
             )
         })?;
+        if let Err(error) = renew_if_due(&membership, &config.coordinator).await {
+            // It is good for a while yet, or the next line says that it is not.
+            note(format!("the certificate was not renewed: {error}"));
+        }
         let no_link = |error: LinkError| Failure::link(&error);
         let mut dialer = Dialer::new(membership, config.coordinator.clone()).map_err(no_link)?;
-        let link = dialer.connect_once().await.map_err(no_link)?;
-        Ok(Self { dialer, link })
+        Ok(dialer.connect_once().await.map(|link| (dialer, link)))
     }
 
     /// Dials again, for as long as it takes.
@@ -52,6 +67,10 @@ impl Talk {
             match self.dialer.connect(retry).await {
                 Ok(link) => {
                     self.link = link;
+                    return Ok(());
+                }
+                Err(LinkError::Renewed { .. }) => {
+                    *self = Box::pin(Self::open(&self.config.clone())).await?;
                     return Ok(());
                 }
                 Err(error) if error.is_permanent() => return Err(Failure::link(&error)),

@@ -66,7 +66,7 @@ impl Founded {
             members.push(member(format!("client-{place}"), owner.id(), Role::DataOwner)?);
         }
         let federation = "simulated".parse().map_err(|error| bug(&error))?;
-        let roster = Roster { federation, authority: Digest::ZERO, members };
+        let roster = Roster::founding(federation, Digest::ZERO, members);
         Ok(Self { roster, coordinator, holders })
     }
 

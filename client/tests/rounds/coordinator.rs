@@ -14,8 +14,8 @@ use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, Link, Listener, Membership,
-    Upload,
+    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, GuestList, Link, Listener,
+    Membership, Upload,
 };
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::plan::Plan;
@@ -93,7 +93,9 @@ impl Coordinator {
     /// With another plan.
     pub(crate) fn start_with(membership: Arc<Membership>, plan_text: &str) -> Self {
         let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = Listener::bind(address, Arc::clone(&membership)).expect("bound");
+        let listener =
+            Listener::bind(address, Arc::clone(&membership), GuestList::pinned(&membership))
+                .expect("bound");
         let address = listener.address().to_string();
         let (sender, inputs) = mpsc::unbounded_channel();
         let shelf = SharedShelf::default();
@@ -372,6 +374,7 @@ async fn admit(mut listener: Listener, inputs: mpsc::UnboundedSender<Input>, she
             Arrival::Link(link) => {
                 tokio::spawn(serve(*link, inputs.clone(), Arc::clone(&shelf)));
             }
+            Arrival::Applicant(_) => eprintln!("nobody enrols here"),
             // Also a client that was killed while it dialled; a round that lacks somebody tells.
             Arrival::Refused { error, .. } => eprintln!("turned away: {error}"),
         }
@@ -379,7 +382,7 @@ async fn admit(mut listener: Listener, inputs: mpsc::UnboundedSender<Input>, she
 }
 
 async fn serve(link: Link, inputs: mpsc::UnboundedSender<Input>, shelf: SharedShelf) {
-    let Link { peer, sender, mut receiver, links } = link;
+    let Link { peer, sender, mut receiver, links, .. } = link;
     let (id, role) = (peer.id, peer.role);
     // The test may be over.
     let _ = inputs.send(Input::Linked(id, role, sender));

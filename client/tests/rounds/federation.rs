@@ -71,7 +71,7 @@ impl Federation {
         let now = SystemTime::now();
         let authority = Authority::create(name("test"), secret, now).expect("an authority");
         let (federation, digest) = (name("test"), authority.digest());
-        let roster = Roster { federation, authority: digest, members: Vec::new() };
+        let roster = Roster::founding(federation, digest, Vec::new());
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut this = Self { folder, authority, roster };
         let coordinator = this.path("c");

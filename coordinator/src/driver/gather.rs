@@ -39,6 +39,7 @@ impl Driver {
         let mut say_at = began;
         let mut enough_since = None;
         loop {
+            self.renew_roster().await?;
             self.settle().await?;
             if self.wish() != Wish::Go {
                 self.watched(None);
@@ -46,11 +47,13 @@ impl Driver {
             }
             let now = self.clock.now();
             let missing = self.missing();
+            let returning = self.returning_until();
             let shortfall = self.shortfall(&needs);
             match &shortfall {
                 None => {
                     let since = *enough_since.get_or_insert(now);
-                    if missing.is_empty() || now.since_ms(since) >= needs.settle_ms {
+                    let settled = now.since_ms(since) >= needs.settle_ms;
+                    if missing.is_empty() || settled && returning.is_none() {
                         self.watched(None);
                         return Ok(Some(self.connected_with(Role::DataOwner)));
                     }
@@ -65,7 +68,7 @@ impl Driver {
                 }
             }
             let until = match enough_since {
-                Some(since) => since.after_ms(needs.settle_ms),
+                Some(since) => since.after_ms(needs.settle_ms).max(returning.unwrap_or(since)),
                 None => began.after_ms(needs.wait_ms),
             };
             let needed = shortfall.unwrap_or_else(|| "the others".to_owned());

@@ -24,6 +24,10 @@ impl Driver {
     /// Takes in one input.
     pub(super) async fn take(&mut self, input: Input) -> Result<(), Halt> {
         match input {
+            Input::Members(entries) => self.take_members(entries).await?,
+            Input::NotEnrolled { address, why } => {
+                self.tell(&Event::NotEnrolled { address, why });
+            }
             Input::Joined(peer) => self.join(peer),
             Input::Left { session, member, why } => {
                 let current = self.peers.get(&member.id).map(|peer| peer.session);
@@ -64,10 +68,17 @@ impl Driver {
 
     /// The newest connection of a member counts: after a lost link the old one may linger.
     fn join(&mut self, peer: Peer) {
+        if peer.roster != self.roster.digest() {
+            // Another roster came into force while it was on its way here.
+            return peer.close(CloseReason::NewRoster);
+        }
         let member = peer.member.clone();
         match self.peers.insert(member.id, peer) {
             Some(old) => old.close(CloseReason::Replaced),
             None => self.tell(&Event::Joined { name: member.name, role: member.role }),
+        }
+        if member.role == Role::Holder {
+            self.ask_for_signatures();
         }
     }
 
@@ -98,6 +109,16 @@ impl Driver {
         let message = match message {
             FromHolder::Dealt(deal) => {
                 self.take_deal(member, *deal);
+                return Ok(());
+            }
+            FromHolder::Approved { roster, vote } => {
+                return self.take_signature(member, &roster, vote).await;
+            }
+            FromHolder::Refused { refusal, .. } if self.is_proposed(&context) => {
+                if self.take_disapproval(member, &refusal) {
+                    let why = format!("it does not sign the next roster: {refusal}");
+                    self.tell(&Event::Refused { name: member.name.clone(), why });
+                }
                 return Ok(());
             }
             message => message,

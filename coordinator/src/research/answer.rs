@@ -61,7 +61,8 @@ impl Talk<'_> {
         if !self.desk.is_open {
             return Err(Refusal::Closed.into());
         }
-        let owners = self.desk.roster.with_role(Role::DataOwner).count();
+        let roster = self.desk.guests.now().certified;
+        let owners = roster.roster.with_role(Role::DataOwner).count();
         let checked = spawn_blocking(move || {
             let verdict = check::check(plan.as_bytes(), owners);
             (plan.into_bytes(), verdict)

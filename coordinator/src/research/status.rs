@@ -90,7 +90,8 @@ impl Talk<'_> {
         };
         match wire::decode::<Outcome>(&row.outcome, FRAME_BYTES_MAX as usize) {
             Ok(outcome) => {
-                let summary = RoundSummary::of(row.round, &outcome, &self.desk.roster);
+                let summary =
+                    RoundSummary::of(row.round, &outcome, &self.desk.guests.now().certified.roster);
                 let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
                 line.abandoned = match outcome {
                     // The operator stops a round for whoever may have the run stopped.

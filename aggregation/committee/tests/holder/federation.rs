@@ -55,7 +55,7 @@ impl Federation {
         let authority = Authority::create(federation.clone(), secret, SystemTime::now());
         let authority = authority.expect("an authority");
         let digest = authority.digest();
-        let roster = Roster { federation, authority: digest, members: Vec::new() };
+        let roster = Roster::founding(federation, digest, Vec::new());
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut this = Self { folder, authority, roster, owners: Vec::new() };
         let key = IdentityKey::from_seed(Zeroizing::new([seed ^ 1; 32]));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{FromHolder, Refusal, ToHolder};
-use covey_aggregation::net::{Arrival, Link, Listener, write_roster};
+use covey_aggregation::net::{Arrival, GuestList, Link, Listener, write_roster};
 use federation::{Federation, copy, run};
 use tokio::time::timeout;
 
@@ -18,7 +18,9 @@ use tokio::time::timeout;
 fn meeting() -> (Listener, Federation) {
     let federation = Federation::new("test", 0x20);
     let address = "127.0.0.1:0".parse().expect("an address");
-    let listener = Listener::bind(address, federation.membership("c")).expect("bound");
+    let coordinator = federation.membership("c");
+    let guests = GuestList::pinned(&coordinator);
+    let listener = Listener::bind(address, coordinator, guests).expect("bound");
     federation.dial(&listener.address().to_string());
     (listener, federation)
 }
@@ -27,6 +29,7 @@ async fn arrived(listener: &mut Listener) -> Link {
     let arrival = timeout(Duration::from_secs(60), listener.accept()).await;
     match arrival.expect("in time").expect("listening") {
         Arrival::Link(link) => *link,
+        Arrival::Applicant(_) => panic!("somebody enrols"),
         Arrival::Refused { error, .. } => panic!("refused: {error}"),
     }
 }

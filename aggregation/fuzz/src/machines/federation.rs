@@ -97,7 +97,7 @@ impl Federation {
             members.push(member(format!("owner-{index}"), owner.id(), Role::DataOwner, None));
         }
         let federation = "fuzzed".parse().expect("a plain name");
-        let roster = Roster { federation, authority: Digest([9; 32]), members };
+        let roster = Roster::founding(federation, Digest([9; 32]), members);
         let mut this = Self { coordinator, holders, secrets, owners, roster, cases: Vec::new() };
         let rounds = [(2, 1, 5), (2, 2, 5), (2, 2, 6), (3, 1, 5)];
         this.cases = rounds.map(|(run, round, model)| this.case(run, round, model)).into();

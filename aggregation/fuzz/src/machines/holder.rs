@@ -258,6 +258,7 @@ impl Bench {
                 }
             }
             FromHolder::Lacking { .. } | FromHolder::Refused { .. } => {}
+            FromHolder::Approved { .. } => panic!("nobody has said yes"),
             FromHolder::Dealt(_)
             | FromHolder::Drawn { .. }
             | FromHolder::Listed { .. }

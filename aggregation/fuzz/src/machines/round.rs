@@ -354,7 +354,9 @@ impl Bench {
                 assert_eq!(set_digest(&case().context, &set), certificate.set);
             }
             ToHolder::Ended { .. } => assert!(self.is_over()),
-            ToHolder::Envelopes { .. } | ToHolder::Proofs { .. } => panic!("the driver's"),
+            ToHolder::Envelopes { .. } | ToHolder::Proofs { .. } | ToHolder::Approve { .. } => {
+                panic!("the driver's")
+            }
             ToHolder::Deal { .. }
             | ToHolder::List { .. }
             | ToHolder::Listed { .. }

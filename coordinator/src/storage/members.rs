@@ -1,0 +1,309 @@
+//! Who may become a member, who is one, and which rosters that made: `members.db` in the federation's
+//! folder. The operator's commands and the program that serves both open it; each change is one
+//! transaction.
+//!
+//! # Decisions
+//! - Of an invite's secret only a digest is kept.
+//! - An invite is used up by the transaction that records the newcomer: of any number who come at the
+//!   same time exactly one gets in. The same key may ask again and again.
+//! - Members that were enrolled by files stand in the roster alone, until something happens to them.
+//! - A roster is stored before any holder is asked to sign it, and its number is never used again.
+
+mod fold;
+mod invites;
+
+use std::path::Path;
+
+use covey_aggregation::message::Vote;
+use covey_aggregation::net::Request;
+use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::roster::succession::CertifiedRoster;
+use covey_aggregation::roster::{Member, Roster};
+use covey_aggregation::wire;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::StorageError;
+use super::database::{Database, Schema};
+
+pub use fold::{founded, next_members};
+pub use invites::{Approval, InviteEntry, NewInvite, NotJoined};
+
+/// The file's name in the federation's folder.
+pub const MEMBERS_FILE: &str = "members.db";
+
+/// Longest encoded roster: one that was founded by files may be longer than one that is sent.
+const ROSTER_BYTES_MAX: usize = 16 << 20;
+
+const SCHEMA: Schema = Schema {
+    format: 1,
+    tables: "
+    CREATE TABLE invites (
+        id BLOB PRIMARY KEY,
+        secret BLOB NOT NULL,
+        role TEXT NOT NULL,
+        name TEXT NOT NULL,
+        approval TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        used_by BLOB,
+        used_s INTEGER,
+        revoked_s INTEGER
+    ) STRICT;
+    CREATE TABLE members (
+        number INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        standing TEXT NOT NULL,
+        since_s INTEGER NOT NULL,
+        invite BLOB,
+        request TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX names ON members (name) WHERE standing NOT IN ('revoked', 'left');
+    CREATE TABLE rosters (
+        number INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        roster BLOB NOT NULL,
+        votes BLOB
+    ) STRICT;
+    PRAGMA user_version = 1;
+",
+};
+
+/// Where a member stands with the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Waits for the operator.
+    Waiting,
+    /// A member, once the roster says so.
+    Approved,
+    /// Shut out until it is approved again.
+    Suspended,
+    /// Shut out for good; its name is free.
+    Revoked,
+    /// Went of its own accord; its name is free.
+    Left,
+}
+
+impl Standing {
+    const ALL: [Self; 5] =
+        [Self::Waiting, Self::Approved, Self::Suspended, Self::Revoked, Self::Left];
+
+    /// In the database, and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+            Self::Left => "left",
+        }
+    }
+
+    /// Whether whoever stands so is shut out at once.
+    #[must_use]
+    pub const fn is_shut_out(self) -> bool {
+        matches!(self, Self::Suspended | Self::Revoked | Self::Left)
+    }
+}
+
+/// Somebody that the operator had to do with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberEntry {
+    /// Who; for holders with its sealing key.
+    pub member: Member,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Since when, in seconds of Unix time.
+    pub since_s: u64,
+}
+
+/// The open file.
+pub struct Members {
+    database: Database,
+}
+
+impl Members {
+    /// Opens the file of a federation's folder, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open(folder: &Path) -> Result<Self, StorageError> {
+        Ok(Self { database: Database::open(&folder.join(MEMBERS_FILE), SCHEMA).await? })
+    }
+
+    /// Grows whenever another program has changed the file.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn version(&mut self) -> Result<i64, StorageError> {
+        let version = sqlx::query_scalar("PRAGMA data_version");
+        let version = version.fetch_one(&mut self.database.connection).await;
+        version.map_err(|source| self.database.failed(source))
+    }
+
+    /// Everybody, in the order of joining.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn all(&mut self) -> Result<Vec<MemberEntry>, StorageError> {
+        let rows = sqlx::query("SELECT * FROM members ORDER BY number")
+            .fetch_all(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        rows.iter().map(|row| self.entry(row)).collect()
+    }
+
+    /// Somebody by key.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn entry_of(&mut self, id: &PartyId) -> Result<Option<MemberEntry>, StorageError> {
+        let row = sqlx::query("SELECT * FROM members WHERE id = ?")
+            .bind(id.0.as_slice())
+            .fetch_optional(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        row.map(|row| self.entry(&row)).transpose()
+    }
+
+    /// Records where a member stands from now on. One that was enrolled by files is written down.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn stand(
+        &mut self,
+        member: &Member,
+        standing: Standing,
+        now_s: u64,
+    ) -> Result<(), StorageError> {
+        let done = sqlx::query(
+            "INSERT INTO members (id, name, role, standing, since_s, request)
+             VALUES (?1, ?2, ?3, ?4, ?5, '')
+             ON CONFLICT (id) DO UPDATE SET standing = ?4, since_s = ?5",
+        )
+        .bind(member.id.0.as_slice())
+        .bind(member.name.as_str())
+        .bind(member.role.to_string())
+        .bind(standing.word())
+        .bind(now_s.cast_signed())
+        .execute(&mut self.database.connection)
+        .await;
+        done.map(|_| ()).map_err(|source| self.database.failed(source))
+    }
+
+    /// Stores a roster before it is signed, or one that needs no signature.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn put_roster(&mut self, roster: &Roster) -> Result<(), StorageError> {
+        let done = sqlx::query(
+            "INSERT INTO rosters (number, digest, roster) VALUES (?1, ?2, ?3)
+             ON CONFLICT (number) DO UPDATE SET digest = ?2, roster = ?3
+             WHERE number = 0",
+        )
+        .bind(i64::from(roster.number))
+        .bind(roster.digest().0.as_slice())
+        .bind(wire::encode(roster))
+        .execute(&mut self.database.connection)
+        .await;
+        done.map(|_| ()).map_err(|source| self.database.failed(source))
+    }
+
+    /// Stores who signed a roster.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn certify(&mut self, certified: &CertifiedRoster) -> Result<(), StorageError> {
+        let done = sqlx::query("UPDATE rosters SET votes = ? WHERE digest = ?")
+            .bind(wire::encode(&certified.votes))
+            .bind(certified.roster.digest().0.as_slice())
+            .execute(&mut self.database.connection)
+            .await;
+        done.map(|_| ()).map_err(|source| self.database.failed(source))
+    }
+
+    /// Rosters from `number` on, the newest last; votes are empty where there are none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn rosters(&mut self, number: u32) -> Result<Vec<CertifiedRoster>, StorageError> {
+        let rows = sqlx::query("SELECT * FROM rosters WHERE number >= ? ORDER BY number")
+            .bind(i64::from(number))
+            .fetch_all(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        rows.iter().map(|row| self.roster(row)).collect()
+    }
+
+    /// A roster by its digest.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn roster_of(
+        &mut self,
+        digest: &covey_aggregation::hash::Digest,
+    ) -> Result<Option<CertifiedRoster>, StorageError> {
+        let row = sqlx::query("SELECT * FROM rosters WHERE digest = ?")
+            .bind(digest.0.as_slice())
+            .fetch_optional(&mut self.database.connection)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        row.map(|row| self.roster(&row)).transpose()
+    }
+
+    /// Closes the file in order.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn close(self) -> Result<(), StorageError> {
+        self.database.close().await
+    }
+
+    fn roster(&self, row: &SqliteRow) -> Result<CertifiedRoster, StorageError> {
+        let bytes: Vec<u8> = self.database.column(row, "roster")?;
+        let votes: Option<Vec<u8>> = self.database.column(row, "votes")?;
+        let damaged = |error: wire::Malformed| self.database.damaged(format!("a roster: {error}"));
+        let roster = wire::decode(&bytes, ROSTER_BYTES_MAX).map_err(damaged)?;
+        let votes = votes.map(|votes| wire::decode::<Vec<Vote>>(&votes, ROSTER_BYTES_MAX));
+        let votes = votes.transpose().map_err(damaged)?.unwrap_or_default();
+        Ok(CertifiedRoster { roster, votes })
+    }
+
+    fn entry(&self, row: &SqliteRow) -> Result<MemberEntry, StorageError> {
+        let (request, standing): (String, String) =
+            (self.database.column(row, "request")?, self.database.column(row, "standing")?);
+        let damaged = |what: String| self.database.damaged(format!("a member: {what}"));
+        let member = if request.is_empty() {
+            self.bare(row)?
+        } else {
+            let request = Request::from_json(&request);
+            request.map_err(|error| damaged(error.to_string()))?.member().clone()
+        };
+        let standing = Standing::ALL.into_iter().find(|one| one.word() == standing);
+        let since_s: i64 = self.database.column(row, "since_s")?;
+        let standing = standing.ok_or_else(|| damaged("its standing".to_owned()))?;
+        Ok(MemberEntry { member, standing, since_s: since_s.cast_unsigned() })
+    }
+
+    /// Somebody without a request: enrolled by files.
+    fn bare(&self, row: &SqliteRow) -> Result<Member, StorageError> {
+        let id = PartyId(self.database.digest(row, "id")?.0);
+        let (name, role) = (self.name(row)?, self.role(row)?);
+        Ok(Member { name, id, role, sealing_key: None })
+    }
+
+    fn name(&self, row: &SqliteRow) -> Result<Name, StorageError> {
+        let text: String = row.try_get("name").map_err(|source| self.database.failed(source))?;
+        text.parse().map_err(|_| self.database.damaged("a member's name".to_owned()))
+    }
+
+    fn role(&self, row: &SqliteRow) -> Result<Role, StorageError> {
+        let text: String = row.try_get("role").map_err(|source| self.database.failed(source))?;
+        let role = Role::ALL.into_iter().find(|role| role.to_string() == text);
+        role.ok_or_else(|| self.database.damaged("a member's role".to_owned()))
+    }
+}

@@ -251,6 +251,8 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
                     }
                 });
             }
+            // It takes the new list over, and dials again.
+            Some(Arrival::Refused { error: LinkError::Closed(CloseReason::NewRoster), .. }) => {}
             Some(Arrival::Refused { address, error }) => {
                 let why = error.to_string();
                 // A full queue is no reason to make everybody wait at the door.

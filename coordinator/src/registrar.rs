@@ -283,13 +283,13 @@ pub async fn watch_members(registrar: Arc<Registrar>, inputs: mpsc::Sender<Input
     let mut changes = registrar.changes.subscribe();
     let mut look = interval(LOOK_EVERY);
     let (mut known, mut version) = (None, None);
+    // What this program writes itself does not change the version that it sees.
+    let mut is_own_change = false;
     loop {
         let members = async {
             let mut members = registrar.members.lock().await;
             let now = members.version().await?;
-            let is_new =
-                version.replace(now) != Some(now) || changes.has_changed().unwrap_or(false);
-            changes.mark_unchanged();
+            let is_new = version.replace(now) != Some(now) || is_own_change;
             if is_new { members.all().await.map(Some) } else { Ok::<_, StorageError>(None) }
         };
         match members.await {
@@ -306,11 +306,11 @@ pub async fn watch_members(registrar: Arc<Registrar>, inputs: mpsc::Sender<Input
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "members.db cannot be read"),
         }
-        tokio::select! {
-            _ = look.tick() => {}
-            _ = changes.changed() => {}
+        is_own_change = tokio::select! {
+            _ = look.tick() => false,
+            changed = changes.changed() => changed.is_ok(),
             () = inputs.closed() => return,
-        }
+        };
     }
 }
 

@@ -82,7 +82,10 @@ pub fn init(options: &Init) -> Result<Answer, Failure> {
         text: format!(
             "created the federation {federation} in {shown}\n\
              keep {AUTHORITY_KEY_FILE} and {KEY_FILE} secret, and back them up\n\
-             next: covey-coordinator enrol --dir {shown} REQUEST.json..."
+             next: serve it, and invite key holders and owners:\n  \
+             covey-coordinator serve --config {shown}/{CONFIG_FILE}\n  \
+             covey-coordinator invite create --dir {shown} --role key-holder --name NAME --address \
+             HOST:PORT"
         ),
         data: json!({ "dir": dir, "federation": federation, "roster": roster.digest().to_string() }),
     })
@@ -108,6 +111,11 @@ pub fn enrol(options: &Enrol) -> Result<Answer, Failure> {
             Failure::new(Exit::BadInput, "NOT_ENROLLED", what)
         })?;
         newcomers.push((member, is_new));
+    }
+    if roster.number > 0 && newcomers.iter().any(|(_, is_new)| *is_new) {
+        let what = "the key holders have signed a list of members: who joins now joins by invite";
+        return Err(Failure::new(Exit::BadInput, "NOT_ENROLLED", what)
+            .with_help("covey-coordinator invite create"));
     }
     if roster.with_role(Role::Coordinator).count() != 1 {
         let what = "a request asks for the role of a coordinator; a federation has exactly one";
@@ -211,11 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn the_written_settings_are_valid_once_a_plan_is_there() {
+    fn the_written_settings_are_valid_and_show_the_defaults() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(CONFIG_FILE);
-        std::fs::write(folder.path().join("plan.toml"), "").expect("written");
         let config = crate::config::Config::parse(CONFIG, &path).expect("valid");
+        assert_eq!(config.plan, None);
+        assert_eq!(config.members, crate::config::MemberRules::default());
         assert_eq!(config.start, crate::config::Start::default());
         assert_eq!(config.rounds, crate::config::Rounds::default());
         assert_eq!(config.limits, crate::config::Limits::default());

@@ -226,3 +226,34 @@ fn arguments_that_make_no_sense_exit_with_2_and_help_with_0() {
     assert_eq!(help.status.code(), Some(0));
     assert!(text(&help.stdout).contains("covey-coordinator init --dir"));
 }
+
+#[test]
+fn an_invite_is_shown_once_and_its_fate_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("fed").display().to_string();
+    assert!(program(&["init", "--dir", &dir, "--federation", "test"]).status.success());
+    let create = ["invite", "create", "--dir", &dir, "--role", "data-owner", "--name", "ada"];
+    let unknown = program(&create);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("NO_ADDRESS"), "{}", text(&unknown.stderr));
+
+    let made = program(&[&create[..], &["--address", "covey.example.org:7443", "--json"]].concat());
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    let (id, line) = (made["data"]["id"].as_str(), made["data"]["invite"].as_str());
+    let (id, line) = (id.expect("an id"), line.expect("an invite"));
+    assert!(line.starts_with("COVEY1-"), "{line}");
+    let listed = text(&program(&["invite", "list", "--dir", &dir, "--json"]).stdout);
+    assert!(listed.contains("\"open\"") && listed.contains(id), "{listed}");
+    let secret = line.split('-').nth(1).expect("its fields");
+    assert!(!listed.contains(secret), "an invite is shown once");
+
+    assert!(program(&["invite", "revoke", "--dir", &dir, id]).status.success());
+    assert!(text(&program(&["invite", "list", "--dir", &dir]).stdout).contains("revoked"));
+    let again = program(&["invite", "revoke", "--dir", &dir, id]);
+    assert_eq!(again.status.code(), Some(2));
+    let nobody = program(&["member", "approve", "--dir", &dir, "ada"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("NO_MEMBER"));
+    let seated = program(&["member", "revoke", "--dir", &dir, "coordinator"]);
+    assert!(text(&seated.stderr).contains("SEATED"), "{}", text(&seated.stderr));
+}

@@ -122,6 +122,12 @@ impl Membership {
         Err(Stranger::WrongRole { name, got, wanted: role.to_string() })
     }
 
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Who this is.
     #[must_use]
     pub const fn member(&self) -> &Member {

@@ -142,6 +142,19 @@ impl Federation {
         federation
     }
 
+    /// A coordinator alone, with a plan: everybody else joins by invite.
+    pub(crate) fn empty(plan: &PlanOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        let federation = Self { folder, address, holders: 0, owners: 0, researchers: &[] };
+        let (dir, name) = (federation.dir(), name("coordinator"));
+        setup::init(&Init { dir, federation: "test".parse().expect("a name"), name })
+            .expect("created");
+        federation.write_plan(plan);
+        federation
+    }
+
     /// Enrols one more owner: the roster is another one then.
     pub(crate) fn enrol_another(&self) {
         let requests = vec![self.create_member("late", Role::DataOwner, 100)];

@@ -12,7 +12,7 @@ use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
-use covey_aggregation::net::{BulkRequest, Dialer, Link, Membership};
+use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock;
@@ -65,16 +65,7 @@ pub(crate) fn start(
     let diary = Arc::new(Mutex::new(Diary::default()));
     let work = Work {
         index,
-        participant: Participant::new(
-            ParticipantSetup {
-                identity: Arc::clone(membership.identity()),
-                roster: membership.roster().as_ref().clone(),
-                resend_ms: 300,
-                patience_ms: 600_000,
-            },
-            [],
-        )
-        .expect("an owner"),
+        participant: participant(&membership),
         membership,
         address,
         gate,
@@ -83,6 +74,16 @@ pub(crate) fn start(
         witnesses: BTreeMap::new(),
     };
     Owner { diary, task: tokio::spawn(work.run()) }
+}
+
+fn participant(membership: &Membership) -> Participant {
+    let setup = ParticipantSetup {
+        identity: Arc::clone(membership.identity()),
+        roster: membership.roster().as_ref().clone(),
+        resend_ms: 300,
+        patience_ms: 600_000,
+    };
+    Participant::new(setup, []).expect("an owner")
 }
 
 /// A sealed update.
@@ -109,8 +110,18 @@ impl Work {
         let mut dialer =
             Dialer::new(Arc::clone(&self.membership), self.address.clone()).expect("a dialer");
         loop {
-            let link = dialer.connect(|_, _| {}).await.expect("a link in the end");
-            self.serve(link).await;
+            match dialer.connect(|_, _| {}).await {
+                Ok(link) => self.serve(link).await,
+                Err(LinkError::Renewed { .. }) => {
+                    let membership = Membership::load(self.membership.folder());
+                    self.membership = Arc::new(membership.expect("a member still"));
+                    self.participant = participant(&self.membership);
+                    dialer = Dialer::new(Arc::clone(&self.membership), self.address.clone())
+                        .expect("a dialer");
+                }
+                // Shut out, or the coordinator is gone for good.
+                Err(_) => return,
+            }
         }
     }
 

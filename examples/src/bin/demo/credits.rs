@@ -67,7 +67,7 @@ impl Published {
             let Some(number) = federation.owner_number(&account.owner) else { continue };
             let flag = |flag: &Flag| match flag {
                 Flag::Duplicate { with } => {
-                    format!("duplicate of {}", federation.roster.name_of(with))
+                    format!("duplicate of {}", federation.name_of(with))
                 }
                 flag => flag.kind().to_string(),
             };

@@ -1,16 +1,19 @@
-//! A federation in a folder: keys, certificates, roster, settings and data of every party, made
-//! with the same commands that people would type on separate machines.
+//! A federation in a folder: settings and data of every party, and everybody joins by invite, with the
+//! same commands that people would type on separate machines.
 
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
 
 use covey_aggregation::net::read_roster;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::roster::Roster;
+use serde_json::Value;
 
 use crate::args::ROUNDS_MAX;
-use crate::division::Division;
+use crate::division::{Division, Part};
 use crate::pool::Pool;
 use crate::process::run_to_end;
 use crate::role::Role;
@@ -18,79 +21,140 @@ use crate::role::Role;
 /// Key holders: one may be missing or lie.
 pub(crate) const HOLDERS: usize = 4;
 
+/// Longest time for all to join, in seconds.
+const JOIN_S: u32 = 120;
+
 /// Where everything is.
 pub(crate) struct Federation {
     /// The folder of all.
     pub(crate) root: PathBuf,
-    /// The pinned members.
-    pub(crate) roster: Roster,
     /// What each data owner is, in order.
     pub(crate) roles: Vec<Role>,
+    /// Where the coordinator serves.
+    address: String,
+    roster: OnceLock<Roster>,
+    /// What each data owner has.
+    parts: Vec<Part>,
+    pool: Option<Pool>,
+    cuda_owners: u32,
 }
 
 impl Federation {
-    /// Makes every party with its own program, then enrols all of them.
+    /// Founds a federation: the operator's folder with settings, plan and test data. Nobody has joined.
     ///
     /// # Errors
     /// What a program said, or what the system said.
     pub(crate) fn found(
         root: &Path,
         plan: &str,
-        division: &Division,
+        division: Division,
         cuda_owners: u32,
     ) -> Result<Self, String> {
         let Division { parts, test, pool, .. } = division;
         let coordinator = root.join("coordinator");
-        let text = |path: &Path| path.display().to_string();
-        run_to_end("coordinator", &["init", "--dir", &text(&coordinator), "--federation", "demo"])?;
+        let dir = coordinator.display().to_string();
+        run_to_end("coordinator", &["init", "--dir", &dir, "--federation", "demo"])?;
         let address = free_address()?;
-        let mut requests = Vec::new();
-        for name in (1..=HOLDERS).map(holder_name) {
-            let dir = text(&root.join(&name));
-            let arguments = ["init", "--name", &name, "--dir", &dir, "--coordinator", &address];
-            run_to_end("holder", &arguments)?;
-            requests.push(text(&root.join(&name).join("request.json")));
-        }
-        for name in (1..=parts.len()).map(owner_name) {
-            run_to_end("client", &["init", "--name", &name, "--dir", &text(&root.join(&name))])?;
-            requests.push(text(&root.join(&name).join("request.json")));
-        }
-        let dir = text(&coordinator);
-        let mut enrol = vec!["enrol", "--dir", &dir];
-        enrol.extend(requests.iter().map(String::as_str));
-        run_to_end("coordinator", &enrol)?;
-
-        let roster_path = coordinator.join("roster.json");
         let settings = |error: std::io::Error| format!("{}: {error}", root.display());
         fs::write(coordinator.join("plan.toml"), plan).map_err(settings)?;
         test.write(&coordinator.join("test")).map_err(settings)?;
-        let validation_data = validation_data(&coordinator, pool.as_ref()).map_err(settings)?;
-        let text = coordinator_toml(&address, &test.declared("test"), &validation_data);
+        let pool_setting = validation_data(&coordinator, pool.as_ref()).map_err(settings)?;
+        let (test, owners) = (test.declared("test"), parts.len());
+        let text = coordinator_toml(&address, owners, &test, &pool_setting);
         fs::write(coordinator.join("coordinator.toml"), text).map_err(settings)?;
-        for name in (1..=HOLDERS).map(holder_name) {
-            let home = root.join(&name);
-            receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
-            let validation_data = validation_data_of_holder(&home, pool.as_ref());
-            validation_data.map_err(settings)?;
-        }
-        for (i, part) in parts.iter().enumerate() {
-            let name = owner_name(i + 1);
-            let home = root.join(&name);
-            receive(&coordinator, &roster_path, &home, &name).map_err(settings)?;
-            part.rows.write(&home.join("data")).map_err(settings)?;
-            // No fallback: what such an owner contributes comes from the card.
-            let device = if i < cuda_owners as usize { "cuda:0" } else { "cpu" };
-            let text = client_toml(&address, device, &part.rows.declared("data"));
-            fs::write(home.join("client.toml"), text).map_err(settings)?;
-        }
-        let roster = read_roster(&roster_path).map_err(|error| error.to_string())?;
         let roles = parts.iter().map(|part| part.role).collect();
-        Ok(Self { root: root.to_owned(), roster, roles })
+        let (root, roster) = (root.to_owned(), OnceLock::new());
+        Ok(Self { root, address, roster, roles, parts, pool, cuda_owners })
+    }
+
+    /// The key holders join by invite, while the coordinator serves: each waits for the others.
+    ///
+    /// # Errors
+    /// What a program said, or what the system said.
+    pub(crate) fn join_holders(&self) -> Result<(), String> {
+        let names: Vec<_> = (1..=HOLDERS).map(holder_name).collect();
+        self.join("key-holder", "holder", &names)?;
+        names.iter().try_for_each(|name| {
+            let written = validation_data_of_holder(&self.root.join(name), self.pool.as_ref());
+            written.map_err(|error| format!("{name}: {error}"))
+        })
+    }
+
+    /// The data owners join by invite, while coordinator and holders serve, and point at their data.
+    ///
+    /// # Errors
+    /// What a program said, or what the system said.
+    pub(crate) fn join_owners(&self) -> Result<(), String> {
+        let names: Vec<_> = (1..=self.parts.len()).map(owner_name).collect();
+        self.join("data-owner", "client", &names)?;
+        for (i, (part, name)) in self.parts.iter().zip(&names).enumerate() {
+            let home = self.root.join(name);
+            let failed = |error: std::io::Error| format!("{name}: {error}");
+            part.rows.write(&home.join("data")).map_err(failed)?;
+            // No fallback: what such an owner contributes comes from the card.
+            let device = if i < self.cuda_owners as usize { "cuda:0" } else { "cpu" };
+            let text = client_toml(&self.address, device, &part.rows.declared("data"));
+            fs::write(home.join("client.toml"), text).map_err(failed)?;
+        }
+        let roster = read_roster(&self.root.join("coordinator").join("roster.json"));
+        // Nobody joins twice.
+        let _ = self.roster.set(roster.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// Invites and joins all at once, as people do who do not wait for each other.
+    fn join(&self, role: &str, program: &str, names: &[String]) -> Result<(), String> {
+        let dir = self.root.join("coordinator").display().to_string();
+        let mut joining = Vec::new();
+        for name in names {
+            let arguments = [
+                "invite",
+                "create",
+                "--dir",
+                &dir,
+                "--role",
+                role,
+                "--name",
+                name,
+                "--approval",
+                "auto",
+                "--json",
+            ];
+            let answer = run_to_end("coordinator", &arguments)?;
+            let answer: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+            let invite = answer["data"]["invite"].as_str().ok_or("no invite in the answer")?;
+            let (invite, program) = (invite.to_owned(), program.to_owned());
+            let home = self.root.join(name).display().to_string();
+            joining.push(thread::spawn(move || {
+                let waiting = JOIN_S.to_string();
+                let arguments = ["join", &invite, "--dir", &home, "--timeout-s", &waiting];
+                run_to_end(&program, &arguments)
+            }));
+        }
+        joining.into_iter().try_for_each(|one| {
+            let joined = one.join().map_err(|_| "a thread died".to_owned())?;
+            joined.map(drop)
+        })
+    }
+
+    /// A member's name, or the beginning of its key.
+    pub(crate) fn name_of(&self, id: &PartyId) -> String {
+        self.roster().map_or_else(|| id.to_string(), |roster| roster.name_of(id))
+    }
+
+    /// What each owner is, and how many rows it has.
+    pub(crate) fn owners(&self) -> Vec<(Role, usize)> {
+        self.parts.iter().map(|part| (part.role, part.rows.len())).collect()
+    }
+
+    /// The members, once all have joined.
+    pub(crate) fn roster(&self) -> Option<&Roster> {
+        self.roster.get()
     }
 
     /// An owner's number, from 1, by its key.
     pub(crate) fn owner_number(&self, id: &PartyId) -> Option<usize> {
-        let name = self.roster.member(id)?.name.to_string();
+        let name = self.roster()?.member(id)?.name.to_string();
         (1..=self.roles.len()).find(|number| owner_name(*number) == name)
     }
 
@@ -115,16 +179,6 @@ pub(crate) fn holder_name(number: usize) -> String {
     format!("holder-{number}")
 }
 
-/// Takes home what the operator hands out: the certificate, the authority and the roster.
-fn receive(coordinator: &Path, roster: &Path, home: &Path, name: &str) -> std::io::Result<()> {
-    let issued = coordinator.join("issued").join(name);
-    for file in ["member.pem", "authority.pem"] {
-        fs::copy(issued.join(file), home.join(file))?;
-    }
-    fs::copy(roster, home.join("roster.json"))?;
-    Ok(())
-}
-
 /// A UDP port of loopback that was free a moment ago.
 fn free_address() -> Result<String, String> {
     let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
@@ -143,13 +197,19 @@ fn validation_data_of_holder(home: &Path, pool: Option<&Pool>) -> std::io::Resul
     let setting = validation_data(home, pool)?;
     let path = home.join("holder.toml");
     let settings = fs::read_to_string(&path)?;
-    fs::write(path, settings + &setting)
+    fs::write(path, setting + &settings)
 }
 
-fn coordinator_toml(address: &str, test_data: &str, validation_data: &str) -> String {
+fn coordinator_toml(
+    address: &str,
+    owners: usize,
+    test_data: &str,
+    validation_data: &str,
+) -> String {
     format!(
         "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\
-         {validation_data}\n[rounds]\nresend_ms = 500\n"
+         {validation_data}\n[members]\naddress = \"{address}\"\n\n[start]\nowners = {owners}\n\n\
+         [rounds]\nresend_ms = 500\n"
     )
 }
 

@@ -126,7 +126,7 @@ fn run(args: &Args) -> Result<Report, Stop> {
         folder.path().display()
     ));
     division.notes.iter().for_each(|note| screen.note(note));
-    let federation = Federation::found(folder.path(), &plan, &division, args.cuda_owners)
+    let federation = Federation::found(folder.path(), &plan, division, args.cuda_owners)
         .map_err(Stop::failed)?;
     let accidents = Accidents::plan(args, is_credited);
     let ending = Story::start(&federation, &accidents, &mut screen, &memory)
@@ -147,7 +147,7 @@ fn run(args: &Args) -> Result<Report, Stop> {
         title: source.title,
         scenario: args.scenario,
         cuda_owners: args.cuda_owners as usize,
-        owners: division.parts.iter().map(|part| (part.role, part.rows.len())).collect(),
+        owners: federation.owners(),
         parameters: laboratory.parameters(),
         bytes: Bytes::published(&ending).map_err(Stop::failed)?,
         ending,

@@ -117,7 +117,7 @@ impl<'a> Laboratory<'a> {
         for (_, number) in roles.filter(|(role, _)| **role == Role::Honest) {
             let name = owner_name(number);
             let data = load(&self.federation.root.join(&name).join("data"), &self.plan)?;
-            let member = self.federation.roster.members.iter();
+            let member = self.federation.roster().into_iter().flat_map(|roster| &roster.members);
             let id = member.clone().find(|member| member.name.as_str() == name);
             let id = id.ok_or("an owner is not in the roster")?.id;
             let mut parameters = self.trainer.task().initial_parameters();

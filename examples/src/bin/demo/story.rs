@@ -75,7 +75,6 @@ impl<'a> Story<'a> {
         screen: &'a mut Screen,
         memory: &'a MemoryWatch,
     ) -> Result<Self, String> {
-        let started = Instant::now();
         let home = federation.root.join("coordinator");
         let config = home.join("coordinator.toml").display().to_string();
         let arguments = ["serve", "--config", &config, "--json"];
@@ -100,17 +99,29 @@ impl<'a> Story<'a> {
             holders: Vec::new(),
             owners: Vec::new(),
             rounds: Vec::new(),
-            started,
+            started: Instant::now(),
         };
+        story.listening()?;
+        story.screen.note("the key holders join by invite, and make up the committee");
+        federation.join_holders()?;
         for number in 1..=HOLDERS {
             let holder = story.start_holder(number)?;
             story.holders.push(holder);
         }
+        story.screen.note("the data owners join by invite, and a quorum of the holders signs each");
+        federation.join_owners()?;
+        story.started = Instant::now();
         for number in 1..=federation.roles.len() {
             let owner = story.start_owner(number)?;
             story.owners.push(owner);
         }
         Ok(story)
+    }
+
+    /// Waits until members can dial in.
+    fn listening(&mut self) -> Result<(), String> {
+        while !matches!(read_event(&self.next_line()?)?, Event::Listening { .. }) {}
+        Ok(())
     }
 
     /// Follows the run to its end.

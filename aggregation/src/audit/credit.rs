@@ -87,10 +87,10 @@ impl Functions {
         hash(Domain::CreditFunctions, &[&set.0, &self.to_bytes()])
     }
 
-    /// Whether all three are close to `own` ([`super::estimate::is_close`]).
+    /// The weights of each.
     #[must_use]
-    pub fn are_close(&self, own: &Self) -> bool {
-        self.0.iter().zip(&own.0).all(|(theirs, own)| super::estimate::is_close(theirs, own))
+    pub const fn weights(&self) -> &[Vec<i64>; NUMBERS] {
+        &self.0
     }
 
     /// Of projections that are known: of the sum, whose numbers must be the sums of all clients'.

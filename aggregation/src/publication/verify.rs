@@ -255,6 +255,20 @@ pub fn verify(
     roster: &Roster,
     source: &mut impl ContributionSource,
 ) -> Result<Verified, PublicationFault> {
+    let audit = verify_but_sum(publication, roster)?;
+    let check = Check { result: &publication.result, round_ctx: &publication.round_ctx() };
+    check.sum(audit.as_ref(), source)
+}
+
+/// The same without adding the contributions again, which takes their bytes: terms, set, audit, credit
+/// and report, with every signature of them.
+///
+/// # Errors
+/// [`PublicationFault`], by the first fault found.
+pub fn verify_but_sum(
+    publication: &Publication,
+    roster: &Roster,
+) -> Result<Option<CheckedAudit>, PublicationFault> {
     let (result, round_ctx) = (&publication.result, publication.round_ctx());
     if roster.digest() != result.config.federation {
         return Err(PublicationFault::OtherFederation);
@@ -266,7 +280,7 @@ pub fn verify(
     check.set()?;
     let audit = check.audit()?;
     check.report()?;
-    check.sum(audit.as_ref(), source)
+    Ok(audit)
 }
 
 /// One check in progress.

@@ -1,5 +1,6 @@
 //! Published rounds against the credits that were settled from them: who attests the evidence, that it
-//! follows from what holders opened, and, for an owner, that its numbers are its own, exactly.
+//! follows from what holders opened; with plan and pool, that they opened it for the right fold and
+//! directions; and, for an owner, that its numbers are its own, exactly.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,28 @@ use covey_aggregation::party::PartyId;
 use covey_aggregation::program::credits::PublishedEpoch;
 use covey_aggregation::program::published::{read_publication, round_folders};
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::publication::{Publication, RoundResult};
-use covey_aggregation::roster::Roster;
+use covey_aggregation::publication::{RoundResult, verify_but_sum};
+use covey_model::data::DataSource;
 use serde::Serialize;
 
+use super::Retraining;
 use crate::config::Config;
 use crate::sketches::Sketches;
+
+/// What is verified, and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The published rounds.
+    pub folder: &'a Path,
+    /// The settled credits.
+    pub credits: &'a Path,
+    /// The checker's own roster.
+    pub roster: &'a Path,
+    /// An owner's configuration: its own numbers are computed again, too.
+    pub config: Option<&'a Path>,
+    /// The run's plan and the validation pool: folds and directions are computed again, too.
+    pub training: Option<(&'a Path, &'a DataSource)>,
+}
 
 /// What was verified.
 #[derive(Debug, Serialize)]
@@ -29,6 +46,8 @@ pub struct Verified {
     pub rounds: Vec<u32>,
     /// Rounds without evidence, with the reason where it is published.
     pub uncredited: Vec<(u32, String)>,
+    /// Of these, rounds whose fold, directions and functions were computed again from plan and pool.
+    pub retrained: Option<Vec<u32>>,
     /// Of these, rounds in which the owner's numbers were computed again from its own projections.
     pub own: Option<Vec<u32>>,
     /// What was checked, and what was not.
@@ -41,26 +60,24 @@ struct Own {
     sketches: Sketches,
 }
 
-/// Verifies the credits in `credits` against the rounds published in `folder`. `roster` is the
-/// checker's own; with an owner's configuration its own numbers are computed again, too.
+/// Verifies credits against the published rounds.
 ///
 /// # Errors
 /// [`Failure`] with [`Exit::Unverified`] that names the round and what does not hold; others when a
 /// file is missing.
-pub fn verify(
-    folder: &Path,
-    credits: &Path,
-    roster: &Path,
-    config: Option<&Path>,
-) -> Result<Verified, Failure> {
+pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
+    let Sources { folder, credits, roster, config, training } = *sources;
     let roster =
         read_roster(roster).map_err(|error| Failure::new(Exit::BadInput, "BAD_ROSTER", error))?;
     let own = config.map(owner).transpose()?;
+    let begin = |(plan, pool)| Retraining::begin(plan, pool, folder);
+    let mut retraining = training.map(begin).transpose()?;
     let epoch = super::checked(credits)?;
     let mut verified = Verified {
         folder: folder.to_owned(),
         rounds: Vec::new(),
         uncredited: Vec::new(),
+        retrained: retraining.as_ref().map(|_| Vec::new()),
         own: own.as_ref().map(|_| Vec::new()),
         checked: Vec::new(),
     };
@@ -68,7 +85,12 @@ pub fn verify(
         let publication = read_publication(&path).map_err(|error| Failure::file(&error))?;
         let round = publication.result.config.round;
         let no = |what: String| unverified(&path, &what);
-        check(&publication, &roster).map_err(no)?;
+        verify_but_sum(&publication, &roster).map_err(|fault| no(fault.to_string()))?;
+        if let Some(retraining) = &mut retraining
+            && retraining.round(&path, &publication)?
+        {
+            verified.retrained.get_or_insert_default().push(round);
+        }
         let evidence = epoch.rounds.iter().find(|one| one.round() == round);
         let credit = publication.result.audit.as_ref().and_then(|audit| audit.credit.as_ref());
         let Some(credit) = credit else {
@@ -91,7 +113,7 @@ pub fn verify(
             verified.own.get_or_insert_default().push(round);
         }
     }
-    verified.complete(&epoch, own.is_some())?;
+    verified.complete(&epoch, own.is_some(), retraining.as_ref())?;
     Ok(verified)
 }
 
@@ -101,26 +123,6 @@ fn owner(config: &Path) -> Result<Own, Failure> {
     let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
     let sketches = Sketches::at(&config.state.join(crate::client::SKETCHES_FOLDER));
     Ok(Own { id: membership.member().id, sketches })
-}
-
-/// Everything of a publication but its contributions.
-fn check(publication: &Publication, roster: &Roster) -> Result<(), String> {
-    let RoundResult { config, headers, certificate, audit, aggregate, .. } = &publication.result;
-    let coordinator = roster.coordinator().filter(|_| roster.digest() == config.federation);
-    let coordinator = coordinator.ok_or("it is of another federation than the roster")?;
-    publication
-        .verify_signature(&coordinator)
-        .map_err(|_| "it is not signed by the federation's coordinator")?;
-    config.validate().map_err(|bad| format!("its terms: {bad}"))?;
-    if config.committee != roster.committee() {
-        return Err("its committee is not the roster's".to_owned());
-    }
-    let Some(audit) = audit else { return Ok(()) };
-    let round_ctx = config.context();
-    certificate.verify(config, &round_ctx).map_err(|bad| format!("its set: {bad}"))?;
-    let of = (config, &round_ctx);
-    let holds = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
-    holds.map(drop).map_err(|bad| bad.to_string())
 }
 
 impl Own {
@@ -146,7 +148,12 @@ impl Own {
 
 impl Verified {
     /// Whether every round of the epoch was found, and what this comes to.
-    fn complete(&mut self, epoch: &PublishedEpoch, with_own: bool) -> Result<(), Failure> {
+    fn complete(
+        &mut self,
+        epoch: &PublishedEpoch,
+        with_own: bool,
+        retraining: Option<&Retraining>,
+    ) -> Result<(), Failure> {
         let is_missing = |evidence: &&RoundEvidence| !self.rounds.contains(&evidence.round());
         if let Some(missing) = epoch.rounds.iter().find(is_missing) {
             let what = format!("round {} of the credits is not published", missing.round());
@@ -158,6 +165,7 @@ impl Verified {
             ok("the evidence is what the holders' openings give, and a quorum attests it"),
             ok("the numbers of all owners add up to those of the published sum"),
         ];
+        self.checked.extend(self.retrained(retraining));
         self.checked.push(match &self.own {
             Some(own) if !own.is_empty() => {
                 format!("ok       your own numbers, from what you sent, in {} rounds", own.len())
@@ -168,11 +176,41 @@ impl Verified {
             _ => "not checked: any owner's own numbers (--config)".into(),
         });
         self.checked.push(
-            "not checked: that the directions are what the fold gives (holders did), and that the sum \
-             is that of the contributions (covey-committee verify)"
+            "attested only: each owner's three numbers: f + 1 holders opened the same parts of them"
+                .to_owned(),
+        );
+        self.checked.push(
+            "not checked: that the sum is that of the contributions (covey-committee verify)"
                 .to_owned(),
         );
         Ok(())
+    }
+
+    /// What was computed of folds and directions.
+    fn retrained(&self, retraining: Option<&Retraining>) -> Vec<String> {
+        let (Some(retraining), Some(rounds)) = (retraining, &self.retrained) else {
+            let what = "attested only: that folds, directions and functions are those of plan and \
+                        pool (--plan, --pool)";
+            return vec![what.to_owned()];
+        };
+        let rounds = rounds.len();
+        let mut lines = vec![
+            format!(
+                "ok       the pool's file, the folds, the retired examples and the last steps of \
+                 {rounds} rounds"
+            ),
+            format!(
+                "ok       models, directions and functions of {rounds} rounds, trained here (floats \
+                 as near as holders ask)"
+            ),
+        ];
+        match retraining.retired_before() {
+            0 => {}
+            retired => lines.push(format!(
+                "attested only: that {retired} examples of the pool were opened before this run"
+            )),
+        }
+        lines
     }
 }
 

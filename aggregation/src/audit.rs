@@ -19,7 +19,7 @@
 //!   a number of an owner's projections
 //! - [`comparison`]: fold and functions that one party computed, beside another's
 //! - [`credit`], [`crediting`]: the three numbers, and what is published of them
-//! - [`carry`]: what noise did to the opened sum
+//! - [`carry`], [`weighing`]: what noise did to the opened sum; what owners declare that they count
 
 pub mod beacon;
 pub mod carry;
@@ -47,6 +47,7 @@ pub mod rows;
 mod squares;
 pub mod terms;
 pub mod verdict;
+pub mod weighing;
 pub mod witness;
 
 #[cfg(test)]

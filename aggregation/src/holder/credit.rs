@@ -301,7 +301,7 @@ impl Holder {
         let numbers = gather(&question, &opened.functions, &proofs, &parts);
         let numbers = numbers.ok_or_else(|| no(format!("not {NUMBERS} numbers of each client")))?;
         check_sums(&question, &opened.functions, &numbers, &opened.projections).map_err(no)?;
-        let evidence = evidence(config, &crediting.accepted, &numbers);
+        let evidence = evidence(&question, &opened.functions, &crediting.accepted, &numbers);
         let evidence = evidence.map_err(|bad| no(bad.to_string()))?;
         let before = (&crediting.question.retired[..], &crediting.question.directed);
         let attestation = attestation(config, credit, before, &evidence);

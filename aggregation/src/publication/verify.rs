@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Publication, RoundResult};
-use crate::audit::crediting::BadCreditRecord;
+use crate::audit::crediting::{BadCreditRecord, Directed};
 use crate::audit::record::{BadAuditRecord, CheckedAudit};
 use crate::audit::rereading::Signed;
+use crate::audit::weighing::Weights;
 use crate::config::{BadConfig, HolderIndex, cohort_digest, set_digest};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
 use crate::message::{BadCertificate, Header, countersigned};
@@ -349,15 +350,25 @@ impl Check<'_> {
             Some(_) if !config.is_audited() => Err(PublicationFault::AuditMissing),
             None => Ok(None),
             Some(audit) => {
-                let directed = audit.credit.as_ref().map(|credit| credit.directed.aggregate);
-                if directed.is_some_and(|of| of != aggregate.digest()) {
-                    return Err(PublicationFault::Audit(BadCreditRecord::OtherSum.into()));
+                if let Some(credit) = &audit.credit {
+                    self.credit_sum(&credit.directed).map_err(PublicationFault::Audit)?;
                 }
                 let of = (config, self.round_ctx);
                 let checked = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
                 checked.map(Some).map_err(PublicationFault::Audit)
             }
         }
+    }
+
+    /// The sum that a credit comes of is the published one, with the weight that its digits give.
+    fn credit_sum(&self, directed: &Directed) -> Result<(), BadAuditRecord> {
+        let RoundResult { config, headers, aggregate, .. } = self.result;
+        if directed.aggregate != aggregate.digest() {
+            return Err(BadCreditRecord::OtherSum.into());
+        }
+        let weight = Weights::sealed(config, headers.len(), &directed.digits, &[]);
+        let is_it = i128::from(weight) == i128::from(aggregate.weight);
+        is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherWeights.into())
     }
 
     /// The report names every admitted client once, and those in the set as counted.

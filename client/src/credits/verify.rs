@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use covey_aggregation::audit::credit::{Functions, scores};
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::credit::RoundEvidence;
 use covey_aggregation::net::{Membership, read_roster};
 use covey_aggregation::party::PartyId;
@@ -46,6 +47,8 @@ pub struct Verified {
     pub rounds: Vec<u32>,
     /// Rounds without evidence, with the reason where it is published.
     pub uncredited: Vec<(u32, String)>,
+    /// Of these, rounds in which the examples that owners declare do not add up to the sum's weight.
+    pub misweighed: Vec<(u32, Weights)>,
     /// Of these, rounds whose fold, directions and functions were computed again from plan and pool.
     pub retrained: Option<Vec<u32>>,
     /// Of these, rounds in which the owner's numbers were computed again from its own projections.
@@ -77,6 +80,7 @@ pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
         folder: folder.to_owned(),
         rounds: Vec::new(),
         uncredited: Vec::new(),
+        misweighed: Vec::new(),
         retrained: retraining.as_ref().map(|_| Vec::new()),
         own: own.as_ref().map(|_| Vec::new()),
         checked: Vec::new(),
@@ -107,6 +111,9 @@ pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
             return Err(no("the credits are settled from other evidence".to_owned()));
         }
         verified.rounds.push(round);
+        if !credit.weights.are_equal() {
+            verified.misweighed.push((round, credit.weights));
+        }
         if let Some(own) = &own
             && own.check(&publication.result, credit).map_err(no)?
         {
@@ -138,7 +145,7 @@ impl Own {
         let functions = Functions::from_bytes(&question, &credit.directed.functions);
         let functions = functions.map_err(|bad| bad.to_string())?;
         let numbers = functions.of(&sketch.projections);
-        let own = scores(config, &numbers, evidence.count);
+        let own = scores(&question, &functions, &numbers, evidence.count);
         if own != [evidence.s, evidence.novelty, evidence.harm] {
             return Err("your published numbers are not those of what you sent".to_owned());
         }
@@ -165,6 +172,10 @@ impl Verified {
             ok("the evidence is what the holders' openings give, and a quorum attests it"),
             ok("the numbers of all owners add up to those of the published sum"),
         ];
+        if self.misweighed.is_empty() {
+            let what = "the examples that owners declare add up to the weight in the sum";
+            self.checked.push(ok(what));
+        }
         self.checked.extend(self.retrained(retraining));
         self.checked.push(match &self.own {
             Some(own) if !own.is_empty() => {
@@ -229,6 +240,13 @@ impl fmt::Display for Verified {
         )?;
         for (round, why) in &self.uncredited {
             writeln!(f, "round {round}: nobody is credited: {why}")?;
+        }
+        for (round, Weights { declared, sealed }) in &self.misweighed {
+            writeln!(
+                f,
+                "round {round}: owners declare {declared} examples, the sum's weight is {sealed}: one \
+                 of them declares another number than it sealed; no credit hangs on the difference"
+            )?;
         }
         f.write_str(&self.checked.join("\n"))
     }

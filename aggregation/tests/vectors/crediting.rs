@@ -281,18 +281,18 @@ fn records() -> Vec<Value> {
             "Directed",
             RoundRecord::Directed { directed, projections: projections.clone(), at },
             &|layout| {
-                layout.number("variant", 16).directed(&self::directed());
+                layout.number("variant", 17).directed(&self::directed());
                 layout.number("projections", projections.len() as u64);
                 projections.iter().fold(&mut *layout, |all, one| all.signed("projection", *one));
                 layout.number("time", at.0);
             },
         ),
         of_round("Numbered", RoundRecord::Numbered { parts: vec![agreed(); 2], at }, &|layout| {
-            layout.number("variant", 17).number("parts", 2);
+            layout.number("variant", 18).number("parts", 2);
             layout.agreed(&agreed()).agreed(&agreed()).number("time", at.0);
         }),
         of_round("Credited", RoundRecord::Credited { certificate: certificate(), at }, &|layout| {
-            layout.number("variant", 18).certificate(&certificate()).number("time", at.0);
+            layout.number("variant", 19).certificate(&certificate()).number("time", at.0);
         }),
         of_holder("numbers opened", numbered, &|layout| {
             layout.number("variant", 5).digest("run", &run).digest("round", &round_ctx);

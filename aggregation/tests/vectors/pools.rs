@@ -19,7 +19,7 @@ struct Draw {
     size: u16,
 }
 
-/// Twenty of class 0, ten of class 1, six of class 2, mixed.
+/// Eighteen of class 0, twelve of class 1, six of class 2, mixed.
 fn examples() -> Vec<(u32, Vec<u8>)> {
     let class = |i: u32| if i.is_multiple_of(6) { 2 } else { u32::from(i % 18 % 3 == 1) };
     (0..36).map(|i| (class(i), format!("example {i}").into_bytes())).collect()

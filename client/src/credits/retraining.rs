@@ -110,9 +110,9 @@ impl Retraining {
         let no = |trouble: Trouble| trouble.told(folder, config.round);
         let record = result.audit.as_ref().and_then(|audit| Some((audit, audit.credit.as_ref()?)));
         if run.credited.is_none() {
-            let retired = record.map_or(&[][..], |(_, record)| &record.retired);
-            run.credited = Some(Credited::first(credit, &self.pool, retired).map_err(no)?);
-            self.before_run = retired.len();
+            let retired = record.map(|(_, record)| &record.retired[..]);
+            run.credited = Credited::first(credit, &self.pool, retired).map_err(no)?;
+            self.before_run = run.credited.as_ref().map_or(0, |first| first.retired.len());
         }
         let Some(credited) = &mut run.credited else { return Ok(false) };
         let checked = credited.check(credit, record.map(|(_, record)| &**record));
@@ -148,27 +148,28 @@ impl Run {
 }
 
 impl Credited {
-    /// Before the first round with credit, whose record says that `retired` were opened before.
+    /// Before the first round with credit; its record, if it has one, says that `retired` were opened
+    /// before. None as long as nobody says what folds of another run opened.
     fn first(
         credit: &CreditConfig,
         pool: &ValidationPool,
-        retired: &[u32],
-    ) -> Result<Self, Trouble> {
-        let published = &credit.state;
-        if !published.steps.is_empty() {
+        retired: Option<&[u32]>,
+    ) -> Result<Option<Self>, Trouble> {
+        let CreditState { pool: published, opened, steps, .. } = &credit.state;
+        Differs::unless_equal("pool", *published, pool.root())?;
+        if !steps.is_empty() {
             let what = "it goes on from rounds that are not published here";
             return Err(Trouble::Impossible(what.to_owned()));
         }
-        let state = match published.opened {
-            0 => CreditState::first(pool.root()),
-            opened => CreditState {
-                pool: pool.root(),
-                opened,
-                retired: retired_digest(&pool.root(), retired),
-                steps: Vec::new(),
-            },
+        let retired = match (opened, retired) {
+            (0, _) => Vec::new(),
+            (_, Some(retired)) => retired.to_vec(),
+            (_, None) => return Ok(None),
         };
-        Ok(Self { state, retired: retired.to_vec(), steps: Vec::new() })
+        let digest = retired_digest(&pool.root(), &retired);
+        let first = CreditState::first(pool.root());
+        let state = CreditState { opened: *opened, retired: digest, ..first };
+        Ok(Some(Self { state, retired, steps: Vec::new() }))
     }
 
     /// The terms, and what a record says of examples that were opened before.

@@ -17,12 +17,14 @@
 //! - [`record`]: what is published of it, and the check that anybody can run
 //! - [`direction`], [`estimate`], [`functions`]: public directions, and the public weights that make
 //!   a number of an owner's projections
+//! - [`comparison`]: fold and functions that one party computed, beside another's
 //! - [`credit`], [`crediting`]: the three numbers, and what is published of them
-//! - [`carry`]: what noise did to the opened sum
+//! - [`carry`], [`weighing`]: what noise did to the opened sum; what owners declare that they count
 
 pub mod beacon;
 pub mod carry;
 pub mod check;
+pub mod comparison;
 pub mod credit;
 pub mod crediting;
 pub mod deal;
@@ -45,6 +47,7 @@ pub mod rows;
 mod squares;
 pub mod terms;
 pub mod verdict;
+pub mod weighing;
 pub mod witness;
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::verify::{Blame, ContributionSource, Part, PublicationFault, Verified, verify};
+pub use self::verify::{
+    Blame, ContributionSource, Part, PublicationFault, Verified, verify, verify_but_sum,
+};
 
 use crate::audit::record::AuditRecord;
 use crate::config::RoundConfig;

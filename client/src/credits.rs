@@ -1,14 +1,17 @@
 //! Credits of a folder that holds evidence: listed, explained, computed again. Everything shown was
 //! computed again first, so that nobody reads numbers that do not follow from the evidence.
 //!
-//! Where the evidence comes from is [`verify`]'s part, which needs the published rounds.
+//! Where the evidence comes from is [`verify`]'s part, which needs the published rounds, and
+//! [`Retraining`]'s, which needs plan and validation pool as well.
 
+mod retraining;
 mod verify;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use verify::{Verified, verify};
+pub use retraining::Retraining;
+pub use verify::{Sources, Verified, verify};
 
 use covey_aggregation::credit::{Account, Amount, Explanation, Flag, explain};
 use covey_aggregation::net::read_roster;

@@ -10,7 +10,6 @@
 
 mod card;
 mod config;
-mod replay;
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -27,8 +26,7 @@ use covey_model::weights;
 use serde::Serialize;
 
 use crate::check::read_plan;
-
-use replay::Replayed;
+use crate::replay::{self, Replayed};
 
 /// The form of an exported model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -127,8 +125,10 @@ impl Model {
             _ => task,
         };
         if options.from.is_dir() {
+            let roster = options.roster.as_deref();
+            let source = replay::Source { from: &options.from, round: options.round, roster };
             let (task, parameters, replayed) =
-                replay::replay(options, &plan, Plan::digest(&plan_bytes), task)?;
+                replay::replay(&source, (&plan, Plan::digest(&plan_bytes)), task)?;
             let digest = task.parameters_digest(&parameters);
             let replayed = Some(replayed);
             return Ok(Self { plan, plan_bytes, task, parameters, digest, replayed });
@@ -225,7 +225,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-fn refused(error: ExportError) -> Failure {
+pub(crate) fn refused(error: ExportError) -> Failure {
     let help = match &error {
         ExportError::NoEquivalent { .. } | ExportError::TooLong { .. } => {
             "choose another form: --format hf-folder or safetensors"

@@ -32,6 +32,7 @@ pub mod observer;
 pub mod plan;
 pub mod prepare;
 mod provers;
+mod replay;
 pub mod run;
 pub mod screen;
 mod sealing;
@@ -187,9 +188,16 @@ fn credits(command: CreditsCommand, format: Format) -> Result<(), Failure> {
             let told = credits::tell(&owner, &folder, roster.as_deref())?;
             format.answer(&told, &told);
         }
-        CreditsCommand::Verify { folder, credits: settled, roster, config } => {
+        CreditsCommand::Verify { folder, credits: settled, roster, config, plan, pool, kind } => {
             let settled = settled.unwrap_or_else(|| folder.join("credits"));
-            let verified = credits::verify(&folder, &settled, &roster, config.as_deref())?;
+            let pool = pool.map(|pool| source_at(&pool, &kind)).transpose()?;
+            let verified = credits::verify(&credits::Sources {
+                folder: &folder,
+                credits: &settled,
+                roster: &roster,
+                config: config.as_deref(),
+                training: plan.as_deref().zip(pool.as_ref()),
+            })?;
             format.answer(&verified, &verified);
         }
         CreditsCommand::Recompute { folder, before } => {

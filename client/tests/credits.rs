@@ -146,3 +146,18 @@ fn help_says_that_no_live_federation_produces_evidence() {
         &["open no such numbers", "there is no such folder of a live"],
     );
 }
+
+#[test]
+fn plan_and_pool_are_given_together() {
+    let folder = Folder::new();
+    let (epoch, names) = (folder.path("epoch"), folder.path("roster.json"));
+    for (one, other) in [("--plan", "--pool"), ("--pool", "--plan")] {
+        let arguments = ["credits", "verify", &epoch, "--roster", &names, one, "a.toml"];
+        folder.check(&arguments, 2, &[other]);
+    }
+    folder.check(
+        &["credits", "verify", "--help"],
+        0,
+        &["trained on, as holders did", "attested only"],
+    );
+}

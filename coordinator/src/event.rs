@@ -178,6 +178,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The examples that owners declare in a round do not add up to the weight in its sum.
+    Misweighed {
+        /// The round.
+        round: u32,
+        /// What they declare.
+        declared: u64,
+        /// What is in the sum.
+        sealed: i64,
+    },
     /// The run's credits are settled and published.
     Settled {
         /// Where.
@@ -430,6 +439,11 @@ impl fmt::Display for Event {
                 write!(f, "round {round}: nobody is credited: {why}")
             }
             Self::Uncredited { round: None, why } => write!(f, "nobody is credited: {why}"),
+            Self::Misweighed { round, declared, sealed } => write!(
+                f,
+                "round {round}: owners declare {declared} examples, the sum's weight is {sealed}: one \
+                 of them declares another number than it sealed"
+            ),
             Self::Settled { folder, owners, rounds, pool_micro, paid_micro } => write!(
                 f,
                 "credits of {owners} owners for {rounds} rounds: {} of {} are paid; {}",

@@ -5,8 +5,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use covey_aggregation::audit::crediting::project_sum;
-use covey_aggregation::audit::question::Question;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{DirectionQuestion, OwnDirections};
 use covey_aggregation::limits::{PLAN_BYTES_MAX, PUBLICATION_BYTES_MAX};
@@ -16,7 +14,7 @@ use covey_aggregation::plan::Plan;
 use covey_aggregation::strategy::{State, Stepped, Strategy};
 use covey_aggregation::sum::open::Aggregate;
 use covey_aggregation::wire;
-use covey_model::credit::{Models, directions, fold};
+use covey_model::credit::{Models, Recomputed, recompute};
 use covey_model::data::DataSource;
 use covey_model::device::DeviceChoice;
 use covey_model::task::Task;
@@ -256,27 +254,18 @@ fn compute(
     Given { before, steps, told }: Given,
     aggregate: &Aggregate,
 ) -> Result<(OwnDirections, (Digest, Parameters)), String> {
-    let DirectionQuestion { config, set, rows, fold: beacon, retired, directed } = question;
-    let (trainer, task) = (&ready.trainer, ready.trainer.task());
-    let examples = fold(&ready.pool, config, (beacon, retired)).map_err(|no| no.to_string())?;
     let after = match told {
         Some(after) => after,
         None => {
-            let step = ready.plan.step((&before, &State::None), config, aggregate);
+            let place = (&before[..], &State::None);
+            let step = ready.plan.step(place, &question.config, aggregate);
             let Stepped { parameters, .. } = step.map_err(|error| error.to_string())??;
             Arc::new(parameters)
         }
     };
-    let digest = task.parameters_digest(&after);
-    if digest != directed.after {
-        return Err("the model that the round came to is another one".to_owned());
-    }
     let models = Models { before, after: Arc::clone(&after), steps };
-    let directions = directions(trainer, &ready.pool, config, &examples, &models);
-    let directions = directions.map_err(|no| no.to_string())?;
-    let asked = Question::new(config, *set, *rows).map_err(|bad| bad.to_string())?;
-    let functions = directions.functions(&asked, &aggregate.sums).map_err(|bad| bad.to_string())?;
-    let projections = project_sum(&asked, &aggregate.sums, &directed.digits);
-    let own = OwnDirections { examples, functions: functions.to_bytes(), projections };
-    Ok((own, (digest, after)))
+    let computed = recompute(&ready.trainer, &ready.pool, question, &models, aggregate);
+    let Recomputed { own, .. } = computed.map_err(|no| no.to_string())?;
+    // It is the one that the question names, or nothing was computed.
+    Ok((own, (question.directed.after, after)))
 }

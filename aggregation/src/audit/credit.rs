@@ -7,7 +7,7 @@ use crate::audit::element::{Element, expand, pack, packed_bytes, unpack};
 use crate::audit::part::Agreed;
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
-use crate::config::{RoundConfig, Weighting};
+use crate::config::Weighting;
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::SCORE_MAX;
 use crate::party::PartyId;
@@ -87,10 +87,25 @@ impl Functions {
         hash(Domain::CreditFunctions, &[&set.0, &self.to_bytes()])
     }
 
-    /// Whether all three are close to `own` ([`super::estimate::is_close`]).
+    /// The weights of each.
     #[must_use]
-    pub fn are_close(&self, own: &Self) -> bool {
-        self.0.iter().zip(&own.0).all(|(theirs, own)| super::estimate::is_close(theirs, own))
+    pub const fn weights(&self) -> &[Vec<i64>; NUMBERS] {
+        &self.0
+    }
+
+    /// The largest numbers of any update that the audit accepts, by Cauchy and Schwarz: the length of the
+    /// weights times that of the projections. No honest owner comes near: its update would lie along the
+    /// direction itself.
+    #[must_use]
+    pub fn reach(&self, question: &Question<'_>) -> [i128; NUMBERS] {
+        // Below 2^32.
+        let longest = ceil_sqrt(question.terms.update_bound);
+        self.0.each_ref().map(|rho| {
+            let square = |weight: &i64| u128::from(weight.unsigned_abs()).pow(2);
+            // Squares below 2^80 each, so below 2^46.
+            let length = ceil_sqrt(rho.iter().map(square).sum());
+            (length * longest) as i128
+        })
     }
 
     /// Of projections that are known: of the sum, whose numbers must be the sums of all clients'.
@@ -108,6 +123,11 @@ impl Functions {
             .each_ref()
             .map(|rho| rho.iter().map(weight).zip(entries).map(|(rho, &entry)| rho * entry).sum())
     }
+}
+
+const fn ceil_sqrt(x: u128) -> u128 {
+    let root = x.isqrt();
+    if root * root == x { root } else { root + 1 }
 }
 
 /// What a holder answers for one accepted client: its components' parts of the three numbers, in
@@ -222,17 +242,25 @@ impl Numbers {
 }
 
 /// An owner's scores, from its numbers: updates are weighed before they are sealed, and credits weigh
-/// by themselves, so the declared weight is taken out again, to the nearest.
+/// by themselves, so the declared weight is taken out again, to the nearest. No score is beyond what an
+/// update at the clip can reach ([`Functions::reach`]): one that is longer is of an owner that declared
+/// less than it weighed its update with.
 #[must_use]
-pub fn scores(config: &RoundConfig, numbers: &[i128; NUMBERS], examples: u32) -> [i64; NUMBERS] {
-    let (times, by) = match config.quantiser.weighting {
+pub fn scores(
+    question: &Question<'_>,
+    functions: &Functions,
+    numbers: &[i128; NUMBERS],
+    examples: u32,
+) -> [i64; NUMBERS] {
+    let (times, by) = match question.config.quantiser.weighting {
         Weighting::Uniform => (1, 1),
         Weighting::CappedExamples(cap) => (i128::from(cap), i128::from(examples.clamp(1, cap))),
     };
-    numbers.map(|number| {
+    let reach = functions.reach(question);
+    std::array::from_fn(|at| {
+        let (number, reach) = (numbers[at], reach[at].min(SCORE_MAX.into()));
         // Below 2^97 and 2^16.
         let whole = (number * times + number.signum() * (by / 2)) / by;
-        // A longer one is of an owner that declared less than it weighed its update with.
-        whole.clamp(-i128::from(SCORE_MAX), SCORE_MAX.into()) as i64
+        whole.clamp(-reach, reach) as i64
     })
 }

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::beacon::Use;
 use crate::audit::carry::{CARRIES_MAX, Carry, carries};
-use crate::audit::credit::{BadFunctions, Numbers, gather, scores};
+use crate::audit::credit::{BadFunctions, Functions, Numbers, gather, scores};
 use crate::audit::drawing::{BadDrawing, Drawing};
 use crate::audit::functions::{Directions, digits};
 use crate::audit::part::{Agreed, NotAgreed};
 use crate::audit::projection::project;
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
+use crate::audit::weighing::Weights;
 use crate::config::RoundConfig;
 use crate::credit::pool::{retire, retired_digest};
 use crate::credit::{
@@ -68,6 +69,8 @@ pub struct CreditRecord {
     /// What noise carried into the opened sum: all contributions together are above it by so much.
     #[serde(deserialize_with = "bounded::<_, _, CARRIES_MAX>")]
     pub carries: Vec<Carry>,
+    /// What owners declare that they count, and what is in the sum.
+    pub weights: Weights,
     /// What it comes to.
     pub evidence: RoundEvidence,
     /// What holders attest.
@@ -113,6 +116,9 @@ pub enum BadCreditRecord {
     /// The evidence is not what the numbers give.
     #[error("the evidence is not what the numbers give")]
     OtherEvidence,
+    /// The totals of the owners' weights.
+    #[error("the weights are not those that owners declare, or not those in the sum")]
+    OtherWeights,
     /// The attestation.
     #[error(transparent)]
     Attested(#[from] BadAttested),
@@ -144,16 +150,17 @@ pub fn project_sum(question: &Question<'_>, sums: &[i32], digit_sums: &[i32]) ->
 /// # Errors
 /// [`BadEvidence`].
 pub fn evidence(
-    config: &RoundConfig,
+    question: &Question<'_>,
+    functions: &Functions,
     accepted: &[(PartyId, u32)],
     numbers: &Numbers,
 ) -> Result<RoundEvidence, BadEvidence> {
     let one = |(&(owner, examples), numbers): (&(PartyId, u32), _)| {
-        let [s, novelty, harm] = scores(config, numbers, examples);
+        let [s, novelty, harm] = scores(question, functions, numbers, examples);
         Evidence { owner, count: examples.max(1), s, novelty, harm }
     };
     let contributions = accepted.iter().zip(&numbers.clients).map(one).collect();
-    RoundEvidence::new(config.round, config.context(), contributions)
+    RoundEvidence::new(question.config.round, question.round_ctx, contributions)
 }
 
 /// What holders attest of it: `retired` is what was opened before, `directed` has the fold.
@@ -217,8 +224,11 @@ impl CreditRecord {
             return Err(BadCreditRecord::OtherSum);
         }
         let owners: Vec<_> = accepted.iter().map(|(client, count, _)| (*client, *count)).collect();
-        if evidence(config, &owners, &numbers)? != self.evidence {
+        if evidence(question, &functions, &owners, &numbers)? != self.evidence {
             return Err(BadCreditRecord::OtherEvidence);
+        }
+        if Weights::of(config, &owners, &directed.digits, &self.carries) != self.weights {
+            return Err(BadCreditRecord::OtherWeights);
         }
         self.attested.verify(config)?;
         let expected = attestation(config, credit, (&self.retired, directed), &self.evidence);

@@ -207,15 +207,7 @@ impl Holder {
         let (run, signed) = self.signed_round(round_ctx)?;
         let (config, asked, crediting) = self.crediting(round_ctx)?;
         let directed = &crediting.question.directed;
-        if own.examples != directed.examples {
-            return Err(refuse("the fold is not the one that the beacon draws"));
-        }
-        let question = asked.question(config)?;
-        let theirs = Functions::from_bytes(&question, &directed.functions).map_err(refuse)?;
-        let mine = Functions::from_bytes(&question, &own.functions).map_err(refuse)?;
-        if !theirs.are_close(&mine) {
-            return Err(refuse("the functions are not those of the round's directions"));
-        }
+        let theirs = own.compare(&asked.question(config)?, directed).map_err(refuse)?;
         let of = theirs.digest(&crediting.question.verdict.set);
         let opened = self.opened_numbers(round_ctx, theirs, of, own.projections)?;
         match signed.numbered {
@@ -309,7 +301,7 @@ impl Holder {
         let numbers = gather(&question, &opened.functions, &proofs, &parts);
         let numbers = numbers.ok_or_else(|| no(format!("not {NUMBERS} numbers of each client")))?;
         check_sums(&question, &opened.functions, &numbers, &opened.projections).map_err(no)?;
-        let evidence = evidence(config, &crediting.accepted, &numbers);
+        let evidence = evidence(&question, &opened.functions, &crediting.accepted, &numbers);
         let evidence = evidence.map_err(|bad| no(bad.to_string()))?;
         let before = (&crediting.question.retired[..], &crediting.question.directed);
         let attestation = attestation(config, credit, before, &evidence);

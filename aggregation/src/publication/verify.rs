@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Publication, RoundResult};
-use crate::audit::crediting::BadCreditRecord;
+use crate::audit::crediting::{BadCreditRecord, Directed};
 use crate::audit::record::{BadAuditRecord, CheckedAudit};
 use crate::audit::rereading::Signed;
+use crate::audit::weighing::Weights;
 use crate::config::{BadConfig, HolderIndex, cohort_digest, set_digest};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
 use crate::message::{BadCertificate, Header, countersigned};
@@ -255,6 +256,20 @@ pub fn verify(
     roster: &Roster,
     source: &mut impl ContributionSource,
 ) -> Result<Verified, PublicationFault> {
+    let audit = verify_but_sum(publication, roster)?;
+    let check = Check { result: &publication.result, round_ctx: &publication.round_ctx() };
+    check.sum(audit.as_ref(), source)
+}
+
+/// The same without adding the contributions again, which takes their bytes: terms, set, audit, credit
+/// and report, with every signature of them.
+///
+/// # Errors
+/// [`PublicationFault`], by the first fault found.
+pub fn verify_but_sum(
+    publication: &Publication,
+    roster: &Roster,
+) -> Result<Option<CheckedAudit>, PublicationFault> {
     let (result, round_ctx) = (&publication.result, publication.round_ctx());
     if roster.digest() != result.config.federation {
         return Err(PublicationFault::OtherFederation);
@@ -266,7 +281,7 @@ pub fn verify(
     check.set()?;
     let audit = check.audit()?;
     check.report()?;
-    check.sum(audit.as_ref(), source)
+    Ok(audit)
 }
 
 /// One check in progress.
@@ -335,15 +350,25 @@ impl Check<'_> {
             Some(_) if !config.is_audited() => Err(PublicationFault::AuditMissing),
             None => Ok(None),
             Some(audit) => {
-                let directed = audit.credit.as_ref().map(|credit| credit.directed.aggregate);
-                if directed.is_some_and(|of| of != aggregate.digest()) {
-                    return Err(PublicationFault::Audit(BadCreditRecord::OtherSum.into()));
+                if let Some(credit) = &audit.credit {
+                    self.credit_sum(&credit.directed).map_err(PublicationFault::Audit)?;
                 }
                 let of = (config, self.round_ctx);
                 let checked = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
                 checked.map(Some).map_err(PublicationFault::Audit)
             }
         }
+    }
+
+    /// The sum that a credit comes of is the published one, with the weight that its digits give.
+    fn credit_sum(&self, directed: &Directed) -> Result<(), BadAuditRecord> {
+        let RoundResult { config, headers, aggregate, .. } = self.result;
+        if directed.aggregate != aggregate.digest() {
+            return Err(BadCreditRecord::OtherSum.into());
+        }
+        let weight = Weights::sealed(config, headers.len(), &directed.digits, &[]);
+        let is_it = i128::from(weight) == i128::from(aggregate.weight);
+        is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherWeights.into())
     }
 
     /// The report names every admitted client once, and those in the set as counted.

@@ -12,6 +12,7 @@ use crate::audit::crediting::{Directed, attestation, evidence};
 use crate::audit::part::{Agreed, Part};
 use crate::audit::proof::Proof;
 use crate::audit::question::Question;
+use crate::audit::weighing::Weights;
 use crate::config::{HolderIndex, set_digest};
 use crate::credit::{Attestation, Attested, RoundEvidence};
 use crate::hash::Digest;
@@ -56,6 +57,7 @@ struct Made {
     evidence: RoundEvidence,
     attestation: Attestation,
     carries: Vec<Carry>,
+    weights: Weights,
 }
 
 impl Crediting {
@@ -92,6 +94,8 @@ pub struct CreditOutcome<'a> {
     pub parts: &'a [Agreed],
     /// What noise carried into the opened sum.
     pub carries: &'a [Carry],
+    /// What owners declare that they count, and what is in the sum.
+    pub weights: Weights,
     /// What it comes to.
     pub evidence: &'a RoundEvidence,
     /// What holders attest.
@@ -102,12 +106,12 @@ impl Round {
     /// The evidence and everything that it rests on, once it is attested.
     #[must_use]
     pub fn credit(&self) -> Option<CreditOutcome<'_>> {
-        let Made { evidence, attestation, carries } = self.credited.evidence.as_ref()?;
+        let Made { evidence, attestation, carries, weights } = self.credited.evidence.as_ref()?;
         let certificate = self.credited.certificate.clone()?;
         let attested = Attested { attestation: attestation.clone(), certificate };
         let directed = self.credited.directed.as_ref()?;
-        let parts = &self.credited.parts;
-        Some(CreditOutcome { directed, parts, carries, evidence, attested })
+        let (parts, weights) = (&self.credited.parts, *weights);
+        Some(CreditOutcome { directed, parts, carries, weights, evidence, attested })
     }
 
     fn enter_credit(&mut self, step: Step, at: Time) {
@@ -279,10 +283,12 @@ impl Round {
         let numbers = gather(&question, &functions, &proofs, parts);
         let numbers = numbers.ok_or("the parts are not of the accepted set's form")?;
         let carries = check_sums(&question, &functions, &numbers, &credited.projections)?;
-        let evidence = evidence(config, &owners, &numbers).map_err(|bad| bad.to_string())?;
+        let evidence = evidence(&question, &functions, &owners, &numbers);
+        let evidence = evidence.map_err(|bad| bad.to_string())?;
+        let weights = Weights::of(config, &owners, &directed.digits, &carries);
         let before = (&self.terms.retired[..], directed);
         let attestation = attestation(config, credit, before, &evidence);
-        Ok(Made { evidence, attestation, carries })
+        Ok(Made { evidence, attestation, carries, weights })
     }
 
     pub(super) fn handle_attested(

@@ -10,6 +10,7 @@ use covey_aggregation::audit::list::Proven;
 use covey_aggregation::audit::part::{Agreed, Part};
 use covey_aggregation::audit::record::AuditRecord;
 use covey_aggregation::audit::verdict::Verdict;
+use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::config::{Component, HolderIndex};
 use covey_aggregation::credit::{
     Attestation, Attested, CreditState, Evidence, ModelStep, RoundEvidence,
@@ -151,6 +152,7 @@ impl Seeds {
             directions: directions.expect("finite numbers"),
             parts: vec![self.agreed(); 4],
             carries: vec![Carry { coordinate: 300, by: -1 }; 3],
+            weights: Weights { declared: 900, sealed: -1 },
             evidence: RoundEvidence::new(1, self.round_ctx, owners).expect("in range"),
             attested: self.attested(),
         }

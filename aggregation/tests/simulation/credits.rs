@@ -1,16 +1,19 @@
 //! Rounds with credit by hand: everybody honest, each cheat of holders and coordinator, and a fault at
 //! every moment.
 
+use covey_aggregation::audit::beacon::Use;
+use covey_aggregation::audit::credit::Functions;
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::audit::question::Question;
-use covey_aggregation::config::{CommitteeShape, HolderIndex, set_digest};
+use covey_aggregation::audit::weighing::Weights;
+use covey_aggregation::config::{CommitteeShape, HolderIndex, Weighting, set_digest};
 use covey_aggregation::credit::pool::retired_digest;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{HolderFault, NoCredit, Outcome, Phase, Report};
 
 use crate::direction::pool;
-use crate::liars::Lie;
+use crate::liars::{Lie, OwnerLie};
 use crate::network::Node;
 use crate::run;
 use crate::scenario::{Fault, Scenario, When};
@@ -40,6 +43,7 @@ pub(crate) fn record(world: &World) -> CreditRecord {
         directions: world.coordinator.directions[round.context()].clone(),
         parts: credit.parts.to_vec(),
         carries: credit.carries.to_vec(),
+        weights: credit.weights,
         evidence: credit.evidence.clone(),
         attested: credit.attested.clone(),
     }
@@ -50,10 +54,7 @@ fn verify(world: &World, record: &CreditRecord) -> Result<(), String> {
     let round = world.coordinator.round.as_ref().expect("a round");
     let (config, audit) = (round.config(), round.audit().expect("audited"));
     let set = round.certificate().expect("certified").set;
-    let (rows, _) = audit
-        .rows
-        .beacon(config, round.context(), (covey_aggregation::audit::beacon::Use::Rows, &set))
-        .expect("drawn");
+    let (rows, _) = audit.rows.beacon(config, round.context(), (Use::Rows, &set)).expect("drawn");
     let question = Question::new(config, set, rows).expect("audited terms");
     let headers: Vec<_> = round.set().iter().map(|signed| signed.header.digest()).collect();
     let accepted = set_digest(round.context(), &headers);
@@ -102,7 +103,7 @@ fn calm_rounds_give_everybody_evidence_that_adds_up_and_never_draw_an_example_tw
 type Spoil = fn(&mut CreditRecord);
 
 #[test]
-fn every_change_of_a_published_credit_is_found() {
+fn every_change_of_published_evidence_weight_fold_or_direction_is_found() {
     let mut scenario = credited(7);
     (scenario.owners, scenario.rounds) = (6, 2);
     let (world, _) = run(scenario);
@@ -113,7 +114,7 @@ fn every_change_of_a_published_credit_is_found() {
     let mut spoiled = honest.clone();
     spoiled.carries.push(carry);
     assert!(verify(&world, &spoiled).is_err(), "a carry that is none");
-    let spoils: [(&str, Spoil); 12] = [
+    let spoils: [(&str, Spoil); 14] = [
         ("fold", |record| record.fold.drawn[0].values[0] = Digest::ZERO),
         ("fewer of the fold", |record| record.fold.drawn.truncate(1)),
         ("retired", |record| record.retired.push(239)),
@@ -124,6 +125,8 @@ fn every_change_of_a_published_credit_is_found() {
         ("digits", |record| record.directed.digits[0] += 1),
         ("part", |record| record.parts[0].openings[3] ^= 1),
         ("parts", |record| record.parts.swap(0, 1)),
+        ("declared weight", |record| record.weights.declared += 1),
+        ("weight in the sum", |record| record.weights.sealed += 1),
         ("votes", |record| record.attested.certificate.votes.truncate(2)),
         ("state", |record| record.attested.attestation.state.opened += 1),
     ];
@@ -241,4 +244,39 @@ fn foul_weather_ends_rounds_with_or_without_credit_and_never_with_wrong_evidence
         }
     }
     assert!(with_evidence >= 4, "{with_evidence}");
+}
+
+/// Owners count by their examples, and one says that it has a single one, for an update as long as any
+/// may be.
+#[test]
+fn an_owner_that_declares_too_little_is_told_of_and_gains_little_and_costs_nobody_its_credit() {
+    let mut scenario = credited(9);
+    (scenario.owners, scenario.weighting) = (6, Weighting::CappedExamples(100));
+    let (world, _) = run(scenario.clone());
+    let honest = record(&world);
+    // 2, 5, 8, 11, 14 and 17 examples.
+    assert_eq!(honest.weights, Weights { declared: 57, sealed: 57 });
+
+    scenario.owner_lies = vec![(4, OwnerLie::Undercounts)];
+    let (world, _) = run(scenario);
+    let report = report(&world);
+    assert_eq!((&report.counted, &report.no_credit), (&world.cohort, &None));
+    let record = record(&world);
+    assert_eq!(record.weights, Weights { declared: 57 - 14 + 1, sealed: 57 });
+    assert_eq!(verify(&world, &record), Ok(()));
+    let owners = record.evidence.contributions().iter().map(|one| one.owner);
+    assert!(owners.eq(world.cohort.iter().copied()));
+
+    // A hundredth of what it sent is as far as an update goes, not a hundred times as far.
+    let round = world.coordinator.round.as_ref().expect("a round");
+    let set = round.certificate().expect("certified").set;
+    let rows = &round.audit().expect("audited").rows;
+    let rows = rows.beacon(round.config(), round.context(), (Use::Rows, &set)).expect("drawn").0;
+    let question = Question::new(round.config(), set, rows).expect("audited terms");
+    let functions = Functions::from_bytes(&question, &record.directed.functions).expect("three");
+    let reach = functions.reach(&question);
+    let (_, liar) = record.evidence.of(&world.owners[4].identity.id()).expect("credited");
+    let scores = [liar.s, liar.novelty, liar.harm].map(|score| i128::from(score.abs()));
+    assert!(scores.iter().zip(reach).all(|(score, reach)| *score <= reach), "{scores:?} {reach:?}");
+    assert_eq!(scores[0], reach[0]);
 }

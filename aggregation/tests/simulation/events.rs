@@ -79,7 +79,7 @@ impl World {
             Event::Proven { owner, life, round_ctx, set, rows } => {
                 let now = self.now(Node::Owner(owner));
                 let node = &mut self.owners[owner];
-                let result = node.prove(&round_ctx, (set, rows), &mut self.network.rng);
+                let result = node.prove(owner, &round_ctx, (set, rows), &mut self.network.rng);
                 if let Some(machine) = node.machine.as_mut().filter(|_| node.life == life) {
                     machine.handle_proven(now, &round_ctx, result);
                 }

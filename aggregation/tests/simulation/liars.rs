@@ -389,6 +389,8 @@ pub(crate) enum OwnerLie {
     HugeNorm,
     /// A proof of other projections than its own, properly signed.
     FalseProof,
+    /// An update as long as the terms allow, and one example declared for it.
+    Undercounts,
 }
 
 impl OwnerLie {
@@ -450,7 +452,7 @@ impl OwnerLie {
                 upload.correction.fill(0);
                 header.correction = hash(Domain::Correction, &[&upload.correction]);
             }
-            Self::TwoMessages | Self::HugeNorm | Self::FalseProof => {}
+            Self::TwoMessages | Self::HugeNorm | Self::FalseProof | Self::Undercounts => {}
         }
         upload.header = SignedHeader::sign(header, identity);
         upload

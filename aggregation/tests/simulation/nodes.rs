@@ -11,7 +11,7 @@ use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::audit::question::Question;
 use covey_aggregation::audit::rereading::{Rereading, Signed};
 use covey_aggregation::audit::witness::Witness;
-use covey_aggregation::config::{HolderIndex, RoundConfig};
+use covey_aggregation::config::{HolderIndex, RoundConfig, Weighting};
 use covey_aggregation::credit::Attested;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderSetup};
@@ -209,14 +209,20 @@ impl OwnerNode {
         upload
     }
 
+    /// What it adds at its own coordinate.
+    pub(crate) fn unit(&self) -> i32 {
+        if self.lie == Some(OwnerLie::Undercounts) { 127 } else { 1 }
+    }
+
     fn sealed(&mut self, index: usize, config: &RoundConfig, rng: &mut impl RngExt) -> Rc<Upload> {
         let mut units = vec![0; config.dimension as usize];
-        units[index] = 1;
+        units[index] = self.unit();
         if self.lie == Some(OwnerLie::HugeNorm) {
             units.fill(127);
         }
+        let weight = weight(index, config.quantiser.weighting);
         let quantised =
-            Quantised::from_units(&units, 1, &config.quantiser).expect("one is in range");
+            Quantised::from_units(&units, weight, &config.quantiser).expect("it is in range");
         let entropy = Zeroizing::new(rng.random());
         let sealing = Sealing::new::<()>(config, &self.identity, &quantised, &entropy)
             .unwrap_or_else(|_| panic!("countersigned terms can be sealed for"));
@@ -251,6 +257,7 @@ impl OwnerNode {
     /// Proves, from what it kept in memory.
     pub(crate) fn prove(
         &self,
+        index: usize,
         round_ctx: &Digest,
         (set, rows): (Digest, Digest),
         rng: &mut impl RngExt,
@@ -268,7 +275,17 @@ impl OwnerNode {
             let forged = Proof::from_bytes(question.terms(), &bytes).expect("well-formed");
             return Ok(Box::new(Proven::sign(&question, (&forged, 1), &self.identity)));
         }
-        Ok(Box::new(Proven::sign(&question, (&proof, 1), &self.identity)))
+        let undercounts = self.lie == Some(OwnerLie::Undercounts);
+        let declared = if undercounts { 1 } else { weight(index, config.quantiser.weighting) };
+        Ok(Box::new(Proven::sign(&question, (&proof, declared), &self.identity)))
+    }
+}
+
+/// How much owner `index` counts.
+pub(crate) fn weight(index: usize, weighting: Weighting) -> u32 {
+    match weighting {
+        Weighting::Uniform => 1,
+        Weighting::CappedExamples(cap) => (3 * index as u32 + 2).min(cap),
     }
 }
 

@@ -10,6 +10,7 @@ use covey_aggregation::party::PartyId;
 
 use crate::liars::OwnerLie;
 use crate::network::Node;
+use crate::nodes::{OwnerNode, weight};
 use crate::world::World;
 
 /// What was seen while it happened. Things that may never happen are asserted on the spot.
@@ -207,13 +208,15 @@ impl World {
         let opening = &self.coordinator.openings[round_ctx];
         let count = report.counted.len() as u32;
         assert!(count >= self.scenario.minimum, "seed {seed}: below the minimum");
-        let is_counted = |owner: &crate::nodes::OwnerNode| {
-            i32::from(report.counted.binary_search(&owner.identity.id()).is_ok())
-        };
-        let expected: Vec<i32> = self.owners.iter().map(is_counted).collect();
+        let is_counted =
+            |owner: &OwnerNode| report.counted.binary_search(&owner.identity.id()).is_ok();
+        let unit = |owner| if is_counted(owner) { owner.unit() } else { 0 };
+        let expected: Vec<i32> = self.owners.iter().map(unit).collect();
         assert_eq!(opening.aggregate.sums, expected, "seed {seed}: the exact sum");
-        let (count_opened, weight) = (opening.aggregate.count, opening.aggregate.weight);
-        assert_eq!((count_opened, weight), (count, u64::from(count)), "seed {seed}");
+        let opened = (opening.aggregate.count, opening.aggregate.weight);
+        let counted = self.owners.iter().enumerate().filter(|(_, owner)| is_counted(owner));
+        let weights = counted.map(|(index, _)| u64::from(weight(index, self.scenario.weighting)));
+        assert_eq!(opened, (count, weights.sum()), "seed {seed}");
         assert_eq!(opening.opened.aggregate, opening.aggregate.digest(), "seed {seed}");
         self.judge_report(round_ctx, report);
     }

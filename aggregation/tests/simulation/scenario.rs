@@ -1,6 +1,6 @@
 //! What a run of the world is made of, chosen by hand or drawn from a seed.
 
-use covey_aggregation::config::CommitteeShape;
+use covey_aggregation::config::{CommitteeShape, Weighting};
 use covey_aggregation::round::Timings;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -42,6 +42,8 @@ pub(crate) struct Scenario {
     pub(crate) is_audited: bool,
     /// Whether they have credit, too.
     pub(crate) has_credit: bool,
+    /// How owners count.
+    pub(crate) weighting: Weighting,
     /// Whether the coordinator tells false public values of two contributions.
     pub(crate) misreads: bool,
     /// Owners whose policy forbids it.
@@ -81,6 +83,7 @@ impl Scenario {
             owner_lies: Vec::new(),
             is_audited: false,
             has_credit: false,
+            weighting: Weighting::Uniform,
             misreads: false,
             unwilling: Vec::new(),
             faults: Vec::new(),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
 use covey_aggregation::config::{
-    Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, Weighting,
-    cohort_digest,
+    Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, cohort_digest,
 };
 use covey_aggregation::credit::{CreditConfig, CreditState};
 use covey_aggregation::hash::{Digest, Domain, Hasher};
@@ -143,8 +142,8 @@ impl World {
     /// The terms of round number `round`.
     pub(crate) fn terms(&self, round: u32) -> Terms {
         let owners = self.scenario.owners as u32;
-        let quantiser =
-            Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform };
+        let weighting = self.scenario.weighting;
+        let quantiser = Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting };
         let is_audited = self.scenario.is_audited;
         let profile = if is_audited { Profile::B } else { Profile::A };
         let packing = Packing::derive(profile, quantiser.bits, owners.max(3));

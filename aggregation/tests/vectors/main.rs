@@ -6,16 +6,19 @@
 //! `cargo test -p covey-aggregation -- --ignored write_vectors` writes them anew, after a
 //! deliberate change of the format only.
 
+mod attestations;
 mod audits;
 mod case;
 mod certificates;
 mod complaints;
+mod crediting;
 mod credits;
 mod digests;
 mod envelopes;
 mod opening;
 mod packings;
 mod parts;
+mod pools;
 mod publications;
 mod quantiser;
 mod reference;
@@ -44,7 +47,7 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 25] = [
+const SUBJECTS: [Subject; 28] = [
     Subject { name: "audit.json", write: Some(audits::file), check: audits::check },
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
@@ -84,6 +87,13 @@ const SUBJECTS: [Subject; 25] = [
         write: Some(publications::file),
         check: publications::check,
     },
+    Subject { name: "pool.json", write: Some(pools::file), check: pools::check },
+    Subject {
+        name: "attestation.json",
+        write: Some(attestations::file),
+        check: attestations::check,
+    },
+    Subject { name: "credit-message.json", write: Some(crediting::file), check: crediting::check },
     Subject { name: "credits.json", write: Some(credits::file), check: credits::check },
     Subject {
         name: "credit-weights.json",

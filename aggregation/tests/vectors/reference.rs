@@ -6,5 +6,6 @@ pub(crate) mod audit;
 pub(crate) mod boxes;
 pub(crate) mod bytes;
 pub(crate) mod credits;
+pub(crate) mod layout;
 pub(crate) mod numbers;
 pub(crate) mod ring;

@@ -1,16 +1,22 @@
 //! A round's public directions: what the fold of a validation pool would make of the round's model.
 //! The coordinator computes them, every key holder for itself, and anybody who has the pool.
 
+mod recompute;
+
 use std::sync::Arc;
 
+use covey_aggregation::audit::credit::BadFunctions;
 use covey_aggregation::audit::direction::NoDirection;
 use covey_aggregation::audit::functions::Directions;
+use covey_aggregation::audit::terms::BadTerms;
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::credit::pool::{NoFold, draw_fold};
 use covey_aggregation::hash::Digest;
 
 use crate::train::{FitError, FitSeed, Trainer};
 use crate::validation::ValidationPool;
+
+pub use recompute::{Recomputed, recompute};
 
 /// The models that a round's directions come of.
 pub struct Models {
@@ -40,6 +46,22 @@ pub enum NoDirections {
     /// A step of the past, or a direction, is not finite.
     #[error("a direction: {0}")]
     Direction(#[from] NoDirection),
+    /// The round came to another model than is said.
+    #[error(
+        "the model that the round came to is another one: {published} is said, it is {computed}"
+    )]
+    OtherModel {
+        /// As said.
+        published: Digest,
+        /// As it is.
+        computed: Digest,
+    },
+    /// The round cannot be audited.
+    #[error("the round's audit: {0}")]
+    Audit(#[from] BadTerms),
+    /// The directions make no functions.
+    #[error("the functions: {0}")]
+    Functions(#[from] BadFunctions),
 }
 
 /// The fold that `beacon` draws for a round, ascending; `retired` are the examples that earlier folds

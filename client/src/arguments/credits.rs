@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::DataKind;
+
 #[derive(Subcommand)]
 pub(crate) enum CreditsCommand {
     /// List what each owner is credited: the credit with its interval, what is paid and owed, and
@@ -20,9 +22,13 @@ pub(crate) enum CreditsCommand {
         epoch: Epoch,
     },
     /// Check the credits against the rounds that they come of: that the evidence is what the holders
-    /// opened and attested, and with --config that your own numbers are those of what you sent.
+    /// opened and attested; with --plan and --pool that they opened it for the right fold and
+    /// directions; with --config that your own numbers are those of what you sent.
     ///
-    /// Needs no network. Exit code 6 if something does not hold.
+    /// With --plan and --pool the run's models are computed again from the published sums, each
+    /// round's fold is drawn from the pool and trained on, as holders did. Without, their votes are
+    /// taken for that. The answer says what was computed here and what is attested only. Needs no
+    /// network. Exit code 6 if something does not hold.
     Verify {
         /// The folder with round-0001, round-0002, ..., as the coordinator publishes it.
         folder: PathBuf,
@@ -35,6 +41,14 @@ pub(crate) enum CreditsCommand {
         /// Your client.toml, to check your own numbers.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// The run's plan.
+        #[arg(long, requires = "pool")]
+        plan: Option<PathBuf>,
+        /// The validation pool: the very file that coordinator and holders have.
+        #[arg(long, requires = "plan")]
+        pool: Option<PathBuf>,
+        #[command(flatten)]
+        kind: DataKind,
     },
     /// Settle the evidence again and compare with what was published, byte for byte.
     ///

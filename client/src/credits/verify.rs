@@ -1,5 +1,6 @@
 //! Published rounds against the credits that were settled from them: who attests the evidence, that it
-//! follows from what holders opened, and, for an owner, that its numbers are its own, exactly.
+//! follows from what holders opened; with plan and pool, that they opened it for the right fold and
+//! directions; and, for an owner, that its numbers are its own, exactly.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use covey_aggregation::audit::credit::{Functions, scores};
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::audit::question::Question;
+use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::credit::RoundEvidence;
 use covey_aggregation::net::Membership;
 use covey_aggregation::party::PartyId;
@@ -14,12 +16,28 @@ use covey_aggregation::program::credits::PublishedEpoch;
 use covey_aggregation::program::published::{read_publication, round_folders};
 use covey_aggregation::program::rosters::Rosters;
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::publication::{Publication, RoundResult};
-use covey_aggregation::roster::Roster;
+use covey_aggregation::publication::{RoundResult, verify_but_sum};
+use covey_model::data::DataSource;
 use serde::Serialize;
 
+use super::Retraining;
 use crate::config::Config;
 use crate::sketches::Sketches;
+
+/// What is verified, and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The published rounds.
+    pub folder: &'a Path,
+    /// The settled credits.
+    pub credits: &'a Path,
+    /// The checker's own roster.
+    pub roster: &'a Path,
+    /// An owner's configuration: its own numbers are computed again, too.
+    pub config: Option<&'a Path>,
+    /// The run's plan and the validation pool: folds and directions are computed again, too.
+    pub training: Option<(&'a Path, &'a DataSource)>,
+}
 
 /// What was verified.
 #[derive(Debug, Serialize)]
@@ -30,6 +48,10 @@ pub struct Verified {
     pub rounds: Vec<u32>,
     /// Rounds without evidence, with the reason where it is published.
     pub uncredited: Vec<(u32, String)>,
+    /// Of these, rounds in which the examples that owners declare do not add up to the sum's weight.
+    pub misweighed: Vec<(u32, Weights)>,
+    /// Of these, rounds whose fold, directions and functions were computed again from plan and pool.
+    pub retrained: Option<Vec<u32>>,
     /// Of these, rounds in which the owner's numbers were computed again from its own projections.
     pub own: Option<Vec<u32>>,
     /// What was checked, and what was not.
@@ -42,25 +64,24 @@ struct Own {
     sketches: Sketches,
 }
 
-/// Verifies the credits in `credits` against the rounds published in `folder`. `roster` is the
-/// checker's own; with an owner's configuration its own numbers are computed again, too.
+/// Verifies credits against the published rounds.
 ///
 /// # Errors
 /// [`Failure`] with [`Exit::Unverified`] that names the round and what does not hold; others when a
 /// file is missing.
-pub fn verify(
-    folder: &Path,
-    credits: &Path,
-    roster: &Path,
-    config: Option<&Path>,
-) -> Result<Verified, Failure> {
+pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
+    let Sources { folder, credits, roster, config, training } = *sources;
     let rosters = Rosters::read(roster, folder)?;
     let own = config.map(owner).transpose()?;
+    let begin = |(plan, pool)| Retraining::begin(plan, pool, folder);
+    let mut retraining = training.map(begin).transpose()?;
     let epoch = super::checked(credits)?;
     let mut verified = Verified {
         folder: folder.to_owned(),
         rounds: Vec::new(),
         uncredited: Vec::new(),
+        misweighed: Vec::new(),
+        retrained: retraining.as_ref().map(|_| Vec::new()),
         own: own.as_ref().map(|_| Vec::new()),
         checked: Vec::new(),
     };
@@ -69,7 +90,12 @@ pub fn verify(
         let round = publication.result.config.round;
         let no = |what: String| unverified(&path, &what);
         let roster = rosters.of_round(&publication.result.config.federation);
-        check(&publication, roster).map_err(no)?;
+        verify_but_sum(&publication, roster).map_err(|fault| no(fault.to_string()))?;
+        if let Some(retraining) = &mut retraining
+            && retraining.round(&path, &publication)?
+        {
+            verified.retrained.get_or_insert_default().push(round);
+        }
         let evidence = epoch.rounds.iter().find(|one| one.round() == round);
         let credit = publication.result.audit.as_ref().and_then(|audit| audit.credit.as_ref());
         let Some(credit) = credit else {
@@ -86,13 +112,16 @@ pub fn verify(
             return Err(no("the credits are settled from other evidence".to_owned()));
         }
         verified.rounds.push(round);
+        if !credit.weights.are_equal() {
+            verified.misweighed.push((round, credit.weights));
+        }
         if let Some(own) = &own
             && own.check(&publication.result, credit).map_err(no)?
         {
             verified.own.get_or_insert_default().push(round);
         }
     }
-    verified.complete(&epoch, own.is_some())?;
+    verified.complete(&epoch, own.is_some(), retraining.as_ref())?;
     Ok(verified)
 }
 
@@ -102,26 +131,6 @@ fn owner(config: &Path) -> Result<Own, Failure> {
     let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
     let sketches = Sketches::at(&config.state.join(crate::client::SKETCHES_FOLDER));
     Ok(Own { id: membership.member().id, sketches })
-}
-
-/// Everything of a publication but its contributions.
-fn check(publication: &Publication, roster: &Roster) -> Result<(), String> {
-    let RoundResult { config, headers, certificate, audit, aggregate, .. } = &publication.result;
-    let coordinator = roster.coordinator().filter(|_| roster.digest() == config.federation);
-    let coordinator = coordinator.ok_or("it is of another federation than the roster")?;
-    publication
-        .verify_signature(&coordinator)
-        .map_err(|_| "it is not signed by the federation's coordinator")?;
-    config.validate().map_err(|bad| format!("its terms: {bad}"))?;
-    if config.committee != roster.committee() {
-        return Err("its committee is not the roster's".to_owned());
-    }
-    let Some(audit) = audit else { return Ok(()) };
-    let round_ctx = config.context();
-    certificate.verify(config, &round_ctx).map_err(|bad| format!("its set: {bad}"))?;
-    let of = (config, &round_ctx);
-    let holds = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
-    holds.map(drop).map_err(|bad| bad.to_string())
 }
 
 impl Own {
@@ -137,7 +146,7 @@ impl Own {
         let functions = Functions::from_bytes(&question, &credit.directed.functions);
         let functions = functions.map_err(|bad| bad.to_string())?;
         let numbers = functions.of(&sketch.projections);
-        let own = scores(config, &numbers, evidence.count);
+        let own = scores(&question, &functions, &numbers, evidence.count);
         if own != [evidence.s, evidence.novelty, evidence.harm] {
             return Err("your published numbers are not those of what you sent".to_owned());
         }
@@ -147,7 +156,12 @@ impl Own {
 
 impl Verified {
     /// Whether every round of the epoch was found, and what this comes to.
-    fn complete(&mut self, epoch: &PublishedEpoch, with_own: bool) -> Result<(), Failure> {
+    fn complete(
+        &mut self,
+        epoch: &PublishedEpoch,
+        with_own: bool,
+        retraining: Option<&Retraining>,
+    ) -> Result<(), Failure> {
         let is_missing = |evidence: &&RoundEvidence| !self.rounds.contains(&evidence.round());
         if let Some(missing) = epoch.rounds.iter().find(is_missing) {
             let what = format!("round {} of the credits is not published", missing.round());
@@ -159,6 +173,11 @@ impl Verified {
             ok("the evidence is what the holders' openings give, and a quorum attests it"),
             ok("the numbers of all owners add up to those of the published sum"),
         ];
+        if self.misweighed.is_empty() {
+            let what = "the examples that owners declare add up to the weight in the sum";
+            self.checked.push(ok(what));
+        }
+        self.checked.extend(self.retrained(retraining));
         self.checked.push(match &self.own {
             Some(own) if !own.is_empty() => {
                 format!("ok       your own numbers, from what you sent, in {} rounds", own.len())
@@ -169,11 +188,41 @@ impl Verified {
             _ => "not checked: any owner's own numbers (--config)".into(),
         });
         self.checked.push(
-            "not checked: that the directions are what the fold gives (holders did), and that the sum \
-             is that of the contributions (covey-committee verify)"
+            "attested only: each owner's three numbers: f + 1 holders opened the same parts of them"
+                .to_owned(),
+        );
+        self.checked.push(
+            "not checked: that the sum is that of the contributions (covey-committee verify)"
                 .to_owned(),
         );
         Ok(())
+    }
+
+    /// What was computed of folds and directions.
+    fn retrained(&self, retraining: Option<&Retraining>) -> Vec<String> {
+        let (Some(retraining), Some(rounds)) = (retraining, &self.retrained) else {
+            let what = "attested only: that folds, directions and functions are those of plan and \
+                        pool (--plan, --pool)";
+            return vec![what.to_owned()];
+        };
+        let rounds = rounds.len();
+        let mut lines = vec![
+            format!(
+                "ok       the pool's file, the folds, the retired examples and the last steps of \
+                 {rounds} rounds"
+            ),
+            format!(
+                "ok       models, directions and functions of {rounds} rounds, trained here (floats \
+                 as near as holders ask)"
+            ),
+        ];
+        match retraining.retired_before() {
+            0 => {}
+            retired => lines.push(format!(
+                "attested only: that {retired} examples of the pool were opened before this run"
+            )),
+        }
+        lines
     }
 }
 
@@ -192,6 +241,13 @@ impl fmt::Display for Verified {
         )?;
         for (round, why) in &self.uncredited {
             writeln!(f, "round {round}: nobody is credited: {why}")?;
+        }
+        for (round, Weights { declared, sealed }) in &self.misweighed {
+            writeln!(
+                f,
+                "round {round}: owners declare {declared} examples, the sum's weight is {sealed}: one \
+                 of them declares another number than it sealed; no credit hangs on the difference"
+            )?;
         }
         f.write_str(&self.checked.join("\n"))
     }

@@ -6,7 +6,7 @@ use covey_aggregation::evaluation::Scores;
 use covey_aggregation::plan::Plan;
 
 use super::Model;
-use super::replay::Replayed;
+use crate::replay::Replayed;
 
 /// The card.
 pub(super) fn card(model: &Model) -> String {

@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::audit::crediting::CreditRecord;
+use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::credit::pool::{retire, unopened};
 use covey_aggregation::credit::{Attested, CreditConfig, CreditState, RoundEvidence};
@@ -109,6 +110,11 @@ impl Run<'_> {
     pub(super) fn credit_record(&self, round: &Round) -> Result<Option<CreditRecord>, Failure> {
         let Some(credit) = round.credit() else { return Ok(None) };
         let fold = round.fold().ok_or_else(|| broken("credit without a fold"))?;
+        if !credit.weights.are_equal() {
+            let Weights { declared, sealed } = credit.weights;
+            let round = round.config().round;
+            self.driver.tell(&Event::Misweighed { round, declared, sealed });
+        }
         let (number, directions) = (round.config().round, &credit.directed.directions);
         Ok(Some(CreditRecord {
             fold: fold.clone(),
@@ -117,6 +123,7 @@ impl Run<'_> {
             directions: stored_directions(&self.driver.blobs, number, directions)?,
             parts: credit.parts.to_vec(),
             carries: credit.carries.to_vec(),
+            weights: credit.weights,
             evidence: credit.evidence.clone(),
             attested: credit.attested,
         }))

@@ -38,6 +38,15 @@ use zeroize::Zeroizing;
 /// Longest wait in a test; far beyond what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The validation pool, in the folder of the operator and of each holder.
+pub(crate) const POOL_FILE: &str = "pool.csv";
+
+/// How settings declare it.
+fn validation_data() -> String {
+    let path = POOL_FILE;
+    format!("validation_data = {{ format = \"csv\", path = \"{path}\", header = \"absent\" }}\n")
+}
+
 pub(crate) fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
@@ -60,6 +69,8 @@ pub(crate) struct PlanOptions {
     pub(crate) weighting: &'static str,
     pub(crate) holdout: f64,
     pub(crate) is_audited: bool,
+    /// Rows of a validation pool that coordinator and holders have; none without.
+    pub(crate) pool_rows: usize,
     /// Further sections.
     pub(crate) more: &'static str,
 }
@@ -74,6 +85,7 @@ impl Default for PlanOptions {
             weighting: "{ capped_examples = 500 }",
             holdout: 0.0,
             is_audited: false,
+            pool_rows: 0,
             more: "",
         }
     }
@@ -82,7 +94,8 @@ impl Default for PlanOptions {
 impl PlanOptions {
     /// The plan's text.
     pub(crate) fn text(&self) -> String {
-        let Self { rounds, minimum, collect, vote, weighting, holdout, is_audited, more } = self;
+        let Self { rounds, minimum, collect, vote, weighting, holdout, is_audited, more, .. } =
+            self;
         let (profile, audit) = if *is_audited { ("B", "closed") } else { ("A", "off") };
         format!(
             "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
@@ -139,6 +152,7 @@ impl Federation {
         setup::enrol(&Enrol { dir, requests, print: false }).expect("enrolled");
         federation.hand_out();
         federation.write_plan(plan);
+        federation.write_pool(plan.pool_rows);
         federation
     }
 
@@ -213,6 +227,25 @@ impl Federation {
         fs::write(self.dir().join("test.csv"), "1,2,3,4,0\n16,15,14,13,1\n").expect("written");
     }
 
+    /// Gives the operator and every holder a pool of so many rows, half of them of either class.
+    fn write_pool(&self, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        let row = |i: usize| {
+            let pixel = |k: usize| (i * (7 + 4 * k) + 3 * k) % 17;
+            format!("{},{},{},{},{}\n", pixel(0), pixel(1), pixel(2), pixel(3), i % 2)
+        };
+        let text: String = (0..rows).map(row).collect();
+        for folder in (0..self.holders).map(|i| self.holder(i)).chain([self.dir()]) {
+            fs::write(folder.join(POOL_FILE), &text).expect("written");
+        }
+        for path in (0..self.holders).map(|i| self.holder(i).join(HOLDER_CONFIG)) {
+            let settings = fs::read_to_string(&path).expect("read") + &validation_data();
+            fs::write(path, settings).expect("written");
+        }
+    }
+
     /// The operator's settings without a plan.
     pub(crate) fn open_config(&self, owners: usize) -> Config {
         let mut config = self.config(owners);
@@ -222,9 +255,11 @@ impl Federation {
 
     /// The operator's settings; the first round needs `owners` owners.
     pub(crate) fn config(&self, owners: usize) -> Config {
+        let has_pool = self.dir().join(POOL_FILE).exists();
+        let pool = if has_pool { validation_data() } else { String::new() };
         let text = format!(
             "listen = \"{}\"\nplan = \"plan.toml\"\n\
-             test_data = {{ format = \"csv\", path = \"test.csv\", header = \"absent\" }}\n\
+             test_data = {{ format = \"csv\", path = \"test.csv\", header = \"absent\" }}\n{pool}\
              [start]\nwait_s = 100\nsettle_s = 60\nowners = {owners}\n\
              [rounds]\nresend_ms = 300\nabandons_in_a_row_max = 1\n",
             self.address

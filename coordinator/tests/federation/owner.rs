@@ -188,7 +188,8 @@ impl Work {
                 let identity = self.membership.identity();
                 let entropy = Zeroizing::new([self.index as u8; 32]);
                 let proof = Proof::new(&question, &identity.id(), witness, &entropy);
-                let proven = Proven::sign(&question, (&proof.expect("within bounds"), 1), identity);
+                let declared = (&proof.expect("within bounds"), self.weight(config));
+                let proven = Proven::sign(&question, declared, identity);
                 self.participant.handle_proven(clock::now(), &round_ctx, Ok(Box::new(proven)));
             }
             ParticipantEffect::Send(message) => link.sender.send(&message).await.ok()?,
@@ -226,14 +227,17 @@ impl Work {
         assert_eq!(task.parameters_digest(&parameters), config.model);
     }
 
-    fn seal(&mut self, config: &RoundConfig) -> SignedHeader {
-        let units = units(self.index, config.round, config.dimension);
-        // Owners alike count as one.
-        let weight = match config.quantiser.weighting {
+    /// Owners alike count as one.
+    fn weight(&self, config: &RoundConfig) -> u32 {
+        match config.quantiser.weighting {
             Weighting::Uniform => 1,
             Weighting::CappedExamples(_) => weight(self.index),
-        };
-        let mut quantised = Quantised::from_units(&units, weight, &config.quantiser)
+        }
+    }
+
+    fn seal(&mut self, config: &RoundConfig) -> SignedHeader {
+        let units = units(self.index, config.round, config.dimension);
+        let mut quantised = Quantised::from_units(&units, self.weight(config), &config.quantiser)
             .and_then(|quantised| quantised.with_counters(&counters(config.round, config.counters)))
             .expect("in range");
         if let Some(control) = &config.control {

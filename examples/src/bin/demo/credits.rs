@@ -1,4 +1,4 @@
-//! What the coordinator published of credits, settled again by another program.
+//! What the coordinator published of credits, computed and settled again by another program.
 
 use std::fmt;
 use std::path::Path;
@@ -37,15 +37,20 @@ struct Line {
 }
 
 impl Credits {
-    /// Has the owners' own program check the published rounds, settle their evidence again, and compare
-    /// the first owner's numbers with what it sent.
+    /// Has the owners' own program check the published rounds, draw and train on every fold again, settle
+    /// the evidence again, and compare the first owner's numbers with what it sent.
     pub(crate) fn check(federation: &Federation) -> Self {
         let folder = federation.credits();
         let text = |path: &Path| path.display().to_string();
         let home = federation.root.join(owner_name(1));
         let (roster, config) = (text(&home.join("roster.json")), text(&home.join("client.toml")));
         let published = text(&federation.published());
-        let command = ["credits", "verify", &published, "--roster", &roster, "--config", &config];
+        let plan = text(&federation.root.join("coordinator").join("plan.toml"));
+        let pool = federation.pool();
+        let mut command =
+            vec!["credits", "verify", &published, "--roster", &roster, "--config", &config];
+        command.extend(["--plan", &plan]);
+        command.extend(pool.iter().map(String::as_str));
         let recomputed = run_to_end("client", &command);
         // Shown also where they do not follow from the evidence: `recomputed` says so.
         let epoch = PublishedEpoch::read(&folder).ok();

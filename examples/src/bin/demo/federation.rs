@@ -17,12 +17,15 @@ use crate::division::{Division, Part};
 use crate::pool::Pool;
 use crate::process::run_to_end;
 use crate::role::Role;
+use crate::source::pool_arguments;
 
 /// Key holders: one may be missing or lie.
 pub(crate) const HOLDERS: usize = 4;
 
 /// Longest time for all to join, in seconds.
 const JOIN_S: u32 = 120;
+/// The validation pool, in the folder of the coordinator and of each holder.
+const POOL_FOLDER: &str = "pool";
 
 /// Where everything is.
 pub(crate) struct Federation {
@@ -163,6 +166,11 @@ impl Federation {
         self.root.join("coordinator").join("state").join("published")
     }
 
+    /// How the client is told of the validation pool, as the coordinator has it.
+    pub(crate) fn pool(&self) -> Vec<String> {
+        pool_arguments(&self.root.join("coordinator").join(POOL_FOLDER))
+    }
+
     /// Where the epoch's credits are published.
     pub(crate) fn credits(&self) -> PathBuf {
         self.published().join("credits")
@@ -188,8 +196,8 @@ fn free_address() -> Result<String, String> {
 /// Writes a copy of the pool into a party's folder; the setting that declares it there.
 fn validation_data(home: &Path, pool: Option<&Pool>) -> std::io::Result<String> {
     let Some(pool) = pool else { return Ok(String::new()) };
-    pool.rows.write(&home.join("pool"))?;
-    Ok(format!("validation_data = {}\n", pool.rows.declared("pool")))
+    pool.rows.write(&home.join(POOL_FOLDER))?;
+    Ok(format!("validation_data = {}\n", pool.rows.declared(POOL_FOLDER)))
 }
 
 /// The same for a holder, whose `init` wrote its settings.

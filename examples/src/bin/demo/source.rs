@@ -222,6 +222,16 @@ impl Rows {
     }
 }
 
+/// How the client's `credits verify` is told of the pool that [`Rows::write`] wrote into `folder`.
+pub(crate) fn pool_arguments(folder: &Path) -> Vec<String> {
+    let text = |name: &str| folder.join(name).display().to_string();
+    if folder.join("rows.csv").exists() {
+        return vec!["--pool".to_owned(), text("rows.csv")];
+    }
+    let (images, labels) = (text("images.idx"), text("labels.idx"));
+    ["--pool".to_owned(), images, "--labels".to_owned(), labels].into()
+}
+
 fn lower(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default()
 }

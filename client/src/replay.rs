@@ -16,48 +16,58 @@ use covey_model::task::Task;
 use covey_model::weights;
 use serde::Serialize;
 
-use super::Options;
+use crate::export;
 use crate::prepare::check_terms;
+
+/// Where a run is published.
+pub(crate) struct Source<'a> {
+    /// The folder of its published rounds, or the coordinator's state folder.
+    pub(crate) from: &'a Path,
+    /// The model after this round is asked for; after the last published one if none is given.
+    pub(crate) round: Option<u32>,
+    /// With it, everything published is checked.
+    pub(crate) roster: Option<&'a Path>,
+}
 
 /// A run up to one of its rounds.
 #[derive(Debug, Serialize)]
-pub(super) struct Replayed {
-    pub(super) run: String,
-    pub(super) federation: String,
+pub(crate) struct Replayed {
+    pub(crate) run: String,
+    pub(crate) federation: String,
     /// The model is the one after this round.
-    pub(super) round: u32,
+    pub(crate) round: u32,
     /// Published rounds up to it.
-    pub(super) rounds: Vec<RoundFacts>,
+    pub(crate) rounds: Vec<RoundFacts>,
     /// What owners measured of the model itself, in the round that began with it.
-    pub(super) scores: Option<Scores>,
+    pub(crate) scores: Option<Scores>,
     /// Digest of the roster that everything was checked against.
-    pub(super) roster: Option<String>,
+    pub(crate) roster: Option<String>,
     /// The round that began with the model, where there is one.
-    pub(super) confirmed_by_round: Option<u32>,
+    pub(crate) confirmed_by_round: Option<u32>,
     /// Whether the first model follows from the plan, and not from a stored file.
-    pub(super) is_from_plan: bool,
+    pub(crate) is_from_plan: bool,
 }
 
 /// A published round.
 #[derive(Debug, Serialize)]
-pub(super) struct RoundFacts {
-    pub(super) round: u32,
-    pub(super) round_ctx: String,
-    pub(super) began_with: String,
-    pub(super) led_to: String,
-    pub(super) aggregate: String,
+pub(crate) struct RoundFacts {
+    pub(crate) round: u32,
+    pub(crate) round_ctx: String,
+    pub(crate) began_with: String,
+    pub(crate) led_to: String,
+    pub(crate) aggregate: String,
     /// Owners in the sum.
-    pub(super) contributions: u32,
+    pub(crate) contributions: u32,
     /// Owners that were admitted and are not in it.
-    pub(super) absent: usize,
+    pub(crate) absent: usize,
     /// What owners measured together, of the model that the round began with.
-    pub(super) scores: Option<Scores>,
+    pub(crate) scores: Option<Scores>,
     /// Why the sum was not applied.
-    pub(super) diverged: Option<String>,
+    pub(crate) diverged: Option<String>,
 }
 
 impl Replayed {
-    pub(super) fn checked(&self) -> Vec<String> {
+    pub(crate) fn checked(&self) -> Vec<String> {
         let rounds = self.rounds.len();
         let mut lines = vec![if self.is_from_plan {
             "checked: the first model follows from the plan".to_owned()
@@ -89,12 +99,13 @@ impl Replayed {
 }
 
 /// A run on its way from round to round.
-struct Walk<'a> {
-    plan: &'a Plan,
+pub(crate) struct Walk {
+    plan: Plan,
     plan_digest: Digest,
-    task: Task,
+    pub(crate) task: Task,
     roster: Option<Rosters>,
-    parameters: Vec<f32>,
+    /// Of the model that the next round begins with.
+    pub(crate) parameters: Vec<f32>,
     model: Digest,
     state: State,
     replayed: Replayed,
@@ -102,15 +113,14 @@ struct Walk<'a> {
 
 /// The parameters after a round, and how the run came to them; the task with what its plan starts
 /// from.
-pub(super) fn replay(
-    options: &Options,
-    plan: &Plan,
-    plan_digest: Digest,
+pub(crate) fn replay(
+    source: &Source<'_>,
+    plan: (&Plan, Digest),
     task: Task,
 ) -> Result<(Task, Vec<f32>, Replayed), Failure> {
-    let (published, objects) = places(&options.from);
+    let (published, objects) = places(source.from);
     let folders = round_folders(&published)?;
-    let roster = options.roster.as_deref().map(|roster| Rosters::read(roster, &published));
+    let roster = source.roster.map(|roster| Rosters::read(roster, &published));
     let roster = roster.transpose()?;
     let Some((head, rest)) = folders.split_first() else {
         let message = format!("no round is published in {}", published.display());
@@ -118,7 +128,7 @@ pub(super) fn replay(
             .with_help("give the folder that holds round-0001, as the coordinator publishes it"));
     };
     let first = read(head)?;
-    let mut walk = Walk::begin((plan, plan_digest), task, objects.as_deref(), roster, &first)?;
+    let mut walk = Walk::begin(plan, task, objects.as_deref(), roster, &first)?;
     let (mut last, mut is_confirmed) = (0, false);
     let rest = rest.iter().map(|folder| Ok::<_, Failure>((folder, read(folder)?)));
     for published in iter::once(Ok((head, first))).chain(rest) {
@@ -126,7 +136,7 @@ pub(super) fn replay(
         let number = publication.result.config.round;
         walk.check(folder, &publication, last)?;
         last = number;
-        if options.round.is_some_and(|wanted| number > wanted) {
+        if source.round.is_some_and(|wanted| number > wanted) {
             // It began with the model that was asked for.
             walk.replayed.scores = walk.scores(&publication);
             walk.replayed.confirmed_by_round = Some(number);
@@ -135,7 +145,7 @@ pub(super) fn replay(
         }
         walk.step(&publication)?;
     }
-    let round = options.round.unwrap_or(last);
+    let round = source.round.unwrap_or(last);
     if round > last && !is_confirmed {
         let message = format!("round {round} is not published; the last one is round {last}");
         return Err(Failure::new(Exit::BadInput, "NO_ROUND", message)
@@ -146,7 +156,7 @@ pub(super) fn replay(
 }
 
 /// Where rounds are published, and where models are stored.
-fn places(from: &Path) -> (PathBuf, Option<PathBuf>) {
+pub(crate) fn places(from: &Path) -> (PathBuf, Option<PathBuf>) {
     let published = from.join("published");
     let is_state = published.is_dir();
     let state = if is_state { Some(from) } else { from.parent() };
@@ -162,9 +172,10 @@ fn unverified(message: String) -> Failure {
     Failure::new(Exit::Unverified, "NOT_VERIFIED", message)
 }
 
-impl<'a> Walk<'a> {
-    fn begin(
-        (plan, plan_digest): (&'a Plan, Digest),
+impl Walk {
+    /// Before the round that `first` published; checked against `roster`, where there is one.
+    pub(crate) fn begin(
+        (plan, plan_digest): (&Plan, Digest),
         task: Task,
         objects: Option<&Path>,
         roster: Option<Rosters>,
@@ -204,11 +215,17 @@ impl<'a> Walk<'a> {
             confirmed_by_round: None,
             is_from_plan,
         };
+        let plan = plan.clone();
         Ok(Self { plan, plan_digest, task, roster, parameters, model, state, replayed })
     }
 
     /// Whether a round is the run's next one, and holds.
-    fn check(&self, folder: &Path, publication: &Publication, last: u32) -> Result<(), Failure> {
+    pub(crate) fn check(
+        &self,
+        folder: &Path,
+        publication: &Publication,
+        last: u32,
+    ) -> Result<(), Failure> {
         let config = &publication.result.config;
         let (round, shown) = (config.round, folder.display());
         if config.plan != self.plan_digest {
@@ -226,7 +243,7 @@ impl<'a> Walk<'a> {
         if round <= last {
             return Err(unverified(format!("{shown}: round {round} comes after round {last}")));
         }
-        check_terms(config, self.plan, &self.task)
+        check_terms(config, &self.plan, &self.task)
             .map_err(|declined| unverified(format!("{shown}: {}", declined.why)))?;
         let help = "a published round is missing, or somebody changed the model between";
         if config.model != self.model {
@@ -253,7 +270,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From the model that a round began with to the next.
-    fn step(&mut self, publication: &Publication) -> Result<(), Failure> {
+    pub(crate) fn step(&mut self, publication: &Publication) -> Result<(), Failure> {
         let result = &publication.result;
         let began_with = self.model;
         let place = (&self.parameters[..], &self.state);
@@ -297,7 +314,7 @@ fn started(task: Task, objects: Option<&Path>) -> Result<Task, Failure> {
     let Some(path) = path.filter(|path| path.is_file()) else {
         // The first round says whether it matters, but with adapters nothing can be done.
         return if task.needs_start() {
-            Err(super::refused(covey_model::export::ExportError::NoBase))
+            Err(export::refused(covey_model::export::ExportError::NoBase))
         } else {
             Ok(task)
         };

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::observer::Observer;
 
-use desk::Desk;
+use desk::{Desk, End};
 
 /// How long what was said last has to leave when the client stops.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -74,17 +74,31 @@ impl Client {
             note: nothing_allowed.or_else(|| compute.note().map(ToOwned::to_owned)),
         });
         let (mut desk, mut events) = Desk::open(&config, &compute, &membership, observer)?;
-        let dialer = Dialer::new(membership, config.coordinator);
-        let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
-        let signal = desk.work(&mut line, &mut events, &mut stop, watch).await?;
-        if desk.hang_up() {
-            let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
-            let rest = async { while !ended(line.event().await) {} };
-            // What does not leave in time is sent when the client starts again.
-            let _ = timeout(FLUSH, rest).await;
+        loop {
+            if desk.is_at_rest() {
+                watch(Event::Paused);
+                tokio::select! {
+                    signal = stop.draining() => return Ok(signal),
+                    () = desk.resumed() => watch(Event::Resumed),
+                }
+            }
+            let dialer = Dialer::new(Arc::clone(&membership), config.coordinator.clone());
+            // Everything that this program sends goes by this dialer's links.
+            let dialer =
+                dialer.map_err(|error| Failure::link(&error))?.with_egress(desk.outbound());
+            let mut line = Line::open(dialer);
+            let end = desk.work(&mut line, &mut events, &mut stop, watch).await?;
+            if desk.hang_up() {
+                let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
+                let rest = async { while !ended(line.event().await) {} };
+                // What does not leave in time is sent when there is a link again.
+                let _ = timeout(FLUSH, rest).await;
+            }
+            line.close().await;
+            if let End::Asked(signal) = end {
+                return Ok(signal);
+            }
         }
-        line.close().await;
-        Ok(signal)
     }
 }
 

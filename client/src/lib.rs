@@ -8,6 +8,7 @@
 //!   sealed, on disk)
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
+//! - [`outbound`]: the log of everything that leaves, [`pause`]: the owner's word to take no part
 //! - [`datasets`]: names of an owner's data
 //! - [`plan`]: plans to begin with, in plain words, compared
 //! - [`export`]: a trained model in the forms of other tools
@@ -29,6 +30,8 @@ pub mod export;
 pub mod init;
 pub mod limits;
 pub mod observer;
+pub mod outbound;
+pub mod pause;
 pub mod plan;
 pub mod prepare;
 mod provers;
@@ -55,10 +58,12 @@ use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
 use arguments::{
-    Arguments, Command, CreditsCommand, DataCommand, DataFolder, DataKind, Epoch, PlanCommand,
-    Simulation,
+    Arguments, Audit, AuditCommand, AuditLog, Command, CreditsCommand, DataCommand, DataFolder,
+    DataKind, Epoch, ExportFormat, PlanCommand, Simulation,
 };
 use datasets::Datasets;
+use outbound::report::{Exported, List, Verified};
+use pause::Pause;
 use screen::Screen;
 
 pub use client::Client;
@@ -96,12 +101,52 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Run(command) => return run::carry_out(command, format),
         Command::Credits(command) => credits(command, format)?,
+        Command::Pause { config } => pause(&config, true, format)?,
+        Command::Resume { config } => pause(&config, false, format)?,
+        Command::Audit(command) => audit(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
         }
     }
     Ok(Exit::Done)
+}
+
+fn pause(config: &Path, is_paused: bool, format: Format) -> Result<(), Failure> {
+    let asked = Pause::of(&Config::read(config)?.state).ask(is_paused)?;
+    format.answer(&asked, &asked);
+    Ok(())
+}
+
+fn audit(Audit { command, chosen }: Audit, format: Format) -> Result<(), Failure> {
+    let folder =
+        |log: &AuditLog| Ok::<_, Failure>(Config::read(&log.config)?.state.join(outbound::FOLDER));
+    match command {
+        None => {
+            let list = List::read(&folder(&chosen.log)?, &chosen.filter())?;
+            format.answer(&list, &list);
+        }
+        Some(AuditCommand::Verify { log, file, head }) => {
+            let path = file.map_or_else(|| folder(&log), Ok)?;
+            let verified = Verified::of(&path, head.as_deref())?;
+            format.answer(&verified, &verified);
+        }
+        Some(AuditCommand::Export { chosen, format: form, out }) => {
+            let list = List::read(&folder(&chosen.log)?, &chosen.filter())?;
+            let text = match form {
+                ExportFormat::Jsonl => list.to_lines(),
+                ExportFormat::Csv => list.to_csv(),
+            };
+            match out {
+                Some(out) => {
+                    let exported = Exported::write(&out, &text, &list)?;
+                    format.answer(&exported, &exported);
+                }
+                None => print_line(text.trim_end()),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {

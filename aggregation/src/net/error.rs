@@ -164,6 +164,9 @@ pub enum LinkError {
     /// The other side closed the link.
     #[error("the other side closed the link: {0}")]
     Closed(CloseReason),
+    /// It must not leave this machine.
+    #[error("withheld, nothing was sent: {0}")]
+    Withheld(String),
     /// This side closed the link.
     #[error("the link was closed here")]
     ClosedHere,
@@ -188,6 +191,7 @@ impl LinkError {
             | Self::Socket { .. }
             | Self::Credentials(_)
             | Self::NotAccepted(_)
+            | Self::Withheld(_)
             | Self::ClosedHere => Fault::Here,
             Self::Stranger(_) | Self::OtherProtocol | Self::Malformed(_) | Self::Truncated => {
                 Fault::Peer
@@ -206,6 +210,7 @@ impl LinkError {
             | Self::NotAccepted(_)
             | Self::OtherProtocol
             | Self::Credentials(_)
+            | Self::Withheld(_)
             | Self::PortInUse { .. } => true,
             Self::Closed(reason) => reason.is_permanent(),
             _ => false,

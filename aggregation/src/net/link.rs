@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS};
 use crate::net::bulk::{Bulk, BulkStream};
+use crate::net::egress::Door;
 use crate::net::error::{CloseReason, LinkError};
-use crate::net::frame::{FrameReader, FrameWriter};
+use crate::net::frame::{FrameReader, FrameWriter, Stage};
 use crate::roster::Member;
 
 /// A dialer's first frame.
@@ -45,10 +46,11 @@ impl Link {
         connection: Connection,
         peer: Member,
         roster: Digest,
+        door: Option<Door>,
     ) -> Result<Self, LinkError> {
         let greet = async {
             let (send, receive) = connection.open_bi().await?;
-            let mut link = Self::new(connection.clone(), peer, send, receive);
+            let mut link = Self::new(connection.clone(), peer, (send, receive), door);
             link.sender.send(&Greeting { roster }).await?;
             match link.receiver.receive::<Welcome>().await? {
                 Some(Welcome) => Ok(link),
@@ -66,7 +68,7 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let welcome = async {
             let (send, receive) = connection.accept_bi().await?;
-            let mut link = Self::new(connection.clone(), peer, send, receive);
+            let mut link = Self::new(connection.clone(), peer, (send, receive), None);
             let greeting = link.receiver.receive::<Greeting>().await?;
             if greeting.ok_or(LinkError::Truncated)?.roster != roster {
                 link.links.close(CloseReason::OtherRoster);
@@ -81,12 +83,13 @@ impl Link {
     fn new(
         connection: Connection,
         peer: Member,
-        send: quinn::SendStream,
-        receive: quinn::RecvStream,
+        (send, receive): (quinn::SendStream, quinn::RecvStream),
+        door: Option<Door>,
     ) -> Self {
-        let sender = ControlSender(FrameWriter::new(send, FRAME_BYTES_MAX));
+        let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
+        let sender = ControlSender(writer.through(door.as_ref(), Stage::Greeting));
         let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
-        Self { peer, sender, receiver, links: Links { connection } }
+        Self { peer, sender, receiver, links: Links { connection, door } }
     }
 }
 
@@ -155,13 +158,14 @@ impl ControlReceiver {
 #[derive(Clone)]
 pub struct Links {
     pub(super) connection: Connection,
+    door: Option<Door>,
 }
 
 impl Links {
     /// The dialer's bulk transfers.
     #[must_use]
     pub fn bulk(&self) -> Bulk {
-        Bulk::new(self.connection.clone())
+        Bulk::new(self.connection.clone(), self.door.clone())
     }
 
     /// Where the other side is.

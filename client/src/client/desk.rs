@@ -470,6 +470,13 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // Before the lock of the state folder is given back.
+        self.outbound.close();
+    }
+}
+
 /// Sends one stored update; its bytes and seconds.
 async fn send(
     bulk: &Bulk,

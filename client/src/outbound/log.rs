@@ -34,6 +34,7 @@ struct Writer {
     file: File,
     file_bytes: u64,
     end: Link,
+    is_closed: bool,
     /// Most bytes of a file before the next one is begun, and most files.
     bounds: (u64, usize),
 }
@@ -68,7 +69,8 @@ impl OutboundLog {
         if torn_bytes > 0 {
             file.set_len(file_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
         }
-        let writer = Writer { folder: folder.to_owned(), file, file_bytes, end, bounds };
+        let writer =
+            Writer { folder: folder.to_owned(), file, file_bytes, end, is_closed: false, bounds };
         let log = Self(Arc::new(Inner {
             writer: Mutex::new(writer),
             rounds: Mutex::default(),
@@ -108,6 +110,12 @@ impl OutboundLog {
         ))
     }
 
+    /// Ends the log: what another task of this client still holds of a link sends nothing more. So
+    /// the next client with the same state has the log to itself.
+    pub fn close(&self) {
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+    }
+
     fn append(&self, leaving: &Leaving<'_>) -> io::Result<()> {
         let Named { kind, bytes, sha256, context } = Named::of(leaving.parcel)?;
         let known = context.and_then(|context| {
@@ -125,6 +133,9 @@ impl OutboundLog {
             context: context.map(|context| context.to_string()),
         };
         let mut writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.is_closed {
+            return Err(io::Error::other("this client has ended"));
+        }
         // After a failure the file may end in a part of an entry; the next start cuts that.
         if let Some(why) = &*self.0.failed.borrow() {
             return Err(io::Error::other(why.clone()));

@@ -2,7 +2,9 @@
 //! real machine on a test's storage.
 
 mod coordinator;
+mod egress;
 mod federation;
+mod tap;
 
 use std::fs;
 use std::sync::Arc;

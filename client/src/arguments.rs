@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::party::{Name, Role};
+use covey_aggregation::program::service::ServiceCommand;
 use covey_model::device::DeviceChoice;
 
 use crate::sim::{Attack, Partition};
@@ -53,6 +54,8 @@ const EXAMPLES: &str = "Examples:
   covey-client credits recompute ./epoch
   covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
   covey-client start --config ./st-marys/client.toml
+  covey-client doctor --config ./st-marys/client.toml --plan plan.toml
+  sudo covey-client service install --config ./st-marys/client.toml
   covey-client pause --config ./st-marys/client.toml
   covey-client audit --since 7d --config ./st-marys/client.toml
   covey-client audit verify --config ./st-marys/client.toml
@@ -120,6 +123,20 @@ pub(crate) enum Command {
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
     },
+    /// Look for everything that the owner would have to put right before `start`: configuration,
+    /// keys, certificate, clock, roster, state folder, log, data, device, and the way to the
+    /// coordinator, which is dialled and told nothing. Exit code 1 when there is a problem.
+    Doctor {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+        /// Also whether the data fit this plan.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+    },
+    /// Run the client as a service of systemd.
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// End a pause.
     Resume {
         /// The owner's configuration.

@@ -15,7 +15,7 @@
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`run`]: runs on a live coordinator, for researchers
 //! - [`credits`]: what published evidence comes to
-//! - [`check`], [`status`]: plans and data before anything runs; what is stored
+//! - [`check`], [`doctor`], [`status`]: plans, data and machine before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
 
@@ -25,6 +25,7 @@ pub mod client;
 pub mod config;
 pub mod credits;
 pub mod datasets;
+pub mod doctor;
 pub mod event;
 pub mod export;
 pub mod init;
@@ -51,6 +52,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use covey_aggregation::program::answer::print_line;
+use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::{Name, Role};
@@ -103,6 +105,15 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Credits(command) => credits(command, format)?,
         Command::Pause { config } => pause(&config, true, format)?,
         Command::Resume { config } => pause(&config, false, format)?,
+        Command::Doctor { config, plan } => {
+            let diagnosis = doctor::examine(&config, plan.as_ref())?;
+            format.answer(&diagnosis, &diagnosis);
+            return Ok(diagnosis.exit());
+        }
+        Command::Service(command) => {
+            let installed = command.carry_out(&PROGRAM, place)?;
+            format.answer(&installed, &installed);
+        }
         Command::Audit(command) => audit(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
@@ -110,6 +121,20 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// For systemd. Draining takes a minute at most.
+const PROGRAM: Program<'_> = Program {
+    name: "covey-client",
+    verb: "start",
+    description: "Covey: takes part in federated learning with data that stay here",
+    config: config::CONFIG_FILE,
+    drain_seconds: 90,
+};
+
+fn place(config: &Path) -> Result<Place, Failure> {
+    let Config { folder, state, device, .. } = Config::read(config)?;
+    Ok(Place { folder, state, uses_gpu: device.choice != DeviceChoice::Cpu })
 }
 
 fn pause(config: &Path, is_paused: bool, format: Format) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use covey_aggregation::limits::ROUNDS_MAX;
 use covey_aggregation::party::Name;
+use covey_aggregation::program::service::ServiceCommand;
 
 use crate::config::{Asked, ResumePoint};
 
@@ -14,7 +15,9 @@ use crate::config::{Asked, ResumePoint};
 #[command(after_help = "Examples:\n  \
     covey-coordinator init --dir federation --federation digits\n  \
     covey-coordinator enrol --dir federation holder-1/request.json owner-1/request.json\n  \
+    covey-coordinator doctor --config federation/coordinator.toml\n  \
     covey-coordinator serve --config federation/coordinator.toml\n  \
+    sudo covey-coordinator service install --config federation/coordinator.toml\n  \
     covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
     Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
     130 Ctrl-C, 143 SIGTERM")]
@@ -39,6 +42,12 @@ pub enum Command {
     Enrol(Enrol),
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
+    /// Look for everything that the operator would have to put right before `serve`: settings, keys,
+    /// certificate, clock, roster, state folder, port, plan, data. Exit code 1 when there is a problem
+    Doctor(Doctor),
+    /// Run the coordinator as a service of systemd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Tell how the run in a state folder is going, and which runs were submitted
     Status(Status),
 }
@@ -108,6 +117,14 @@ impl Serve {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct Status {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
     pub config: PathBuf,

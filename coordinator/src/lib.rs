@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod directing;
+pub mod doctor;
 pub mod driver;
 pub mod event;
 pub mod learning;

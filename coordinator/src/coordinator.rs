@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use covey_aggregation::net::certificate::validity_of;
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::listener::{Arrival, Listener};
-use covey_aggregation::net::membership::Membership;
+use covey_aggregation::net::membership::{MEMBER_FILE, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
 use covey_aggregation::signing::Identity;
@@ -14,11 +15,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::research::{Desk, DeskParts};
 use crate::run::{Carried, Run};
@@ -45,6 +48,7 @@ pub struct Coordinator;
 /// A coordinator at work.
 pub struct Running {
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
 }
@@ -69,12 +73,24 @@ impl Coordinator {
             Listener::bind(config.listen, Arc::clone(&membership)).map_err(link_failure)?;
         let address = listener.address();
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
+        let certificate =
+            validity_of(&config.member_dir.join(MEMBER_FILE)).map_err(file_failure)?;
+        let metrics = Arc::new(Metrics::new(Some(certificate.1)));
+        let counting = Arc::clone(&metrics);
         let tell: Events = Arc::new(move |event: &Event| {
+            counting.see(event);
             // An error means only that nobody listens.
             let _ = sender.send(event.clone());
         });
-        tell(&Event::Listening { address });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let admin = match config.admin {
+            Some(address) => {
+                let readiness = Readiness::of(&inputs, stop.clone());
+                Some(Admin::open(address, Arc::clone(&metrics), readiness).await?)
+            }
+            None => None,
+        };
+        tell(&Event::Listening { address });
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
@@ -93,6 +109,7 @@ impl Coordinator {
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
             desk: Arc::new(desk.await),
+            metrics,
         };
         let driver = Driver::new(Parts {
             journal,
@@ -110,8 +127,9 @@ impl Coordinator {
         });
         let identity = Arc::clone(membership.identity());
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
-        let work = tokio::spawn(work(office, listener, shared, lock));
-        Ok(Running { address, events, work })
+        let admin_address = admin.as_ref().map(Admin::address);
+        let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
+        Ok(Running { address, admin: admin_address, events, work })
     }
 }
 
@@ -165,7 +183,7 @@ async fn work(
     mut office: Office,
     listener: Listener,
     shared: Shared,
-    lock: StateFolder,
+    (lock, admin): (StateFolder, Option<Admin>),
 ) -> Result<RunSummary, Failure> {
     let (close, closed) = watch::channel(());
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
@@ -183,6 +201,7 @@ async fn work(
     if let Err(error) = driver.journal.close().await {
         tracing::error!(%error, "the journal was not closed in order; it will be at the next start");
     }
+    drop(admin);
     // Only now may another coordinator use the folder.
     drop(lock);
     outcome
@@ -217,6 +236,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where health and metrics are served, if they are.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Waits for the next thing it says.

@@ -134,6 +134,11 @@ async fn serve(cli: &Cli, config: Config) -> Result<(), Failure> {
 
 async fn carry_out(cli: &Cli, config: Config, stop: Stop) -> Result<(), Failure> {
     let mut running = Coordinator::start(config, stop).await?;
+    if let Some(address) = running.admin_address()
+        && !cli.quiet
+    {
+        note(format!("health and metrics at http://{address}/readyz and /metrics"));
+    }
     loop {
         match running.next_event().await {
             Ok(event) => say(&event, cli),

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::research::{self, Desk};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
@@ -234,6 +235,8 @@ pub struct Shared {
     pub uploads: Arc<Semaphore>,
     /// What researchers are served with.
     pub desk: Arc<Desk>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
@@ -274,6 +277,7 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     };
     writing.abort();
     accepting.abort();
+    shared.metrics.see_link(links.traffic_bytes());
     // Nobody listens any more only when the program is stopping.
     let _ = shared.inputs.send(Input::Left { session, member, why }).await;
 }

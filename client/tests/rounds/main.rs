@@ -2,6 +2,7 @@
 //! real machine on a test's storage.
 
 mod coordinator;
+mod doctor;
 mod egress;
 mod federation;
 mod tap;

@@ -82,6 +82,9 @@ impl Client {
                     () = desk.resumed() => watch(Event::Resumed),
                 }
             }
+            if desk.is_paused() {
+                watch(Event::Pausing);
+            }
             let dialer = Dialer::new(Arc::clone(&membership), config.coordinator.clone());
             // Everything that this program sends goes by this dialer's links.
             let dialer =

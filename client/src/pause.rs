@@ -47,7 +47,7 @@ impl Pause {
     /// [`Failure`], naming the file.
     pub fn ask(&self, is_paused: bool) -> Result<Asked, Failure> {
         let was_paused = self.is_set();
-        let folder = self.0.parent().unwrap_or(Path::new("."));
+        let folder = self.0.parent().unwrap_or_else(|| Path::new("."));
         let asked = if is_paused {
             files::create_private_folder(folder).and_then(|()| {
                 files::write_durably(&self.0, format!("since {}\n", utc(now())).as_bytes())

@@ -111,7 +111,7 @@ impl ServiceCommand {
         };
         let whole =
             |path: &Path| absolute(path).map_err(|error| Failure::new(Exit::Failed, "PATH", error));
-        let config = whole(config.as_deref().unwrap_or(Path::new(program.config)))?;
+        let config = whole(config.as_deref().unwrap_or_else(|| Path::new(program.config)))?;
         let Place { folder, state, uses_gpu } = place(&config)?;
         let binary =
             env::current_exe().map_err(|error| Failure::new(Exit::Failed, "PATH", error))?;
@@ -316,11 +316,18 @@ pub fn unit_folder(scope: Scope) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// [`FileError::Read`].
+#[cfg(unix)]
 fn owner_of(path: &Path) -> Result<(u32, u32), FileError> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(path)
         .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     Ok((metadata.uid(), metadata.gid()))
+}
+
+/// systemd is Linux's.
+#[cfg(not(unix))]
+fn owner_of(path: &Path) -> Result<(u32, u32), FileError> {
+    Err(FileError::content(path, "there is no systemd here"))
 }
 
 /// The text of a unit that was written here.
@@ -404,7 +411,7 @@ mod tests {
         assert!(!units.exists(), "nothing is written");
         let installed = service.install(Scope::User, &units, (None, false)).expect("installed");
         let path = units.join("covey-client.service");
-        assert_eq!(installed.paths, [path.clone()]);
+        assert_eq!(installed.paths, std::slice::from_ref(&path));
         assert_eq!(std::fs::read_to_string(&path).ok(), shown.unit);
         assert!(installed.to_string().contains("systemctl --user enable --now covey-client"));
         service.install(Scope::User, &units, (None, false)).expect("its own is replaced");

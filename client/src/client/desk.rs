@@ -249,6 +249,11 @@ impl Desk {
         self.is_paused && !self.participant.has_sealed()
     }
 
+    /// Whether the owner's pause was seen.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Waits for the end of the pause.
     pub(super) async fn resumed(&mut self) {
         while self.pause.is_set() {

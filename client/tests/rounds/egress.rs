@@ -49,7 +49,7 @@ fn canaries() -> Vec<(String, Vec<u8>)> {
                 canaries.push((format!("{name}{how} as {form}"), bytes.to_vec()));
             };
             let digits = format!("{:.7}", value.abs());
-            add("text", digits[2..].as_bytes());
+            add("text", &digits.as_bytes()[2..]);
             add("f64, little end first", &value.to_le_bytes());
             add("f64, big end first", &value.to_be_bytes());
             add("f32, little end first", &(value as f32).to_le_bytes());
@@ -288,7 +288,7 @@ async fn a_paused_client_finishes_what_it_has_sealed_and_is_silent_until_it_is_r
     let sealed = |event: &Event| matches!(event, Event::Sealed { .. });
     let ask = || dot.events().iter().any(sealed) && pause.ask(true).is_ok();
     assert_eq!(rounds(1, &owners, &ask).await, 4);
-    until("it is told", || ask()).await;
+    until("it is told", ask).await;
     let rests = |event: &&Event| matches!(event, Event::Paused);
     until("it is at rest again", || dot.events().iter().filter(rests).count() == 2).await;
     let counted = |event: &Event| matches!(event, Event::Counted { .. });

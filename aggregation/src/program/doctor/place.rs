@@ -17,7 +17,8 @@ const FREE_BYTES_LOW: u64 = 1 << 30;
 pub fn check(diagnosis: &mut Diagnosis, state: &Path) -> bool {
     // A folder that is not there yet is made where its nearest parent is.
     let existing = state.ancestors().find(|path| path.as_os_str().is_empty() || path.exists());
-    let existing = existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let existing =
+        existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let fix = "give the program's user a folder of its own (chown, chmod 700), or name another";
     match tempfile_in(existing) {
         Ok(()) if existing == state => diagnosis.ok("state", format!("{}", state.display())),

@@ -27,8 +27,8 @@ pub const FOLDER: &str = "audit";
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Files kept; before another one is begun the oldest is removed, and an entry says so. 256 MiB are
-/// about half a million messages: more than a year of a round every hour, or eighteen days of asking
-/// every three seconds how a round has ended.
+/// about half a million messages: eighteen days of asking every three seconds how a round has ended,
+/// which is most of what a client says.
 pub const FILES_MAX: usize = 64;
 
 /// Bytes of an entry at most; names, addresses and hashes are all short.

@@ -53,6 +53,7 @@ impl OutboundLog {
 
     fn open_bounded(folder: &Path, bounds: (u64, usize)) -> Result<(Self, u64), LogError> {
         files::create_private_folder(folder)?;
+        files::sync_folder(folder)?;
         let paths = files_of(folder)?;
         let Walked { end, torn_bytes, .. } = last_of(&paths)?;
         let path = match paths.last() {

@@ -81,7 +81,7 @@ fn a_torn_last_entry_is_cut_whatever_the_crash_left_of_it() {
     zeroed[last + 20..text.len() - 40].fill(0);
     let mut torn: Vec<Vec<u8>> =
         (last + 1..text.len()).map(|at| text.as_bytes()[..at].to_vec()).collect();
-    torn.extend([zeroed, [text[..last].as_bytes(), &[0; 100]].concat()]);
+    torn.extend([zeroed, [&text.as_bytes()[..last], &[0; 100]].concat()]);
     for torn in torn {
         fs::write(&path, &torn).expect("written");
         let (log, cut) = OutboundLog::open(folder.path()).expect("opened");

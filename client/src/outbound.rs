@@ -10,7 +10,8 @@
 //! An entry is for a whole frame of a control stream or a bulk stream, or for all the bytes of one
 //! contribution by the hash of all of them; it says what is about to leave, so a link that is lost
 //! may have carried less. The handshake (with the member's certificate), the code that a link is
-//! closed with, and the packets of QUIC are not in it: no program writes into them.
+//! closed with, and the packets of QUIC are not in it: no program writes into them. A researcher's
+//! commands, which have no data, have no log.
 
 pub mod chain;
 pub mod entry;

@@ -99,6 +99,13 @@ impl Admin {
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Closes it, and gives the address back.
+    pub async fn close(mut self) {
+        self.serving.abort();
+        // It was told to end.
+        let _ = (&mut self.serving).await;
+    }
 }
 
 impl Drop for Admin {

@@ -201,7 +201,9 @@ async fn work(
     if let Err(error) = driver.journal.close().await {
         tracing::error!(%error, "the journal was not closed in order; it will be at the next start");
     }
-    drop(admin);
+    if let Some(admin) = admin {
+        admin.close().await;
+    }
     // Only now may another coordinator use the folder.
     drop(lock);
     outcome

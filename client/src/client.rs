@@ -1,6 +1,7 @@
 //! A client: its parts put together, and its end.
 
 mod desk;
+mod sending;
 
 pub(crate) use desk::SKETCHES_FOLDER;
 

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use covey_aggregation::audit::list::Proven;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Decline, FromClient, Refusal, SignedHeader, ToClient};
-use covey_aggregation::net::{Bulk, BulkError, Egress, LinkError, Membership, Outline};
+use covey_aggregation::net::{Bulk, BulkError, Egress, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
@@ -31,6 +31,8 @@ use crate::sketches::Sketches;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
 use crate::variates::Variates;
+
+use super::sending::{UploadError, send};
 
 /// The folder of sealed updates, in the state folder.
 const SEALED_FOLDER: &str = "sealed";
@@ -62,14 +64,6 @@ enum Done {
     Prepared(Digest, Result<Box<SignedHeader>, Declined>),
     Proven(Digest, Result<Box<Proven>, Declined>),
     Uploaded(Digest, Result<(u64, f32), UploadError>),
-}
-
-/// An upload that did not arrive.
-enum UploadError {
-    /// The stored bytes.
-    Stored(String),
-    /// The link, or the coordinator.
-    Bulk(BulkError),
 }
 
 /// Why the work has ended.
@@ -480,34 +474,6 @@ impl Drop for Desk {
         // Before the lock of the state folder is given back.
         self.outbound.close();
     }
-}
-
-/// Sends one stored update; its bytes and seconds.
-async fn send(
-    bulk: &Bulk,
-    stored: &Stored,
-    round: Round,
-    header: &Digest,
-    events: &mpsc::Sender<Event>,
-) -> Result<(u64, f32), UploadError> {
-    let read = async || {
-        let reading = stored.read(&round.context, header).await;
-        reading.map_err(|error| UploadError::Stored(error.to_string()))
-    };
-    // Once to know what it is, for the log; then to send that and nothing else.
-    let mut reading = read().await?;
-    let outline = Outline::read(&mut reading.source, reading.bytes).await;
-    let outline = outline.map_err(|error| UploadError::Stored(error.to_string()))?;
-    let mut reading = read().await?;
-    let (begun, bytes) = (Instant::now(), outline.bytes());
-    let progress = |sent| {
-        // Only how far it is: what nobody takes is dropped.
-        let _ = events.try_send(Event::Uploading { round, sent, bytes });
-    };
-    bulk.contribute(&reading.header, &outline, &mut reading.source, progress)
-        .await
-        .map_err(UploadError::Bulk)?;
-    Ok((bytes, begun.elapsed().as_secs_f32()))
 }
 
 fn reason_text(reason: Decline) -> String {

@@ -13,7 +13,7 @@ use covey_client::outbound::FOLDER;
 
 use super::coordinator::Coordinator;
 use super::federation::{Federation, PLAN};
-use super::tap::Tap;
+use super::tap;
 
 async fn diagnosis(federation: &Federation) -> Diagnosis {
     let config = federation.path("ada").join("client.toml");
@@ -36,7 +36,7 @@ fn has(diagnosis: &Diagnosis, name: &str, verdict: Verdict, part: &str) {
 async fn a_client_that_can_work_is_told_so_and_each_fault_is_told_with_its_remedy() {
     let federation = Federation::new(&["ada"]);
     let coordinator = Coordinator::start(federation.membership("c"));
-    let tap = Tap::start(&federation, &coordinator.address, &["ada"]);
+    let tap = tap(&federation, &coordinator, &["ada"]);
     federation.settle("ada", &tap.address, "Learn which half*", 40);
     fs::write(federation.path("plan.toml"), PLAN).expect("written");
 

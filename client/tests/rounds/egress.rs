@@ -7,7 +7,6 @@ use covey_aggregation::config::RoundConfig;
 use covey_aggregation::message::Outcome;
 use covey_aggregation::net::text::to_hex;
 use covey_aggregation::net::{Dialer, LinkError};
-use covey_aggregation::plan::Scale;
 use covey_aggregation::program::Exit;
 use covey_client::Event;
 use covey_client::outbound::chain::{files_of, walk};
@@ -15,87 +14,12 @@ use covey_client::outbound::entry::{Entry, Sent, What, no_hash, sha256};
 use covey_client::outbound::{FILE_BYTES_MAX, FOLDER, OutboundLog};
 use covey_client::pause::Pause;
 
+use super::canary::{WORD, canaries, found, parcels, planted};
 use super::coordinator::Coordinator;
 use super::federation::{Federation, Running, until};
-use super::tap::{Tap, Written};
-use super::{hold, ids};
+use super::{hold, ids, tap};
 
 const OWNERS: [&str; 3] = ["ada", "bob", "cyd"];
-
-/// Values that are nowhere but in the owner's data.
-const WORD: &str = "Quincey-Morris-1897";
-const X: f64 = 0.731_415_926_5;
-const Y: f64 = -0.271_828_182_8;
-
-/// A table in whose every other row the planted values are.
-fn planted() -> String {
-    let mut rows = "x,note,y,side\n".to_owned();
-    for row in 0..20 {
-        rows += &format!("{X},{WORD},{Y},right\n");
-        rows += &format!("{:.3},none,{:.3},left\n", f64::from(row) / -20.0, f64::from(row) / 20.0);
-    }
-    rows
-}
-
-/// The planted values in every form in which they might leave: as text, as numbers of both widths in
-/// both orders of bytes, as the file has them and as the plan scales them.
-fn canaries() -> Vec<(String, Vec<u8>)> {
-    let mut canaries = vec![("the word".to_owned(), WORD.as_bytes().to_vec())];
-    canaries.push(("half of the word".to_owned(), WORD.as_bytes()[..9].to_vec()));
-    let scale = Scale::MinMax { min: -1.0, max: 1.0 };
-    for (name, value) in [("x", X), ("y", Y)] {
-        for (how, value) in [("", value), (" scaled", scale.apply(value))] {
-            let mut add = |form: &str, bytes: &[u8]| {
-                canaries.push((format!("{name}{how} as {form}"), bytes.to_vec()));
-            };
-            let text = value.abs().to_string();
-            add("text", &text.as_bytes()[2..9]);
-            add("f64, little end first", &value.to_le_bytes());
-            add("f64, big end first", &value.to_be_bytes());
-            add("f32, little end first", &(value as f32).to_le_bytes());
-            add("f32, big end first", &(value as f32).to_be_bytes());
-        }
-    }
-    canaries
-}
-
-/// Planted values in what was written. Four bytes are found somewhere in a hundred kilobytes of
-/// ciphertext once in tens of thousands of runs; so of those a stream must hold two.
-fn found(written: &[Written]) -> Vec<String> {
-    let times = |bytes: &[u8], canary: &[u8]| {
-        bytes.windows(canary.len()).filter(|window| *window == canary).count()
-    };
-    let mut found = Vec::new();
-    for stream in written {
-        for (name, canary) in canaries() {
-            let is_ciphertext = stream.bytes.len() > 16 * 1024;
-            let enough = if canary.len() <= 4 && is_ciphertext { 2 } else { 1 };
-            if times(&stream.bytes, &canary) >= enough {
-                found.push(name);
-            }
-        }
-    }
-    found
-}
-
-/// What was written to a stream, as the log counts it: frames with their lengths, and the bytes that
-/// follow a bulk stream's only frame.
-fn parcels(stream: &Written) -> Vec<&[u8]> {
-    let mut parcels = Vec::new();
-    let mut rest = stream.bytes.as_slice();
-    while let Some((length, _)) = rest.split_first_chunk::<4>() {
-        let (frame, after) = rest.split_at(4 + u32::from_le_bytes(*length) as usize);
-        parcels.push(frame);
-        rest = after;
-        if !stream.is_control {
-            break;
-        }
-    }
-    if !rest.is_empty() {
-        parcels.push(rest);
-    }
-    parcels
-}
 
 fn entries(federation: &Federation, owner: &str) -> Vec<(String, u64, String, Option<u32>)> {
     let mut sent = Vec::new();
@@ -114,7 +38,7 @@ async fn all_that_a_client_writes_is_in_its_log_and_nothing_of_its_data_is_in_it
     let federation = Federation::new(&OWNERS);
     let mut coordinator = Coordinator::start(federation.membership("c"));
     let holders = hold(&federation, &coordinator);
-    let tap = Tap::start(&federation, &coordinator.address, &OWNERS);
+    let tap = tap(&federation, &coordinator, &OWNERS);
     let mut clients = Vec::new();
     for owner in OWNERS {
         federation.settle(owner, &tap.address, "*", 40);
@@ -182,7 +106,7 @@ async fn all_that_a_client_writes_is_in_its_log_and_nothing_of_its_data_is_in_it
 async fn a_planted_value_that_is_sent_is_found_and_the_log_withholds_it() {
     let federation = Federation::new(&OWNERS);
     let coordinator = Coordinator::start(federation.membership("c"));
-    let tap = Tap::start(&federation, &coordinator.address, &OWNERS);
+    let tap = tap(&federation, &coordinator, &OWNERS);
     let membership = federation.membership("ada");
     let dialer = || Dialer::new(membership.clone(), tap.address.clone()).expect("a dialer");
     for (name, canary) in canaries() {
@@ -241,7 +165,7 @@ fn full_log(federation: &Federation, owner: &str) {
 async fn a_client_that_cannot_write_its_log_stops_and_sends_nothing() {
     let federation = Federation::new(&OWNERS);
     let coordinator = Coordinator::start(federation.membership("c"));
-    let tap = Tap::start(&federation, &coordinator.address, &OWNERS);
+    let tap = tap(&federation, &coordinator, &OWNERS);
     federation.settle("ada", &tap.address, "*", 20);
     full_log(&federation, "ada");
     let failure = federation.start("ada", None).task.await.expect("no panic").expect_err("ended");
@@ -257,7 +181,7 @@ async fn a_paused_client_finishes_what_it_has_sealed_and_is_silent_until_it_is_r
     let federation = Federation::new(&owners);
     let mut coordinator = Coordinator::start(federation.membership("c"));
     let holders = hold(&federation, &coordinator);
-    let tap = Tap::start(&federation, &coordinator.address, &owners);
+    let tap = tap(&federation, &coordinator, &owners);
     for owner in owners {
         federation.settle(owner, &tap.address, "*", 20);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use covey_aggregation::net::ALPN;
@@ -15,8 +15,6 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-
-use super::federation::Federation;
 
 /// What one client wrote to one stream.
 #[derive(Clone, Default)]
@@ -38,12 +36,17 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    /// Stands before the coordinator at `upstream`, for these owners.
-    pub(crate) fn start(federation: &Federation, upstream: &str, owners: &[&str]) -> Self {
-        let folder = |member: &str| federation.path(member);
-        let owners: Vec<_> = owners.iter().map(|owner| Files::read(owner, folder(owner))).collect();
+    /// Stands before the coordinator at `upstream`, whose folder is `coordinator`, for owners with
+    /// these folders.
+    pub(crate) fn start(
+        upstream: &str,
+        coordinator: &Path,
+        owners: impl IntoIterator<Item = (String, PathBuf)>,
+    ) -> Self {
+        let read = |(name, folder): (String, PathBuf)| Files::read(&name, &folder);
+        let owners: Vec<_> = owners.into_iter().map(read).collect();
         let listen: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = server_config(&Files::read("c", folder("c")));
+        let config = server_config(&Files::read("the coordinator", coordinator));
         let endpoint = Endpoint::server(config, listen).expect("bound");
         let address = endpoint.local_addr().expect("bound").to_string();
         let capture = Capture::default();
@@ -83,7 +86,7 @@ struct Files {
 }
 
 impl Files {
-    fn read(name: &str, folder: PathBuf) -> Self {
+    fn read(name: &str, folder: &Path) -> Self {
         let certificate = CertificateDer::from_pem_file(folder.join("member.pem")).expect("read");
         let key = PrivateKeyDer::from_pem_file(folder.join("identity.key")).expect("read");
         Self { name: name.to_owned(), certificate, key }

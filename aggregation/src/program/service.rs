@@ -317,6 +317,8 @@ mod tests {
             service.install(scope, folder.path(), (user, false)).expect("installed");
             let path = folder.path().join("covey-client.service");
             let mut command = Command::new("systemd-analyze");
+            // What a user's systemd wants before it looks at anything.
+            command.env("XDG_RUNTIME_DIR", folder.path());
             if scope == Scope::User {
                 command.arg("--user");
             }

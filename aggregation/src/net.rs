@@ -10,6 +10,7 @@
 //! - [`guest_list`]: whom a listener lets in
 //! - [`certificate`], [`tls`]: who a peer is, and the handshake that proves it
 //! - [`frame`], [`link`], [`bulk`]: what travels over one connection
+//! - [`egress`]: who is shown what leaves before it does
 //! - [`listener`], [`dialer`]: how a connection comes to be
 //!
 //! # One link
@@ -24,6 +25,7 @@ pub mod authority;
 pub mod bulk;
 pub mod certificate;
 pub mod dialer;
+pub mod egress;
 pub mod enrolment;
 pub mod error;
 pub mod files;
@@ -44,6 +46,7 @@ pub use authority::{Authority, Validity};
 pub use bulk::{Bulk, BulkAnswer, BulkArrival, BulkError, BulkRequest, BulkStream, Fetch, Upload};
 pub use certificate::Stranger;
 pub use dialer::Dialer;
+pub use egress::{Egress, Leaving, Outline, Parcel};
 pub use error::{CloseReason, Fault, LinkError};
 pub use files::FileError;
 pub use guest_list::GuestList;

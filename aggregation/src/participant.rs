@@ -369,6 +369,12 @@ impl Participant {
         }
     }
 
+    /// Whether something sealed waits for its end: to be uploaded, to be proven, or counted.
+    #[must_use]
+    pub fn has_sealed(&self) -> bool {
+        self.engagements.values().any(|engagement| engagement.is_asking())
+    }
+
     /// Receipts of rounds that are not over. All that ever came are in the records.
     pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
         self.engagements.values().filter_map(|engagement| match &engagement.stage {

@@ -8,6 +8,8 @@
 //! - [`mod@line`]: a link that comes back
 //! - [`credits`]: what is published of credits, as it lies in a folder
 //! - [`published`]: what a coordinator publishes, as it lies in a folder
+//! - [`doctor`]: what a person would have to put right before a program starts
+//! - [`service`]: a program as a service of systemd
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 
@@ -15,6 +17,7 @@ pub mod answer;
 pub mod clock;
 pub mod config;
 pub mod credits;
+pub mod doctor;
 pub mod enrol;
 pub mod exit;
 pub mod joining;
@@ -23,6 +26,7 @@ pub mod line;
 pub mod published;
 pub mod renewal;
 pub mod rosters;
+pub mod service;
 pub mod state;
 pub mod stop;
 pub mod words;

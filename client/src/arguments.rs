@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod credits;
 mod run;
 
@@ -7,12 +8,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::party::{Name, Role};
+use covey_aggregation::program::service::ServiceCommand;
 use covey_model::device::DeviceChoice;
 
 use crate::sim::{Attack, Partition};
 
 use crate::plan::Template;
 
+pub(crate) use audit::{Audit, AuditCommand, AuditLog, ExportFormat};
 pub(crate) use credits::{CreditsCommand, Epoch};
 pub(crate) use run::{Export, LiveCommand, RunCommand};
 
@@ -52,6 +55,12 @@ const EXAMPLES: &str = "Examples:
   covey-client credits recompute ./epoch
   covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
   covey-client start --config ./st-marys/client.toml
+  covey-client doctor --config ./st-marys/client.toml --plan plan.toml
+  sudo covey-client service install --config ./st-marys/client.toml
+  covey-client pause --config ./st-marys/client.toml
+  covey-client audit --since 7d --config ./st-marys/client.toml
+  covey-client audit verify --config ./st-marys/client.toml
+  covey-client audit export --format csv --out sent.csv --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
 6 verification failed, 130 Ctrl-C, 143 SIGTERM.";
@@ -130,6 +139,41 @@ pub(crate) enum Command {
     /// covey_aggregation::program::credits.
     #[command(subcommand)]
     Credits(CreditsCommand),
+    /// Take no part until `resume`, also after a restart. A running client finishes what it has
+    /// sealed, declines everything else, and then leaves the coordinator.
+    Pause {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+    },
+    /// Look for everything that the owner would have to put right before `start`: configuration,
+    /// keys, certificate, clock, roster, state folder, log, data, device, and the way to the
+    /// coordinator, which is dialled and told nothing. Exit code 1 when there is a problem.
+    Doctor {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+        /// Also whether the data fit this plan.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+    },
+    /// Run the client as a service of systemd.
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// End a pause.
+    Resume {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+    },
+    /// Show everything that this client has sent: a log in which each entry holds the hash of the
+    /// one before, written to the disk before the message left.
+    ///
+    /// An entry is for one message: when, what kind, how many bytes, their SHA-256, to whom, of
+    /// which run and round where that is known. A contribution's encrypted bytes are one entry.
+    /// What cannot be logged is not sent. The log is in the state folder, in files of lines of
+    /// JSON.
+    Audit(Audit),
     /// Say who this owner is, what it has contributed, and whether the program is running.
     Status {
         /// The owner's configuration.

@@ -1,6 +1,7 @@
 //! A client: its parts put together, and its end.
 
 mod desk;
+mod sending;
 
 pub(crate) use desk::SKETCHES_FOLDER;
 
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::observer::Observer;
 
-use desk::{Desk, Worked};
+use desk::{Desk, End};
 
 /// How long what was said last has to leave when the client stops.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -70,32 +71,51 @@ impl Client {
             device: compute.to_string(),
             note: nothing_allowed.or_else(|| compute.note().map(ToOwned::to_owned)),
         });
+        let open =
+            |membership: &Membership| Desk::open(&config, &compute, membership, observer.clone());
+        let (mut desk, mut events) = open(&membership)?;
         loop {
-            let observer = observer.clone();
-            let (mut desk, mut events) = Desk::open(&config, &compute, &membership, observer)?;
-            let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone());
-            let dialer = Dialer::new(membership, config.coordinator.clone());
-            let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
-            let worked = desk.work(&mut line, &mut events, &mut stop, watch).await?;
+            if desk.is_at_rest() {
+                watch(Event::Paused);
+                tokio::select! {
+                    signal = stop.draining() => return Ok(signal),
+                    () = desk.resumed() => watch(Event::Resumed),
+                }
+            }
+            if desk.is_paused() {
+                watch(Event::Pausing);
+            }
+            let dialer = Dialer::new(Arc::clone(&membership), config.coordinator.clone());
+            // Everything that this program sends goes by this dialer's links.
+            let dialer =
+                dialer.map_err(|error| Failure::link(&error))?.with_egress(desk.outbound());
+            let (address, outbound) = (config.coordinator.clone(), Some(desk.outbound()));
+            let _renewal = Renewal::begin(Arc::clone(&membership), address, outbound);
+            let mut line = Line::open(dialer);
+            let end = desk.work(&mut line, &mut events, &mut stop, watch).await?;
             if desk.hang_up() {
                 let ended = |event| matches!(event, None | Some(LineEvent::Lost(_)));
                 let rest = async { while !ended(line.event().await) {} };
-                // What does not leave in time is sent when the client starts again.
+                // What does not leave in time is sent when there is a link again.
                 let _ = timeout(FLUSH, rest).await;
             }
             line.close().await;
-            match worked {
-                Worked::Stopped(signal) => return Ok(signal),
-                // As after a start: everything that matters is on the disk.
-                Worked::Renewed => drop(desk),
+            match end {
+                End::Asked(signal) => return Ok(signal),
+                End::Paused => {}
+                End::Renewed => {
+                    // As after a start: everything that matters is on the disk.
+                    drop(desk);
+                    membership = membership_of(&config)?;
+                    (desk, events) = open(&membership)?;
+                    let roster = membership.roster();
+                    watch(Event::Roster {
+                        number: roster.number,
+                        digest: roster.digest().to_string(),
+                        data_owners: roster.with_role(Role::DataOwner).count(),
+                    });
+                }
             }
-            membership = membership_of(&config)?;
-            let roster = membership.roster();
-            watch(Event::Roster {
-                number: roster.number,
-                digest: roster.digest().to_string(),
-                data_owners: roster.with_role(Role::DataOwner).count(),
-            });
         }
     }
 }

@@ -157,6 +157,12 @@ pub enum Event {
         /// What.
         what: String,
     },
+    /// Its owner has paused it: nothing new is begun.
+    Pausing,
+    /// It is paused, and has left the coordinator.
+    Paused,
+    /// Its owner has ended the pause.
+    Resumed,
     /// It was asked to stop.
     Draining,
 }
@@ -214,6 +220,13 @@ impl fmt::Display for Event {
                 write!(f, "{round}: declined ({reason}): {why}")
             }
             Self::Fault { what } => write!(f, "fault: {what}"),
+            Self::Pausing => {
+                f.write_str("pausing: nothing new is begun, what is sealed already is finished")
+            }
+            Self::Paused => f.write_str(
+                "paused: no part is taken and nothing is sent until: covey-client resume",
+            ),
+            Self::Resumed => f.write_str("resumed: taking part again"),
             Self::Draining => f.write_str(
                 "stopping: nothing new is begun, what is being sent is sent; ask again to stop \
                  at once",

@@ -8,13 +8,14 @@
 //!   sealed, on disk)
 //! - [`event`], [`screen`]: what it tells, and how
 //! - [`observer`]: what a program that embeds a [`Client`] may see
+//! - [`outbound`]: the log of everything that leaves, [`pause`]: the owner's word to take no part
 //! - [`datasets`]: names of an owner's data
 //! - [`plan`]: plans to begin with, in plain words, compared
 //! - [`export`]: a trained model in the forms of other tools
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`run`]: runs on a live coordinator, for researchers
 //! - [`credits`]: what published evidence comes to
-//! - [`check`], [`status`]: plans and data before anything runs; what is stored
+//! - [`check`], [`doctor`], [`status`]: plans, data and machine before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
 
@@ -24,11 +25,14 @@ pub mod client;
 pub mod config;
 pub mod credits;
 pub mod datasets;
+pub mod doctor;
 pub mod event;
 pub mod export;
 pub mod init;
 pub mod limits;
 pub mod observer;
+pub mod outbound;
+pub mod pause;
 pub mod plan;
 pub mod prepare;
 mod provers;
@@ -51,6 +55,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use covey_aggregation::program::answer::{note, print_line};
 use covey_aggregation::program::joining::read_invite_of;
+use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::{Name, Role};
@@ -58,10 +63,12 @@ use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
 use arguments::{
-    Arguments, Command, CreditsCommand, DataCommand, DataFolder, DataKind, Epoch, PlanCommand,
-    Simulation,
+    Arguments, Audit, AuditCommand, AuditLog, Command, CreditsCommand, DataCommand, DataFolder,
+    DataKind, Epoch, ExportFormat, PlanCommand, Simulation,
 };
 use datasets::Datasets;
+use outbound::report::{Exported, List, Verified};
+use pause::Pause;
 use screen::Screen;
 
 pub use client::Client;
@@ -112,12 +119,75 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Run(command) => return run::carry_out(command, format),
         Command::Credits(command) => credits(command, format)?,
+        Command::Pause { config } => pause(&config, true, format)?,
+        Command::Resume { config } => pause(&config, false, format)?,
+        Command::Doctor { config, plan } => {
+            let diagnosis = doctor::examine(&config, plan.as_ref())?;
+            format.answer(&diagnosis, &diagnosis);
+            return Ok(diagnosis.exit());
+        }
+        Command::Service(command) => {
+            let installed = command.carry_out(&PROGRAM, place)?;
+            format.answer(&installed, &installed);
+        }
+        Command::Audit(command) => audit(command, format)?,
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
         }
     }
     Ok(Exit::Done)
+}
+
+/// For systemd. Draining takes a minute at most.
+const PROGRAM: Program<'_> = Program {
+    name: "covey-client",
+    verb: "start",
+    description: "Covey: takes part in federated learning with data that stay here",
+    config: config::CONFIG_FILE,
+    drain_seconds: 90,
+};
+
+fn place(config: &Path) -> Result<Place, Failure> {
+    let Config { folder, state, device, .. } = Config::read(config)?;
+    Ok(Place { folder, state, uses_gpu: device.choice != DeviceChoice::Cpu })
+}
+
+fn pause(config: &Path, is_paused: bool, format: Format) -> Result<(), Failure> {
+    let asked = Pause::of(&Config::read(config)?.state).ask(is_paused)?;
+    format.answer(&asked, &asked);
+    Ok(())
+}
+
+fn audit(Audit { command, chosen }: Audit, format: Format) -> Result<(), Failure> {
+    let folder =
+        |log: &AuditLog| Ok::<_, Failure>(Config::read(&log.config)?.state.join(outbound::FOLDER));
+    match command {
+        None => {
+            let list = List::read(&folder(&chosen.log)?, &chosen.filter())?;
+            format.answer(&list, &list);
+        }
+        Some(AuditCommand::Verify { log, file, head }) => {
+            let path = file.map_or_else(|| folder(&log), Ok)?;
+            let verified = Verified::of(&path, head.as_deref())?;
+            format.answer(&verified, &verified);
+        }
+        Some(AuditCommand::Export { chosen, format: form, out }) => {
+            let list = List::read(&folder(&chosen.log)?, &chosen.filter())?;
+            let text = match form {
+                ExportFormat::Jsonl => list.to_lines(),
+                ExportFormat::Csv => list.to_csv(),
+            };
+            match out {
+                Some(out) => {
+                    let exported = Exported::write(&out, &text, &list)?;
+                    format.answer(&exported, &exported);
+                }
+                None => print_line(text.trim_end()),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {

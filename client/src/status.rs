@@ -9,6 +9,7 @@ use covey_aggregation::record::ParticipantRecord;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::pause::Pause;
 
 /// The client's records, in its state folder.
 pub const JOURNAL_FILE: &str = "client.redb";
@@ -30,6 +31,8 @@ pub struct Status {
     pub coordinator: String,
     /// Whether a program is running with its state.
     pub is_running: bool,
+    /// Whether its owner has paused it.
+    pub is_paused: bool,
     /// What it has contributed; unknown while it is running, which has the records to itself.
     pub contributed: Option<Contributed>,
 }
@@ -72,6 +75,7 @@ impl Status {
             roster: membership.roster().digest().to_string(),
             coordinator: config.coordinator.clone(),
             is_running,
+            is_paused: Pause::of(&config.state).is_set(),
             contributed,
         })
     }
@@ -96,6 +100,9 @@ impl fmt::Display for Status {
         writeln!(f, "key          {}", self.id)?;
         writeln!(f, "roster       {}", self.roster)?;
         writeln!(f, "coordinator  {}", self.coordinator)?;
+        if self.is_paused {
+            writeln!(f, "paused       takes no part until: covey-client resume")?;
+        }
         match &self.contributed {
             None => write!(f, "running"),
             Some(contributed) => write!(

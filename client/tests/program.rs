@@ -6,7 +6,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::Folder;
+use common::{Folder, holds};
+use covey_client::outbound::entry::{Entry, Sent, What, no_hash};
 
 const PLAN: &str = r#"schema = "plan/1"
 name = "halves"
@@ -157,4 +158,76 @@ fn nothing_of_the_program_lets_an_update_out_in_the_clear() {
     let options: Vec<&str> =
         help.split_whitespace().filter(|word| word.starts_with("--")).collect();
     assert_eq!(options, ["--config", "--json", "--device", "--help"], "{help}");
+}
+
+#[test]
+fn an_owner_pauses_looks_at_its_log_and_installs_a_service_by_commands() {
+    let folder = Folder::new();
+    let dir = &folder.path("ada");
+    folder.check(&["init", "--name", "ada", "--dir", dir], 0, &[]);
+    let config = &folder.path("ada/client.toml");
+    let with = |arguments: &[&'static str]| [arguments, &["--config", config]].concat();
+
+    folder.check(&with(&["pause"]), 0, &["paused", "covey-client resume"]);
+    assert_eq!(folder.json(&with(&["pause"]), 0)["data"]["was_paused"], true);
+    folder.check(&with(&["resume"]), 0, &["going on"]);
+    assert_eq!(folder.json(&with(&["resume"]), 0)["data"]["was_paused"], false);
+
+    folder.check(&with(&["audit"]), 0, &["nothing was sent"]);
+    folder.check(&with(&["audit", "verify"]), 2, &["NO_LOG"]);
+    let sent = |number: u64, previous: String| {
+        let what = What::Sent(Sent {
+            kind: "FromClient::Pending".to_owned(),
+            bytes: 38,
+            sha256: "ab".repeat(32),
+            peer: "c".to_owned(),
+            address: "127.0.0.1:7443".to_owned(),
+            run: Some(format!("{number:064}")),
+            round: Some(1),
+            context: None,
+        });
+        let time = format!("2026-11-2{number}T10:58:02.123Z");
+        Entry { entry: number, time, what, previous }.line()
+    };
+    let (first, head) = sent(0, no_hash());
+    let (second, last) = sent(1, head.clone());
+    let text = format!("{first}\n{second}\n");
+    let log = "ada/state/audit/000000000000.jsonl";
+    folder.file(log, &text);
+    folder.check(&with(&["audit"]), 0, &["FromClient::Pending", "2 messages, 76 bytes"]);
+    folder.check(&with(&["audit", "--since", "2026-11-21"]), 0, &["1 messages"]);
+    let run = "00000000000000000000000000000000000000000000000000000000000000001";
+    folder.check(&with(&["audit", "--run", &run[..63]]), 0, &["2 messages"]);
+    folder.check(&with(&["audit", "--since", "long ago"]), 2, &["is no time"]);
+    folder.check(&with(&["audit", "verify"]), 0, &["the log is whole: 2 entries", &last]);
+    let verified = folder.json(&[&with(&["audit", "verify"])[..], &["--head", &head]].concat(), 0);
+    assert_eq!(
+        (&verified["data"]["entries"], &verified["data"]["has_head"]),
+        (&2.into(), &true.into())
+    );
+
+    let out = &folder.path("log.jsonl");
+    folder.check(&[&with(&["audit", "export"])[..], &["--out", out]].concat(), 0, &["2 entries"]);
+    assert_eq!(fs::read_to_string(out).expect("read"), text);
+    folder.check(&["audit", "verify", "--file", out], 0, &["2 entries"]);
+    let csv = folder.text(&with(&["audit", "export", "--format", "csv"]), 0);
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.starts_with("entry,time,kind,bytes,sha256,peer,address,run,round,context\n0,2026"));
+
+    // The end is cut: the chain is whole, and the noted hash is not in it.
+    folder.file(log, &format!("{first}\n"));
+    folder.check(&with(&["audit", "verify"]), 0, &["1 entries"]);
+    let noted = [&with(&["audit", "verify"])[..], &["--head", &last]].concat();
+    folder.check(&noted, 6, &["AUDIT_BROKEN", "was cut or replaced"]);
+    folder.file(log, &text.replacen("38", "39", 1));
+    folder.check(&with(&["audit", "verify"]), 6, &["AUDIT_BROKEN", "line 1", "it was changed"]);
+    assert_eq!(folder.json(&with(&["audit"]), 6)["error"]["code"], "AUDIT_BROKEN");
+
+    folder.check(&with(&["doctor"]), 1, &["PROBLEM", "member.pem", "fix: ", "to put right"]);
+    let unit = folder.json(&[&with(&["service", "install"])[..], &["--print"]].concat(), 0);
+    let text = unit["data"]["unit"].as_str().expect("a unit");
+    holds(text, &["ProtectSystem=strict", &format!("start --config {config}")]);
+    assert_eq!(unit["data"]["paths"][0], "/etc/systemd/system/covey-client.service");
+    let named = ["service", "uninstall", "--name", "no-such-service-of-covey"];
+    folder.check(&named, 2, &["no-such-service-of-covey.service"]);
 }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::limits::ROUNDS_MAX;
 use covey_aggregation::net::invite::InviteId;
 use covey_aggregation::party::{Name, Role};
+use covey_aggregation::program::service::ServiceCommand;
 
 use crate::config::{Asked, ResumePoint};
 use crate::storage::members::Approval;
@@ -18,7 +19,9 @@ use crate::storage::members::Approval;
     covey-coordinator invite create --dir federation --role data-owner --name st-marys\n  \
     covey-coordinator member list --dir federation\n  \
     covey-coordinator enrol --dir federation holder-1/request.json owner-1/request.json\n  \
+    covey-coordinator doctor --config federation/coordinator.toml\n  \
     covey-coordinator serve --config federation/coordinator.toml\n  \
+    sudo covey-coordinator service install --config federation/coordinator.toml\n  \
     covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
     Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
     130 Ctrl-C, 143 SIGTERM")]
@@ -49,6 +52,12 @@ pub enum Command {
     Enrol(Enrol),
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
+    /// Look for everything that the operator would have to put right before `serve`: settings, keys,
+    /// certificate, clock, roster, state folder, port, plan, data. Exit code 1 when there is a problem
+    Doctor(Doctor),
+    /// Run the coordinator as a service of systemd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Tell how the run in a state folder is going, and which runs were submitted
     Status(Status),
 }
@@ -229,6 +238,14 @@ impl Serve {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct Status {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
     pub config: PathBuf,

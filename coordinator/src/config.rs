@@ -18,6 +18,8 @@ const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 pub struct Config {
     /// UDP address to listen on.
     pub listen: SocketAddr,
+    /// TCP address of health and metrics, by plain HTTP; none by default.
+    pub admin: Option<SocketAddr>,
     /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
@@ -207,6 +209,9 @@ impl<'de> Deserialize<'de> for Positive {
 struct Typed {
     #[serde(deserialize_with = "address")]
     listen: SocketAddr,
+    admin: Option<toml::Spanned<Address>>,
+    #[serde(default)]
+    admin_public: bool,
     #[serde(default)]
     member_dir: PathBuf,
     #[serde(default = "default_state_dir")]
@@ -222,6 +227,15 @@ struct Typed {
     members: MemberRules,
     #[serde(default)]
     limits: Limits,
+}
+
+/// An address with its port.
+struct Address(SocketAddr);
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        address(deserializer).map(Self)
+    }
 }
 
 fn default_state_dir() -> PathBuf {
@@ -263,7 +277,18 @@ impl Config {
             let at = Some(place(text, offset));
             ConfigError { path: path.to_owned(), at, message }
         };
-        let typed = typed(text, path)?;
+        let typed: Typed = toml::from_str(text).map_err(|error| {
+            wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
+        })?;
+        let admin = typed.admin.map(|admin| {
+            let (at, offset) = (admin.get_ref().0, admin.span().start);
+            if at.ip().is_loopback() || typed.admin_public {
+                return Ok(at);
+            }
+            let what = "admin is plain HTTP, for everybody who reaches it: use a loopback address \
+                        such as \"127.0.0.1:9443\", or say admin_public = true";
+            Err(wrong(offset, what.to_owned()))
+        });
         let existing = |file: &Path, name: &str, offset: usize| {
             let file = beside(path, file);
             if file.exists() {
@@ -287,6 +312,7 @@ impl Config {
         let validation_data = data(typed.validation_data, "validation_data")?;
         Ok(Self {
             listen: typed.listen,
+            admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
             plan,

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
+use covey_aggregation::net::certificate::validity_of;
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::listener::{Arrival, Listener};
-use covey_aggregation::net::membership::Membership;
+use covey_aggregation::net::membership::{MEMBER_FILE, Membership};
 use covey_aggregation::net::{Authority, GuestList};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
@@ -17,11 +18,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
@@ -50,6 +53,7 @@ pub struct Coordinator;
 /// A coordinator at work.
 pub struct Running {
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
 }
@@ -77,12 +81,24 @@ impl Coordinator {
         let listener = listener.map_err(link_failure)?;
         let address = listener.address();
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
+        let certificate =
+            validity_of(&config.member_dir.join(MEMBER_FILE)).map_err(file_failure)?;
+        let metrics = Arc::new(Metrics::new(Some(certificate.1)));
+        let counting = Arc::clone(&metrics);
         let tell: Events = Arc::new(move |event: &Event| {
+            counting.see(event);
             // An error means only that nobody listens.
             let _ = sender.send(event.clone());
         });
-        tell(&Event::Listening { address });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let admin = match config.admin {
+            Some(address) => {
+                let readiness = Readiness::of(&inputs, stop.clone());
+                Some(Admin::open(address, Arc::clone(&metrics), readiness).await?)
+            }
+            None => None,
+        };
+        tell(&Event::Listening { address });
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
@@ -102,6 +118,7 @@ impl Coordinator {
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
+            metrics,
         };
         let driver = Driver::new(Parts {
             journal,
@@ -122,8 +139,9 @@ impl Coordinator {
         });
         let identity = Arc::clone(membership.identity());
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
-        let work = tokio::spawn(work(office, listener, shared, lock));
-        Ok(Running { address, events, work })
+        let admin_address = admin.as_ref().map(Admin::address);
+        let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
+        Ok(Running { address, admin: admin_address, events, work })
     }
 }
 
@@ -202,7 +220,7 @@ async fn work(
     mut office: Office,
     listener: Listener,
     shared: Shared,
-    lock: StateFolder,
+    (lock, admin): (StateFolder, Option<Admin>),
 ) -> Result<RunSummary, Failure> {
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
@@ -222,6 +240,9 @@ async fn work(
     let Office { driver, .. } = office;
     if let Err(error) = driver.journal.close().await {
         tracing::error!(%error, "the journal was not closed in order; it will be at the next start");
+    }
+    if let Some(admin) = admin {
+        admin.close().await;
     }
     // Only now may another coordinator use the folder.
     drop(lock);
@@ -269,6 +290,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where health and metrics are served, if they are.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Waits for the next thing it says.

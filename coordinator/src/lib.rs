@@ -11,17 +11,21 @@
 //!   served with; [`view`]: what goes on at this moment
 //! - [`storage`]: journal, blobs, lock
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
-//! - [`cli`], [`config`], [`setup`], [`status`]: the program around it
+//! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
+//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`]: the program around it
 
+pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod directing;
+pub mod doctor;
 pub mod driver;
 pub mod event;
 pub mod learning;
 pub mod measuring;
+pub mod metrics;
 pub mod office;
 mod program;
 pub mod queue;

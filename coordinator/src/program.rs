@@ -1,11 +1,13 @@
 //! The program: arguments in, exit code out.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use covey_aggregation::program::answer::{note, print_line};
+use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -13,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
+use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
 use crate::office;
 use crate::setup::{self, Answer};
@@ -38,12 +41,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         .without_time()
         .try_init();
     let format = Format::json(cli.json);
-    let exit = match run(&cli) {
-        Ok(Some(answer)) => {
-            format.answer(&answer.text, &answer.data);
-            Exit::Done
-        }
-        Ok(None) => Exit::Done,
+    let exit = match run(&cli, format) {
+        Ok(exit) => exit,
         Err(failure) if cli.json && matches!(cli.command, Command::Serve(_)) => {
             print_line(&last_line(&failure));
             failure.exit
@@ -65,15 +64,43 @@ fn last_line(failure: &Failure) -> String {
     .to_string()
 }
 
-fn run(cli: &Cli) -> Result<Option<Answer>, Failure> {
+/// For systemd. Draining ends the round at hand.
+const PROGRAM: Program<'_> = Program {
+    name: "covey-coordinator",
+    verb: "serve",
+    description: "Covey: the untrusted middle of a federation",
+    config: setup::CONFIG_FILE,
+    drain_seconds: 300,
+};
+
+fn place(config: &Path) -> Result<Place, Failure> {
+    let Config { member_dir, state_dir, .. } = Config::load(config)?;
+    Ok(Place { folder: member_dir, state: state_dir, uses_gpu: false })
+}
+
+fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
+    let answer = |Answer { text, data }| {
+        format.answer(&text, &data);
+        Exit::Done
+    };
     match &cli.command {
-        Command::Init(options) => setup::init(options).map(Some),
-        Command::Enrol(options) => setup::enrol(options).map(Some),
-        Command::Invite(command) => runtime()?.block_on(office::invite(command)).map(Some),
-        Command::Member(command) => runtime()?.block_on(office::member(command)).map(Some),
+        Command::Invite(command) => runtime()?.block_on(office::invite(command)).map(answer),
+        Command::Member(command) => runtime()?.block_on(office::member(command)).map(answer),
+        Command::Init(options) => setup::init(options).map(answer),
+        Command::Enrol(options) => setup::enrol(options).map(answer),
+        Command::Doctor(options) => {
+            let diagnosis = doctor::examine(&options.config);
+            format.answer(&diagnosis, &diagnosis);
+            Ok(diagnosis.exit())
+        }
+        Command::Service(command) => {
+            let installed = command.carry_out(&PROGRAM, place)?;
+            format.answer(&installed, &installed);
+            Ok(Exit::Done)
+        }
         Command::Status(options) => {
             let config = Config::load(&options.config)?;
-            runtime()?.block_on(status::status(&config)).map(Some)
+            runtime()?.block_on(status::status(&config)).map(answer)
         }
         Command::Serve(options) => {
             let config = Config { asked: options.asked(), ..Config::load(&options.config)? };
@@ -81,7 +108,7 @@ fn run(cli: &Cli) -> Result<Option<Answer>, Failure> {
             let served = runtime.block_on(serve(cli, config));
             // A worker that still adds up has been told that nobody wants the result.
             runtime.shutdown_timeout(Duration::from_secs(1));
-            served.map(|()| None)
+            served.map(|()| Exit::Done)
         }
     }
 }
@@ -110,6 +137,11 @@ async fn serve(cli: &Cli, config: Config) -> Result<(), Failure> {
 
 async fn carry_out(cli: &Cli, config: Config, stop: Stop) -> Result<(), Failure> {
     let mut running = Coordinator::start(config, stop).await?;
+    if let Some(address) = running.admin_address()
+        && !cli.quiet
+    {
+        note(format!("health and metrics at http://{address}/readyz and /metrics"));
+    }
     loop {
         match running.next_event().await {
             Ok(event) => say(&event, cli),

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::registrar::Registrar;
 use crate::research::{self, Desk};
 use crate::storage::StorageError;
@@ -249,6 +250,8 @@ pub struct Shared {
     pub desk: Arc<Desk>,
     /// Who joins and leaves.
     pub registrar: Arc<Registrar>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
@@ -295,6 +298,7 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     };
     writing.abort();
     accepting.abort();
+    shared.metrics.see_link(links.traffic_bytes());
     // Nobody listens any more only when the program is stopping.
     let _ = shared.inputs.send(Input::Left { session, member, why }).await;
 }

@@ -31,6 +31,10 @@ fn each_mistake_names_file_line_and_column() {
             "listen = \"127.0.0.1:1\"\nplan = \"plan.toml\"\n\n[limits]\nuploads_max = 0",
             "D/coordinator.toml:5:15: 0: need a number from 1 to 4294967295",
         ),
+        (
+            "listen = \"127.0.0.1:1\"\nadmin = \"0.0.0.0:9443\"",
+            "D/coordinator.toml:2:9: admin is plain HTTP, for everybody who reaches it",
+        ),
         ("listen = ", "D/coordinator.toml:1:10: string values must be quoted"),
     ];
     for (text, expected) in table {

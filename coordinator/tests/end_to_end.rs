@@ -270,3 +270,79 @@ async fn a_round_without_enough_members_is_not_begun_and_names_them() {
     let owners = federation.roster().with_role(Role::DataOwner).count();
     assert_eq!(owners, 4);
 }
+
+/// What the admin address answers: the status, and the body.
+async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").expect("a body").1;
+    (status.expect("a status"), body.to_owned())
+}
+
+/// The numbers of a page for Prometheus, every line of which must be one or a comment.
+fn numbers(page: &str) -> std::collections::BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with("# "));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect(line);
+            assert!(name.starts_with("covey_"), "{line}");
+            (name.to_owned(), value.parse().expect(line))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_numbers_are_told_at_the_admin_address_and_name_nobody() {
+    let federation = Federation::new(4, &PlanOptions::default());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let admin = free.local_addr().expect("bound");
+    drop(free);
+    let mut config = federation.config(4);
+    config.admin = Some(admin);
+    let mut operator = Operator::start(config.clone());
+    operator.wait_for(|event| matches!(event, Event::Waiting { .. }).then_some(())).await;
+    assert_eq!(get(admin, "/livez").await.0, 200);
+    assert_eq!(get(admin, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(get(admin, "/").await.0, 404);
+    let (status, page) = get(admin, "/metrics").await;
+    let before = numbers(&page);
+    assert_eq!(status, 200);
+    assert_eq!(before["covey_rounds_total{outcome=\"done\"}"], 0.0);
+    assert!(before["covey_cert_expiry_timestamp_seconds"] > 1.7e9);
+    assert!(before.keys().any(|name| name.starts_with("covey_build_info{version=")));
+
+    // A round that waits for one owner: the others are counted as connected.
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    operator
+        .wait_for(|event| match event {
+            Event::Progress { phase: Phase::Collect, answered, .. } => {
+                (!answered.is_empty()).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    let page = get(admin, "/metrics").await.1;
+    let during = numbers(&page);
+    assert_eq!(during["covey_linked_members{role=\"data-owner\"}"], 4.0);
+    assert_eq!(during["covey_linked_members{role=\"holder\"}"], 4.0);
+    assert_eq!(during["covey_round_number"], 1.0);
+    for member in &federation.roster().members {
+        let name = format!("\"{}\"", member.name);
+        assert!(!page.contains(&name), "{name} is a label in\n{page}");
+    }
+    operator.stopper.ask(Signal::Terminate);
+    operator.finished().await.expect_err("stopped");
+    assert!(tokio::net::TcpStream::connect(admin).await.is_err(), "closed with the program");
+
+    let mut operator = Operator::start(config);
+    members.gates[0].send_replace(true);
+    operator.wait_for(round_of).await;
+    // It ends as soon as the run is done; the last page is whatever it still answers.
+    operator.finished().await.expect("done");
+}

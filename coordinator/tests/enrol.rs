@@ -365,7 +365,7 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     let membership = Arc::new(Membership::load(&ada).expect("a member"));
     let (_, before) = membership.validity();
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    renew(&membership, &federation.address.to_string()).await.expect("renewed");
+    renew(&membership, &federation.address.to_string(), None).await.expect("renewed");
     assert!(membership.validity().1 > before);
     assert_eq!(Membership::load(&ada).expect("a member").validity(), membership.validity());
 

@@ -257,3 +257,66 @@ fn an_invite_is_shown_once_and_its_fate_is_told() {
     let seated = program(&["member", "revoke", "--dir", &dir, "coordinator"]);
     assert!(text(&seated.stderr).contains("SEATED"), "{}", text(&seated.stderr));
 }
+
+#[test]
+fn a_running_coordinator_keeps_its_state_to_itself_and_drains_at_sigterm() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let federation = Federation::new("test");
+    federation.settings("listen = \"127.0.0.1:0\"\nplan = \"plan.toml\"\n");
+    let config = federation.path("operator/coordinator.toml");
+    let mut first = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"))
+        .args(["serve", "--json", "--config", &config])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut lines = BufReader::new(first.stdout.take().expect("piped")).lines();
+    let waits = |line: &Result<String, _>| {
+        line.as_ref().is_ok_and(|line| line.contains("\"event\":\"waiting\""))
+    };
+    assert!(lines.by_ref().any(|line| waits(&line)), "it waits for its members");
+    federation.assert_refused(1, &["another program is running", "ALREADY_RUNNING"]);
+    let doctor = program(&["doctor", "--config", &config]);
+    assert!(text(&doctor.stdout).contains("a program is running"), "{}", text(&doctor.stdout));
+    let killed = Command::new("kill").args(["-TERM", &first.id().to_string()]).status();
+    assert!(killed.expect("kill").success());
+    let last = lines.last().expect("lines").expect("text");
+    let ended = first.wait_with_output().expect("ended");
+    assert_eq!(ended.status.code(), Some(143), "{}", text(&ended.stderr));
+    assert!(last.contains("STOPPED") && last.contains("\"terminal\":true"), "{last}");
+    assert!(text(&ended.stderr).contains("finishing the step at hand"));
+}
+
+#[test]
+fn the_doctor_tells_an_operator_what_to_put_right() {
+    let federation = Federation::new("test");
+    let config = federation.path("operator/coordinator.toml");
+    let examine = || program(&["doctor", "--json", "--config", &config]);
+    let checks = |output: &Output| -> Vec<(String, String)> {
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let checks = answer["data"]["checks"].as_array().expect("a list").clone();
+        let word = |value: &serde_json::Value| value.as_str().expect("a word").to_owned();
+        checks.iter().map(|check| (word(&check["name"]), word(&check["verdict"]))).collect()
+    };
+    let has = |output: &Output, name: &str, verdict: &str| {
+        checks(output).contains(&(name.to_owned(), verdict.to_owned()))
+    };
+    let good = examine();
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stdout));
+    // Nobody but holders is enrolled here.
+    assert!(has(&good, "members", "warning") && has(&good, "plan", "ok"), "{:?}", checks(&good));
+
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound");
+    federation.settings(&format!("listen = \"{address}\"\nplan = \"plan.toml\"\n"));
+    fs::write(federation.path("operator/plan.toml"), "schema = 1").expect("written");
+    let bad = examine();
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(has(&bad, "port", "problem") && has(&bad, "plan", "problem"), "{:?}", checks(&bad));
+    let words = text(&program(&["doctor", "--config", &config]).stdout);
+    assert!(
+        words.contains("plan check") && words.contains("fix: stop what listens there"),
+        "{words}"
+    );
+}

@@ -1,7 +1,9 @@
 //! The demo as a program would use it: real processes, real encryption, JSON lines out.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
+use covey_client::outbound::report::Verified;
 use serde_json::Value;
 
 fn demo(arguments: &[&str]) -> Output {
@@ -68,14 +70,30 @@ fn assert_credited(last: &Value, honest: usize, rounds: u32) {
 
 #[test]
 fn with_fewer_owners_than_credits_take_there_are_none_and_it_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = folder.path().join("kept");
     let arguments = ["--json", "--clients", "3", "--rounds", "1", "--scenario", "honest"];
-    let output = demo(&arguments);
+    let output = demo(&[&arguments[..], &["--keep", kept.to_str().expect("text")]].concat());
     let last = last_line(&output);
     assert!(output.status.success(), "{last}");
     assert_eq!((last["scenario"].as_str(), last["exact"].as_bool()), (Some("honest"), Some(true)));
     assert!(last["credits"].is_null() && last["credits_recomputed"].is_null(), "{last}");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("no credits: they take 5 owners or more"), "{said}");
+    for owner in 1..=3 {
+        assert_logged(&kept.join(format!("owner-{owner}/state/audit")));
+    }
+}
+
+/// Whether an owner's log of one audited round is whole, and has what such a round takes.
+fn assert_logged(folder: &Path) {
+    let verified = Verified::of(folder, None).expect("a whole log");
+    let times = |kind: &str| verified.kinds.get(kind).map_or(0, |total| total.messages);
+    for kind in ["Greeting", "BulkRequest::Plan", "BulkRequest::Contribution", "Contribution"] {
+        assert_eq!(times(kind), 1, "{kind} in {verified}");
+    }
+    assert!(times("FromClient::Proven") >= 1, "{verified}");
+    assert!(verified.kinds["FromClient::Proven"].bytes > 10_000, "{verified}");
 }
 
 #[test]

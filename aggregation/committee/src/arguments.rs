@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use covey_aggregation::party::Name;
+use covey_aggregation::program::service::ServiceCommand;
 
 /// Key holder of a Covey federation, and offline verifier.
 ///
@@ -22,7 +23,9 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "Examples:
   covey-committee init --name kh-uni --dir ./kh-uni --coordinator covey.example.org:7443
   covey-committee join COVEY1-... --dir ./kh-uni
+  covey-committee doctor --config ./kh-uni/holder.toml
   covey-committee serve --config ./kh-uni/holder.toml
+  sudo covey-committee service install --config ./kh-uni/holder.toml
   covey-committee verify ./published --roster ./roster.json
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 6 verification failed,
@@ -63,6 +66,17 @@ pub(crate) enum Command {
         #[arg(long, env = "COVEY_CONFIG", default_value = "holder.toml")]
         config: PathBuf,
     },
+    /// Look for everything that a person would have to put right before `serve`: configuration,
+    /// keys, certificate, clock, roster, state folder, and the way to the coordinator, which is
+    /// dialled and told nothing. Exit code 1 when there is a problem.
+    Doctor {
+        /// The holder's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "holder.toml")]
+        config: PathBuf,
+    },
+    /// Run the holder as a service of systemd.
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Say who this holder is, what it has signed, and whether it is running.
     Status {
         /// The holder's configuration.

@@ -6,6 +6,7 @@
 //! - [`config`]: the file `holder.toml`
 //! - [`approvals`]: what the person says of who comes and goes
 //! - [`serve`]: the key holder at work
+//! - [`doctor`]: what a person would have to put right before it serves
 //! - [`status`]: what is stored, and whether it is running
 //! - [`verify`]: everything published, computed again
 //!
@@ -15,6 +16,7 @@ pub mod approvals;
 mod arguments;
 pub mod config;
 mod directing;
+pub mod doctor;
 pub mod init;
 mod rereads;
 pub mod sealing;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use covey_aggregation::program::answer::{Failure, Format, note};
 use covey_aggregation::program::joining::{Joined, read_invite_of};
+use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Stop};
 
 use arguments::{Arguments, Command, MembersCommand, Said};
@@ -78,6 +81,16 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
             format.answer(&status, &status);
             Ok(Exit::Done)
         }
+        Command::Doctor { config } => {
+            let diagnosis = doctor::examine(&config)?;
+            format.answer(&diagnosis, &diagnosis);
+            Ok(diagnosis.exit())
+        }
+        Command::Service(command) => {
+            let installed = command.carry_out(&PROGRAM, place)?;
+            format.answer(&installed, &installed);
+            Ok(Exit::Done)
+        }
         Command::Verify { dir, roster } => {
             let report = verify::verify_folder(&dir, &roster, |progress| note(progress))?;
             format.answer(&report, &report);
@@ -105,6 +118,20 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
+}
+
+/// For systemd. Draining takes two minutes at most.
+const PROGRAM: Program<'_> = Program {
+    name: "covey-committee",
+    verb: "serve",
+    description: "Covey: key holder of a federation",
+    config: config::CONFIG_FILE,
+    drain_seconds: 150,
+};
+
+fn place(config: &Path) -> Result<Place, Failure> {
+    let config::Config { folder, state, .. } = config::Config::read(config)?;
+    Ok(Place { folder, state, uses_gpu: false })
 }
 
 fn serve_until_stopped(config: &config::Config) -> Result<Exit, Failure> {

@@ -172,7 +172,7 @@ async fn serve_roster(
         records: desk.journal.len(),
         roster: membership.roster().number,
     });
-    let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone());
+    let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone(), None);
     let dialer = Dialer::new(membership, config.coordinator.clone());
     let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
     let mut link: Option<Linked<FromHolder>> = None;

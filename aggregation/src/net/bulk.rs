@@ -20,11 +20,9 @@ use tokio::time::timeout;
 use crate::hash::Digest;
 use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HANDSHAKE_MS};
 use crate::message::{Refusal, SignedHeader};
+use crate::net::egress::{Door, Outline, PIECE_BYTES, Parcel};
 use crate::net::error::LinkError;
-use crate::net::frame::{FrameReader, FrameWriter, STALL, of_read, of_write, write_all};
-
-/// Bytes moved at once.
-const PIECE_BYTES: usize = 256 * 1024;
+use crate::net::frame::{FrameReader, FrameWriter, STALL, Stage, of_read, of_write, write_all};
 
 /// What a stopped or reset bulk stream says; the answer beside it says why.
 const STOPPED: VarInt = VarInt::from_u32(0);
@@ -88,11 +86,12 @@ pub enum BulkError {
 #[derive(Clone, Debug)]
 pub struct Bulk {
     connection: Connection,
+    door: Option<Door>,
 }
 
 impl Bulk {
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(connection: Connection, door: Option<Door>) -> Self {
+        Self { connection, door }
     }
 
     /// Fetches a plan or a model of at most `bytes_max` bytes. The caller checks the digest:
@@ -138,15 +137,16 @@ impl Bulk {
         }
     }
 
-    /// Sends a contribution: `bytes` bytes of `source` (correction, boxes by seat, chunks).
-    /// `progress` is told how many bytes have gone. Returns when the other side has stored it.
+    /// Sends a contribution: the bytes of `source` (correction, boxes by seat, chunks), which must
+    /// be those of its outline. `progress` is told how many bytes have gone. Returns when the other
+    /// side has stored it.
     ///
     /// # Errors
     /// [`BulkError`].
     pub async fn contribute<R>(
         &self,
         header: &SignedHeader,
-        bytes: u64,
+        outline: &Outline,
         source: &mut R,
         mut progress: impl FnMut(u64),
     ) -> Result<(), BulkError>
@@ -162,11 +162,18 @@ impl Bulk {
             BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
             BulkAnswer::Follows { .. } => return Err(BulkError::OutOfTurn),
         }
+        if let Some(door) = &self.door {
+            door.pass(Parcel::Contribution(header, outline))?;
+        }
         let mut piece = vec![0; PIECE_BYTES];
-        let mut sent = 0;
-        while sent < bytes {
+        let (mut sent, bytes) = (0, outline.bytes());
+        for index in 0.. {
+            if sent == bytes {
+                break;
+            }
             let length = usize::try_from(bytes - sent).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
             source.read_exact(&mut piece[..length]).await.map_err(BulkError::Source)?;
+            outline.check(index, &piece[..length]).map_err(BulkError::Source)?;
             if !write_unless_stopped(&mut writer.stream, &piece[..length]).await? {
                 break;
             }
@@ -186,6 +193,7 @@ impl Bulk {
         let opened = timeout(STALL, self.connection.open_bi()).await;
         let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
         let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
+        let writer = writer.through(self.door.as_ref(), Stage::Request);
         Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
     }
 }

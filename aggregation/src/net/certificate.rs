@@ -5,6 +5,7 @@
 //! roster has that name in that role; and its key is the roster's key of that name, so that not
 //! even the authority can put another key in a member's place.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rustls::CertificateError;
@@ -17,9 +18,12 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::net::authority::read_certificate;
+use crate::net::files::FileError;
 use crate::net::tls::provider;
 use crate::party::{Name, PartyId, Role};
 use crate::roster::{Member, Roster};
+use crate::time::Time;
 
 /// Why a certificate is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -216,6 +220,19 @@ pub fn validity(certificate: &CertificateDer<'_>) -> (SystemTime, SystemTime) {
     };
     let dates = parsed.validity();
     (at(dates.not_before.timestamp()), at(dates.not_after.timestamp()))
+}
+
+/// From when to when the certificate in the file `path` is valid, by its own word.
+///
+/// # Errors
+/// [`FileError`] when it is none.
+pub fn validity_of(path: &Path) -> Result<(Time, Time), FileError> {
+    let (certificate, _) = read_certificate(path)?;
+    let (_, parsed) = X509Certificate::from_der(&certificate)
+        .map_err(|_| FileError::content(path, "not an X.509 certificate"))?;
+    let validity = parsed.validity();
+    let time = |seconds: i64| Time(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
+    Ok((time(validity.not_before.timestamp()), time(validity.not_after.timestamp())))
 }
 
 /// What a roster names its authority by.

@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quinn::Endpoint;
+use quinn::{Connection, Endpoint};
 use rand::RngExt as _;
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{BACKOFF_MAX_MS, BACKOFF_MIN_MS, HANDSHAKE_MS};
+use crate::net::egress::{Door, Egress};
 use crate::net::error::{CloseReason, LinkError};
 use crate::net::link::{Greeting, Link};
 use crate::net::listener::transport;
@@ -30,6 +31,7 @@ pub struct Dialer {
     membership: Arc<Membership>,
     coordinator: Member,
     address: String,
+    egress: Option<Arc<dyn Egress>>,
     endpoint: Option<Endpoint>,
     failures: u32,
     linked_at: Option<Instant>,
@@ -45,8 +47,14 @@ impl Dialer {
         let none = || LinkError::Credentials("the roster has no coordinator".to_owned());
         let coordinator = coordinators.next().cloned().ok_or_else(none)?;
         drop(coordinators);
-        let (endpoint, failures, linked_at) = (None, 0, None);
-        Ok(Self { membership, coordinator, address, endpoint, failures, linked_at })
+        let (egress, endpoint, failures, linked_at) = (None, None, 0, None);
+        Ok(Self { membership, coordinator, address, egress, endpoint, failures, linked_at })
+    }
+
+    /// Shows `egress` everything before it leaves by a link of this dialer.
+    #[must_use]
+    pub fn with_egress(self, egress: Arc<dyn Egress>) -> Self {
+        Self { egress: Some(egress), ..self }
     }
 
     /// Dials until there is a link; drop the future to stop. `on_retry` hears of every failure
@@ -94,6 +102,33 @@ impl Dialer {
     /// # Errors
     /// [`LinkError`].
     pub async fn connect_once(&mut self) -> Result<Link, LinkError> {
+        let connection = self.handshake().await?;
+        let door = self.egress.clone().map(|egress| {
+            Door::new(egress, self.coordinator.name.clone(), connection.remote_address())
+        });
+        let roster = self.membership.roster();
+        let greeting = Greeting { roster: roster.digest(), number: roster.number };
+        match Link::greet(connection, self.coordinator.clone(), greeting, door).await {
+            Err(LinkError::Newer(newer)) => Err(self.membership.take_over(&newer)),
+            link => link,
+        }
+    }
+
+    /// Dials once and says nothing: whether the coordinator answers, is who the roster says, and
+    /// does not turn this member away within `patience`.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn probe(&mut self, patience: Duration) -> Result<SocketAddr, LinkError> {
+        let connection = self.handshake().await?;
+        // A listener checks the dialer's certificate after its own part of the handshake.
+        match timeout(patience, connection.closed()).await {
+            Ok(lost) => Err(lost.into()),
+            Err(_) => Ok(connection.remote_address()),
+        }
+    }
+
+    async fn handshake(&mut self) -> Result<Connection, LinkError> {
         let address = resolve(&self.address).await?;
         let refused = Refused::default();
         let crypto = tls::client_config(&self.membership, &refused)
@@ -107,20 +142,12 @@ impl Dialer {
             .connect_with(config, address, SERVER_NAME)
             .map_err(|error| LinkError::Credentials(error.to_string()))?;
         let handshake = timeout(Duration::from_millis(HANDSHAKE_MS), connecting).await;
-        let connection = match handshake {
-            Ok(Ok(connection)) => connection,
+        match handshake {
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(quinn::ConnectionError::TimedOut)) | Err(_) => {
-                return Err(LinkError::Unreachable { address });
+                Err(LinkError::Unreachable { address })
             }
-            Ok(Err(lost)) => {
-                return Err(tls::take(&refused).map_or_else(|| lost.into(), LinkError::from));
-            }
-        };
-        let roster = self.membership.roster();
-        let greeting = Greeting { roster: roster.digest(), number: roster.number };
-        match Link::greet(connection, self.coordinator.clone(), greeting).await {
-            Err(LinkError::Newer(newer)) => Err(self.membership.take_over(&newer)),
-            link => link,
+            Ok(Err(lost)) => Err(tls::take(&refused).map_or_else(|| lost.into(), LinkError::from)),
         }
     }
 

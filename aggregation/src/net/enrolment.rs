@@ -18,14 +18,15 @@ use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS, NAME_BYTES_MAX, REQUEST_BYTES_MAX};
 use crate::net::certificate::authority_digest;
 use crate::net::dialer::{open, resolve};
+use crate::net::egress::{Door, Egress};
 use crate::net::error::{CloseReason, LinkError};
-use crate::net::frame::{FrameReader, FrameWriter};
+use crate::net::frame::{FrameReader, FrameWriter, Stage};
 use crate::net::invite::{Invite, InviteId, InviteSecret};
 use crate::net::key::IdentityKey;
 use crate::net::listener::transport;
 use crate::net::membership::Membership;
 use crate::net::tls::{self, Refused};
-use crate::party::{Name, PartyId};
+use crate::party::{Name, PartyId, Role};
 use crate::roster::Member;
 use crate::roster::succession::CertifiedRoster;
 
@@ -262,15 +263,24 @@ impl Desk {
         Ok(Self { authority, ..dialled })
     }
 
-    /// Dials the coordinator as a member.
+    /// Dials the coordinator as a member; `egress` is shown what leaves, if there is one.
     ///
     /// # Errors
     /// [`LinkError`].
     pub async fn dial_member(
         address: &str,
         membership: &Arc<Membership>,
+        egress: Option<Arc<dyn Egress>>,
     ) -> Result<Self, LinkError> {
-        Self::dial(address, |refused| tls::enrolled_config(membership, refused)).await
+        let dialled = Self::dial(address, |refused| tls::enrolled_config(membership, refused));
+        let mut dialled = dialled.await?;
+        let coordinator = membership.roster().with_role(Role::Coordinator).next();
+        if let (Some(egress), Some(coordinator)) = (egress, coordinator) {
+            let address = dialled.connection.remote_address();
+            let door = Door::new(egress, coordinator.name.clone(), address);
+            dialled.writer = dialled.writer.through(Some(&door), Stage::Application);
+        }
+        Ok(dialled)
     }
 
     async fn dial(

@@ -196,6 +196,9 @@ pub enum LinkError {
     /// The other side closed the link.
     #[error("the other side closed the link: {0}")]
     Closed(CloseReason),
+    /// It must not leave this machine.
+    #[error("withheld, nothing was sent: {0}")]
+    Withheld(String),
     /// This side closed the link.
     #[error("the link was closed here")]
     ClosedHere,
@@ -222,6 +225,7 @@ impl LinkError {
             | Self::NotAccepted(_)
             | Self::Renewed { .. }
             | Self::RosterFile(_)
+            | Self::Withheld(_)
             | Self::ClosedHere => Fault::Here,
             Self::Stranger(_)
             | Self::OtherProtocol
@@ -247,6 +251,7 @@ impl LinkError {
             | Self::BadRoster(_)
             | Self::RosterFile(_)
             | Self::Renewed { .. }
+            | Self::Withheld(_)
             | Self::PortInUse { .. } => true,
             Self::Closed(reason) => reason.is_permanent(),
             _ => false,

@@ -234,6 +234,14 @@ pub fn create_private_folder(path: &Path) -> Result<(), FileError> {
     builder.create(path).map_err(|source| FileError::write(path, source))
 }
 
+/// Makes a new folder durable in the one that it is in.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn sync_folder(path: &Path) -> Result<(), FileError> {
+    sync_folder_of(path).map_err(|source| FileError::write(path, source))
+}
+
 /// A new or renamed file is durable only once its folder is (fsync(2)).
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {

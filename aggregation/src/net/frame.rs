@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::limits::STALL_MS;
+use crate::net::egress::{Door, Parcel};
 use crate::net::error::LinkError;
 use crate::wire::{self, Malformed};
 
@@ -79,11 +80,31 @@ impl Deframer {
 pub(super) struct FrameWriter {
     pub(super) stream: SendStream,
     bytes_max: u32,
+    /// What frames pass, and what the next one is.
+    door: Option<(Door, Stage)>,
+}
+
+/// What the next frame of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The first one of a control stream; messages come after it.
+    Greeting,
+    /// A message.
+    Message,
+    /// The first one of a bulk stream.
+    Request,
+    /// The one of an enrolment.
+    Application,
 }
 
 impl FrameWriter {
     pub(super) const fn new(stream: SendStream, bytes_max: u32) -> Self {
-        Self { stream, bytes_max }
+        Self { stream, bytes_max, door: None }
+    }
+
+    /// Has every frame pass `door`, if there is one.
+    pub(super) fn through(self, door: Option<&Door>, stage: Stage) -> Self {
+        Self { door: door.map(|door| (door.clone(), stage)), ..self }
     }
 
     /// Sends one value. Not cancel-safe: a send that was dropped half-way ruins the stream.
@@ -94,8 +115,19 @@ impl FrameWriter {
             let (bytes, bytes_max) = (body.len(), self.bytes_max as usize);
             return Err(Malformed::TooLarge { bytes, bytes_max }.into());
         };
-        write_all(&mut self.stream, &length.to_le_bytes()).await?;
-        write_all(&mut self.stream, &body).await
+        let frame = [&length.to_le_bytes()[..], &body].concat();
+        if let Some((door, stage)) = &mut self.door {
+            door.pass(match stage {
+                Stage::Greeting => Parcel::Greeting(&frame),
+                Stage::Message => Parcel::Message(&frame),
+                Stage::Request => Parcel::Request(&frame),
+                Stage::Application => Parcel::Application(&frame),
+            })?;
+            if *stage == Stage::Greeting {
+                *stage = Stage::Message;
+            }
+        }
+        write_all(&mut self.stream, &frame).await
     }
 
     /// Ends the stream and waits until everything has arrived.

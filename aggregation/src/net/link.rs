@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS};
 use crate::net::bulk::{Bulk, BulkStream};
+use crate::net::egress::Door;
 use crate::net::error::{CloseReason, LinkError};
-use crate::net::frame::{FrameReader, FrameWriter};
+use crate::net::frame::{FrameReader, FrameWriter, Stage};
 use crate::net::guest_list::Guests;
 use crate::roster::Member;
 use crate::roster::succession::CertifiedRoster;
@@ -56,10 +57,12 @@ impl Link {
         connection: Connection,
         peer: Member,
         greeting: Greeting,
+        door: Option<Door>,
     ) -> Result<Self, LinkError> {
         let greet = async {
             let (send, receive) = connection.open_bi().await?;
-            let mut link = Self::new(connection.clone(), (peer, greeting.roster), send, receive);
+            let mut link =
+                Self::new(connection.clone(), (peer, greeting.roster), (send, receive), door);
             link.sender.send(&greeting).await?;
             match link.receiver.receive::<Welcome>().await? {
                 Some(Welcome::Same) => Ok(link),
@@ -79,7 +82,7 @@ impl Link {
         let welcome = async {
             let (send, receive) = connection.accept_bi().await?;
             let with = (peer, guests.digest);
-            let mut link = Self::new(connection.clone(), with, send, receive);
+            let mut link = Self::new(connection.clone(), with, (send, receive), None);
             let greeting = link.receiver.receive::<Greeting>().await?;
             let greeting = greeting.ok_or(LinkError::Truncated)?;
             if greeting.roster == guests.digest {
@@ -104,12 +107,13 @@ impl Link {
     fn new(
         connection: Connection,
         (peer, roster): (Member, Digest),
-        send: quinn::SendStream,
-        receive: quinn::RecvStream,
+        (send, receive): (quinn::SendStream, quinn::RecvStream),
+        door: Option<Door>,
     ) -> Self {
-        let sender = ControlSender(FrameWriter::new(send, FRAME_BYTES_MAX));
+        let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
+        let sender = ControlSender(writer.through(door.as_ref(), Stage::Greeting));
         let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
-        Self { peer, roster, sender, receiver, links: Links { connection } }
+        Self { peer, roster, sender, receiver, links: Links { connection, door } }
     }
 }
 
@@ -178,13 +182,14 @@ impl ControlReceiver {
 #[derive(Clone)]
 pub struct Links {
     pub(super) connection: Connection,
+    door: Option<Door>,
 }
 
 impl Links {
     /// The dialer's bulk transfers.
     #[must_use]
     pub fn bulk(&self) -> Bulk {
-        Bulk::new(self.connection.clone())
+        Bulk::new(self.connection.clone(), self.door.clone())
     }
 
     /// Where the other side is.

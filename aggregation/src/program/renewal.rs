@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::net::enrolment::{Answer, Application, Desk};
-use crate::net::{LinkError, Membership};
+use crate::net::{Egress, LinkError, Membership};
 
 /// Longest sleep: the clock may be set meanwhile, and the machine may sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -33,12 +33,16 @@ pub enum NotRenewed {
     Certificate(String),
 }
 
-/// Renews the certificate once.
+/// Renews the certificate once; `egress` is shown what leaves, if there is one.
 ///
 /// # Errors
 /// [`NotRenewed`].
-pub async fn renew(membership: &Arc<Membership>, address: &str) -> Result<(), NotRenewed> {
-    let mut desk = Desk::dial_member(address, membership).await?;
+pub async fn renew(
+    membership: &Arc<Membership>,
+    address: &str,
+    egress: Option<Arc<dyn Egress>>,
+) -> Result<(), NotRenewed> {
+    let mut desk = Desk::dial_member(address, membership, egress).await?;
     desk.ask(&Application::Renew).await?;
     let answer = timeout(ANSWER, desk.answer()).await.unwrap_or(Err(LinkError::Stalled))?;
     desk.close().await;
@@ -61,7 +65,7 @@ pub async fn renew_if_due(membership: &Arc<Membership>, address: &str) -> Result
     if SystemTime::now() < from + life.mul_f64(2.0 / 3.0) {
         return Ok(());
     }
-    renew(membership, address).await
+    renew(membership, address, None).await
 }
 
 /// Ends a membership: asked by the member itself.
@@ -69,7 +73,7 @@ pub async fn renew_if_due(membership: &Arc<Membership>, address: &str) -> Result
 /// # Errors
 /// [`NotRenewed`].
 pub async fn leave(membership: &Arc<Membership>, address: &str) -> Result<(), NotRenewed> {
-    let mut desk = Desk::dial_member(address, membership).await?;
+    let mut desk = Desk::dial_member(address, membership, None).await?;
     desk.ask(&Application::Leave).await?;
     let answer = timeout(ANSWER, desk.answer()).await.unwrap_or(Err(LinkError::Stalled))?;
     desk.close().await;
@@ -87,7 +91,11 @@ impl Renewal {
     /// Renews once two thirds of the certificate's life are over, and a little later at random, so that
     /// members who joined together do not come together. Must be called within a tokio runtime.
     #[must_use]
-    pub fn begin(membership: Arc<Membership>, address: String) -> Self {
+    pub fn begin(
+        membership: Arc<Membership>,
+        address: String,
+        egress: Option<Arc<dyn Egress>>,
+    ) -> Self {
         Self(tokio::spawn(async move {
             loop {
                 let (from, until) = membership.validity();
@@ -97,7 +105,7 @@ impl Renewal {
                 while let Ok(left) = due.duration_since(SystemTime::now()) {
                     sleep(left.min(LOOK_EVERY).max(Duration::from_secs(1))).await;
                 }
-                if renew(&membership, &address).await.is_err() {
+                if renew(&membership, &address, egress.clone()).await.is_err() {
                     // The program's own links tell why the coordinator is not reached.
                     sleep(AGAIN).await;
                 }

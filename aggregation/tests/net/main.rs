@@ -13,7 +13,7 @@ use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{FromHolder, Header, Refusal, SignedHeader, ToHolder};
 use covey_aggregation::net::{
     Arrival, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, GuestList, Link, LinkError,
-    Listener, Membership,
+    Listener, Membership, Outline,
 };
 use covey_aggregation::party::Role;
 use federation::Federation;
@@ -164,7 +164,7 @@ async fn a_refusal_is_heard_whenever_the_stream_is_stopped() {
     let mut long = header(&ada);
     long.header.components = vec![Digest::ZERO; 400];
     for _ in 0..200 {
-        let sent = bulk.contribute(&long, 10, &mut &[0; 10][..], |_| {}).await;
+        let sent = bulk.contribute(&long, &Outline::of(&[0; 10]), &mut &[0; 10][..], |_| {}).await;
         let fetched = bulk.fetch(&BulkRequest::Plan(Digest::ZERO), 10).await;
         for refused in [sent.err(), fetched.err()] {
             let is_refused = matches!(refused, Some(BulkError::Refused(Refusal::NotAdmitted)));
@@ -210,15 +210,15 @@ async fn plans_and_contributions_travel_whole() {
 
     let content: Vec<u8> = (0..parts.iter().sum()).map(|i: usize| (i % 251) as u8).collect();
     let mut progress = Vec::new();
-    let bytes = content.len() as u64;
+    let (bytes, outline) = (content.len() as u64, Outline::of(&content));
     let (signed, mut source) = (header(&ada), &content[..]);
-    let sent = bulk.contribute(&signed, bytes, &mut source, |sent| progress.push(sent)).await;
+    let sent = bulk.contribute(&signed, &outline, &mut source, |sent| progress.push(sent)).await;
     sent.expect("stored");
     assert_eq!(progress.last(), Some(&bytes));
 
     let mut forged = header(&ada);
     forged.header.correction = digest;
-    let error = bulk.contribute(&forged, bytes, &mut &content[..], |_| {}).await;
+    let error = bulk.contribute(&forged, &outline, &mut &content[..], |_| {}).await;
     assert!(matches!(error, Err(BulkError::Refused(Refusal::BadSignature))));
 
     dialer.close().await;
@@ -247,7 +247,7 @@ async fn a_contribution_refused_half_way_stops_at_once_with_the_reason() {
     let bulk = owner.links.bulk();
     let (signed, mut source) = (header(&ada), &content[..]);
     let progress = |sent| sent_bytes = sent;
-    let sent = bulk.contribute(&signed, 50_000_000, &mut source, progress).await;
+    let sent = bulk.contribute(&signed, &Outline::of(&content), &mut source, progress).await;
     let error = sent.expect_err("refused");
     assert!(matches!(error, BulkError::Refused(Refusal::Malformed(_))), "{error}");
     assert!(sent_bytes < 50_000_000, "all bytes went out");

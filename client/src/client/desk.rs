@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use covey_aggregation::audit::list::Proven;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Decline, FromClient, Refusal, SignedHeader, ToClient};
-use covey_aggregation::net::{Bulk, BulkError, LinkError, Membership};
+use covey_aggregation::net::{Bulk, BulkError, Egress, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
@@ -23,12 +23,16 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::event::{Event, Round};
 use crate::observer::Observer;
+use crate::outbound::{self, OutboundLog};
+use crate::pause::Pause;
 use crate::prepare::{Declined, Halt, Workshop};
 use crate::provers::Provers;
 use crate::sketches::Sketches;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
 use crate::variates::Variates;
+
+use super::sending::{UploadError, send};
 
 /// The folder of sealed updates, in the state folder.
 const SEALED_FOLDER: &str = "sealed";
@@ -49,16 +53,11 @@ const PATIENCE_MS: u64 = 31 * 24 * 3600 * 1000;
 /// How long a draining client goes on sending.
 const DRAIN: Duration = Duration::from_secs(60);
 
+/// How often the owner's pause is looked for.
+const PAUSE_LOOK: Duration = Duration::from_millis(500);
+
 /// Events that nobody has taken yet; progress beyond is dropped.
 const EVENTS_WAITING_MAX: usize = 256;
-
-/// Why the loop has ended.
-pub(super) enum Worked {
-    /// It was asked to.
-    Stopped(Signal),
-    /// Another roster is in force: everything is to be opened again under it.
-    Renewed,
-}
 
 /// What work beside the loop came to.
 enum Done {
@@ -67,16 +66,22 @@ enum Done {
     Uploaded(Digest, Result<(u64, f32), UploadError>),
 }
 
-/// An upload that did not arrive.
-enum UploadError {
-    /// The stored bytes.
-    Stored(String),
-    /// The link, or the coordinator.
-    Bulk(BulkError),
+/// Why the work has ended.
+pub(super) enum End {
+    /// A signal asked for it.
+    Asked(Signal),
+    /// The owner has paused it, and everything that was sealed has found its end.
+    Paused,
+    /// Another roster is in force: everything is to be opened again under it.
+    Renewed,
 }
 
 /// All state of a running client.
 pub(super) struct Desk {
+    outbound: OutboundLog,
+    pause: Pause,
+    /// Whether the pause was seen.
+    is_paused: bool,
     participant: Participant,
     journal: Journal<ParticipantRecord>,
     stored: Stored,
@@ -104,13 +109,16 @@ impl Desk {
         let folder = StateFolder::open(&config.state)?;
         let (journal, records) =
             Journal::open(&folder.path().join(JOURNAL_FILE), &membership.member().id)?;
+        let (outbound, torn_bytes) = OutboundLog::open(&folder.path().join(outbound::FOLDER))?;
         let variates = Variates::open(&folder.path().join(VARIATES_FOLDER), &records);
         let variates = variates.map_err(|error| Failure::file(&error))?;
-        let numbers = records.iter().filter_map(|record| match record {
-            ParticipantRecord::Sealed { round, round_ctx, .. } => Some((*round_ctx, *round)),
-            _ => None,
-        });
-        let numbers = numbers.collect();
+        let mut numbers = BTreeMap::new();
+        for record in &records {
+            if let ParticipantRecord::Sealed { run, round, round_ctx, .. } = record {
+                numbers.insert(*round_ctx, *round);
+                outbound.know(*round_ctx, *run, *round);
+            }
+        }
         let setup = ParticipantSetup {
             identity: Arc::clone(membership.identity()),
             roster: membership.roster().as_ref().clone(),
@@ -125,6 +133,14 @@ impl Desk {
         stored.keep_only(&rounds).map_err(|error| Failure::file(&error))?;
         let (bulk, link) = watch::channel(None);
         let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
+        if torn_bytes > 0 {
+            let what = format!(
+                "the log of outbound messages ended in {torn_bytes} bytes of an entry that a crash \
+                 tore; they were cut, and what they were about had not left"
+            );
+            // The channel is empty.
+            let _ = events.try_send(Event::Fault { what });
+        }
         let workshop = Arc::new(Workshop {
             identity: Arc::clone(membership.identity()),
             data: config.data.clone(),
@@ -140,6 +156,9 @@ impl Desk {
             bench: Mutex::default(),
         });
         let desk = Self {
+            outbound,
+            pause: Pause::of(folder.path()),
+            is_paused: false,
             participant,
             journal,
             stored,
@@ -164,7 +183,9 @@ impl Desk {
         events: &mut mpsc::Receiver<Event>,
         stop: &mut Stop,
         watch: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<Worked, Failure> {
+    ) -> Result<End, Failure> {
+        let outbound = self.outbound.clone();
+        let mut looks = tokio::time::interval(PAUSE_LOOK);
         let mut draining: Option<Signal> = None;
         let drained = tokio::time::sleep(Duration::MAX);
         tokio::pin!(drained);
@@ -175,14 +196,19 @@ impl Desk {
             if let Some(signal) = draining
                 && (self.uploading.is_empty() || self.link.is_none())
             {
-                return Ok(Worked::Stopped(signal));
+                return Ok(End::Asked(signal));
+            }
+            if self.is_paused && draining.is_none() && !self.participant.has_sealed() {
+                return Ok(End::Paused);
             }
             let mut halt = stop.clone();
             tokio::select! {
-                signal = halt.halted() => return Ok(Worked::Stopped(signal)),
+                signal = halt.halted() => return Ok(End::Asked(signal)),
                 () = &mut drained => if let Some(signal) = draining {
-                    return Ok(Worked::Stopped(signal));
+                    return Ok(End::Asked(signal));
                 },
+                failure = outbound.failed() => return Err(failure),
+                _ = looks.tick(), if draining.is_none() => self.look_for_pause(watch),
                 signal = stop.draining(), if draining.is_none() => {
                     watch(Event::Draining);
                     self.participant.leave();
@@ -191,7 +217,7 @@ impl Desk {
                 }
                 event = line.event() => {
                     if matches!(event, Some(LineEvent::Failed(LinkError::Renewed { .. }))) {
-                        return Ok(Worked::Renewed);
+                        return Ok(End::Renewed);
                     }
                     self.follow(event, draining.is_some(), watch)?;
                 }
@@ -209,7 +235,44 @@ impl Desk {
 
     /// Sends nothing more. Whether there was a link.
     pub(super) fn hang_up(&mut self) -> bool {
+        self.bulk.send_replace(None);
         self.link.take().is_some()
+    }
+
+    /// What is shown everything before it leaves.
+    pub(super) fn outbound(&self) -> Arc<dyn Egress> {
+        Arc::new(self.outbound.clone())
+    }
+
+    /// Whether the owner has paused it and nothing is under way.
+    pub(super) fn is_at_rest(&mut self) -> bool {
+        self.is_paused = self.pause.is_set();
+        self.is_paused && !self.participant.has_sealed()
+    }
+
+    /// Whether the owner's pause was seen.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Waits for the end of the pause.
+    pub(super) async fn resumed(&mut self) {
+        while self.pause.is_set() {
+            tokio::time::sleep(PAUSE_LOOK).await;
+        }
+        self.is_paused = false;
+    }
+
+    fn look_for_pause(&mut self, watch: &mut (dyn FnMut(Event) + Send)) {
+        let was_paused = std::mem::replace(&mut self.is_paused, self.pause.is_set());
+        match (was_paused, self.is_paused) {
+            (false, true) => {
+                watch(Event::Pausing);
+                self.participant.leave();
+            }
+            (true, false) => watch(Event::Resumed),
+            _ => {}
+        }
     }
 
     fn follow(
@@ -236,7 +299,10 @@ impl Desk {
                 let retry_ms = u64::try_from(wait.as_millis()).ok();
                 watch(Event::Unlinked { error: error.to_string(), retry_ms });
             }
-            Some(LineEvent::Failed(error)) => return Err(Failure::link(&error)),
+            Some(LineEvent::Failed(error)) => {
+                let failed = self.outbound.failure();
+                return Err(failed.unwrap_or_else(|| Failure::link(&error)));
+            }
             None => return Err(Failure::link(&LinkError::ClosedHere)),
         }
         Ok(())
@@ -319,7 +385,13 @@ impl Desk {
             ParticipantEffect::Prepare { config } => {
                 let (round_ctx, halt) = (config.context(), Halt::default());
                 self.numbers.insert(round_ctx, config.round);
+                self.outbound.know(round_ctx, config.run, config.round);
                 self.preparing.insert(round_ctx, halt.clone());
+                if self.is_paused {
+                    let declined = Declined::new(Decline::Leaving, "paused by the owner");
+                    self.tasks.spawn(async move { Done::Prepared(round_ctx, Err(declined)) });
+                    return;
+                }
                 let work = Arc::clone(&self.workshop).prepare(config, halt);
                 self.tasks
                     .spawn(async move { Done::Prepared(round_ctx, work.await.map(Box::new)) });
@@ -404,25 +476,11 @@ impl Desk {
     }
 }
 
-/// Sends one stored update; its bytes and seconds.
-async fn send(
-    bulk: &Bulk,
-    stored: &Stored,
-    round: Round,
-    header: &Digest,
-    events: &mpsc::Sender<Event>,
-) -> Result<(u64, f32), UploadError> {
-    let reading = stored.read(&round.context, header).await;
-    let mut reading = reading.map_err(|error| UploadError::Stored(error.to_string()))?;
-    let (begun, bytes) = (Instant::now(), reading.bytes);
-    let progress = |sent| {
-        // Only how far it is: what nobody takes is dropped.
-        let _ = events.try_send(Event::Uploading { round, sent, bytes });
-    };
-    bulk.contribute(&reading.header, bytes, &mut reading.source, progress)
-        .await
-        .map_err(UploadError::Bulk)?;
-    Ok((bytes, begun.elapsed().as_secs_f32()))
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // Before the lock of the state folder is given back.
+        self.outbound.close();
+    }
 }
 
 fn reason_text(reason: Decline) -> String {

@@ -1,8 +1,12 @@
 //! Whole rounds: real holders, real clients, real sockets and files; a coordinator that is the
 //! real machine on a test's storage.
 
+mod canary;
 mod coordinator;
+mod doctor;
+mod egress;
 mod federation;
+mod tap;
 
 use std::fs;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use covey_client::export::{self, Form};
 use covey_client::status::Status;
 use covey_model::task::Task;
 use federation::{Federation, Ledger, PLAN, Running, files_in, until};
+use tap::Tap;
 
 const HOLDERS: [&str; 4] = ["kh-1", "kh-2", "kh-3", "kh-4"];
 
@@ -31,6 +36,12 @@ fn ids(federation: &Federation, owners: &[&str]) -> Vec<PartyId> {
 
 fn hold(federation: &Federation, coordinator: &Coordinator) -> Vec<Running> {
     HOLDERS.iter().map(|holder| federation.hold(holder, &coordinator.address)).collect()
+}
+
+/// Somebody in the path between these owners and the coordinator.
+fn tap(federation: &Federation, coordinator: &Coordinator, owners: &[&str]) -> Tap {
+    let owners = owners.iter().map(|owner| ((*owner).to_owned(), federation.path(owner)));
+    Tap::start(&coordinator.address, &federation.path("c"), owners)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,3 +187,28 @@ fn check(arguments: &[&str], code: i32, named: &str) {
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
     assert!(text.contains(named), "{arguments:?}: {text}\nexpected {named}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_dials_the_coordinator_and_names_what_is_wrong_with_the_keys() {
+    let (_listener, federation) = meeting();
+    let federation = Arc::new(federation);
+    let examine = async || {
+        let config = federation.config("kh-1");
+        let ran = tokio::task::spawn_blocking(move || run(&["doctor", "--config", &config]));
+        let output = ran.await.expect("no panic");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = examine().await;
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["answers over UDP", "sealing key", "No problem", "roster"] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+    copy(&federation.path("kh-2"), &federation.path("kh-1"), "sealing.key");
+    let (code, said) = examine().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the roster has another sealing key"), "{said}");
+    fs::remove_file(federation.path("kh-1").join("identity.key")).expect("removed");
+    let (code, said) = examine().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("identity.key") && said.contains("restore this machine's own"), "{said}");
+}

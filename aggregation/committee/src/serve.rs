@@ -3,6 +3,7 @@
 //! Every answer goes the same way: the machine decides, its records are stored durably, and only
 //! then do its messages leave. What is lost with a link is asked for again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Approval, DirectionQuestion, Holder, HolderEffect, HolderSetup};
-use covey_aggregation::message::{FromHolder, Outcome, ToHolder};
+use covey_aggregation::message::{FromHolder, Outcome, Refusal, ToHolder};
 use covey_aggregation::net::{Dialer, LinkError, Membership};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::journal::JournalError;
@@ -278,6 +279,8 @@ struct Desk {
     rereads: Rereads,
     directions: Directions,
     approvals: Approvals,
+    /// Rosters that a person was told of.
+    undecided: BTreeSet<Digest>,
     _folder: StateFolder,
 }
 
@@ -324,7 +327,8 @@ impl Desk {
         let directions = Directions::new(config.validation_data.clone());
         let approvals = Approvals::new(folder.path(), config.members.approve);
         let rereads = Rereads::default();
-        Ok(Self { holder, journal, rereads, directions, approvals, _folder: folder })
+        let undecided = BTreeSet::new();
+        Ok(Self { holder, journal, rereads, directions, approvals, undecided, _folder: folder })
     }
 
     /// Does one thing, on a thread that may compute and wait for the disk.
@@ -344,8 +348,11 @@ impl Desk {
         let done = done?;
         done.records.into_iter().for_each(|record| watch(Event::Signed(record)));
         for message in done.messages {
-            if let FromHolder::Refused { refusal, .. } = &message {
-                watch(Event::Refused(refusal.to_string()));
+            if let FromHolder::Refused { round_ctx, refusal } = &message {
+                // Asked every second while a person thinks: said once.
+                if *refusal != Refusal::Undecided || desk.undecided.insert(*round_ctx) {
+                    watch(Event::Refused(refusal.to_string()));
+                }
             }
             if let Some(link) = link {
                 // Fails when the link is lost: the coordinator will ask again.

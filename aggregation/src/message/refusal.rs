@@ -88,7 +88,7 @@ pub enum Refusal {
         retry_after_ms: u64,
     },
     /// The person who runs the receiver has not said yet.
-    #[error("it waits for the word of the person who runs it")]
+    #[error("it waits for the word of the person who runs it (covey-committee members list)")]
     Undecided,
     /// The person who runs the receiver says no.
     #[error("the person who runs it does not approve")]

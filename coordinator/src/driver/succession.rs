@@ -37,7 +37,8 @@ pub(super) struct Succession {
     folder: PathBuf,
     /// Holders of a committee that is being founded.
     holders: usize,
-    entries: Vec<MemberEntry>,
+    /// Nothing is proposed before these were read once.
+    entries: Option<Vec<MemberEntry>>,
     proposal: Option<Proposal>,
     /// Signed, and not in force yet.
     certified: Option<CertifiedRoster>,
@@ -61,7 +62,7 @@ impl Succession {
             registrar,
             folder,
             holders,
-            entries: Vec::new(),
+            entries: None,
             proposal: None,
             certified: None,
             ask_at: Time(0),
@@ -126,7 +127,7 @@ impl Driver {
     pub(super) async fn take_members(&mut self, entries: Vec<MemberEntry>) -> Result<(), Halt> {
         let out = entries.iter().filter(|entry| entry.standing.is_shut_out());
         let out: Vec<PartyId> = out.map(|entry| entry.member.id).collect();
-        self.succession.entries = entries;
+        self.succession.entries = Some(entries);
         for id in out {
             if let Some(peer) = self.peers.remove(&id) {
                 peer.close(CloseReason::ShutOut);
@@ -147,7 +148,8 @@ impl Driver {
             // That one first; what has changed since comes after it.
             return Ok(());
         }
-        let Some(members) = next_members(&self.roster, &self.succession.entries) else {
+        let Some(entries) = &self.succession.entries else { return Ok(()) };
+        let Some(members) = next_members(&self.roster, entries) else {
             self.succession.proposal = None;
             return Ok(());
         };
@@ -177,8 +179,9 @@ impl Driver {
 
     /// Seats holders in a committee that is not complete.
     async fn found_further(&mut self) -> Result<(), Halt> {
-        let (entries, holders) = (&self.succession.entries, self.succession.holders);
-        let Some(members) = founded(&self.roster, entries, holders) else { return Ok(()) };
+        let Some(entries) = &self.succession.entries else { return Ok(()) };
+        let members = founded(&self.roster, entries, self.succession.holders);
+        let Some(members) = members else { return Ok(()) };
         let (federation, authority) = (self.roster.federation.clone(), self.roster.authority);
         let roster = Roster::founding(federation, authority, members);
         self.succession.registrar.members().await.put_roster(&roster).await?;

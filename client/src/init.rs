@@ -7,14 +7,18 @@ use covey_aggregation::program::Failure;
 use covey_aggregation::program::enrol::{Enrolment, enrol};
 
 use crate::config::{CONFIG_FILE, Config};
+use crate::policy::{self, POLICY_FILE};
 use crate::run;
 
-/// Makes an owner's keys, its request and a configuration in `folder`.
+/// Makes an owner's keys, its request, a configuration and a policy in `folder`. The policy allows
+/// nothing yet: that is for the owner to say.
 ///
 /// # Errors
 /// [`Failure`], naming the file.
 pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
     let config = Config::template(coordinator);
+    // First, as what a request stands beside is whole.
+    policy::commands::write_missing(&folder.join(POLICY_FILE))?;
     enrol(folder, name, Role::DataOwner, None, (CONFIG_FILE, &config))
 }
 

@@ -3,7 +3,8 @@
 //! a researcher, who writes plans and has them carried out.
 //!
 //! - [`init`]: the owner's keys are born
-//! - [`config`], [`limits`]: `client.toml`, and what the owner allows
+//! - [`config`], [`policy`]: `client.toml`, and `policy.toml`, what the owner allows
+//! - [`runs`]: what was offered, and what the owner said to it
 //! - [`client`]: the program at work, with [`prepare`] (train and seal) and [`stored`] (what was
 //!   sealed, on disk)
 //! - [`event`], [`screen`]: what it tells, and how
@@ -26,21 +27,25 @@ pub mod credits;
 pub mod datasets;
 pub mod event;
 pub mod export;
+mod gate;
 pub mod init;
-pub mod limits;
 pub mod observer;
 pub mod plan;
+pub mod policy;
 pub mod prepare;
 mod provers;
 pub mod run;
+pub mod runs;
 pub mod screen;
 mod sealing;
+mod sent;
 pub mod sim;
 mod sketches;
 pub mod status;
 pub mod stored;
 mod update;
 mod variates;
+pub mod volume;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -56,7 +61,7 @@ use covey_model::device::DeviceChoice;
 
 use arguments::{
     Arguments, Command, CreditsCommand, DataCommand, DataFolder, DataKind, Epoch, PlanCommand,
-    Simulation,
+    PolicyCommand, RunsCommand, Simulation,
 };
 use datasets::Datasets;
 use screen::Screen;
@@ -91,6 +96,8 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             format.answer(&enrolment, &enrolment);
         }
         Command::Start { config, device } => return start(&config, device, format),
+        Command::Policy(command) => return policy(command, format),
+        Command::Runs(command) => runs(command, format)?,
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
@@ -102,6 +109,56 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn policy(command: PolicyCommand, format: Format) -> Result<Exit, Failure> {
+    match command {
+        PolicyCommand::Init { file } => {
+            let written = policy::commands::init(&file)?;
+            format.answer(&written, &written);
+        }
+        PolicyCommand::Show { file } => {
+            let checked = policy::commands::check(&file)?;
+            format.answer(&checked.policy, &checked.policy);
+        }
+        PolicyCommand::Check { file } => {
+            let checked = policy::commands::check(&file)?;
+            format.answer(&checked, &checked);
+        }
+        PolicyCommand::Test { plan, owner } => {
+            let trial = policy::commands::test(&owner.config, &plan)?;
+            format.answer(&trial, &trial);
+            let is_refused = trial.outcome == policy::Outcome::Fail;
+            return Ok(if is_refused { Exit::Policy } else { Exit::Done });
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn runs(command: RunsCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        RunsCommand::List { owner } => {
+            let list = runs::commands::list(&owner.config)?;
+            format.answer(&list, &list);
+        }
+        RunsCommand::Show { run, owner } => {
+            let shown = runs::commands::show(&owner.config, &run)?;
+            format.answer(&shown, &shown);
+        }
+        RunsCommand::Leaves { run, owner } => {
+            let leaves = runs::commands::leaves(&owner.config, &run)?;
+            format.answer(&leaves, &leaves);
+        }
+        RunsCommand::Approve { run, owner } => {
+            let said = runs::commands::approve(&owner.config, &run)?;
+            format.answer(&said, &said);
+        }
+        RunsCommand::Deny { run, reason, owner } => {
+            let said = runs::commands::deny(&owner.config, &run, reason)?;
+            format.answer(&said, &said);
+        }
+    }
+    Ok(())
 }
 
 fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {
@@ -237,8 +294,13 @@ fn source_at(path: &Path, kind: &DataKind) -> Result<DataSource, Failure> {
 fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
     let mut config = Config::read(config)?;
     config.device.choice = device.unwrap_or(config.device.choice);
-    let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
+    if let Some(threads) = config.policy.limits.threads {
+        // What trains on the processor takes its threads from this pool, and no others.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        pool.map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))?;
+    }
+    let client = Client::new(config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -93,10 +93,10 @@ pub(crate) enum Command {
         device: Option<DeviceChoice>,
     },
     /// What you allow: your own limits, which nobody upstream can loosen.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = policy::EXAMPLES)]
     Policy(PolicyCommand),
     /// Runs that were offered to you: look at them, approve or deny them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = runs::EXAMPLES)]
     Runs(RunsCommand),
     /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]

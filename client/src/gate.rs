@@ -52,7 +52,7 @@ impl Gate {
     ) -> Result<(), Declined> {
         let verdict = self.judge(plan, terms)?;
         let standing = match verdict.outcome() {
-            Outcome::Pass | Outcome::Later => Standing::Joined,
+            Outcome::Pass | Outcome::Later => Standing::Allowed,
             Outcome::Asks => Standing::Asks,
             Outcome::Fail => Standing::Refused,
         };

@@ -60,7 +60,9 @@ pub enum Unknown {
 pub struct Limits {
     /// The part of the day in which updates are trained and sent.
     pub hours: Option<Hours>,
-    /// Processor threads of training and of encrypting; all if not given.
+    /// Processor threads of training and of encrypting; all if not given. Training takes them from
+    /// the process's pool, which `covey-client start` makes; a program that embeds a client makes
+    /// its own.
     pub threads: Option<usize>,
     /// Most bytes of memory that data are read into; half of what is free if not given.
     pub dataset_bytes_max: Option<u64>,

@@ -246,7 +246,7 @@ mod tests {
         assert!(runs.all().expect("read").is_empty());
         let first = offer(1, b"plan", 10);
         runs.record(&first, b"plan").expect("recorded");
-        let later = Offer { last_round: 2, standing: Standing::Joined, ..offer(1, b"plan", 20) };
+        let later = Offer { last_round: 2, standing: Standing::Allowed, ..offer(1, b"plan", 20) };
         runs.record(&Offer { first_round: 2, ..later.clone() }, b"plan").expect("recorded");
         let expected = Offer { first_offered: Time(10), ..later };
         let runs = Runs::of(folder.path());

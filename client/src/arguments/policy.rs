@@ -6,6 +6,13 @@ use clap::Subcommand;
 
 use super::OwnerConfig;
 
+/// Shown below the help.
+pub(super) const EXAMPLES: &str = "Examples:
+  covey-client policy init ./st-marys/policy.toml
+  covey-client policy check ./st-marys/policy.toml
+  covey-client policy show ./st-marys/policy.toml --json
+  covey-client policy test plan.toml --config ./st-marys/client.toml";
+
 #[derive(Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Write a policy to begin with, with every setting and what it means. It allows nothing yet.

@@ -4,6 +4,14 @@ use clap::Subcommand;
 
 use super::OwnerConfig;
 
+/// Shown below the help.
+pub(super) const EXAMPLES: &str = "Examples:
+  covey-client runs list --config ./st-marys/client.toml
+  covey-client runs show 01d9 --config ./st-marys/client.toml
+  covey-client runs leaves 01d9 --config ./st-marys/client.toml --json
+  covey-client runs approve 01d9 --config ./st-marys/client.toml
+  covey-client runs deny 01d9 --reason 'not for insurers' --config ./st-marys/client.toml";
+
 #[derive(Subcommand)]
 pub(crate) enum RunsCommand {
     /// List every run that was offered to this client, the latest first, and how it stands.

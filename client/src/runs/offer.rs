@@ -32,28 +32,28 @@ pub struct Offer {
     pub first_offered: Time,
     /// When the latest was.
     pub last_offered: Time,
-    /// What the client did with the latest.
+    /// What the policy made of the latest.
     pub standing: Standing,
     /// The rules against it, with their codes.
     pub why: Vec<String>,
 }
 
-/// What a client did with an offer.
+/// What the policy made of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// It took part.
-    Joined,
-    /// It did not, and asks its owner.
+    /// The policy allowed it.
+    Allowed,
+    /// It took no part, and asks its owner.
     Asks,
-    /// It did not: a rule is against it.
+    /// It took no part: a rule is against it.
     Refused,
 }
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Joined => "joined",
+            Self::Allowed => "allowed",
             Self::Asks => "asks",
             Self::Refused => "refused",
         })

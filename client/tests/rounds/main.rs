@@ -3,6 +3,7 @@
 
 mod coordinator;
 mod federation;
+mod policy;
 
 use std::fs;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! - [`rule`]: the rules by their codes, and what comes of one
 //! - [`judge`]: every rule, applied to a round of a plan
 //! - [`hours`]: a part of the day
-//! - [`file`]: reading the file; [`settings`]: every setting, as it is written
+//! - [`mod@file`]: reading the file; [`settings`]: every setting, as it is written
 //! - [`commands`]: `covey-client policy`
 
 pub mod commands;

@@ -337,6 +337,15 @@ fn the_file_is_written_with_every_setting_and_read_again() {
 }
 
 #[test]
+fn the_policy_of_the_readme_is_one() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let text = blocks.into_iter().find(|text| text.starts_with("schema = \"policy/1\""));
+    let policy = Policy::parse(text.expect("a policy")).expect("a good one");
+    assert_eq!((policy.require.min_cohort, policy.datasets["readmissions"].len()), (10, 4));
+}
+
+#[test]
 fn everything_that_is_wrong_with_a_policy_is_told_at_once() {
     let text = "schema = \"policy/1\"\nunknown = \"allow\"\n[limits]\nhours = \"8-17\"\n\
                 max_round = 3\nthreads = 0\n[require]\nmin_cohort = 2\naudit = 1\n[allow]\n\

@@ -42,6 +42,7 @@ mod goal;
 mod layer;
 mod model;
 mod protection;
+pub mod reading;
 mod schedule;
 pub mod schema;
 mod section;
@@ -65,15 +66,10 @@ pub use schedule::{Decay, Schedule};
 pub use section::parse_duration_ms;
 pub use training::{EarlyStop, Loss, Optimizer, Training, Watch};
 
-use toml::Spanned;
-use toml::de::DeTable;
-
 use crate::config::{Control, Packing, Profile, Quantiser, RoundConfig};
 use crate::evaluation::Layout;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{
-    NAME_BYTES_MAX, PLAN_BYTES_ALL_SYNTAX_ERRORS, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX,
-};
+use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
 use crate::party::Name;
 use crate::shape::Blueprint;
 use crate::stop::StopRules;
@@ -233,42 +229,10 @@ fn read(text: &str, errors: &mut Collector<'_>) -> Option<Plan> {
         errors.push(&(0..0), Code::File, message, help);
         return None;
     }
-    let table = match parse_table(text) {
-        Ok(table) => table,
-        Err(syntax) => {
-            for error in &syntax {
-                let at = error.span().unwrap_or_default();
-                let help = "see https://toml.io for the syntax";
-                errors.push(&at, Code::Syntax, error.message(), help);
-            }
-            return None;
-        }
-    };
-    let mut root = Section::new("", 0..0, table.into_inner());
-    read_schema(&mut root, errors)?;
+    let mut root = reading::root(text, "a plan", SCHEMA, errors)?;
     let plan = read_fields(&mut root, errors);
     root.finish(errors);
     plan
-}
-
-/// All syntax errors of a file that people write, the first of a longer one.
-fn parse_table(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<toml::de::Error>> {
-    if text.len() > PLAN_BYTES_ALL_SYNTAX_ERRORS {
-        return DeTable::parse(text).map_err(|first| vec![first]);
-    }
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() { Ok(table) } else { Err(errors) }
-}
-
-fn read_schema(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<()> {
-    let help = "begin the file with `schema = \"plan/1\"`";
-    let text = root.required(errors, "schema", help)?.text(errors)?;
-    if text.value == SCHEMA {
-        return Some(());
-    }
-    let message = format!("schema {:?} is not one that this program reads", text.value);
-    errors.push(&text.span, Code::Schema, message, help);
-    None
 }
 
 fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Plan> {

@@ -2,7 +2,9 @@
 
 mod audit;
 mod credits;
+mod policy;
 mod run;
+mod runs;
 
 use std::path::PathBuf;
 
@@ -17,7 +19,9 @@ use crate::plan::Template;
 
 pub(crate) use audit::{Audit, AuditCommand, AuditLog, ExportFormat};
 pub(crate) use credits::{CreditsCommand, Epoch};
+pub(crate) use policy::PolicyCommand;
 pub(crate) use run::{Export, LiveCommand, RunCommand};
+pub(crate) use runs::RunsCommand;
 
 /// Take part in federated learning with data that stay here, or ask for it.
 #[derive(Parser)]
@@ -54,6 +58,8 @@ const EXAMPLES: &str = "Examples:
   covey-client credits explain st-marys ./epoch --roster ./st-marys/roster.json
   covey-client credits recompute ./epoch
   covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
+  covey-client policy check ./st-marys/policy.toml
+  covey-client policy test plan.toml --config ./st-marys/client.toml
   covey-client start --config ./st-marys/client.toml
   covey-client doctor --config ./st-marys/client.toml --plan plan.toml
   sudo covey-client service install --config ./st-marys/client.toml
@@ -61,6 +67,10 @@ const EXAMPLES: &str = "Examples:
   covey-client audit --since 7d --config ./st-marys/client.toml
   covey-client audit verify --config ./st-marys/client.toml
   covey-client audit export --format csv --out sent.csv --config ./st-marys/client.toml
+  covey-client runs list --config ./st-marys/client.toml
+  covey-client runs leaves 01d9 --config ./st-marys/client.toml
+  covey-client runs approve 01d9 --config ./st-marys/client.toml
+  covey-client runs deny 01d9 --reason 'not for insurers' --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
 6 verification failed, 130 Ctrl-C, 143 SIGTERM.";
@@ -114,6 +124,12 @@ pub(crate) enum Command {
         #[arg(long)]
         device: Option<DeviceChoice>,
     },
+    /// What you allow: your own limits, which nobody upstream can loosen.
+    #[command(subcommand, after_help = policy::EXAMPLES)]
+    Policy(PolicyCommand),
+    /// Runs that were offered to you: look at them, approve or deny them.
+    #[command(subcommand, after_help = runs::EXAMPLES)]
+    Runs(RunsCommand),
     /// Plans: begin one, check it, read it in plain words, compare two.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -372,6 +388,14 @@ pub(crate) struct DataKind {
     /// csv, parquet, images, idx, npy, safetensors or text; told by the file if not given.
     #[arg(long)]
     pub(crate) format: Option<covey_model::data::Format>,
+}
+
+/// Whose configuration it is.
+#[derive(Args)]
+pub(crate) struct OwnerConfig {
+    /// The owner's configuration.
+    #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+    pub(crate) config: PathBuf,
 }
 
 /// Where names of data are kept.

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::config::{CommitteeShape, RoundConfig};
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
 use covey_aggregation::plan::{Code, Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_model::data::{DataError, DataSource, Dataset, Parts, ReadLimits, mock};
 use covey_model::task::Task;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::plan::excerpt;
+use crate::volume::Volume;
 
 /// A plan that holds together.
 #[derive(Debug, Serialize)]
@@ -31,8 +31,10 @@ pub struct PlanSummary {
     pub parameters: u64,
     /// Bytes of one contribution's chunks.
     pub bytes_payload: u64,
-    /// Bytes of one contribution beside its chunks, with a committee of four.
+    /// Bytes of one contribution beside its chunks, with a committee of so many holders.
     pub bytes_fixed: u64,
+    /// Key holders that the bytes are counted for.
+    pub holders: usize,
     /// Fewest contributions that are opened.
     pub contributions_min: u32,
     /// Most contributions that are summed.
@@ -80,28 +82,37 @@ pub fn plan(path: &Path) -> Result<PlanSummary, Failure> {
     Ok(summary(&plan, &task, &bytes))
 }
 
-/// Bytes of the signature of a proof.
-const SIGNATURE_BYTES: u64 = 64;
-
-/// What a plan comes to; `bytes`: its file.
+/// What a plan comes to with a committee of four; `bytes`: its file.
 pub(crate) fn summary(plan: &Plan, task: &Task, bytes: &[u8]) -> PlanSummary {
-    let terms = plan.layout_terms(task.parameters() as u64);
-    let boxes = terms.shape.members() * box_bytes(&terms);
+    summary_of(plan, &terms(plan, task, CommitteeShape::Four), bytes)
+}
+
+/// A round's terms with such a committee, as far as they follow from the plan.
+pub(crate) fn terms(plan: &Plan, task: &Task, shape: CommitteeShape) -> RoundConfig {
+    let mut terms = plan.layout_terms(task.parameters() as u64);
+    terms.shape = shape;
+    // As in the plan's own terms: none where the rounds cannot be audited.
+    if let Some(packing) = terms.derive_packing() {
+        terms.packing = packing;
+    }
+    terms
+}
+
+/// What a plan comes to in rounds of these terms; `bytes`: its file.
+pub(crate) fn summary_of(plan: &Plan, terms: &RoundConfig, bytes: &[u8]) -> PlanSummary {
+    let Volume { update, keys, proof } = Volume::of(terms);
     PlanSummary {
         name: plan.name.to_string(),
         purpose: plan.purpose.clone(),
         digest: Plan::digest(bytes).to_string(),
         rounds: plan.training.rounds,
         parameters: terms.dimension,
-        bytes_payload: terms.payload_bytes(),
-        bytes_fixed: (correction_bytes(&terms) + boxes) as u64,
+        bytes_payload: update,
+        bytes_fixed: keys,
+        holders: terms.shape.members(),
         contributions_min: terms.contributions_min,
         contributions_max: terms.contributions_max,
-        bytes_proof: plan
-            .audit_terms(terms.dimension)
-            .ok()
-            .flatten()
-            .map_or(0, |audit| Proof::length(&audit) as u64 + SIGNATURE_BYTES),
+        bytes_proof: proof,
         sends: plan.sends(terms.dimension),
         released_numbers: plan.released_numbers(),
         audit: plan.audit_notice().to_owned(),
@@ -169,7 +180,7 @@ pub fn mock(plan: &Path, rows: u64, seed: u64, output: &Path) -> Result<MockSumm
 
 /// The same error with a help that says where an owner sets the limit it names.
 pub(crate) fn with_setting(error: &DataError) -> DataError {
-    let setting = "limits.dataset_bytes_max in client.toml, or --dataset-bytes-max";
+    let setting = "limits.dataset_bytes_max in policy.toml, or --dataset-bytes-max";
     let help = error.help.replace("dataset_bytes_max", setting);
     DataError { help, ..error.clone() }
 }
@@ -211,6 +222,16 @@ pub(crate) fn parse_plan(bytes: Vec<u8>, path: &Path) -> Result<(Plan, Task, Vec
 }
 
 fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
+    file_failure("BAD_PLAN", path, bytes, errors)
+}
+
+/// The failure of a file that is read as plans are: every error with its line.
+pub(crate) fn file_failure(
+    code: &'static str,
+    path: &Path,
+    bytes: &[u8],
+    errors: &PlanErrors,
+) -> Failure {
     let errors = errors.errors();
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<String> = errors
@@ -229,7 +250,7 @@ fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
         })
     });
     let message = format!("{} error(s)\n{}", errors.len(), lines.join("\n"));
-    Failure::new(Exit::BadInput, "BAD_PLAN", message).with_details(details.collect())
+    Failure::new(Exit::BadInput, code, message).with_details(details.collect())
 }
 
 impl fmt::Display for PlanSummary {

@@ -61,9 +61,9 @@ impl Client {
         check_data(&config.data)?;
         let compute = Compute::resolve(config.device)
             .map_err(|error| Failure::new(Exit::BadInput, "DEVICE", error))?;
-        let nothing_allowed = config.limits.purposes.is_empty().then(|| {
-            "limits.purposes is empty, so every plan will be declined: say what your data may be \
-             used for"
+        let nothing_allowed = config.policy.allow.purposes.is_empty().then(|| {
+            "allow.purposes of the policy is empty, so no plan is joined by itself: say what your \
+             data may be used for, or approve runs one by one (covey-client runs list)"
                 .to_owned()
         });
         watch(Event::Ready {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use covey_aggregation::party::Name;
+use covey_aggregation::program::Failure;
 use covey_aggregation::program::config::{ConfigError, beside, read};
 use covey_model::data::DataSource;
 use covey_model::device::{DeviceChoice, DeviceRules, Fallback, Precision};
 use serde::{Deserialize, Deserializer};
 
 use crate::datasets::{DATASETS_FILE, Datasets};
-use crate::limits::Limits;
+use crate::policy::{BadPolicy, POLICY_FILE, Policy};
 
 /// The configuration's name in an owner's folder.
 pub const CONFIG_FILE: &str = "client.toml";
@@ -30,8 +31,30 @@ pub struct Config {
     pub device: DeviceRules,
     /// The data to train on.
     pub data: DataSource,
+    /// The name of the data in datasets.toml, if they are named so.
+    pub data_name: Option<Name>,
     /// What the owner allows.
-    pub limits: Limits,
+    pub policy: Policy,
+}
+
+/// A configuration that cannot be used, or its policy.
+#[derive(Debug, thiserror::Error)]
+pub enum BadConfig {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The policy that it names.
+    #[error(transparent)]
+    Policy(#[from] BadPolicy),
+}
+
+impl From<BadConfig> for Failure {
+    fn from(bad: BadConfig) -> Self {
+        match bad {
+            BadConfig::Config(error) => error.into(),
+            BadConfig::Policy(error) => error.into(),
+        }
+    }
 }
 
 /// The file as it is written.
@@ -53,7 +76,8 @@ struct File {
     device_precision: Precision,
     #[serde(deserialize_with = "data")]
     data: Data,
-    limits: Limits,
+    #[serde(default = "policy")]
+    policy: PathBuf,
 }
 
 /// The data to train on: `name = "..."` alone, or a source.
@@ -74,6 +98,10 @@ fn here() -> PathBuf {
 
 fn state() -> PathBuf {
     PathBuf::from("state")
+}
+
+fn policy() -> PathBuf {
+    PathBuf::from(POLICY_FILE)
 }
 
 const fn auto() -> DeviceChoice {
@@ -105,29 +133,32 @@ fn data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration and the policy that it names.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    /// [`BadConfig`] with file and line.
+    pub fn read(path: &Path) -> Result<Self, BadConfig> {
         let file: File = read(path)?;
         let wrong = |message| ConfigError { path: path.to_owned(), at: None, message };
-        file.limits.check().map_err(wrong)?;
+        let policy = Policy::read(&beside(path, &file.policy))?;
         let folder = beside(path, &file.folder);
-        let data = match file.data {
+        let (data_name, data) = match file.data {
             Data::Source(mut source) => {
                 for file in source.paths_mut() {
                     *file = beside(path, file);
                 }
-                source
+                (None, source)
             }
-            Data::Named(name) => Datasets::read(&folder)?.get(&name).cloned().ok_or_else(|| {
-                let file = folder.join(DATASETS_FILE);
-                wrong(format!(
-                    "data.name = \"{name}\" is not in {}; add it with covey-client data add",
-                    file.display()
-                ))
-            })?,
+            Data::Named(name) => {
+                let source = Datasets::read(&folder)?.get(&name).cloned().ok_or_else(|| {
+                    let file = folder.join(DATASETS_FILE);
+                    wrong(format!(
+                        "data.name = \"{name}\" is not in {}; add it with covey-client data add",
+                        file.display()
+                    ))
+                })?;
+                (Some(name), source)
+            }
         };
         Ok(Self {
             coordinator: file.coordinator,
@@ -135,16 +166,17 @@ impl Config {
             device: DeviceRules {
                 choice: file.device,
                 fallback: file.device_fallback,
-                memory_bytes_max: file.limits.device_memory_bytes_max,
+                memory_bytes_max: policy.limits.device_memory_bytes_max,
                 precision: file.device_precision,
             },
-            limits: file.limits,
+            policy,
             folder,
             data,
+            data_name,
         })
     }
 
-    /// The text of a new configuration. Allows nothing yet: that is for the owner to say.
+    /// The text of a new configuration.
     #[must_use]
     pub fn template(coordinator: &str) -> String {
         format!(
@@ -152,6 +184,7 @@ impl Config {
 coordinator = {coordinator:?}   # host:port, UDP
 folder = "."                    # identity.key, member.pem, authority.pem, roster.json
 state = "state"                 # records and sealed updates; never copy it to run it twice
+policy = "policy.toml"          # what you allow to run and to leave; nobody upstream can loosen it
 device = "auto"                 # auto, cpu, cuda:0
 # device_fallback = "cpu"       # train on the processor if the card cannot be used; else an error
 # device_precision = "bf16"     # what to train in on a card that can; else f32
@@ -159,17 +192,6 @@ device = "auto"                 # auto, cpu, cuda:0
 [data]                          # stays on this machine
 format = "csv"                  # or parquet, images, idx, npy, safetensors, text; or only: name = "..."
 path = "data.csv"               # images: folder; idx: images, labels; npy: features, labels
-
-[limits]                        # what may run here; nobody upstream can loosen it
-purposes = []                   # purposes allowed, "*" for any text: ["*readmission*"]
-max_rounds = 200                # no plan with more rounds
-extra_rounds = 0                # rounds beyond the plan's, if the operator extends the run
-max_counters = 4096             # counts of held-out examples that may leave, inside the sum
-control = true                  # whether SCAFFOLD's second vector may leave, inside the sum
-max_released = 4                # numbers about you alone that a plan with credit may publish in a round; 0: none
-min_contributions = 3           # nothing is opened with fewer owners; 10 is better
-# dataset_bytes_max = 4000000000 # most bytes of memory to read data into; if not given, half of what is free
-# device_memory_bytes_max = 8000000000 # most bytes of a graphics card's memory to train with
 "#
         )
     }
@@ -179,24 +201,30 @@ min_contributions = 3           # nothing is opened with fewer owners; 10 is bet
 mod tests {
     use super::*;
 
-    fn read_text(text: &str) -> Result<Config, ConfigError> {
+    fn read_text(text: &str) -> Result<Config, BadConfig> {
+        read_with(text, &Policy::new(Vec::new()).to_string())
+    }
+
+    fn read_with(text: &str, policy: &str) -> Result<Config, BadConfig> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(CONFIG_FILE);
         std::fs::write(&path, text).expect("written");
+        std::fs::write(folder.path().join(POLICY_FILE), policy).expect("written");
         Config::read(&path)
     }
 
     #[test]
-    fn the_template_is_a_configuration_that_allows_nothing() {
+    fn the_template_is_a_configuration() {
         let config = read_text(&Config::template("a.example:1")).expect("read");
         assert_eq!(config.coordinator, "a.example:1");
-        assert!(config.limits.purposes.is_empty());
+        assert_eq!(config.policy, Policy::new(Vec::new()));
         let DataSource::Csv { path, .. } = config.data else { panic!("not a CSV file") };
         assert!(path.is_absolute(), "{path:?}");
         // What is commented out is a setting, too.
         let text = Config::template("a.example:1").replace("\n# ", "\n");
-        let config = read_text(&text).expect("read");
-        assert_eq!(config.limits.dataset_bytes_max, Some(4_000_000_000));
+        let policy = Policy::new(Vec::new()).to_string();
+        let policy = policy.replace("# device_memory_bytes_max", "device_memory_bytes_max");
+        let config = read_with(&text, &policy).expect("read");
         let expected = DeviceRules {
             choice: DeviceChoice::Auto,
             fallback: Fallback::Cpu,
@@ -212,21 +240,18 @@ mod tests {
         let bad = [
             (good.replace("client/1", "client/9"), "client.toml:1:10: "),
             (good.replace("state =", "stat ="), "client.toml:4:1: unknown field `stat`"),
-            (good.replace("\"auto\"", "\"gpu\""), "client.toml:5:10: \"gpu\" is no device"),
+            (good.replace("\"auto\"", "\"gpu\""), "client.toml:6:10: \"gpu\" is no device"),
             (
                 good.replace("# device_fallback = \"cpu\"", "device_fallback = \"gpu\""),
-                "client.toml:6:19: \"gpu\" is no fallback",
+                "client.toml:7:19: \"gpu\" is no fallback",
             ),
             (good.replace("\"csv\"", "\"xls\""), "unknown variant `xls`"),
             (good.replace("path =", "file ="), "`file`"),
             (good.replace("format = \"csv\"", "name = \"x\""), "stands alone"),
             (good.replace("= \"csv\"", "= \"idx\""), "unknown field `path`"),
-            (good.replace("= 200", "= -1"), "client.toml:15:14: "),
-            (good.replace("[limits]", "[limit]"), "unknown field `limit`"),
-            (good.replace("min_contributions = 3", "min_contributions = 2"), "at least 3"),
-            (good.replace("max_rounds = 200", "max_rounds = 200\nepsilon = 1"), "`epsilon`"),
+            (good.clone() + "[limits]\nmax_rounds = 3\n", "unknown field `limits`"),
             (good.replace("coordinator =", "# coordinator ="), "missing field `coordinator`"),
-            (good.replace("purposes = []", ""), "missing field `purposes`"),
+            (good.replace("\"policy.toml\"", "\"none.toml\""), "none.toml"),
         ];
         for (text, expected) in bad {
             let error = read_text(&text).expect_err(&text).to_string();

@@ -30,11 +30,12 @@ pub fn examine(config: &Path, plan: Option<&PathBuf>) -> Result<Diagnosis, Failu
             return Ok(diagnosis);
         }
     };
-    if config.limits.purposes.is_empty() {
-        let found = "limits.purposes is empty, so every plan is declined";
-        diagnosis.warn("limits", found, "say in client.toml what the data may be used for");
+    let purposes = &config.policy.allow.purposes;
+    if purposes.is_empty() {
+        let found = "allow.purposes of the policy is empty, so no plan is joined by itself";
+        diagnosis.warn("policy", found, "say in policy.toml what the data may be used for");
     } else {
-        diagnosis.ok("limits", format!("purposes {}", config.limits.purposes.join(", ")));
+        diagnosis.ok("policy", format!("purposes {}", purposes.join(", ")));
     }
     let membership = member::check(&mut diagnosis, &config.folder, Role::DataOwner);
     place::check(&mut diagnosis, &config.state);
@@ -73,7 +74,7 @@ fn check_data(diagnosis: &mut Diagnosis, config: &Config, plan: Option<&PathBuf>
     let Some(plan) = plan else {
         return diagnosis.ok("data", "can be read; --plan FILE tells whether they fit a plan");
     };
-    match check::data(&config.data, plan, config.limits.dataset_bytes_max) {
+    match check::data(&config.data, plan, config.policy.limits.dataset_bytes_max) {
         Ok(summary) => diagnosis.ok("data", format!("fit the plan: {} examples", summary.examples)),
         Err(failure) => diagnosis.failed("data", &failure, "covey-client data check"),
     }

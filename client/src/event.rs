@@ -103,6 +103,13 @@ pub enum Event {
         /// Seconds of quantising, encrypting and storing.
         sealing_seconds: f32,
     },
+    /// It does not send the sealed update now: the owner's policy is against it.
+    HeldBack {
+        /// The round.
+        round: Round,
+        /// Why.
+        why: String,
+    },
     /// It sends the sealed update.
     Uploading {
         /// The round.
@@ -204,6 +211,7 @@ impl fmt::Display for Event {
                 f,
                 "{round}: trained in {training_seconds:.1} s, sealed in {sealing_seconds:.2} s"
             ),
+            Self::HeldBack { round, why } => write!(f, "{round}: not sent: {why}"),
             Self::Uploading { round, sent, bytes } => {
                 write!(f, "{round}: sending, {sent} of {bytes} bytes")
             }

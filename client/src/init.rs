@@ -11,14 +11,18 @@ use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
 use covey_aggregation::program::{Exit, Failure, renewal};
 
 use crate::config::{CONFIG_FILE, Config};
+use crate::policy::{self, POLICY_FILE};
 use crate::run;
 
-/// Makes an owner's keys, its request and a configuration in `folder`.
+/// Makes an owner's keys, its request, a configuration and a policy in `folder`. The policy allows
+/// nothing yet: that is for the owner to say.
 ///
 /// # Errors
 /// [`Failure`], naming the file.
 pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, Failure> {
     let config = Config::template(coordinator);
+    // First, as what a request stands beside is whole.
+    policy::commands::write_missing(&folder.join(POLICY_FILE))?;
     enrol(folder, name, Role::DataOwner, None, (CONFIG_FILE, &config))
 }
 
@@ -45,6 +49,9 @@ pub async fn join(
         Role::Researcher => (run::CONFIG_FILE, run::Config::template(&invite.address)),
         _ => (CONFIG_FILE, Config::template(&invite.address)),
     };
+    if invite.role == Role::DataOwner {
+        policy::commands::write_missing(&folder.join(POLICY_FILE))?;
+    }
     let (sealing_key, config) = (None, (name, text.as_str()));
     joining::join(Joining { folder, invite, sealing_key, config, patience }, watch).await
 }

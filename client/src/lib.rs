@@ -3,7 +3,8 @@
 //! a researcher, who writes plans and has them carried out.
 //!
 //! - [`init`]: the owner's keys are born
-//! - [`config`], [`limits`]: `client.toml`, and what the owner allows
+//! - [`config`], [`policy`]: `client.toml`, and `policy.toml`, what the owner allows
+//! - [`runs`]: what was offered, and what the owner said to it
 //! - [`client`]: the program at work, with [`prepare`] (train and seal) and [`stored`] (what was
 //!   sealed, on disk)
 //! - [`event`], [`screen`]: what it tells, and how
@@ -28,24 +29,28 @@ pub mod datasets;
 pub mod doctor;
 pub mod event;
 pub mod export;
+mod gate;
 pub mod init;
-pub mod limits;
 pub mod observer;
 pub mod outbound;
 pub mod pause;
 pub mod plan;
+pub mod policy;
 pub mod prepare;
 mod provers;
 mod replay;
 pub mod run;
+pub mod runs;
 pub mod screen;
 mod sealing;
+mod sent;
 pub mod sim;
 mod sketches;
 pub mod status;
 pub mod stored;
 mod update;
 mod variates;
+pub mod volume;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -64,7 +69,7 @@ use covey_model::device::DeviceChoice;
 
 use arguments::{
     Arguments, Audit, AuditCommand, AuditLog, Command, CreditsCommand, DataCommand, DataFolder,
-    DataKind, Epoch, ExportFormat, PlanCommand, Simulation,
+    DataKind, Epoch, ExportFormat, PlanCommand, PolicyCommand, RunsCommand, Simulation,
 };
 use datasets::Datasets;
 use outbound::report::{Exported, List, Verified};
@@ -114,6 +119,8 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             format.answer(&left, &serde_json::json!({ "left": left }));
         }
         Command::Start { config, device } => return start(&config, device, format),
+        Command::Policy(command) => return policy(command, format),
+        Command::Runs(command) => runs(command, format)?,
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
@@ -185,6 +192,56 @@ fn audit(Audit { command, chosen }: Audit, format: Format) -> Result<(), Failure
                 }
                 None => print_line(text.trim_end()),
             }
+        }
+    }
+    Ok(())
+}
+
+fn policy(command: PolicyCommand, format: Format) -> Result<Exit, Failure> {
+    match command {
+        PolicyCommand::Init { file } => {
+            let written = policy::commands::init(&file)?;
+            format.answer(&written, &written);
+        }
+        PolicyCommand::Show { file } => {
+            let checked = policy::commands::check(&file)?;
+            format.answer(&checked.policy, &checked.policy);
+        }
+        PolicyCommand::Check { file } => {
+            let checked = policy::commands::check(&file)?;
+            format.answer(&checked, &checked);
+        }
+        PolicyCommand::Test { plan, owner } => {
+            let trial = policy::commands::test(&owner.config, &plan)?;
+            format.answer(&trial, &trial);
+            let is_refused = trial.outcome == policy::Outcome::Fail;
+            return Ok(if is_refused { Exit::Policy } else { Exit::Done });
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn runs(command: RunsCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        RunsCommand::List { owner } => {
+            let list = runs::commands::list(&owner.config)?;
+            format.answer(&list, &list);
+        }
+        RunsCommand::Show { run, owner } => {
+            let shown = runs::commands::show(&owner.config, &run)?;
+            format.answer(&shown, &shown);
+        }
+        RunsCommand::Leaves { run, owner } => {
+            let leaves = runs::commands::leaves(&owner.config, &run)?;
+            format.answer(&leaves, &leaves);
+        }
+        RunsCommand::Approve { run, owner } => {
+            let said = runs::commands::approve(&owner.config, &run)?;
+            format.answer(&said, &said);
+        }
+        RunsCommand::Deny { run, reason, owner } => {
+            let said = runs::commands::deny(&owner.config, &run, reason)?;
+            format.answer(&said, &said);
         }
     }
     Ok(())
@@ -338,8 +395,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn start(config: &Path, device: Option<DeviceChoice>, format: Format) -> Result<Exit, Failure> {
     let mut config = Config::read(config)?;
     config.device.choice = device.unwrap_or(config.device.choice);
-    let client = Client::new(config);
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, "RUNTIME", error);
+    if let Some(threads) = config.policy.limits.threads {
+        // What trains on the processor takes its threads from this pool, and no others.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        pool.map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))?;
+    }
+    let client = Client::new(config);
     let runtime = runtime()?;
     let mut screen = Screen::new(format);
     let ended = runtime.block_on(async {

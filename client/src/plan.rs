@@ -8,6 +8,7 @@ mod explain;
 mod fields;
 mod json_schema;
 mod quantity;
+mod sheet;
 mod template;
 
 pub(crate) use diff::compare_read;
@@ -15,4 +16,6 @@ pub use diff::{Change, Comparison, Fact, compare};
 pub(crate) use excerpt::excerpt;
 pub use explain::{Explanation, explain};
 pub use json_schema::{JsonSchema, json_schema};
+pub(crate) use quantity::duration;
+pub use sheet::{Sheet, Values};
 pub use template::{NewPlan, Template, create};

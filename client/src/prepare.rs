@@ -1,9 +1,7 @@
 //! From the offer of a round to a sealed update on disk: fetch the plan and the model, check both
-//! against the terms and the owner's limits, train, quantise, seal, store.
+//! against the terms and the owner's policy, train, quantise, seal, store.
 
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use covey_aggregation::config::RoundConfig;
@@ -25,7 +23,7 @@ use tokio::time::sleep;
 
 use crate::check::{read_limits, with_setting};
 use crate::event::{Event, Round};
-use crate::limits::Limits;
+use crate::gate::Gate;
 use crate::observer::Observer;
 use crate::provers::Provers;
 use crate::sealing;
@@ -80,7 +78,9 @@ pub(crate) struct Workshop {
     pub(crate) device: DeviceRules,
     /// The device that the owner was told of last.
     pub(crate) told_device: Mutex<String>,
-    pub(crate) limits: Limits,
+    pub(crate) gate: Gate,
+    /// Threads that seal.
+    pub(crate) threads: usize,
     pub(crate) stored: Stored,
     pub(crate) variates: Variates,
     pub(crate) provers: Provers,
@@ -96,6 +96,8 @@ pub(crate) struct Workshop {
 pub(crate) struct Bench {
     digest: Digest,
     plan: Plan,
+    /// Its bytes.
+    text: Vec<u8>,
     task: Task,
     data: Dataset,
     /// Examples kept out of training; none where the plan keeps none, or none fell to them.
@@ -124,7 +126,6 @@ impl Workshop {
         let fetched = async {
             let bench = self.bench(&terms).await?;
             check_terms(&terms, &bench.plan, &bench.task)?;
-            self.allow(&bench.plan, &terms)?;
             let round = Round { number: Some(terms.round), context: terms.context() };
             self.tell(Event::Joined {
                 round,
@@ -151,7 +152,8 @@ impl Workshop {
             let training_seconds = begun.elapsed().as_secs_f32();
             let begun = Instant::now();
             // Once more before anything can leave: the rules may be the owner's last word.
-            this.allow(&bench.plan, &terms)?;
+            this.gate.allow(&bench.plan, &terms)?;
+            this.gate.count(&terms)?;
             let header = this.seal(&bench, &terms, &start, &work)?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
             this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
@@ -163,8 +165,10 @@ impl Workshop {
     /// The plan of the terms, its model and this owner's data: from the last round, or anew.
     async fn bench(self: &Arc<Self>, terms: &RoundConfig) -> Result<Arc<Bench>, Declined> {
         let digest = terms.plan;
-        if let Some(bench) = self.lock().as_ref().filter(|bench| bench.digest == digest) {
-            return Ok(Arc::clone(bench));
+        let known = self.lock().as_ref().filter(|bench| bench.digest == digest).map(Arc::clone);
+        if let Some(bench) = known {
+            self.gate.admit(&bench.plan, &bench.text, terms)?;
+            return Ok(bench);
         }
         let bytes = self.fetch(&BulkRequest::Plan(digest), PLAN_BYTES_MAX.into()).await?;
         if Plan::digest(&bytes) != digest {
@@ -172,11 +176,11 @@ impl Workshop {
         }
         let plan = Plan::from_bytes(&bytes).map_err(Declined::terms)?;
         // Before the data are even opened.
-        self.allow(&plan, terms)?;
+        self.gate.admit(&plan, &bytes, terms)?;
         let task = self.start(Task::from_plan(&plan).map_err(Declined::terms)?).await?;
         let this = Arc::clone(self);
         let loaded = spawn_blocking(move || {
-            let limits = read_limits(this.limits.dataset_bytes_max);
+            let limits = read_limits(this.gate.policy().limits.dataset_bytes_max);
             // What is held out is for measuring: it is never trained on.
             let Parts { training: data, holdout: held_out } =
                 Parts::load(&this.data, &plan.data, plan.seed, limits)
@@ -187,7 +191,9 @@ impl Workshop {
             let zeros = plan.strategy.initial(initial.len()).variate();
             let zeros = zeros.map(|zeros| variate_digest(&task.manifest_digest(), &zeros));
             let initial = task.parameters_digest(&initial);
-            Ok(Arc::new(Bench { digest, plan, task, data, held_out, trainer, initial, zeros }))
+            let text = bytes;
+            let bench = Bench { digest, plan, text, task, data, held_out, trainer, initial, zeros };
+            Ok(Arc::new(bench))
         });
         let bench =
             loaded.await.unwrap_or_else(|bug| Err(Declined::training(format!("a bug: {bug}"))))?;
@@ -310,11 +316,10 @@ impl Workshop {
         if let Some(observer) = &self.observer {
             observer.quantised(terms, &quantised);
         }
-        let mut writing = self.stored.create(&terms.context()).map_err(Declined::training)?;
+        let mut writing = self.stored.create(terms).map_err(Declined::training)?;
         let entropy = secret::<32>().map_err(Declined::training)?;
-        let threads = available_parallelism().map_or(1, NonZero::get);
         let (sealed, witness) =
-            sealing::seal(terms, &self.identity, &quantised, &entropy, threads, &mut writing)
+            sealing::seal(terms, &self.identity, &quantised, &entropy, self.threads, &mut writing)
                 .map_err(Declined::training)?;
         let header = writing.commit(sealed).map_err(Declined::training)?;
         if let Some(witness) = witness {
@@ -323,8 +328,15 @@ impl Workshop {
         Ok(header)
     }
 
-    fn allow(&self, plan: &Plan, terms: &RoundConfig) -> Result<(), Declined> {
-        self.limits.allow(plan, terms).map_err(|not| Declined::new(Decline::Policy, not))
+    /// Whether the owner allows the sealed update of a round to be sent now, by the terms that it
+    /// was sealed for.
+    pub(crate) fn may_send(&self, round_ctx: &Digest) -> Result<(), Declined> {
+        let terms = self.stored.terms(round_ctx).map_err(Declined::training)?;
+        let known = self.lock().as_ref().filter(|one| one.digest == terms.plan).map(Arc::clone);
+        match known {
+            Some(bench) => self.gate.allow(&bench.plan, &terms),
+            None => self.gate.allow(&self.gate.plan(&terms)?, &terms),
+        }
     }
 
     /// Tells an event, unless nobody has taken the last hundreds of them.
@@ -350,7 +362,7 @@ impl Workshop {
 }
 
 /// Whether the terms are those that the plan asks for. Rounds beyond the plan's are a matter of
-/// the owner's limits. (That they hold together, and that the
+/// the owner's policy. (That they hold together, and that the
 /// holders countersigned them, the machine has checked.)
 pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Result<(), Declined> {
     let secure = &plan.secure_aggregation;

@@ -1,13 +1,14 @@
 //! Sealed updates on disk, whole and durable before anything of them leaves: after a crash the
 //! same bytes are sent again, never others.
 //!
-//! `<round>.chunks` is written while sealing; `<round>.head` (header, correction, boxes) last, so
+//! `<round>.chunks` is written while sealing; `<round>.head` (terms, header, correction, boxes) last, so
 //! an update without a head was never finished.
 
 use std::fs;
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::config::RoundConfig;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
@@ -24,6 +25,8 @@ pub struct Stored(PathBuf);
 
 #[derive(Serialize, Deserialize)]
 struct Head {
+    /// What it was sealed for.
+    terms: RoundConfig,
     header: SignedHeader,
     correction: Vec<u8>,
     #[serde(with = "wire::byte_strings")]
@@ -54,10 +57,24 @@ impl Stored {
     ///
     /// # Errors
     /// [`FileError::Write`].
-    pub fn create(&self, round_ctx: &Digest) -> Result<Writing, FileError> {
+    pub fn create(&self, terms: &RoundConfig) -> Result<Writing, FileError> {
+        let round_ctx = &terms.context();
         self.remove(round_ctx)?;
         let chunks = DurableFile::create(&self.chunks(round_ctx))?;
-        Ok(Writing { chunks, head: self.head(round_ctx) })
+        Ok(Writing { chunks, head: self.head(round_ctx), terms: terms.clone() })
+    }
+
+    /// The terms that the update of a round was sealed for.
+    ///
+    /// # Errors
+    /// [`FileError`], also when they are another round's.
+    pub fn terms(&self, round_ctx: &Digest) -> Result<RoundConfig, FileError> {
+        let path = self.head(round_ctx);
+        let Head { terms, .. } = read_head(&path)?;
+        if terms.context() == *round_ctx {
+            return Ok(terms);
+        }
+        Err(FileError::content(&path, "an update for another round"))
     }
 
     /// Opens the update of a round for sending.
@@ -70,9 +87,7 @@ impl Stored {
         header: &Digest,
     ) -> Result<Reading<impl AsyncRead + Unpin + Send>, FileError> {
         let path = self.head(round_ctx);
-        let head = files::read(&path, u64::from(FRAME_BYTES_MAX))?;
-        let head: Head = wire::decode(&head, FRAME_BYTES_MAX as usize)
-            .map_err(|error| FileError::content(&path, error.to_string()))?;
+        let head = read_head(&path)?;
         if head.header.header.digest() != *header {
             return Err(FileError::content(&path, "another update than the one recorded"));
         }
@@ -124,6 +139,13 @@ impl Stored {
 pub struct Writing {
     chunks: DurableFile,
     head: PathBuf,
+    terms: RoundConfig,
+}
+
+fn read_head(path: &Path) -> Result<Head, FileError> {
+    let head = files::read(path, u64::from(FRAME_BYTES_MAX))?;
+    wire::decode(&head, FRAME_BYTES_MAX as usize)
+        .map_err(|error| FileError::content(path, error.to_string()))
 }
 
 impl Writing {
@@ -135,7 +157,7 @@ impl Writing {
         self.chunks.commit()?;
         let header = sealed.header.clone();
         let Sealed { correction, boxes, .. } = sealed;
-        let head = Head { header: header.clone(), correction, boxes };
+        let head = Head { terms: self.terms, header: header.clone(), correction, boxes };
         files::write_durably(&self.head, &wire::encode(&head))?;
         Ok(header)
     }

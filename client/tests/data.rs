@@ -95,8 +95,7 @@ fn a_configuration_may_name_its_data() {
     owner.text(&init, 0);
     let text = fs::read_to_string(owner.path("ada/client.toml")).expect("read");
     let start = text.find("format =").expect("a format");
-    let end = text.find("[limits]").expect("limits");
-    let named = format!("{}name = \"patients\"\n\n{}", &text[..start], &text[end..]);
+    let named = format!("{}name = \"patients\"\n", &text[..start]);
     let config = owner.file("ada/client.toml", &named);
     let missing = owner.text(&["status", "--config", &config], 2);
     holds(&missing, &["error[BAD_CONFIG]", "data.name = \"patients\"", "covey-client data add"]);
@@ -105,7 +104,7 @@ fn a_configuration_may_name_its_data() {
     holds(&owner.text(&["status", "--config", &config], 4), &["roster.json"]);
     let both = named.replace("name = \"patients\"", "name = \"patients\"\nformat = \"csv\"");
     let both = owner.file("ada/client.toml", &both);
-    holds(&owner.text(&["status", "--config", &both], 2), &["client.toml:9:1", "stands alone"]);
+    holds(&owner.text(&["status", "--config", &both], 2), &["client.toml:10:1", "stands alone"]);
 }
 
 #[test]
@@ -150,7 +149,7 @@ fn a_check_counts_the_holdout_and_keeps_to_the_owners_memory() {
     assert_eq!((&refused["error"]["code"], &detail["kind"]), (&"DATA".into(), &"too_large".into()));
     holds(
         detail["help"].as_str().expect("text"),
-        &["limits.dataset_bytes_max in client.toml, or --dataset-bytes-max"],
+        &["limits.dataset_bytes_max in policy.toml, or --dataset-bytes-max"],
     );
     rows(&owner, 5);
     holds(&owner.text(&check, 2), &["the plan asks for 5 to train on"]);

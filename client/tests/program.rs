@@ -136,6 +136,8 @@ fn a_start_that_cannot_work_says_why() {
         &named,
     );
     folder.check(&["init", "--name", "ada", "--dir", dir], 2, &["exists already"]);
+    // It allows nothing yet.
+    folder.check(&["policy", "check", &folder.path("ada/policy.toml")], 0, &["0 purposes"]);
     let config = &folder.path("ada/client.toml");
     let text = fs::read_to_string(config).expect("read");
     folder.check(&["start", "--config", config], 4, &["roster.json", "operator"]);
@@ -144,8 +146,7 @@ fn a_start_that_cannot_work_says_why() {
     folder.check(&["start", "--confg", "x"], 2, &["--config"]);
     for (changed, named) in [
         (text.replace("state", "stat"), "bad.toml:4:1"),
-        (text.replace("= 200", "= \"many\""), "bad.toml:15:14"),
-        (text.replace("min_contributions = 3", "min_contributions = 1"), "min_contributions"),
+        (text.replace("policy.toml", "none.toml"), "covey-client policy init"),
     ] {
         folder.check(&["start", "--config", &folder.file("ada/bad.toml", &changed)], 2, &[named]);
     }

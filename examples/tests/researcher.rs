@@ -134,9 +134,11 @@ impl Federation {
             self.write(&format!("owner-{owner}/data.csv"), &format!("x,y,side\n{rows}"));
             let config = format!(
                 "schema = \"client/1\"\ncoordinator = {address:?}\ndevice = \"cpu\"\n\
-                 data = {{ format = \"csv\", path = \"data.csv\" }}\n\
-                 limits = {{ purposes = [\"*\"], max_rounds = 2000 }}\n"
+                 data = {{ format = \"csv\", path = \"data.csv\" }}\n"
             );
+            let policy = "schema = \"policy/1\"\nallow = { purposes = [\"*\"] }\n\
+                          limits = { max_rounds = 2000 }\n";
+            self.write(&format!("owner-{owner}/policy.toml"), policy);
             self.write(&format!("owner-{owner}/client.toml"), &config);
         }
     }

@@ -251,11 +251,12 @@ impl Federation {
             write(&folder.join("data.csv"), &format!("{HEADER}\n{}\n", own.join("\n")));
             let config = format!(
                 "schema = \"client/1\"\ncoordinator = {:?}\ndevice = \"cpu\"\n\
-                 data = {{ format = \"csv\", path = \"data.csv\" }}\n\
-                 limits = {{ purposes = [\"*\"] }}\n",
+                 data = {{ format = \"csv\", path = \"data.csv\" }}\n",
                 self.address
             );
             write(&folder.join("client.toml"), &config);
+            let policy = "schema = \"policy/1\"\nallow = { purposes = [\"*\"] }\n";
+            write(&folder.join("policy.toml"), policy);
         }
         fs::copy(bench.path("plan.toml"), self.operator.join("plan.toml")).expect("copied");
         fs::copy(bench.path("all.csv"), self.operator.join("test.csv")).expect("copied");

@@ -1,4 +1,5 @@
-//! What is wrong with a plan: where, why, and what to write instead.
+//! What is wrong with a plan, or another file that is read as plans are: where, why, and what to
+//! write instead.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +9,8 @@ use crate::limits::PLAN_ERRORS_MAX;
 /// Declares the closed list of codes with their stable text.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// A stable code of a plan error, for programs and for looking up.
+        /// A stable code of an error in a plan, or in another file that is read as plans are, for
+        /// programs and for looking up.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -28,9 +30,9 @@ macro_rules! codes {
 codes! {
     /// Not TOML.
     Syntax = "P001";
-    /// A field that plans do not have.
+    /// A field that the file does not have.
     UnknownField = "P002";
-    /// A field that plans must have.
+    /// A field that the file must have.
     MissingField = "P003";
     /// A value of another type than the field's.
     WrongType = "P004";
@@ -38,7 +40,7 @@ codes! {
     OutOfRange = "P005";
     /// Not one of the words that the field may hold.
     UnknownChoice = "P006";
-    /// Another version of the plan format.
+    /// Another version of the format.
     Schema = "P007";
     /// The file is too large, or not UTF-8.
     File = "P008";
@@ -94,7 +96,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// One error of a plan.
+/// One error of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error[{code}] line {line}, column {column}: {message}\n  help: {help}")]
 pub struct PlanError {
@@ -110,7 +112,7 @@ pub struct PlanError {
     pub help: String,
 }
 
-/// All errors found in a plan, in the order of the file; at least one.
+/// All errors found in a file, in its order; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanErrors(Vec<PlanError>);
 
@@ -136,19 +138,21 @@ impl fmt::Display for PlanErrors {
 
 impl std::error::Error for PlanErrors {}
 
-/// Collects errors while a plan is read.
-pub(super) struct Collector<'i> {
+/// Collects errors while a file is read.
+pub struct Collector<'i> {
     text: &'i str,
     errors: Vec<(usize, PlanError)>,
 }
 
 impl<'i> Collector<'i> {
-    pub(super) const fn new(text: &'i str) -> Self {
+    /// For the file of this text.
+    #[must_use]
+    pub const fn new(text: &'i str) -> Self {
         Self { text, errors: Vec::new() }
     }
 
     /// Notes an error at a byte range of the text.
-    pub(super) fn push(
+    pub fn push(
         &mut self,
         at: &Range<usize>,
         code: Code,
@@ -187,12 +191,15 @@ impl<'i> Collector<'i> {
         (line as u32, column as u32)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    /// Whether nothing was noted.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }
 
     /// Everything noted, in the order of the text.
-    pub(super) fn finish(mut self) -> PlanErrors {
+    #[must_use]
+    pub fn finish(mut self) -> PlanErrors {
         if self.errors.is_empty() {
             // No reader gives up without a reason; should one, it is said rather than a panic.
             self.push(&(0..0), Code::Syntax, "this is no plan", "compare it with an example");

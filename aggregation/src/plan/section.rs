@@ -12,34 +12,45 @@ use super::error::{Code, Collector};
 
 /// A value together with its place in the text.
 #[derive(Clone, Debug)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Its bytes in the text.
+    pub span: Range<usize>,
 }
 
 /// A value not yet read.
-pub(super) struct Field<'i> {
+pub struct Field<'i> {
     /// Its full name, such as `training.optimizer.lr`.
-    pub(super) path: String,
-    pub(super) span: Range<usize>,
+    pub path: String,
+    /// Its bytes in the text.
+    pub span: Range<usize>,
     value: DeValue<'i>,
 }
 
 /// A table of which fields are taken one by one.
-pub(super) struct Section<'i> {
+pub struct Section<'i> {
+    /// What the file is, such as `a plan`.
+    what: &'static str,
     path: String,
-    pub(super) span: Range<usize>,
+    /// Its bytes in the text.
+    pub span: Range<usize>,
     fields: BTreeMap<String, (Range<usize>, Spanned<DeValue<'i>>)>,
     asked: Vec<&'static str>,
 }
 
 impl<'i> Section<'i> {
-    pub(super) fn new(path: &str, span: Range<usize>, table: DeTable<'i>) -> Self {
+    /// The whole of a file, which is `what`, such as `a plan`.
+    pub(super) fn root(what: &'static str, table: DeTable<'i>) -> Self {
+        Self::new(what, "", 0..0, table)
+    }
+
+    fn new(what: &'static str, path: &str, span: Range<usize>, table: DeTable<'i>) -> Self {
         let fields = table
             .into_iter()
             .map(|(key, value)| (key.get_ref().to_string(), (key.span(), value)))
             .collect();
-        Self { path: path.to_owned(), span, fields, asked: Vec::new() }
+        Self { what, path: path.to_owned(), span, fields, asked: Vec::new() }
     }
 
     /// The full name of a field of this section.
@@ -48,7 +59,7 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a field that may be missing.
-    pub(super) fn optional(&mut self, name: &'static str) -> Option<Field<'i>> {
+    pub fn optional(&mut self, name: &'static str) -> Option<Field<'i>> {
         self.asked.push(name);
         let path = self.name(name);
         let (_, value) = self.fields.remove(name)?;
@@ -56,7 +67,7 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a field that must be there.
-    pub(super) fn required(
+    pub fn required(
         &mut self,
         errors: &mut Collector<'_>,
         name: &'static str,
@@ -71,7 +82,7 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a subsection that must be there.
-    pub(super) fn section(
+    pub fn section(
         &mut self,
         errors: &mut Collector<'_>,
         name: &'static str,
@@ -81,7 +92,7 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a required whole number.
-    pub(super) fn whole(
+    pub fn whole(
         &mut self,
         errors: &mut Collector<'_>,
         name: &'static str,
@@ -106,7 +117,7 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a truth value that is false where it is not given.
-    pub(super) fn flag(&mut self, errors: &mut Collector<'_>, name: &'static str) -> Option<bool> {
+    pub fn flag(&mut self, errors: &mut Collector<'_>, name: &'static str) -> Option<bool> {
         match self.optional(name) {
             Some(field) => field.boolean(errors),
             None => Some(false),
@@ -129,19 +140,15 @@ impl<'i> Section<'i> {
     }
 
     /// Takes a required positive number.
-    pub(super) fn positive(
-        &mut self,
-        errors: &mut Collector<'_>,
-        name: &'static str,
-    ) -> Option<At<f64>> {
+    pub fn positive(&mut self, errors: &mut Collector<'_>, name: &'static str) -> Option<At<f64>> {
         let help = format!("write `{name} = ` and a number above 0");
         self.required(errors, name, &help)?.positive(errors)
     }
 
     /// Reports every field that nobody asked for.
-    pub(super) fn finish(self, errors: &mut Collector<'_>) {
+    pub fn finish(self, errors: &mut Collector<'_>) {
         for (name, (span, _)) in &self.fields {
-            let place = if self.path.is_empty() { "a plan".to_owned() } else { self.path.clone() };
+            let place = if self.path.is_empty() { self.what.to_owned() } else { self.path.clone() };
             let near = self.asked.iter().find(|known| near(name, known));
             let help = match near {
                 Some(known) => format!("did you mean `{known}`?"),
@@ -180,7 +187,8 @@ impl<'i> Field<'i> {
         }
     }
 
-    pub(super) fn boolean(self, errors: &mut Collector<'_>) -> Option<bool> {
+    /// True or false.
+    pub fn boolean(self, errors: &mut Collector<'_>) -> Option<bool> {
         let boolean = self.value.as_bool();
         if boolean.is_none() {
             self.wrong_type(errors, "true or false");
@@ -193,17 +201,18 @@ impl<'i> Field<'i> {
         errors.push(&self.span, Code::WrongType, message, format!("write {expected} here"));
     }
 
-    pub(super) fn section(self, errors: &mut Collector<'_>) -> Option<Section<'i>> {
+    /// A table.
+    pub fn section(self, errors: &mut Collector<'_>) -> Option<Section<'i>> {
         if !self.value.is_table() {
             self.wrong_type(errors, "a table of fields");
             return None;
         }
         let DeValue::Table(table) = self.value else { return None };
-        Some(Section::new(&self.path, self.span, table))
+        Some(Section::new("", &self.path, self.span, table))
     }
 
     /// The elements of a list, each under the name `path[index]`.
-    pub(super) fn list(self, errors: &mut Collector<'_>) -> Option<Vec<Self>> {
+    pub fn list(self, errors: &mut Collector<'_>) -> Option<Vec<Self>> {
         if !self.value.is_array() {
             self.wrong_type(errors, "a list in square brackets");
             return None;
@@ -217,7 +226,8 @@ impl<'i> Field<'i> {
         Some(fields.collect())
     }
 
-    pub(super) fn text(self, errors: &mut Collector<'_>) -> Option<At<String>> {
+    /// Text.
+    pub fn text(self, errors: &mut Collector<'_>) -> Option<At<String>> {
         let Some(text) = self.value.as_str() else {
             self.wrong_type(errors, "text in quotes");
             return None;
@@ -225,11 +235,8 @@ impl<'i> Field<'i> {
         Some(At { value: text.to_owned(), span: self.span })
     }
 
-    pub(super) fn whole(
-        self,
-        errors: &mut Collector<'_>,
-        bounds: RangeInclusive<u64>,
-    ) -> Option<At<u64>> {
+    /// A whole number within bounds.
+    pub fn whole(self, errors: &mut Collector<'_>, bounds: RangeInclusive<u64>) -> Option<At<u64>> {
         let Some(integer) = self.value.as_integer() else {
             self.wrong_type(errors, "a whole number");
             return None;
@@ -248,7 +255,7 @@ impl<'i> Field<'i> {
     }
 
     /// A finite number; whole numbers count as numbers.
-    pub(super) fn number(self, errors: &mut Collector<'_>) -> Option<At<f64>> {
+    pub fn number(self, errors: &mut Collector<'_>) -> Option<At<f64>> {
         let text = match &self.value {
             DeValue::Float(float) => float.as_str().to_owned(),
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
@@ -268,7 +275,7 @@ impl<'i> Field<'i> {
     }
 
     /// A number that is positive also as an `f32`.
-    pub(super) fn positive(self, errors: &mut Collector<'_>) -> Option<At<f64>> {
+    pub fn positive(self, errors: &mut Collector<'_>) -> Option<At<f64>> {
         let path = self.path.clone();
         let number = self.number(errors)?;
         if number.value as f32 > 0.0 && (number.value as f32).is_finite() {
@@ -292,11 +299,7 @@ impl<'i> Field<'i> {
     }
 
     /// One of a closed list of words.
-    pub(super) fn choice<T: Copy>(
-        self,
-        errors: &mut Collector<'_>,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn choice<T: Copy>(self, errors: &mut Collector<'_>, choices: &[(&str, T)]) -> Option<T> {
         let path = self.path.clone();
         let text = self.text(errors)?;
         let found = choices.iter().find(|(word, _)| *word == text.value);

@@ -4,7 +4,9 @@
 //! before anything that follows from them is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use covey_aggregation::audit::list::Proven;
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::event::{Event, Round};
+use crate::gate::Gate;
 use crate::observer::Observer;
 use crate::outbound::{self, OutboundLog};
 use crate::pause::Pause;
@@ -93,6 +96,8 @@ pub(super) struct Desk {
     tasks: JoinSet<Done>,
     preparing: BTreeMap<Digest, Halt>,
     uploading: BTreeSet<Digest>,
+    /// Sealed rounds that the owner does not allow to be sent now, and was told of.
+    held_back: BTreeSet<Digest>,
     /// Numbers of rounds, for people.
     numbers: BTreeMap<Digest, u32>,
     events: mpsc::Sender<Event>,
@@ -131,6 +136,7 @@ impl Desk {
         let stored = stored.map_err(|error| Failure::file(&error))?;
         let rounds: Vec<Digest> = participant.rounds().copied().collect();
         stored.keep_only(&rounds).map_err(|error| Failure::file(&error))?;
+        let gate = Gate::open(config).map_err(|error| Failure::file(&error))?;
         let (bulk, link) = watch::channel(None);
         let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
         if torn_bytes > 0 {
@@ -146,7 +152,8 @@ impl Desk {
             data: config.data.clone(),
             device: config.device,
             told_device: Mutex::new(compute.to_string()),
-            limits: config.limits.clone(),
+            gate,
+            threads: threads(config),
             stored: stored.clone(),
             variates: variates.clone(),
             provers: Provers::new(Sketches::at(&folder.path().join(SKETCHES_FOLDER))),
@@ -169,6 +176,7 @@ impl Desk {
             tasks: JoinSet::new(),
             preparing: BTreeMap::new(),
             uploading: BTreeSet::new(),
+            held_back: BTreeSet::new(),
             numbers,
             events,
             _folder: folder,
@@ -402,7 +410,9 @@ impl Desk {
                 }
                 self.forget(&round_ctx, watch);
             }
-            ParticipantEffect::Upload { round_ctx, header } => self.upload(round_ctx, header),
+            ParticipantEffect::Upload { round_ctx, header } => {
+                self.upload(round_ctx, header, watch);
+            }
             ParticipantEffect::Prove { round_ctx, set, rows } => {
                 let workshop = Arc::clone(&self.workshop);
                 self.tasks.spawn(async move {
@@ -449,13 +459,21 @@ impl Desk {
         }
     }
 
-    /// Sends a stored update, unless that is under way or there is no link (then the machine asks
-    /// again).
-    fn upload(&mut self, round_ctx: Digest, header: Digest) {
+    /// Sends a stored update, unless that is under way, there is no link, or the owner does not allow
+    /// it now (then the machine asks again).
+    fn upload(&mut self, round_ctx: Digest, header: Digest, watch: &mut (dyn FnMut(Event) + Send)) {
         let Some(link) = &self.link else { return };
-        if !self.uploading.insert(round_ctx) {
+        if self.uploading.contains(&round_ctx) {
             return;
         }
+        if let Err(Declined { why, .. }) = self.workshop.may_send(&round_ctx) {
+            if self.held_back.insert(round_ctx) {
+                watch(Event::HeldBack { round: self.round(round_ctx), why });
+            }
+            return;
+        }
+        self.held_back.remove(&round_ctx);
+        self.uploading.insert(round_ctx);
         let (bulk, stored, events) = (link.bulk.clone(), self.stored.clone(), self.events.clone());
         let round = self.round(round_ctx);
         self.tasks.spawn(async move {
@@ -464,7 +482,8 @@ impl Desk {
         });
     }
 
-    fn forget(&self, round_ctx: &Digest, watch: &mut (dyn FnMut(Event) + Send)) {
+    fn forget(&mut self, round_ctx: &Digest, watch: &mut (dyn FnMut(Event) + Send)) {
+        self.held_back.remove(round_ctx);
         self.workshop.provers.forget(round_ctx);
         if let Err(error) = self.stored.remove(round_ctx) {
             watch(Event::Fault { what: error.to_string() });
@@ -481,6 +500,12 @@ impl Drop for Desk {
         // Before the lock of the state folder is given back.
         self.outbound.close();
     }
+}
+
+/// As many as the machine has, or as the owner gives.
+fn threads(config: &Config) -> usize {
+    let all = available_parallelism().map_or(1, NonZero::get);
+    config.policy.limits.threads.map_or(all, |most| all.min(most))
 }
 
 fn reason_text(reason: Decline) -> String {

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::config::{Audit, Weighting};
+use covey_aggregation::config::Audit;
+use covey_aggregation::plan::Plan;
 use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
-use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
 use covey_aggregation::program::Failure;
 use serde::Serialize;
 use toml::{Table, Value};
@@ -14,6 +14,7 @@ use toml::{Table, Value};
 use super::diff::table;
 use super::fields::{Held, brief, elements_of, held, inline, section_of, variant_of};
 use super::quantity::{bytes, count, duration};
+use super::sheet::{leaves, protects, reads};
 use crate::check::{self, PlanSummary};
 
 /// A plan in plain words.
@@ -150,102 +151,6 @@ fn meaning_of_strategy(name: &str) -> &'static str {
     words.into_iter().find(|(_, word, _)| *word == name).map_or("", |(.., about)| *about)
 }
 
-fn reads(plan: &Plan) -> Vec<String> {
-    let mut lines = Vec::new();
-    match &plan.data {
-        Data::Image(image) => lines.push(format!(
-            "pictures of {} x {} pixels with {} number(s) each, and their labels",
-            image.height, image.width, image.channels
-        )),
-        Data::Tabular(tabular) => {
-            let names: Vec<_> = tabular.columns.iter().map(|column| column.name.as_str()).collect();
-            lines.push(format!(
-                "the columns {} and {}, no others",
-                names.join(", "),
-                tabular.column
-            ));
-        }
-        Data::Text(text) => lines.push(match text.tokens {
-            Tokens::Bytes => format!("text, {} bytes at a time", text.context),
-            Tokens::Characters { .. } => format!("text, {} characters at a time", text.context),
-        }),
-    }
-    let classes = plan.data.classes();
-    match &plan.data {
-        Data::Text(_) => lines.push("the model learns to predict the next one".to_owned()),
-        Data::Tabular(tabular) if matches!(tabular.target, Target::Number(_)) => {
-            lines.push(format!("the model learns to predict the number in {}", tabular.column));
-        }
-        _ if classes.len() <= 12 => {
-            lines.push(format!("the model learns to tell apart: {}", classes.join(", ")));
-        }
-        _ => lines.push(format!("the model learns to tell apart {} classes", classes.len())),
-    }
-    let rows = plan.data.rows();
-    if rows.holdout > 0.0 {
-        let share = 100.0 * rows.holdout;
-        lines.push(format!("{share} % of the examples are kept out of training, to measure"));
-    }
-    if rows.minimum > 1 {
-        lines.push(format!("an owner with fewer than {} examples takes no part", rows.minimum));
-    }
-    lines
-}
-
-fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
-    let secure = &plan.secure_aggregation;
-    let mut lines = vec![
-        summary.sends.clone(),
-        format!(
-            "a number of the update has {} bits and is within +-{}; the whole update is at \
-             most {} long (L2 norm)",
-            secure.bits, secure.range, secure.clip_norm
-        ),
-        format!(
-            "{} of ciphertext, and {} of keys for a committee of four",
-            bytes(summary.bytes_payload),
-            bytes(summary.bytes_fixed),
-        ),
-    ];
-    if summary.bytes_proof > 0 {
-        lines.push(format!(
-            "{} of proof, for the audit: random numbers to whoever reads them, from which the \
-             committee learns whether the update is within its bounds{}, and nothing else",
-            bytes(summary.bytes_proof),
-            if plan.credit.is_some() { " and the three numbers of its credit" } else { "" }
-        ));
-    }
-    lines.extend(plan.credit.as_ref().map(published));
-    lines.push(match plan.training.weighting {
-        Weighting::Uniform => {
-            "all owners count alike: the number of examples is not sent".to_owned()
-        }
-        Weighting::CappedExamples(cap) => format!(
-            "an owner counts by its examples, as {} where it has more; the number travels inside \
-             the encryption{}",
-            count(cap.into()),
-            if plan.credit.is_some() { ", and for its credit it is published as well" } else { "" }
-        ),
-    });
-    lines.push(
-        "in the clear: its name, the round, hashes of what it sends; or that it does not take \
-         part, and which of seven reasons"
-            .to_owned(),
-    );
-    lines.push("never: examples, labels, gradients, losses, or its update by itself".to_owned());
-    lines
-}
-
-/// What is told about one owner alone, and to whom.
-fn published(credit: &Credit) -> String {
-    format!(
-        "published for its credit, with its name, to everybody who reads the published rounds: \
-         pass or fail, and three numbers a round (s, novelty and harm), which say how its update \
-         goes with the direction that {} examples of a public validation pool would have trained",
-        count(credit.fold.into())
-    )
-}
-
 fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
     let round_ms_max = phases.iter().sum::<u64>() + audit_ms;
     let [select, collect, vote, release] = phases.map(duration);
@@ -264,25 +169,6 @@ fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
             "the run takes at most {}",
             duration(round_ms_max.saturating_mul(plan.training.rounds.into()))
         ),
-    ]
-}
-
-fn protects(plan: &Plan) -> Vec<String> {
-    let cohort = &plan.cohort;
-    let floor = if cohort.minimum < 10 { "; many owners' rules ask for 10" } else { "" };
-    vec![
-        format!(
-            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing{floor}",
-            cohort.minimum, cohort.maximum
-        ),
-        "a committee of key holders opens it: with four, two of them and the coordinator would \
-         have to work together to see one update; with seven, three"
-            .to_owned(),
-        "the sum itself is not hidden and no noise is added: if all others in it work together, \
-         they know the last one's update"
-            .to_owned(),
-        plan.audit_notice().to_owned(),
-        "each owner's own rules are checked before it trains and again before it sends".to_owned(),
     ]
 }
 

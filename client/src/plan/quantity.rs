@@ -24,7 +24,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A duration in its two largest units.
-pub(super) fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
     let Some(first) = units.iter().position(|(size, _)| ms >= *size) else {
         return "0 s".to_owned();

@@ -145,11 +145,11 @@ impl Federation {
 coordinator = {coordinator:?}
 device = "cpu"
 data = {{ format = "csv", path = "data.csv" }}
-limits = {{ purposes = [{purposes:?}] }}
 "#
         );
         let path = self.path(owner);
         fs::write(path.join("client.toml"), config).expect("written");
+        self.allow(owner, &format!("[allow]\npurposes = [{purposes:?}]"));
         let mut rows = "x,y,side\n".to_owned();
         for i in 0..examples {
             let x = f64::from(i * 7 % 19) / 9.5 - 1.0;
@@ -158,6 +158,12 @@ limits = {{ purposes = [{purposes:?}] }}
             rows += &format!("{x:.4},{y:.4},{side}\n");
         }
         fs::write(path.join("data.csv"), rows).expect("written");
+    }
+
+    /// Writes an owner's policy.
+    pub(crate) fn allow(&self, owner: &str, policy: &str) {
+        let policy = format!("schema = \"policy/1\"\n{policy}\n");
+        fs::write(self.path(owner).join("policy.toml"), policy).expect("written");
     }
 
     pub(crate) fn config(&self, owner: &str) -> Config {

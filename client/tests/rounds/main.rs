@@ -6,6 +6,7 @@ mod coordinator;
 mod doctor;
 mod egress;
 mod federation;
+mod policy;
 mod tap;
 
 use std::fs;

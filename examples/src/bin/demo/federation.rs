@@ -98,6 +98,7 @@ impl Federation {
             let device = if i < self.cuda_owners as usize { "cuda:0" } else { "cpu" };
             let text = client_toml(&self.address, device, &part.rows.declared("data"));
             fs::write(home.join("client.toml"), text).map_err(failed)?;
+            fs::write(home.join("policy.toml"), policy_toml()).map_err(failed)?;
         }
         let roster = read_roster(&self.root.join("coordinator").join("roster.json"));
         // Nobody joins twice.
@@ -223,7 +224,14 @@ fn coordinator_toml(
 
 fn client_toml(address: &str, device: &str, data: &str) -> String {
     format!(
-        "schema = \"client/1\"\ncoordinator = \"{address}\"\ndevice = \"{device}\"\ndata = {data}\n\n\
-         [limits]\npurposes = [\"Learn to *\"]\nmax_rounds = {ROUNDS_MAX}\nmin_contributions = 3\n"
+        "schema = \"client/1\"\ncoordinator = \"{address}\"\ndevice = \"{device}\"\ndata = {data}\n"
+    )
+}
+
+/// What every owner of the demo allows.
+fn policy_toml() -> String {
+    format!(
+        "schema = \"policy/1\"\n[limits]\nmax_rounds = {ROUNDS_MAX}\n[require]\nmin_cohort = 3\n\
+         [allow]\npurposes = [\"Learn to *\"]\n"
     )
 }

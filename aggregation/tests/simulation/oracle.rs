@@ -207,13 +207,17 @@ impl World {
         let opening = &self.coordinator.openings[round_ctx];
         let count = report.counted.len() as u32;
         assert!(count >= self.scenario.minimum, "seed {seed}: below the minimum");
-        let is_counted = |owner: &crate::nodes::OwnerNode| {
-            i32::from(report.counted.binary_search(&owner.identity.id()).is_ok())
+        assert!(opening.times.keys().eq(&report.counted), "seed {seed}: another set");
+        let times = |owner: &crate::nodes::OwnerNode| {
+            opening.times.get(&owner.identity.id()).map_or(0, |times| *times as i32)
         };
-        let expected: Vec<i32> = self.owners.iter().map(is_counted).collect();
+        let expected: Vec<i32> = self.owners.iter().map(times).collect();
         assert_eq!(opening.aggregate.sums, expected, "seed {seed}: the exact sum");
+        let summands: u32 = opening.times.values().sum();
+        let is_plain = opening.times.values().all(|times| *times == 1);
+        assert!(self.scenario.is_weighed || is_plain, "seed {seed}: weighed");
         let (count_opened, weight) = (opening.aggregate.count, opening.aggregate.weight);
-        assert_eq!((count_opened, weight), (count, u64::from(count)), "seed {seed}");
+        assert_eq!((count_opened, weight), (summands, u64::from(summands)), "seed {seed}");
         assert_eq!(opening.opened.aggregate, opening.aggregate.digest(), "seed {seed}");
         self.judge_report(round_ctx, report);
     }

@@ -42,6 +42,8 @@ pub(crate) struct Scenario {
     pub(crate) is_audited: bool,
     /// Whether they have credit, too.
     pub(crate) has_credit: bool,
+    /// Whether evidence weighs updates.
+    pub(crate) is_weighed: bool,
     /// Whether the coordinator tells false public values of two contributions.
     pub(crate) misreads: bool,
     /// Owners whose policy forbids it.
@@ -81,6 +83,7 @@ impl Scenario {
             owner_lies: Vec::new(),
             is_audited: false,
             has_credit: false,
+            is_weighed: false,
             misreads: false,
             unwilling: Vec::new(),
             faults: Vec::new(),

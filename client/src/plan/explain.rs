@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use covey_aggregation::config::{Audit, Weighting};
+use covey_aggregation::credit::Training;
+use covey_aggregation::limits::{MULTIPLICITY_MAX, MULTIPLICITY_MIN};
 use covey_aggregation::plan::schema::{Form, Need, PLAN, Section};
 use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
 use covey_aggregation::program::Failure;
@@ -227,6 +229,7 @@ fn leaves(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
             if plan.credit.is_some() { ", and for its credit it is published as well" } else { "" }
         ),
     });
+    lines.extend(plan.credit.as_ref().and_then(weighed));
     lines.push(
         "in the clear: its name, the round, hashes of what it sends; or that it does not take \
          part, and which of seven reasons"
@@ -244,6 +247,17 @@ fn published(credit: &Credit) -> String {
          goes with the direction that {} examples of a public validation pool would have trained",
         count(credit.fold.into())
     )
+}
+
+/// What its past evidence does to an owner's next updates.
+fn weighed(credit: &Credit) -> Option<String> {
+    let words = format!(
+        "from its third round of evidence on, its update counts {MULTIPLICITY_MIN} to \
+         {MULTIPLICITY_MAX} times in the sum, by its mean part of the claims beside the others', \
+         or not at all where that is far below theirs; then it is measured and credited \
+         nevertheless. Everybody can compute how often each counts"
+    );
+    (credit.training == Training::Evidence).then_some(words)
 }
 
 fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
@@ -270,9 +284,17 @@ fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
 fn protects(plan: &Plan) -> Vec<String> {
     let cohort = &plan.cohort;
     let floor = if cohort.minimum < 10 { "; many owners' rules ask for 10" } else { "" };
+    let weighs = plan.credit.is_some_and(|credit| credit.training == Training::Evidence);
+    let counting = if weighs {
+        "; updates that count for nothing are none of these, and where too few would count, all \
+         count once"
+    } else {
+        ""
+    };
     vec![
         format!(
-            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing{floor}",
+            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing\
+             {counting}{floor}",
             cohort.minimum, cohort.maximum
         ),
         "a committee of key holders opens it: with four, two of them and the coordinator would \

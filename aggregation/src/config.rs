@@ -3,6 +3,7 @@
 
 mod committee;
 mod packing;
+mod summands;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +11,12 @@ pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Se
 pub use self::packing::{Packing, Profile};
 
 use crate::audit::terms::BadTerms as BadAudit;
-use crate::credit::{BadCredit, CountedOnce, CreditConfig, Training, multiplicities};
+use crate::credit::{BadCredit, CreditConfig};
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::{
     AUDITED_CONTRIBUTIONS_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTER_DIGITS, COUNTER_MAX,
-    COUNTERS_MAX, MULTIPLICITY_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN,
-    SENTINELS, WEIGHT_DIGITS, WEIGHT_MAX,
+    COUNTERS_MAX, PARAMETERS_MAX, QUANTISED_BITS_MAX, QUANTISED_BITS_MIN, SENTINELS, WEIGHT_DIGITS,
+    WEIGHT_MAX,
 };
 use crate::party::PartyId;
 use crate::wire;
@@ -268,42 +269,6 @@ impl RoundConfig {
         }
     }
 
-    /// How often the contributions of these owners count in the round's sum, in their order: once
-    /// each, unless evidence of earlier rounds weighs them ([`multiplicities`]).
-    #[must_use]
-    pub fn multiplicities(&self, owners: impl Iterator<Item = PartyId>) -> Vec<u32> {
-        let owners: Vec<_> = owners.collect();
-        let times = self.weighed(&owners).and_then(Result::ok);
-        times.unwrap_or_else(|| vec![1; owners.len()])
-    }
-
-    /// The same, with the reason where all count once though evidence weighs updates; none where it
-    /// does not.
-    #[must_use]
-    pub fn weighed(&self, owners: &[PartyId]) -> Option<Result<Vec<u32>, CountedOnce>> {
-        let CreditConfig { training: Training::Evidence, state, .. } = self.credit.as_ref()? else {
-            return None;
-        };
-        Some(multiplicities(&state.standings, self.contributions_min, owners))
-    }
-
-    /// Most times that one contribution counts.
-    #[must_use]
-    pub const fn multiplicity_max(&self) -> u32 {
-        match self.credit {
-            Some(CreditConfig { training: Training::Evidence, .. }) => MULTIPLICITY_MAX,
-            _ => 1,
-        }
-    }
-
-    /// Most contributions that a sum is of, each counted as often as it is in it: what every width
-    /// and bound of a sum follows from.
-    #[must_use]
-    pub const fn summands_max(&self) -> u32 {
-        // The product of two that were not checked may be any number.
-        self.contributions_max.saturating_mul(self.multiplicity_max())
-    }
-
     /// Whether the round is audited.
     #[must_use]
     pub const fn is_audited(&self) -> bool {
@@ -317,7 +282,7 @@ impl RoundConfig {
     /// [`BadConfig`] by the first field that is wrong.
     pub fn validate_layout(&self) -> Result<(), BadConfig> {
         let (min, max) = (self.contributions_min, self.contributions_max);
-        if min == 0 || min > max || max > CONTRIBUTIONS_MAX {
+        if min == 0 || min > max || self.summands_max() > CONTRIBUTIONS_MAX {
             return Err(BadConfig::Contributions { min, max });
         }
         if self.dimension == 0 || self.dimension > PARAMETERS_MAX {

@@ -181,7 +181,8 @@ pub fn part_bytes(question: &Question<'_>, count: usize) -> usize {
 }
 
 /// What the parts of all components, in canonical order, come to; `proofs` are those of the accepted
-/// clients, with how often each counts. `None` when the parts are not of this form, or a projection is beyond any sum's.
+/// clients, with how often each counts. `None` when the parts are not of this form, or a projection
+/// is beyond any sum's.
 #[must_use]
 pub fn gather(
     question: &Question<'_>,

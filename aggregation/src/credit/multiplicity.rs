@@ -10,8 +10,8 @@
 //! plain sum of as many contributions is that of the weighed one.
 //!
 //! # Decisions
-//! - **All of it follows from the terms** ([`RoundConfig::multiplicities`](crate::config::RoundConfig::multiplicities)):
-//!   the terms name what was attested of the rounds before, so whoever has countersigned terms and a
+//! - **All of it follows from the terms**
+//!   ([`RoundConfig::multiplicities`](crate::config::RoundConfig::multiplicities)): the terms name what was attested of the rounds before, so whoever has countersigned terms and a
 //!   set has the numbers. Nobody is told them, and nothing can be claimed.
 //! - **At most twice as often as another** ([`MULTIPLICITY_MIN`], [`MULTIPLICITY_MAX`]), or not at
 //!   all. What is opened of a round is the sum of its keys, S = sum of w s. To whoever knows the

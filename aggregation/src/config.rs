@@ -3,6 +3,7 @@
 
 mod committee;
 mod packing;
+mod summands;
 
 use serde::{Deserialize, Serialize};
 
@@ -281,7 +282,7 @@ impl RoundConfig {
     /// [`BadConfig`] by the first field that is wrong.
     pub fn validate_layout(&self) -> Result<(), BadConfig> {
         let (min, max) = (self.contributions_min, self.contributions_max);
-        if min == 0 || min > max || max > CONTRIBUTIONS_MAX {
+        if min == 0 || min > max || self.summands_max() > CONTRIBUTIONS_MAX {
             return Err(BadConfig::Contributions { min, max });
         }
         if self.dimension == 0 || self.dimension > PARAMETERS_MAX {
@@ -303,9 +304,7 @@ impl RoundConfig {
     #[must_use]
     pub fn derive_packing(&self) -> Option<Packing> {
         match self.audit {
-            Audit::Off => {
-                Packing::derive(self.profile, self.quantiser.bits, self.contributions_max)
-            }
+            Audit::Off => Packing::derive(self.profile, self.quantiser.bits, self.summands_max()),
             Audit::Closed { .. } => crate::audit::Terms::new(self).ok().map(|terms| terms.packing),
         }
     }

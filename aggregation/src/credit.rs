@@ -15,7 +15,9 @@
 //! - [`settle`]: the rules; [`Settlement`], [`Account`], [`Debt`]: what comes of them
 //! - [`Flag`], [`Duplicate`]: for review; they never change a payment
 //! - [`explain`]: why an owner is credited what it is
-//! - [`weights`]: how much each owner's next update counts, where a plan asks for it
+//! - [`weights`]: how much each owner's next update counts, by the study's rule
+//! - [`Training`], [`Standings`], [`multiplicities`]: the same in live rounds, where a plan asks for
+//!   it: what rounds leave of each owner's evidence, and how often its next update counts
 //!
 //! # Decisions
 //! - A round without evidence (abandoned, or voided because its scores do not add up) gives nothing:
@@ -34,11 +36,13 @@ mod evidence;
 mod explain;
 mod flag;
 pub(crate) mod form;
+mod multiplicity;
 pub mod pool;
 mod settle;
 mod settlement;
 mod share;
 mod spread;
+mod standing;
 mod state;
 mod terms;
 mod weights;
@@ -50,11 +54,13 @@ pub use self::explain::{Case, Change, Explanation, RoundCredit, explain};
 pub use self::flag::{
     DUPLICATE_ROUNDS_MIN, FLAG_ROUNDS_MIN, Flag, FlagKind, SHARE_UNITS, Statistic, Statistics,
 };
+pub use self::multiplicity::{CountedOnce, multiplicities};
 pub use self::settle::settle;
 pub use self::settlement::{Account, Debt, Settlement};
 pub use self::share::ROOT_FRACTION_BITS;
+pub use self::standing::{BadStandings, Standing, Standings};
 pub use self::state::{
-    Attestation, Attested, BadAttested, BadCredit, CreditConfig, CreditState, ModelStep,
+    Attestation, Attested, BadAttested, BadCredit, CreditConfig, CreditState, ModelStep, Training,
     evidence_digest,
 };
 pub use self::terms::{BadTerms, CreditTerms, Ratio, TermsDraft};

@@ -7,7 +7,8 @@
 //!   signed, unless it is the very same round;
 //! - one vote per round, ever, for a set in which every contribution came, was checked and is
 //!   good, and whose size is within the terms;
-//! - one release per round, ever, and only for a set with a valid certificate;
+//! - one release per round, ever, and only for a set with a valid certificate; in it each
+//!   contribution as often as the countersigned terms say, which nobody can tell it;
 //! - where a round is audited: one vote for a list of proofs, for which alone the check is drawn and
 //!   anything opened; one verdict, computed by itself; and a release only for the set of a certified
 //!   verdict (`audit`);

@@ -314,6 +314,20 @@ pub const EPOCH_ROUNDS_MAX: u32 = 1024;
 /// k_min: fewest contributions of a round with credit. The design note's study has none of fewer.
 pub const CREDIT_CONTRIBUTIONS_MIN: u32 = 5;
 
+/// Most times that an update counts in a sum that past evidence weighs. A sum of weighed updates is
+/// a sum of so many times as many, and every bound of it is the one for these.
+pub const MULTIPLICITY_MAX: u32 = 4;
+/// Fewest times that one counts that counts at all. Half of the most: the sum of the keys tells of
+/// an owner's key the more, the more often it counts than the others (`credit/multiplicity.rs`).
+pub const MULTIPLICITY_MIN: u32 = 2;
+
+// A weighed sum is within the bounds of a plain one.
+const _: () = assert!(MULTIPLICITY_MAX * AUDITED_CONTRIBUTIONS_MAX <= CONTRIBUTIONS_MAX);
+
+/// Owners whose evidence is remembered from round to round of a run: four times as many as a round
+/// has. At 45 bytes each at most, terms and the attestation that they go on from fit into a frame.
+pub const STANDINGS_MAX: usize = 4 * AUDITED_CONTRIBUTIONS_MAX as usize;
+
 /// Examples of a round's fold, both ends included. 30 are three of each of ten classes, the
 /// study's; 10,000 are three of each of 3,333, and as many as a holder trains on within seconds.
 pub const CREDIT_FOLD_MIN: u16 = 30;

@@ -2,13 +2,16 @@
 
 mod support;
 
-use covey_aggregation::config::{CommitteeShape, Control, Profile, Weighting};
+use covey_aggregation::config::{CommitteeShape, Control, HolderIndex, Profile, Weighting};
+use covey_aggregation::credit::{CreditConfig, CreditState, Training};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::sum::accumulator::Accumulator;
-use covey_aggregation::sum::open::{KeySum, open};
+use covey_aggregation::sum::contribution::BadContribution;
+use covey_aggregation::sum::open::{Aggregate, KeySum, NotShort, open};
+use covey_aggregation::sum::share::weighed_component_sums;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::{Fixture, Terms, agreed};
+use support::{Fixture, Terms, Upload, agreed};
 
 /// What the owners send.
 #[derive(Clone, Copy, Debug)]
@@ -190,5 +193,104 @@ fn counters_and_control_are_exact_at_their_extremes() {
         // The mean of every owner's range, up and down.
         let mean = aggregate.control_mean(&control, bits);
         assert!(mean.iter().all(|x| (x.abs() - 0.5).abs() < 1e-12));
+    }
+}
+
+/// A committee whose sums evidence may weigh.
+fn weighed(terms: Terms) -> Fixture {
+    let mut fixture = Fixture::new(terms);
+    let state = CreditState::first(Digest([9; 32]));
+    let training = Training::Evidence;
+    fixture.config.credit = Some(CreditConfig { fold: 30, steps: 20, training, state });
+    fixture.config.packing = fixture.config.derive_packing().expect("a packing exists");
+    fixture.round_ctx = fixture.config.context();
+    fixture
+}
+
+/// From uploads to the aggregate: the coordinator adds each so often, and holders release so often.
+fn open_weighed(
+    fixture: &Fixture,
+    uploads: &[Upload],
+    [added, released]: [&[u32]; 2],
+) -> Result<Aggregate, NotShort> {
+    let (config, context) = (&fixture.config, &fixture.round_ctx);
+    let mut accumulator = Accumulator::new(config).expect("valid terms");
+    for (upload, times) in uploads.iter().zip(added) {
+        let correction = &upload.sealed.correction;
+        accumulator.add_correction_times(correction, *times).expect("a good correction");
+        for (index, chunk) in (0..).zip(&upload.chunks) {
+            accumulator.add_chunk_times(index, chunk, *times).expect("a good chunk");
+        }
+    }
+    let holders: Vec<usize> = (0..config.shape.members()).collect();
+    let release = |&holder: &usize| {
+        let seeds = uploads.iter().map(|one| (one.client(), fixture.seeds(one, holder)));
+        let seeds: Vec<_> = seeds.collect();
+        let seeds = seeds.iter().map(|(client, seeds)| (*client, seeds));
+        let seeds = seeds.zip(released.iter().copied());
+        weighed_component_sums(config, context, HolderIndex(holder as u8), seeds)
+    };
+    let releases: Vec<_> = holders.iter().map(release).collect();
+    let components = agreed(&fixture.combine(&releases, &holders));
+    let count = added.iter().sum();
+    let key_sum = KeySum::recover(config, &accumulator, &components, count)?;
+    Ok(open(config, context, &accumulator, &key_sum, count).expect("opens"))
+}
+
+#[test]
+fn weighed_sums_are_exact_with_their_weights_and_counters() {
+    let weighting = Weighting::CappedExamples(500);
+    let fixture = weighed(Terms { weighting, counters: 1, ..Terms::default() });
+    let (times, examples) = ([4, 2, 0, 3, 2], [1, 255, 256, 500, 17]);
+    let uploads: Vec<_> = (0..5u32)
+        .map(|i| {
+            let units: Vec<i32> = (0..300).map(|at| (at * (i as i32 + 1)) % 127 - 63).collect();
+            fixture.seal_all(i, (&units, examples[i as usize]), &[], &[u64::from(i) + 1000])
+        })
+        .collect();
+    let aggregate = open_weighed(&fixture, &uploads, [&times, &times]).expect("opens");
+    let sum =
+        |of: &dyn Fn(usize) -> i64| -> i64 { (0..5).map(|i| i64::from(times[i]) * of(i)).sum() };
+    for at in 0..300 {
+        let unit = |i: usize| ((at * (i as i32 + 1)) % 127 - 63).into();
+        assert_eq!(i64::from(aggregate.sums[at as usize]), sum(&unit));
+    }
+    let expected = sum(&|i| i64::from(examples[i])) as u64;
+    assert_eq!((aggregate.count, aggregate.weight), (11, expected));
+    assert_eq!(aggregate.counters, [sum(&|i| i as i64 + 1000) as u64]);
+    // The mean is that of the units, each by its times; units are weighed by examples already.
+    let mean = f64::from(aggregate.mean(&fixture.config.quantiser)[1]);
+    let by_hand = sum(&|i| i as i64 + 1 - 63) as f64 / 127.0 * 500.0 / expected as f64;
+    assert!((mean - by_hand).abs() < 1e-6, "{mean} {by_hand}");
+
+    // Whoever adds or releases by other numbers, the keys are not those of the sum.
+    for other in [[1; 5], [4, 2, 1, 3, 2], [3, 3, 0, 3, 2], [2, 4, 0, 3, 2]] {
+        for given in [[&other, &times], [&times, &other]] {
+            let opened = open_weighed(&fixture, &uploads, given.map(|times| &times[..]));
+            assert!(matches!(opened, Err(NotShort::Entry { .. })), "{other:?}");
+        }
+    }
+}
+
+/// Everybody as often as anybody may count, at both ends of the range.
+#[test]
+fn the_largest_weighed_sums_are_exact() {
+    for (profile, bits, n) in [(Profile::A, 8, 10), (Profile::B, 8, 10), (Profile::B, 16, 100)] {
+        let fixture = weighed(Terms { dimension: 60, ..terms(profile, bits, n) });
+        let magnitude = fixture.config.quantiser.magnitude_max() as i32;
+        let units = [magnitude, -magnitude].repeat(30);
+        let uploads: Vec<_> = (0..n).map(|i| fixture.seal(i, &units, 1)).collect();
+        let times = vec![4; n as usize];
+        let aggregate = open_weighed(&fixture, &uploads, [&times, &times]).expect("opens");
+        let all = 4 * n as i32 * magnitude;
+        assert_eq!(aggregate.sums, [all, -all].repeat(30), "{profile:?}, w = {bits}");
+
+        // There is room for no more.
+        let mut full = Accumulator::new(&fixture.config).expect("valid terms");
+        let correction = &uploads[0].sealed.correction;
+        assert_eq!(full.add_correction_times(correction, 4 * n - 3), Ok(()));
+        let refused = full.add_correction_times(correction, 4);
+        assert_eq!(refused, Err(BadContribution::TooMany));
+        assert_eq!(full.add_correction_times(correction, 3), Ok(()));
     }
 }

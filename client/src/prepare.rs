@@ -369,7 +369,7 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
     let (owners, variate) =
         terms.control.map_or((0, Digest::ZERO), |control| (control.owners, control.variate));
     let control = plan.control(owners, variate);
-    let credit = terms.credit.as_ref().map(|credit| (credit.fold, credit.steps));
+    let credit = terms.credit.as_ref().map(|credit| (credit.fold, credit.steps, credit.training));
     let rules = [
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
@@ -381,9 +381,9 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
         (terms.contributions_min >= plan.cohort.minimum, "the fewest contributions"),
         (terms.contributions_max <= plan.cohort.maximum, "the most contributions"),
         (terms.counters == plan.counters(), "the number of counters"),
-        // A round without it releases less than the plan says.
+        // A round without it releases less than the plan says, and all updates count once.
         (
-            terms.credit.is_none() || credit == plan.credit.map(|of| (of.fold, of.steps)),
+            credit.is_none() || credit == plan.credit.map(|of| (of.fold, of.steps, of.training)),
             "the credit",
         ),
         (terms.control == control, "the control"),

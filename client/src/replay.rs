@@ -292,7 +292,7 @@ impl Walk {
             began_with: began_with.to_string(),
             led_to: self.model.to_string(),
             aggregate: result.aggregate.digest().to_string(),
-            contributions: result.aggregate.count,
+            contributions: result.headers.len() as u32,
             absent: result.report.missing.len(),
             scores: self.scores(publication),
             diverged,

@@ -11,6 +11,8 @@ use covey_aggregation::party::{Name, Role};
 use covey_aggregation::roster::Roster;
 use serde::{Deserialize, Serialize};
 
+use crate::weighing::Weighing;
+
 /// Version of the events' JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -247,6 +249,9 @@ pub struct RoundSummary {
     /// Why nobody is credited for it, though its terms have credit and its sum is open.
     #[serde(default)]
     pub no_credit: Option<String>,
+    /// How often each owner counts in the sum, where the plan lets evidence weigh updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighing: Option<Weighing>,
 }
 
 /// Somebody, and why.
@@ -332,6 +337,7 @@ impl RoundSummary {
             opening_ms: None,
             directing_ms: None,
             no_credit: report.no_credit.as_ref().map(ToString::to_string),
+            weighing: None,
         }
     }
 }
@@ -472,6 +478,9 @@ impl fmt::Display for RoundSummary {
         }
         if let Some(why) = &self.implausible {
             write!(f, "\n  the owners' measurements are not used: {why}")?;
+        }
+        if let Some(weighing) = &self.weighing {
+            write!(f, "\n  {weighing}")?;
         }
         for absence in &self.missing {
             write!(f, "\n  {} is not in the sum: {}", absence.name, absence.why)?;

@@ -39,6 +39,7 @@ pub mod storage;
 pub mod summing;
 pub mod upload;
 pub mod view;
+pub mod weighing;
 
 pub use coordinator::{Coordinator, Running};
 pub use program::main;

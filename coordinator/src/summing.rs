@@ -53,8 +53,9 @@ impl Opening {
     /// # Errors
     /// [`OpenFailure`], by who is at fault: some contribution, or this machine.
     pub fn run(&self) -> Result<Opened, OpenFailure> {
-        let count = u32::try_from(self.set.len()).unwrap_or(u32::MAX);
-        let accumulator = self.add_all()?;
+        let times = self.config.multiplicities(self.set.iter().map(|one| one.header.client));
+        let count = times.iter().sum();
+        let accumulator = self.add_all(&times)?;
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
         let key_sum = KeySum::recover(&self.config, &accumulator, &self.components, count)
             .map_err(|error| spoiled(&error))?;
@@ -77,17 +78,18 @@ impl Opening {
     }
 
     /// One accumulator, whatever the number of contributions; each thread adds its own chunks of
-    /// all of them.
-    fn add_all(&self) -> Result<Accumulator, OpenFailure> {
+    /// all of them, of each as often as it counts (`times`).
+    fn add_all(&self, times: &[u32]) -> Result<Accumulator, OpenFailure> {
         let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
-        for header in self.set.iter() {
+        for (header, times) in self.set.iter().zip(times) {
             let correction = self.stored(header).correction();
             let correction = correction.map_err(|error| unavailable(&error))?;
-            sum.add_correction(&correction).map_err(|error| unavailable(&error))?;
+            let added = sum.add_correction_times(&correction, *times);
+            added.map_err(|error| unavailable(&error))?;
         }
         let parts: Vec<_> = thread::scope(|scope| {
             let running: Vec<_> = (sum.strips(self.threads).into_iter())
-                .map(|strip| scope.spawn(move || self.add(strip)))
+                .map(|strip| scope.spawn(move || self.add(strip, times)))
                 .collect();
             running.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
@@ -102,10 +104,14 @@ impl Opening {
     }
 
     /// Contributions were checked when they came, so what does not fit now is the disk's fault.
-    fn add(&self, mut strip: Strip<'_>) -> Result<(), OpenFailure> {
+    fn add(&self, mut strip: Strip<'_>, times: &[u32]) -> Result<(), OpenFailure> {
         let offset = u64::from(strip.chunks().start) * self.config.chunk_bytes(0) as u64;
         let mut buffers = vec![vec![0; self.config.chunk_bytes(0)]; CONTRIBUTIONS_AT_ONCE];
-        for set in self.set.chunks(CONTRIBUTIONS_AT_ONCE) {
+        let counting = self.set.iter().zip(times).filter(|(_, times)| **times > 0);
+        let (set, times): (Vec<_>, Vec<_>) = counting.unzip();
+        for (set, times) in
+            set.chunks(CONTRIBUTIONS_AT_ONCE).zip(times.chunks(CONTRIBUTIONS_AT_ONCE))
+        {
             let readers = set.iter().map(|header| self.stored(header).chunks(offset));
             let mut readers =
                 readers.collect::<Result<Vec<_>, _>>().map_err(|error| unavailable(&error))?;
@@ -117,8 +123,11 @@ impl Opening {
                 for (reader, buffer) in readers.iter_mut().zip(&mut buffers) {
                     reader.next(&mut buffer[..bytes]).map_err(|error| unavailable(&error))?;
                 }
-                let chunks: Vec<&[u8]> =
-                    buffers[..set.len()].iter().map(|buffer| &buffer[..bytes]).collect();
+                let as_often = |(buffer, times): (_, &&u32)| {
+                    let buffer: &Vec<u8> = buffer;
+                    std::iter::repeat_n(&buffer[..bytes], **times as usize)
+                };
+                let chunks: Vec<&[u8]> = buffers.iter().zip(times).flat_map(as_often).collect();
                 strip.add(index, &chunks).map_err(|error| unavailable(&error))?;
             }
         }

@@ -164,26 +164,28 @@ pub fn numbers(
 /// What is opened of a round's credit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
-    /// Y_sum: the projections of all accepted clients together.
+    /// Y_sum: the projections of all accepted clients together, of each as often as it counts.
     pub sum: Vec<i64>,
     /// The three numbers of each, in their order.
     pub clients: Vec<[i128; NUMBERS]>,
 }
 
-/// One component's part for all accepted clients: Y_sum, then three numbers of each, packed.
+/// One component's part for all accepted clients: Y_sum, in which each is as often as it counts,
+/// then three numbers of each, packed.
 #[must_use]
 pub fn open_all<'a>(
     question: &Question<'_>,
     functions: &Functions,
-    clients: impl Iterator<Item = (&'a PartyId, &'a Proof, &'a [u8; 32])>,
+    clients: impl Iterator<Item = (&'a PartyId, (&'a Proof, u32), &'a [u8; 32])>,
 ) -> Vec<u8> {
     let mut sum = vec![Element::ZERO; question.terms.projections()];
     let mut numbers = Vec::new();
-    for (client, proof, seed) in clients {
+    for (client, (proof, times), seed) in clients {
+        let times = Element::from(i64::from(times));
         let tau = question.derive(Domain::AuditKey, client, &proof.salt, seed);
         let tau = Zeroizing::new(tau.0);
         let stream = expand(&tau, 0, sum.len());
-        sum.iter_mut().zip(stream.iter()).for_each(|(sum, &entry)| *sum += entry);
+        sum.iter_mut().zip(stream.iter()).for_each(|(sum, &entry)| *sum += times * entry);
         numbers.extend(functions.of_elements(&stream));
     }
     sum.extend(numbers);
@@ -199,12 +201,13 @@ pub fn part_bytes(question: &Question<'_>, count: usize) -> usize {
 }
 
 /// What the parts of all components, in canonical order, come to; `proofs` are those of the accepted
-/// clients. `None` when the parts are not of this form, or a projection is beyond any sum's.
+/// clients, with how often each counts. `None` when the parts are not of this form, or a projection
+/// is beyond any sum's.
 #[must_use]
 pub fn gather(
     question: &Question<'_>,
     functions: &Functions,
-    proofs: &[&Proof],
+    proofs: &[(&Proof, u32)],
     parts: &[Agreed],
 ) -> Option<Numbers> {
     let projections = question.terms.projections();
@@ -213,9 +216,9 @@ pub fn gather(
     }
     let mut total = vec![Element::ZERO; projections + NUMBERS * proofs.len()];
     let (sum, numbers) = total.split_at_mut(projections);
-    for (proof, numbers) in proofs.iter().zip(numbers.chunks_exact_mut(NUMBERS)) {
-        let entries = &proof.entries[..projections];
-        sum.iter_mut().zip(entries).for_each(|(sum, &entry)| *sum += entry);
+    for ((proof, times), numbers) in proofs.iter().zip(numbers.chunks_exact_mut(NUMBERS)) {
+        let (entries, times) = (&proof.entries[..projections], Element::from(i64::from(*times)));
+        sum.iter_mut().zip(entries).for_each(|(sum, &entry)| *sum += times * entry);
         numbers.copy_from_slice(&functions.of_elements(entries));
     }
     for part in parts {
@@ -230,14 +233,16 @@ pub fn gather(
 }
 
 impl Numbers {
-    /// Rule (a): the numbers of all clients add up to those of the sum, exactly.
+    /// Rule (a): the numbers of all clients, of each as often as it counts, add up to those of the
+    /// sum, exactly.
     #[must_use]
-    pub fn add_up(&self, functions: &Functions) -> bool {
+    pub fn add_up(&self, functions: &Functions, times: &[u32]) -> bool {
         let mut total = [0; NUMBERS];
-        for numbers in &self.clients {
-            total.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+        for (numbers, &times) in self.clients.iter().zip(times) {
+            let times = i128::from(times);
+            total.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += times * number);
         }
-        total == functions.of(&self.sum)
+        times.len() == self.clients.len() && total == functions.of(&self.sum)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::config::RoundConfig;
 use crate::credit::pool::{retire, retired_digest};
 use crate::credit::{
     Attestation, Attested, BadAttested, BadEvidence, CreditConfig, Evidence, ModelStep,
-    RoundEvidence, evidence_digest,
+    RoundEvidence, Training, evidence_digest,
 };
 use crate::hash::Digest;
 use crate::limits::{
@@ -172,17 +172,17 @@ pub fn attestation(
     evidence: &RoundEvidence,
 ) -> Attestation {
     let step = ModelStep { before: config.model, after: directed.after };
-    Attestation {
-        run: config.run,
-        round: config.round,
-        evidence: evidence_digest(evidence),
-        state: credit.state.next(&retire(retired, &directed.examples), step),
+    let mut state = credit.state.next(&retire(retired, &directed.examples), step);
+    if credit.training == Training::Evidence {
+        state.standings = state.standings.after(evidence);
     }
+    Attestation { run: config.run, round: config.round, evidence: evidence_digest(evidence), state }
 }
 
 impl CreditRecord {
     /// Computes everything again from the fold's beacon on: for the accepted set `set`, whose clients
-    /// with declared examples and proofs are `accepted`, and the opened sums of the parameters. Not
+    /// with declared examples and proofs are `accepted`, and the opened sums of the parameters, in
+    /// which each counts as often as the terms say ([`RoundConfig::multiplicities`]). Not
     /// checked is that the directions are what training on the fold gives, for which model and fold
     /// are needed.
     ///
@@ -213,10 +213,12 @@ impl CreditRecord {
         for part in &self.parts {
             part.verify_as(Statement::CreditPart, (config, round_ctx), &of)?;
         }
-        let proofs: Vec<&Proof> = accepted.iter().map(|(_, _, proof)| *proof).collect();
+        let times = config.multiplicities(accepted.iter().map(|(client, ..)| *client));
+        let proofs = accepted.iter().map(|(_, _, proof)| *proof).zip(times.iter().copied());
+        let proofs: Vec<_> = proofs.collect();
         let numbers = gather(question, &functions, &proofs, &self.parts);
         let numbers = numbers.ok_or(BadCreditRecord::Numbers)?;
-        if !numbers.add_up(&functions) {
+        if !numbers.add_up(&functions, &times) {
             return Err(BadCreditRecord::AddUp);
         }
         let opened = project_sum(question, sums, &directed.digits);

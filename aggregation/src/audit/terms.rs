@@ -167,9 +167,10 @@ impl Terms {
 }
 
 /// The packing of an audited round: as many lanes as fit, each wide enough for the sum and for
-/// 2^L >= 16 C; noise bits for the sum, and 2^R >= 26 c_N; P from 82 to 90; no squares that wrap.
+/// 2^L >= 16 C; noise bits for the sum, and 2^R >= 26 c_N for each time that a contribution counts;
+/// P from 82 to 90; no squares that wrap.
 pub(crate) fn derive_packing(config: &RoundConfig, rows: u16) -> Option<Packing> {
-    let n = u64::from(config.contributions_max);
+    let n = u64::from(config.summands_max());
     let sum = ceil_log2(u128::from(n * ((1 << config.quantiser.bits) - 1) + 1));
     let norm_squared = norm_squared_max(config);
     // 2^(2 L) >= 256 C^2.
@@ -177,8 +178,8 @@ pub(crate) fn derive_packing(config: &RoundConfig, rows: u16) -> Option<Packing>
     let lane_bits = sum.max(norm);
     let fits = |packing: &Packing, coefficients| {
         packing.noise_bits > 0
-            && packing.is_exact(config.profile, config.contributions_max)
-            && shows_noise(*packing, coefficients)
+            && packing.is_exact(config.profile, config.summands_max())
+            && shows_noise(*packing, coefficients, config.multiplicity_max())
             && Terms::of_layout(usize::from(rows), *packing, coefficients, norm_squared)
                 .cannot_wrap()
     };
@@ -190,11 +191,14 @@ pub(crate) fn derive_packing(config: &RoundConfig, rows: u16) -> Option<Packing>
     })
 }
 
-/// Whether 2^R >= 26 c_N, with c_N = C_N 2^(P - 100): times 12 4^(100 - P) and squared, in integers.
-fn shows_noise(packing: Packing, coefficients: u64) -> bool {
+/// Whether 2^R >= 26 c_N `times`, with c_N = C_N 2^(P - 100): times 12 4^(100 - P) and squared, in
+/// integers. So the noise of one contribution alone, counted as often as it may be, carries nothing
+/// into the lowest lane of the sum, however a cheat made it.
+fn shows_noise(packing: Packing, coefficients: u64, times: u32) -> bool {
     let shift = Profile::B.modulus_bits() - packing.pad_bits();
     let left = 12u128.checked_shl(2 * (packing.noise_bits + shift));
-    let right = 676 * u128::from(coefficients) * ((1u128 << (2 * shift)) + 492);
+    let factor = 676 * u128::from(times * times);
+    let right = factor * u128::from(coefficients) * ((1u128 << (2 * shift)) + 492);
     left.is_some_and(|left| left >= right)
 }
 
@@ -247,6 +251,8 @@ const fn ceil_log2(x: u128) -> u32 {
 pub(crate) mod tests {
     use super::*;
     use crate::config::tests::config;
+    use crate::credit::{CreditConfig, CreditState, Training};
+    use crate::hash::Digest;
 
     /// Terms of an audited round without committee, whose clip is 8 for each coordinate.
     pub(crate) fn audited(dimension: u64, n: u32, rows: u16) -> RoundConfig {
@@ -318,6 +324,38 @@ pub(crate) mod tests {
                 assert!(terms.cannot_wrap());
             }
         }
+    }
+
+    /// The same round where evidence weighs updates.
+    fn weighed(mut config: RoundConfig) -> RoundConfig {
+        let (training, state) = (Training::Evidence, CreditState::first(Digest::ZERO));
+        config.credit = Some(CreditConfig { fold: 30, steps: 20, training, state });
+        config
+    }
+
+    #[test]
+    fn weighed_sums_have_room_for_each_contribution_as_often_as_it_may_count() {
+        for dimension in [1, 1000, 10_000, 1_000_000, 10_000_000] {
+            for n in [5, 10, 100, 1000] {
+                let config = weighed(audited(dimension, n, 128));
+                let terms = Terms::new(&config).expect("can be audited");
+                let Packing { lane_bits, noise_bits, .. } = terms.packing;
+                let pad_bits = terms.packing.pad_bits();
+                assert!(1u64 << lane_bits > u64::from(4 * n) * 255);
+                assert!(terms.packing.is_exact(Profile::B, 4 * n));
+                let c_n = f64::from(pad_bits as i32 - 100).exp2()
+                    * (terms.coefficients as f64
+                        * ((f64::from(100 - pad_bits) * 2.0).exp2() / 12.0 + 41.0))
+                        .sqrt();
+                assert!(f64::from(noise_bits).exp2() >= 4.0 * 26.0 * c_n, "{dimension}, {n}");
+                assert!(terms.cannot_wrap());
+            }
+        }
+        // The largest, too.
+        let mut config = weighed(audited(10_000, 10, 128));
+        (config.dimension, config.contributions_max) = (crate::limits::PARAMETERS_MAX, 1000);
+        (config.quantiser.bits, config.quantiser.clip_norm) = (16, 8000.0);
+        assert!(Terms::new(&config).is_ok());
     }
 
     #[test]

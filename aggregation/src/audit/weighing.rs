@@ -25,7 +25,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Of the `accepted` owners with what they declare; of the sums of digits as they were opened, less
+    /// Of the `accepted` owners with what they declare, each as often as it counts; of the sums of digits as they were opened, less
     /// what is the same for everybody; and of what noise carried into them.
     #[must_use]
     pub fn of(
@@ -34,14 +34,18 @@ impl Weights {
         opened: &[i32],
         carries: &[Carry],
     ) -> Self {
-        let declared = accepted.iter().map(|(_, examples)| u64::from(*examples)).sum();
-        Self { declared, sealed: Self::sealed(config, accepted.len(), opened, carries) }
+        let times = config.multiplicities(accepted.iter().map(|(client, _)| *client));
+        let each = accepted.iter().zip(&times);
+        let declared =
+            each.map(|((_, examples), times)| u64::from(*examples) * u64::from(*times)).sum();
+        let summands = times.iter().sum();
+        Self { declared, sealed: Self::sealed(config, summands, opened, carries) }
     }
 
-    /// The weight in `count` contributions.
+    /// The weight in so many `summands`: contributions, each as often as it counts.
     #[must_use]
-    pub fn sealed(config: &RoundConfig, count: usize, opened: &[i32], carries: &[Carry]) -> i64 {
-        let offset = i128::from(config.quantiser.offset()) * count as i128;
+    pub fn sealed(config: &RoundConfig, summands: u32, opened: &[i32], carries: &[Carry]) -> i64 {
+        let offset = i128::from(config.quantiser.offset()) * i128::from(summands);
         let carried = |place: u64| {
             let here = carries.iter().filter(|carry| carry.coordinate == place);
             here.map(|carry| i128::from(carry.by)).sum::<i128>()

@@ -90,11 +90,15 @@ pub(super) fn tie(place: &Digest, owner: &PartyId) -> Digest {
 /// Examples that count at most in a round: so many times the median, which of an even number of
 /// counts is the mean of the two in the middle; rounded down.
 pub(super) fn count_cap(terms: &CreditTerms, counts: impl Iterator<Item = u32>) -> u64 {
+    cap_of(terms.get().count_cap_medians, counts)
+}
+
+fn cap_of(medians: u32, counts: impl Iterator<Item = u32>) -> u64 {
     let mut counts: Vec<_> = counts.collect();
     counts.sort_unstable();
     let middle = |index: usize| counts.get(index).copied().map_or(0, u64::from);
     let twice_median = middle(counts.len().saturating_sub(1) / 2) + middle(counts.len() / 2);
-    u64::from(terms.get().count_cap_medians) * twice_median / 2
+    u64::from(medians) * twice_median / 2
 }
 
 /// A count up to the cap.
@@ -105,7 +109,12 @@ pub(super) fn capped(count: u32, cap: u64) -> u128 {
 /// c of every contribution of a round: the root of its capped count, with
 /// [`ROOT_FRACTION_BITS`] bits after the point, times s.
 pub(super) fn claims(terms: &CreditTerms, round: &RoundEvidence) -> Vec<i128> {
-    let cap = count_cap(terms, round.contributions().iter().map(|one| one.count));
+    claims_of(terms.get().count_cap_medians, round)
+}
+
+/// The same, with counts capped at so many times the median.
+pub(super) fn claims_of(medians: u32, round: &RoundEvidence) -> Vec<i128> {
+    let cap = cap_of(medians, round.contributions().iter().map(|one| one.count));
     let claim = |evidence: &Evidence| {
         let root = (capped(evidence.count, cap) << (2 * ROOT_FRACTION_BITS)).isqrt();
         // Below 2^48.

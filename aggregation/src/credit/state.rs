@@ -5,12 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::RoundEvidence;
 use super::pool::retired_digest;
+use super::standing::Standings;
 use crate::config::RoundConfig;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{CREDIT_FOLD_MAX, CREDIT_FOLD_MIN, CREDIT_STEPS_MAX, HISTORY_STEPS};
+use crate::limits::{
+    CREDIT_CONTRIBUTIONS_MIN, CREDIT_FOLD_MAX, CREDIT_FOLD_MIN, CREDIT_STEPS_MAX, HISTORY_STEPS,
+};
 use crate::message::{BadCertificate, Certificate};
 use crate::signing::Statement;
 use crate::wire::{self, bounded};
+
+/// Whether what owners were credited for weighs their next updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Training {
+    /// All updates count once.
+    #[default]
+    Off,
+    /// By the evidence of the run's earlier rounds ([`super::multiplicities`]).
+    Evidence,
+}
 
 /// The credit of a round, in its terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +33,8 @@ pub struct CreditConfig {
     pub fold: u16,
     /// Steps on the whole fold that make the direction.
     pub steps: u16,
+    /// Whether evidence weighs updates.
+    pub training: Training,
     /// What the rounds before left.
     pub state: CreditState,
 }
@@ -44,6 +60,8 @@ pub struct CreditState {
     /// The last steps of the run at hand, oldest first: novelty leaves them out.
     #[serde(deserialize_with = "bounded::<_, _, HISTORY_STEPS>")]
     pub steps: Vec<ModelStep>,
+    /// What the evidence of the run at hand comes to, where it weighs updates; else nobody's.
+    pub standings: Standings,
 }
 
 /// Terms of credit that nobody should sign.
@@ -61,6 +79,14 @@ pub enum BadCredit {
     /// Nothing is opened, but something is retired or remembered.
     #[error("no fold was opened, but examples are retired or steps remembered")]
     First,
+    /// Evidence weighs nothing, but is remembered for it.
+    #[error("evidence of earlier rounds is remembered though it weighs nothing")]
+    Standings,
+    /// With fewer owners that count, one could outweigh the others.
+    #[error(
+        "a sum of {0} updates at least that evidence weighs: need {CREDIT_CONTRIBUTIONS_MIN} or more"
+    )]
+    Minimum(u32),
     /// Credit without an audit: nothing is shared that it could be computed from.
     #[error("it needs the audit")]
     NotAudited,
@@ -73,13 +99,15 @@ impl CreditState {
     /// Before any fold of `pool` was opened.
     #[must_use]
     pub fn first(pool: Digest) -> Self {
-        Self { pool, opened: 0, retired: retired_digest(&pool, &[]), steps: Vec::new() }
+        let retired = retired_digest(&pool, &[]);
+        Self { pool, opened: 0, retired, steps: Vec::new(), standings: Standings::default() }
     }
 
-    /// The same for the first round of another run, whose model came another way.
+    /// The same for the first round of another run, whose model came another way, and in which
+    /// nobody has shown anything yet.
     #[must_use]
     pub fn for_another_run(&self) -> Self {
-        Self { steps: Vec::new(), ..self.clone() }
+        Self { steps: Vec::new(), standings: Standings::default(), ..self.clone() }
     }
 
     /// After a round whose fold left `retired` (ascending), and that went `step`.
@@ -93,6 +121,7 @@ impl CreditState {
             opened: self.opened.saturating_add(1),
             retired: retired_digest(&self.pool, retired),
             steps: steps.split_off(surplus),
+            standings: self.standings.clone(),
         }
     }
 }
@@ -116,6 +145,15 @@ impl CreditConfig {
             return Err(BadCredit::Steps(self.steps));
         }
         let state = &self.state;
+        match self.training {
+            Training::Off if state.standings != Standings::default() => {
+                return Err(BadCredit::Standings);
+            }
+            Training::Evidence if config.contributions_min < CREDIT_CONTRIBUTIONS_MIN => {
+                return Err(BadCredit::Minimum(config.contributions_min));
+            }
+            _ => {}
+        }
         if state.steps.len() > HISTORY_STEPS {
             return Err(BadCredit::History(state.steps.len()));
         }

@@ -9,6 +9,10 @@ use crate::limits::{
 };
 use crate::wire;
 
+/// An owner's examples count up to so many times the round's median, where terms do not say
+/// otherwise: the study's.
+pub(super) const COUNT_CAP_MEDIANS: u32 = 4;
+
 /// A number that is not whole, without a float: `numerator / denominator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,7 +77,7 @@ impl TermsDraft {
         Self {
             budget_micro,
             rounds,
-            count_cap_medians: 4,
+            count_cap_medians: COUNT_CAP_MEDIANS,
             lambda: Ratio::thousandths(1000),
             interval: Ratio::thousandths(1645),
             flag: Ratio::thousandths(1645),

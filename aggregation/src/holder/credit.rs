@@ -60,6 +60,13 @@ pub(super) struct Crediting {
     opened: Option<OpenedNumbers>,
 }
 
+impl Crediting {
+    /// How often each accepted client counts in the sum.
+    fn times(&self, config: &RoundConfig) -> Vec<u32> {
+        config.multiplicities(self.accepted.iter().map(|(client, _)| *client))
+    }
+}
+
 /// The numbers as this holder opened them.
 struct OpenedNumbers {
     functions: Functions,
@@ -241,10 +248,10 @@ impl Holder {
         let work = self.rounds.get(round_ctx).ok_or(No::Lacking)?;
         let question = asked.question(config)?;
         let mut clients = Vec::new();
-        for (client, _) in &crediting.accepted {
+        for ((client, _), times) in crediting.accepted.iter().zip(crediting.times(config)) {
             let (proof, _) = asked.proofs.get(client).ok_or(No::Lacking)?;
             let (_, seeds) = work.contribution(client).ok_or(No::Lacking)?;
-            clients.push((client, proof, seeds));
+            clients.push((client, (proof, times), seeds));
         }
         let mut own = BTreeMap::new();
         for (i, component) in config.shape.components_of(self.seat).into_iter().enumerate() {
@@ -297,10 +304,13 @@ impl Holder {
         let proof = |(client, _): &(PartyId, u32)| asked.proofs.get(client).map(|(proof, _)| proof);
         let proofs = crediting.accepted.iter().map(proof).collect::<Option<Vec<&Proof>>>();
         let (proofs, question) = (proofs.ok_or(No::Lacking)?, asked.question(config)?);
+        let times = crediting.times(config);
+        let proofs: Vec<_> = proofs.into_iter().zip(times.iter().copied()).collect();
         let no = |why: String| No::from(Refusal::Evidence(why));
         let numbers = gather(&question, &opened.functions, &proofs, &parts);
         let numbers = numbers.ok_or_else(|| no(format!("not {NUMBERS} numbers of each client")))?;
-        check_sums(&question, &opened.functions, &numbers, &opened.projections).map_err(no)?;
+        let sums = (&numbers, &times[..]);
+        check_sums(&question, &opened.functions, sums, &opened.projections).map_err(no)?;
         let evidence = evidence(&question, &opened.functions, &crediting.accepted, &numbers);
         let evidence = evidence.map_err(|bad| no(bad.to_string()))?;
         let before = (&crediting.question.retired[..], &crediting.question.directed);

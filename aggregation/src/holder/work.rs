@@ -11,7 +11,7 @@ use crate::party::PartyId;
 use crate::signing::{Identity, Statement};
 use crate::sum::contribution::BadContribution;
 use crate::sum::sealed_box::SealingSecret;
-use crate::sum::share::{BadBox, Seeds, check_envelope, component_sums, open_envelope};
+use crate::sum::share::{BadBox, Seeds, check_envelope, open_envelope, weighed_component_sums};
 
 use super::No;
 use super::audit::AuditWork;
@@ -176,14 +176,18 @@ impl Work {
         self.clients.get(header).copied()
     }
 
-    /// R_T over a set that [`Self::check_set`] accepted.
+    /// R_T over a set that [`Self::check_set`] accepted, each contribution as often as the terms that
+    /// this holder countersigned say.
     pub(super) fn component_sums(&self, set: &[Digest]) -> Vec<Vec<u8>> {
         let seeds = set.iter().filter_map(|header| {
             let client = self.clients.get(header)?;
             let seeds = self.contributions.get(client)?.box_.as_ref().ok()?;
             Some((*client, seeds))
         });
-        component_sums(&self.config, &self.context, self.seat, seeds)
+        let seeds: Vec<_> = seeds.collect();
+        let times = self.config.multiplicities(seeds.iter().map(|(client, _)| *client));
+        let seeds = seeds.into_iter().zip(times);
+        weighed_component_sums(&self.config, &self.context, self.seat, seeds)
     }
 
     /// From now on there is only `release` to repeat, and every seed is forgotten; where there is

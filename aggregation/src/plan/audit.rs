@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::audit::terms::{BadTerms, Terms};
 use crate::config::{Audit, CommitteeShape, KeyLayer, RoundConfig, Weighting};
+use crate::credit::CreditState;
 use crate::hash::Digest;
 
 use super::Plan;
@@ -35,7 +36,7 @@ impl Plan {
             cohort: Digest::ZERO,
             beacon_commitments: Vec::new(),
             audit: self.secure_aggregation.audit,
-            credit: None,
+            credit: self.credit_config(CreditState::first(Digest::ZERO)),
             collect_ms: self.cohort.deadlines.collect_ms,
         };
         // None where the rounds cannot be audited, which `audit_terms` says.

@@ -3,7 +3,7 @@
 //! its update passed.
 
 use crate::config::{Audit, Weighting};
-use crate::credit::{CreditTerms, MICRO, TermsDraft};
+use crate::credit::{CreditConfig, CreditState, CreditTerms, MICRO, TermsDraft, Training};
 use crate::limits::{
     BUDGET_MICRO_MAX, CREDIT_CONTRIBUTIONS_MIN, CREDIT_FOLD_DEFAULT, CREDIT_FOLD_MAX,
     CREDIT_FOLD_MIN, CREDIT_STEPS_DEFAULT, CREDIT_STEPS_MAX, EPOCH_ROUNDS_MAX, EPOCH_ROUNDS_MIN,
@@ -26,6 +26,8 @@ pub struct Credit {
     pub fold: u16,
     /// Training steps of that direction, each on the whole fold.
     pub steps: u16,
+    /// Whether an owner's past evidence weighs its next updates.
+    pub training: Training,
 }
 
 /// Numbers that are published about each owner of a round with credit: s, novelty and harm.
@@ -38,6 +40,14 @@ impl Plan {
     pub fn credit_terms(&self, rounds: u32) -> Option<CreditTerms> {
         let budget_micro = u64::from(self.credit?.budget) * MICRO;
         CreditTerms::check(TermsDraft::usual(budget_micro, rounds)).ok()
+    }
+
+    /// What a round's terms say of credit, where the rounds before left `state`; none where the plan
+    /// gives none.
+    #[must_use]
+    pub fn credit_config(&self, state: CreditState) -> Option<CreditConfig> {
+        let Credit { fold, steps, training, .. } = self.credit?;
+        Some(CreditConfig { fold, steps, training, state })
     }
 
     /// Numbers about each owner alone that are published in every round, beside pass or fail: 0
@@ -65,8 +75,14 @@ pub(super) fn read(
     let fold = section.whole_or(errors, "fold", bounds, CREDIT_FOLD_DEFAULT.into());
     let bounds = 1..=CREDIT_STEPS_MAX.into();
     let steps = section.whole_or(errors, "steps", bounds, CREDIT_STEPS_DEFAULT.into());
+    let choices = [("off", Training::Off), ("evidence", Training::Evidence)];
+    let training = match section.optional("training") {
+        Some(field) => field.choice(errors, &choices),
+        None => Some(Training::Off),
+    };
     section.finish(errors);
-    let value = Credit { budget: budget?.value as u32, fold: fold? as u16, steps: steps? as u16 };
+    let (budget, fold, steps) = (budget?.value as u32, fold? as u16, steps? as u16);
+    let value = Credit { budget, fold, steps, training: training? };
     Some(Some(At { value, span }))
 }
 
@@ -162,10 +178,12 @@ budget = 1000
     #[test]
     fn a_plan_with_credit_is_read_with_its_defaults() {
         let plan = good(PLAN);
-        assert_eq!(plan.credit, Some(Credit { budget: 1000, fold: 30, steps: 20 }));
-        let all = good(&format!("{PLAN}fold = 100\nsteps = 7\n"));
-        assert_eq!(all.credit, Some(Credit { budget: 1000, fold: 100, steps: 7 }));
-        let spelled = good(&format!("{PLAN}fold = 30\nsteps = 20\n"));
+        let usual = Credit { budget: 1000, fold: 30, steps: 20, training: Training::Off };
+        assert_eq!(plan.credit, Some(usual));
+        let all = good(&format!("{PLAN}fold = 100\nsteps = 7\ntraining = \"evidence\"\n"));
+        let training = Training::Evidence;
+        assert_eq!(all.credit, Some(Credit { budget: 1000, fold: 100, steps: 7, training }));
+        let spelled = good(&format!("{PLAN}fold = 30\nsteps = 20\ntraining = \"off\"\n"));
         assert_eq!(spelled.credit, plan.credit);
         let terms = plan.credit_terms(plan.training.rounds).expect("terms");
         assert_eq!(*terms.get(), TermsDraft::usual(1_000_000_000, 16));
@@ -186,6 +204,16 @@ budget = 1000
         let counted = good(&with("\"uniform\"", "{ capped_examples = 500 }"));
         assert_eq!(counted.released_numbers(), 4);
         assert!(counted.audit_notice().contains("number of its examples"));
+    }
+
+    #[test]
+    fn where_evidence_weighs_updates_sums_have_room_for_each_several_times() {
+        let (plain, weighed) = (good(PLAN), good(&format!("{PLAN}training = \"evidence\"\n")));
+        let terms = [plain, weighed].map(|plan| plan.layout_terms(650));
+        assert_eq!(terms.each_ref().map(|terms| terms.summands_max()), [100, 400]);
+        let [plain, weighed] = terms.map(|terms| terms.packing);
+        let most = 400 * ((1 << 12) - 1);
+        assert!(1u64 << weighed.lane_bits > most && plain.lane_bits <= weighed.lane_bits);
     }
 
     #[test]
@@ -219,6 +247,8 @@ budget = 1000
             ("1000", "1000\nfold = 10001", Code::OutOfRange, 23, "credit.fold = 10001"),
             ("1000", "1000\nsteps = 0", Code::OutOfRange, 23, "credit.steps = 0"),
             ("1000", "1000\nsteps = 1001", Code::OutOfRange, 23, "credit.steps = 1001"),
+            ("1000", "1000\ntraining = \"on\"", Code::UnknownChoice, 23, "credit.training"),
+            ("1000", "1000\ntraining = true", Code::WrongType, 23, "credit.training"),
             ("1000", "1000\nlambda = 1", Code::UnknownField, 23, "unknown field `lambda`"),
             ("\"closed\"", "\"off\"", Code::Credit, 21, "credit without an audit"),
             ("minimum = 5", "minimum = 4", Code::Credit, 21, "cohort.minimum = 4 is too few"),

@@ -366,7 +366,9 @@ impl Check<'_> {
         if directed.aggregate != aggregate.digest() {
             return Err(BadCreditRecord::OtherSum.into());
         }
-        let weight = Weights::sealed(config, headers.len(), &directed.digits, &[]);
+        let times = config.multiplicities(headers.iter().map(|signed| signed.header.client));
+        let summands = times.iter().sum();
+        let weight = Weights::sealed(config, summands, &directed.digits, &[]);
         let is_it = i128::from(weight) == i128::from(aggregate.weight);
         is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherWeights.into())
     }
@@ -405,16 +407,18 @@ impl Check<'_> {
         }
         let key_sum = KeySum::from_bytes(config, key_sum).map_err(PublicationFault::KeySum)?;
         let mut accumulator = Accumulator::new(config).map_err(PublicationFault::Terms)?;
-        for signed in headers {
-            self.add(&mut accumulator, &signed.header, audit, source)?;
+        let times = config.multiplicities(headers.iter().map(|signed| signed.header.client));
+        for (signed, times) in headers.iter().zip(&times) {
+            self.add((&mut accumulator, *times), &signed.header, audit, source)?;
         }
-        let count = headers.len() as u32;
-        let opened = open(config, self.round_ctx, &accumulator, &key_sum, count)
+        let summands = times.iter().sum();
+        let opened = open(config, self.round_ctx, &accumulator, &key_sum, summands)
             .map_err(PublicationFault::Spoiled)?;
         if opened != *aggregate {
             let parameter = opened.sums.iter().zip(&aggregate.sums).position(|(a, b)| a != b);
             return Err(PublicationFault::Aggregate { parameter });
         }
+        let count = headers.len() as u32;
         let each = config.payload_bytes() + config.profile.key_vector_bytes() as u64;
         Ok(Verified {
             round_ctx: *self.round_ctx,
@@ -426,10 +430,10 @@ impl Check<'_> {
         })
     }
 
-    /// Adds one stored contribution again, against its header.
+    /// Adds one stored contribution again, as often as it counts, against its header.
     fn add(
         &self,
-        accumulator: &mut Accumulator,
+        (accumulator, times): (&mut Accumulator, u32),
         header: &Header,
         audit: Option<&CheckedAudit>,
         source: &mut impl ContributionSource,
@@ -445,7 +449,7 @@ impl Check<'_> {
             return Err(PublicationFault::Altered { client, part: Part::Correction });
         }
         // What the client signed for is malformed: its own fault.
-        accumulator.add_correction(&correction).map_err(refused)?;
+        accumulator.add_correction_times(&correction, times).map_err(refused)?;
         let signed =
             Signed { header: name, correction: header.correction, chunks_root: header.chunks_root };
         let reading = audit.map(|audit| audit.rereading.begin(signed, &correction));
@@ -459,7 +463,7 @@ impl Check<'_> {
             leaves.push(chunk_leaf(index, &chunk));
             // A wrong length cannot be told from an altered file before the root is known.
             accumulator
-                .add_chunk(index, &chunk)
+                .add_chunk_times(index, &chunk, times)
                 .map_err(|_| PublicationFault::Altered { client, part })?;
             if let Some(reading) = &mut reading {
                 let read = reading.chunk(&chunk);

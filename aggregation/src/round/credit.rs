@@ -279,10 +279,12 @@ impl Round {
             proofs.push(proof.map_err(|bad| bad.to_string())?);
             owners.push((client, proven.examples));
         }
-        let proofs: Vec<&Proof> = proofs.iter().collect();
+        let times = config.multiplicities(owners.iter().map(|(client, _)| *client));
+        let proofs: Vec<_> = proofs.iter().zip(times.iter().copied()).collect();
         let numbers = gather(&question, &functions, &proofs, parts);
         let numbers = numbers.ok_or("the parts are not of the accepted set's form")?;
-        let carries = check_sums(&question, &functions, &numbers, &credited.projections)?;
+        let sums = (&numbers, &times[..]);
+        let carries = check_sums(&question, &functions, sums, &credited.projections)?;
         let evidence = evidence(&question, &functions, &owners, &numbers);
         let evidence = evidence.map_err(|bad| bad.to_string())?;
         let weights = Weights::of(config, &owners, &directed.digits, &carries);
@@ -403,15 +405,15 @@ impl Round {
     }
 }
 
-/// Rules (a) and (b): numbers add up to those of Y_sum, and Y_sum is what the rows make of the opened
-/// sum (`projections`), but for what is returned.
+/// Rules (a) and (b): numbers, of each client as often as it counts (`times`), add up to those of
+/// Y_sum, and Y_sum is what the rows make of the opened sum (`projections`), but for what is returned.
 pub(crate) fn check_sums(
     question: &Question<'_>,
     functions: &Functions,
-    numbers: &Numbers,
+    (numbers, times): (&Numbers, &[u32]),
     projections: &[i64],
 ) -> Result<Vec<Carry>, String> {
-    if !numbers.add_up(functions) {
+    if !numbers.add_up(functions, times) {
         return Err("the numbers of all clients are not those of their sum".to_owned());
     }
     carries(question, &numbers.sum, projections)

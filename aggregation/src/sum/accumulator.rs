@@ -2,7 +2,8 @@
 //! with 16 bytes for each coefficient (8 in the small profile; 4 bytes per parameter with four
 //! lanes). Sums of corrections are reduced modulo each prime.
 //!
-//! Additions commute, so any order will do. What is kept is how many contributions each part
+//! A contribution that counts several times is added several times. Additions commute, so any order
+//! will do. What is kept is how many contributions each part
 //! holds; only when all hold the same number is there a sum ([`Accumulator::count`]).
 
 use std::ops::Range;
@@ -54,18 +55,34 @@ impl Accumulator {
     /// [`BadContribution`]: wrong length, unreduced entry, more contributions than the terms
     /// allow. Nothing is added then.
     pub fn add_correction(&mut self, bytes: &[u8]) -> Result<(), BadContribution> {
-        if self.corrections == self.config.contributions_max {
+        self.add_correction_times(bytes, 1)
+    }
+
+    /// The same, `times` times over; where that is none, the bytes are checked all the same.
+    ///
+    /// # Errors
+    /// As [`Self::add_correction`].
+    pub fn add_correction_times(
+        &mut self,
+        bytes: &[u8],
+        times: u32,
+    ) -> Result<(), BadContribution> {
+        check_correction(&self.config, bytes)?;
+        if times > self.config.summands_max() - self.corrections {
             return Err(BadContribution::TooMany);
         }
-        check_correction(&self.config, bytes)?;
+        (0..times).for_each(|_| self.add_residues(bytes));
+        self.corrections += times;
+        Ok(())
+    }
+
+    fn add_residues(&mut self, bytes: &[u8]) {
         let primes = primes(self.config.profile).iter().cycle();
         for ((sum, entry), prime) in
             self.correction.iter_mut().zip(unpack_residues(bytes)).zip(primes)
         {
             *sum = add_mod(*sum, entry, *prime);
         }
-        self.corrections += 1;
-        Ok(())
     }
 
     /// Adds chunk `index` of one contribution.
@@ -74,7 +91,24 @@ impl Accumulator {
     /// [`BadContribution`]: wrong length; no such chunk, or this chunk of every contribution
     /// whose correction came was added already. Nothing is added then.
     pub fn add_chunk(&mut self, index: u32, bytes: &[u8]) -> Result<(), BadContribution> {
-        self.whole().add(index, &[bytes])
+        self.add_chunk_times(index, bytes, 1)
+    }
+
+    /// The same, `times` times over; where that is none, the bytes are checked all the same.
+    ///
+    /// # Errors
+    /// As [`Self::add_chunk`].
+    pub fn add_chunk_times(
+        &mut self,
+        index: u32,
+        bytes: &[u8],
+        times: u32,
+    ) -> Result<(), BadContribution> {
+        if index >= self.config.chunks() {
+            return Err(BadContribution::Order);
+        }
+        check_chunk(&self.config, index, bytes)?;
+        self.whole().add(index, &vec![bytes; times as usize])
     }
 
     /// Divides the chunks among at most `parts` strips, to be added to on as many threads.

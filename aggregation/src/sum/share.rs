@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{CommitteeShape, Component, HolderIndex, Profile, RoundConfig};
 use crate::hash::{Digest, Domain, hash};
+use crate::limits::MULTIPLICITY_MAX;
 use crate::message::{Complaint, ComplaintKind, Envelope, SignedHeader, contents_digest};
 use crate::party::PartyId;
 use crate::signing::Statement;
@@ -22,8 +23,9 @@ use crate::sum::xof::Xof;
 /// Bytes of a seed.
 pub(crate) const SEED_BYTES: usize = 32;
 
-/// Residues below 2^50 that a `u64` can add up before it must be reduced.
-const LAZY_ADDITIONS_MAX: usize = 1 << 13;
+/// Contributions whose residues below 2^50, each [`MULTIPLICITY_MAX`] times, a `u64` can add up
+/// before it must be reduced; besides what is left of the last time.
+const LAZY_ADDITIONS_MAX: usize = (1 << 13) / MULTIPLICITY_MAX as usize;
 
 /// The component seeds of one client that one holder knows, in canonical order. Zeroised when
 /// dropped; no `Debug`, no `Clone`.
@@ -308,6 +310,17 @@ pub fn component_sums<'a>(
     holder: HolderIndex,
     seeds: impl Iterator<Item = (PartyId, &'a Seeds)>,
 ) -> Vec<Vec<u8>> {
+    weighed_component_sums(config, round_ctx, holder, seeds.map(|seeds| (seeds, 1)))
+}
+
+/// The same, of each client as often as it counts ([`RoundConfig::multiplicities`]): at most
+/// [`MULTIPLICITY_MAX`] times.
+pub fn weighed_component_sums<'a>(
+    config: &RoundConfig,
+    round_ctx: &Digest,
+    holder: HolderIndex,
+    seeds: impl Iterator<Item = ((PartyId, &'a Seeds), u32)>,
+) -> Vec<Vec<u8>> {
     sum_components((config.profile, config.shape), round_ctx, holder, seeds)
 }
 
@@ -315,17 +328,19 @@ fn sum_components<'a>(
     (profile, shape): (Profile, CommitteeShape),
     round_ctx: &Digest,
     holder: HolderIndex,
-    seeds: impl Iterator<Item = (PartyId, &'a Seeds)>,
+    seeds: impl Iterator<Item = ((PartyId, &'a Seeds), u32)>,
 ) -> Vec<Vec<u8>> {
     let zero = || Zeroizing::new(vec![0u64; profile.ring_dimension()]);
     let zeros = || primes(profile).iter().map(|_| zero()).collect();
     let mut sums: Vec<Vec<Zeroizing<Vec<u64>>>> =
         shape.components_of(holder).iter().map(|_| zeros()).collect();
     let mut expander = Expander::new(profile, round_ctx);
-    for (i, (client, seeds)) in seeds.enumerate() {
+    let counting = seeds.filter(|(_, times)| *times > 0);
+    for (i, ((client, seeds), times)) in counting.enumerate() {
+        let times = u64::from(times);
         for (sums, seed) in sums.iter_mut().zip(&seeds.0) {
             expander.expand(&client, seed, |l, limb| {
-                sums[l].iter_mut().zip(limb).for_each(|(sum, entry)| *sum += entry);
+                sums[l].iter_mut().zip(limb).for_each(|(sum, entry)| *sum += times * entry);
             });
         }
         if (i + 1) % LAZY_ADDITIONS_MAX == 0 {
@@ -374,7 +389,7 @@ pub(crate) mod vectors {
             let contents = shares.contents(holder);
             let seeds = contents.as_chunks().0.iter().map(|seed| Zeroizing::new(*seed));
             let seeds = Seeds(seeds.collect());
-            let clients = [(client, &seeds)].into_iter();
+            let clients = [((client, &seeds), 1)].into_iter();
             let sums = sum_components((profile, shape), &round_ctx, holder, clients);
             digest(&sums.concat())
         });

@@ -135,16 +135,21 @@ impl Seeds {
 
     pub(super) fn attested(&self) -> Attested {
         let step = ModelStep { before: digest(5), after: digest(6) };
-        let state = CreditState::first(digest(7)).next(&[1, 2, 300], step);
+        let mut state = CreditState::first(digest(7)).next(&[1, 2, 300], step);
+        state.standings = state.standings.after(&self.round_evidence());
         let attestation = Attestation { run: digest(8), round: 3, evidence: digest(9), state };
         Attested { attestation, certificate: self.result.certificate.clone() }
+    }
+
+    fn round_evidence(&self) -> RoundEvidence {
+        let one = |owner| Evidence { owner, count: 200, s: 1 << 40, novelty: -7, harm: 0 };
+        let owners = self.result.cohort.iter().copied().map(one).collect();
+        RoundEvidence::new(1, self.round_ctx, owners).expect("in range")
     }
 
     fn credit(&self) -> CreditRecord {
         let directions =
             Directions::new(&[0.5, -1.0, 0.25], &[1.0, 0.0, 0.5], &vec![vec![0.1; 3]; 3]);
-        let one = |owner| Evidence { owner, count: 200, s: 1 << 40, novelty: -7, harm: 0 };
-        let owners = self.result.cohort.iter().copied().map(one).collect();
         CreditRecord {
             fold: self.drawing(),
             retired: vec![1, 2, 300],
@@ -153,7 +158,7 @@ impl Seeds {
             parts: vec![self.agreed(); 4],
             carries: vec![Carry { coordinate: 300, by: -1 }; 3],
             weights: Weights { declared: 900, sealed: -1 },
-            evidence: RoundEvidence::new(1, self.round_ctx, owners).expect("in range"),
+            evidence: self.round_evidence(),
             attested: self.attested(),
         }
     }

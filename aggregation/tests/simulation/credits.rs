@@ -50,7 +50,7 @@ pub(crate) fn record(world: &World) -> CreditRecord {
 }
 
 /// Computes a record again, from everything else that the last round published.
-fn verify(world: &World, record: &CreditRecord) -> Result<(), String> {
+pub(crate) fn verify(world: &World, record: &CreditRecord) -> Result<(), String> {
     let round = world.coordinator.round.as_ref().expect("a round");
     let (config, audit) = (round.config(), round.audit().expect("audited"));
     let set = round.certificate().expect("certified").set;

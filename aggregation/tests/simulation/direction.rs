@@ -5,6 +5,7 @@ use covey_aggregation::audit::crediting::{Directed, project_sum};
 use covey_aggregation::audit::functions::Directions;
 use covey_aggregation::audit::question::Question;
 use covey_aggregation::config::RoundConfig;
+use covey_aggregation::credit::Training;
 use covey_aggregation::credit::pool::{draw_fold, example_leaf, pool_root};
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::holder::{DirectionQuestion, OwnDirections};
@@ -39,12 +40,27 @@ fn numbers(length: u64, parts: &[&[u8]]) -> Vec<f32> {
     (0..length).map(number).collect()
 }
 
+/// Owners that bring the opposite of what is wanted, where evidence weighs updates: the last two.
+pub(crate) const BAD_OWNERS: usize = 2;
+
+/// Makes the coordinates of all owners positive, but for those of the bad.
+fn tell_apart(trained: &mut [f32]) {
+    let good = trained.len().saturating_sub(BAD_OWNERS);
+    for (index, number) in trained.iter_mut().enumerate() {
+        let size = 64.0 + number.abs() / 2.0;
+        *number = if index < good { size } else { -size };
+    }
+}
+
 /// Fold and directions of a round.
 pub(crate) fn directions(config: &RoundConfig, fold: &[u32], after: &Digest) -> Directions {
     let credit = config.credit.as_ref().expect("terms with credit");
     let fold: Vec<u8> = fold.iter().flat_map(|index| index.to_le_bytes()).collect();
     let d = config.dimension;
-    let trained = numbers(d, &[b"trained", &config.model.0, &fold]);
+    let mut trained = numbers(d, &[b"trained", &config.model.0, &fold]);
+    if credit.training == Training::Evidence {
+        tell_apart(&mut trained);
+    }
     let path = numbers(d, &[b"path", &config.model.0, &after.0, &fold]);
     let step = |step: &covey_aggregation::credit::ModelStep| {
         numbers(d, &[b"step", &step.before.0, &step.after.0])

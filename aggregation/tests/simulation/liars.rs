@@ -34,6 +34,8 @@ pub(crate) enum Lie {
     SumsOfOtherSet,
     /// Releases the sums of all but one of the certified set, and says so.
     ReleaseOfOtherSet,
+    /// Releases the sums of the certified set with everybody counted once, whatever the evidence.
+    CountsOnce,
     /// Votes for another set as well, and for that one first.
     SecondVote,
     /// Complains of a good box with a key that is not its key.
@@ -231,6 +233,10 @@ impl Lie {
                 vec![liar.sign(round_ctx, set, sums)]
             }
             Self::SumsOfOtherSet => vec![liar.sign(round_ctx, set, liar.sums_of_all_but_one())],
+            Self::CountsOnce => {
+                let sums = liar.sums_of_each_once(&set).unwrap_or_else(|| release.sums.clone());
+                vec![liar.sign(round_ctx, set, sums)]
+            }
             Self::ReleaseOfOtherSet => {
                 let other = hash(Domain::Set, &[b"all but one", &set.0]);
                 vec![liar.sign(round_ctx, other, liar.sums_of_all_but_one())]
@@ -347,6 +353,25 @@ impl Liar {
         let seeds: Vec<(PartyId, _)> = self.shown.iter().filter_map(open).collect();
         let seeds = seeds.iter().skip(1).map(|(client, seeds)| (*client, seeds));
         component_sums(config, &context, self.seat, seeds)
+    }
+
+    /// R_T over all contributions that it was shown, each once, where these are the set.
+    fn sums_of_each_once(&self, set: &Digest) -> Option<Vec<Vec<u8>>> {
+        let config = self.config.as_ref()?;
+        let context = config.context();
+        let mut shown: Vec<_> = self.shown.iter().collect();
+        shown.sort_by_key(|(_, envelope)| envelope.client);
+        let headers: Vec<Digest> = shown.iter().map(|(header, _)| *header).collect();
+        if covey_aggregation::config::set_digest(&context, &headers) != *set {
+            return None;
+        }
+        let open = |(_, envelope): &&(Digest, Envelope)| {
+            let opened = open_envelope(config, &context, self.seat, &self.secret, envelope);
+            Some((envelope.client, opened.ok()?))
+        };
+        let seeds = shown.iter().map(open).collect::<Option<Vec<_>>>()?;
+        let seeds = seeds.iter().map(|(client, seeds)| (*client, seeds));
+        Some(component_sums(config, &context, self.seat, seeds))
     }
 
     fn sign(&self, round_ctx: Digest, set: Digest, sums: Vec<Vec<u8>>) -> Release {

@@ -20,6 +20,7 @@ mod oracle;
 mod rounds;
 mod scenario;
 mod stage;
+mod weights;
 mod world;
 
 use std::panic::catch_unwind;

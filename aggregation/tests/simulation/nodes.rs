@@ -17,6 +17,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Holder, HolderSetup};
 use covey_aggregation::message::{Decline, Outcome};
 use covey_aggregation::participant::{Participant, ParticipantSetup, Uncounted};
+use covey_aggregation::party::PartyId;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::signing::Identity;
@@ -48,6 +49,10 @@ pub(crate) struct Opening {
     pub(crate) opened: Opened,
     pub(crate) aggregate: Aggregate,
     pub(crate) digits: Vec<i32>,
+    /// How often each of the set counts in it.
+    pub(crate) times: BTreeMap<PartyId, u32>,
+    /// The sum of the keys, as it is published.
+    pub(crate) key_sum: Vec<u8>,
 }
 
 pub(crate) struct CoordinatorNode {
@@ -116,28 +121,35 @@ impl CoordinatorNode {
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: String| OpenFailure::Spoiled(why);
         let mut accumulator = Accumulator::new(config).map_err(|e| spoiled(e.to_string()))?;
-        for digest in set {
-            let Some(upload) = self.blobs.0.get(digest) else {
-                return Err(OpenFailure::Unavailable("a blob is gone".into()));
-            };
-            add(&mut accumulator, upload).map_err(|e| spoiled(e.to_string()))?;
+        let uploads = set.iter().map(|digest| self.blobs.0.get(digest));
+        let Some(uploads) = uploads.collect::<Option<Vec<_>>>() else {
+            return Err(OpenFailure::Unavailable("a blob is gone".into()));
+        };
+        let times = config.multiplicities(uploads.iter().map(|one| one.header.header.client));
+        for (upload, times) in uploads.iter().zip(&times) {
+            add(&mut accumulator, upload, *times).map_err(|e| spoiled(e.to_string()))?;
         }
-        let (round_ctx, count) = (config.context(), set.len() as u32);
+        let (round_ctx, count) = (config.context(), times.iter().sum());
         let key_sum = KeySum::recover(config, &accumulator, components, count)
             .map_err(|e| spoiled(e.to_string()))?;
         let (aggregate, digits) =
             open_with_digits(config, &round_ctx, &accumulator, &key_sum, count)
                 .map_err(|e| spoiled(e.to_string()))?;
-        let (weight, key_sum) = (aggregate.weight, key_sum.digest());
-        let opened = Opened { aggregate: aggregate.digest(), key_sum, count, weight };
-        self.openings.insert(round_ctx, Opening { opened, aggregate, digits });
+        let (weight, digest) = (aggregate.weight, key_sum.digest());
+        let opened = Opened { aggregate: aggregate.digest(), key_sum: digest, count, weight };
+        let clients = uploads.iter().map(|upload| upload.header.header.client);
+        let times = clients.zip(times).collect();
+        let key_sum = key_sum.to_bytes();
+        self.openings.insert(round_ctx, Opening { opened, aggregate, digits, times, key_sum });
         Ok(opened)
     }
 }
 
-fn add(accumulator: &mut Accumulator, upload: &Upload) -> Result<(), BadContribution> {
-    accumulator.add_correction(&upload.correction)?;
-    (0..).zip(&upload.chunks).try_for_each(|(index, chunk)| accumulator.add_chunk(index, chunk))
+fn add(accumulator: &mut Accumulator, upload: &Upload, times: u32) -> Result<(), BadContribution> {
+    accumulator.add_correction_times(&upload.correction, times)?;
+    (0..)
+        .zip(&upload.chunks)
+        .try_for_each(|(index, chunk)| accumulator.add_chunk_times(index, chunk, times))
 }
 
 pub(crate) struct HolderNode {

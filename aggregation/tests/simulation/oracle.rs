@@ -208,15 +208,21 @@ impl World {
         let opening = &self.coordinator.openings[round_ctx];
         let count = report.counted.len() as u32;
         assert!(count >= self.scenario.minimum, "seed {seed}: below the minimum");
-        let is_counted =
-            |owner: &OwnerNode| report.counted.binary_search(&owner.identity.id()).is_ok();
-        let unit = |owner| if is_counted(owner) { owner.unit() } else { 0 };
+        assert!(opening.times.keys().eq(&report.counted), "seed {seed}: another set");
+        let times = |owner: &OwnerNode| {
+            opening.times.get(&owner.identity.id()).map_or(0, |times| *times as i32)
+        };
+        let unit = |owner: &OwnerNode| times(owner) * owner.unit();
         let expected: Vec<i32> = self.owners.iter().map(unit).collect();
         assert_eq!(opening.aggregate.sums, expected, "seed {seed}: the exact sum");
+        let summands: u32 = opening.times.values().sum();
+        let is_plain = opening.times.values().all(|times| *times == 1);
+        assert!(self.scenario.is_weighed || is_plain, "seed {seed}: weighed");
         let opened = (opening.aggregate.count, opening.aggregate.weight);
-        let counted = self.owners.iter().enumerate().filter(|(_, owner)| is_counted(owner));
-        let weights = counted.map(|(index, _)| u64::from(weight(index, self.scenario.weighting)));
-        assert_eq!(opened, (count, weights.sum()), "seed {seed}");
+        let weights = self.owners.iter().enumerate().map(|(index, owner)| {
+            u64::from(weight(index, self.scenario.weighting)) * times(owner) as u64
+        });
+        assert_eq!(opened, (summands, weights.sum()), "seed {seed}");
         assert_eq!(opening.opened.aggregate, opening.aggregate.digest(), "seed {seed}");
         self.judge_report(round_ctx, report);
     }

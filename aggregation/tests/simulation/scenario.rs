@@ -44,6 +44,8 @@ pub(crate) struct Scenario {
     pub(crate) has_credit: bool,
     /// How owners count.
     pub(crate) weighting: Weighting,
+    /// Whether evidence weighs updates.
+    pub(crate) is_weighed: bool,
     /// Whether the coordinator tells false public values of two contributions.
     pub(crate) misreads: bool,
     /// Owners whose policy forbids it.
@@ -84,6 +86,7 @@ impl Scenario {
             is_audited: false,
             has_credit: false,
             weighting: Weighting::Uniform,
+            is_weighed: false,
             misreads: false,
             unwilling: Vec::new(),
             faults: Vec::new(),

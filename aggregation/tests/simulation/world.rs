@@ -7,7 +7,7 @@ use covey_aggregation::audit::deal::{ComponentKey, Deal, gather};
 use covey_aggregation::config::{
     Audit, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig, cohort_digest,
 };
-use covey_aggregation::credit::{CreditConfig, CreditState};
+use covey_aggregation::credit::{CreditConfig, CreditState, Training};
 use covey_aggregation::hash::{Digest, Domain, Hasher};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::ToHolder;
@@ -136,7 +136,8 @@ impl World {
             Some(attested) => attested.state_for(&Digest([2; 32])),
             None => CreditState::first(crate::direction::pool()),
         };
-        CreditConfig { fold: 30, steps: 20, state }
+        let training = if self.scenario.is_weighed { Training::Evidence } else { Training::Off };
+        CreditConfig { fold: 30, steps: 20, training, state }
     }
 
     /// The terms of round number `round`.

@@ -160,11 +160,16 @@ impl Layout {
     }
 
     fn state(&mut self, state: &CreditState) -> &mut Self {
-        let CreditState { pool, opened, retired, steps } = state;
+        let CreditState { pool, opened, retired, steps, standings } = state;
         self.digest("pool", pool).number("folds opened", (*opened).into());
         self.digest("retired", retired).number("last steps", steps.len() as u64);
-        steps.iter().fold(self, |all, step| {
+        steps.iter().fold(&mut *self, |all, step| {
             all.digest("model before", &step.before).digest("model after", &step.after)
+        });
+        self.number("standings", standings.all().len() as u64);
+        standings.all().iter().fold(self, |all, one| {
+            all.raw("owner", &one.owner.0).signed("share", one.share);
+            all.number("rounds", one.rounds.into())
         })
     }
 

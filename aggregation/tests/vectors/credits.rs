@@ -61,7 +61,7 @@ impl Epoch {
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     serde_json::from_value(value.clone()).map_err(|error| error.to_string())
 }
 
@@ -83,7 +83,7 @@ fn round(number: u32, owners: &[Numbers]) -> RoundEvidence {
 
 /// Sixteen rounds of seven owners: three honest ones of unequal counts, one that is there every
 /// other round, a free-rider, one that works against the others, and a second of the first.
-fn federation() -> Vec<RoundEvidence> {
+pub(crate) fn federation() -> Vec<RoundEvidence> {
     // Some noise that no two owners have in common.
     // Noise that no two owners have in common (splitmix64).
     let noise = |round: u64, index: u64| {
@@ -112,7 +112,7 @@ fn federation() -> Vec<RoundEvidence> {
         .collect()
 }
 
-fn draft(rounds: u32) -> TermsDraft {
+pub(crate) fn draft(rounds: u32) -> TermsDraft {
     TermsDraft { contributions_min: 3, ..TermsDraft::usual(BUDGET, rounds) }
 }
 
@@ -290,7 +290,7 @@ pub(crate) fn check(case: &mut Case, is_valid: bool) {
     assert_eq!(reference_digest(&expected), digest.0, "{}", case.name);
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().expect("a list").iter()
 }
 
@@ -302,11 +302,11 @@ fn signed(value: &Value) -> i128 {
     value.as_i64().expect("an integer").into()
 }
 
-fn key(value: &Value) -> [u8; 32] {
+pub(crate) fn key(value: &Value) -> [u8; 32] {
     unhex(value.as_str().expect("text")).try_into().expect("32 bytes")
 }
 
-fn reference_terms(terms: &Value) -> reference::Terms {
+pub(crate) fn reference_terms(terms: &Value) -> reference::Terms {
     let ratio =
         |name: &str| (number(&terms[name]["numerator"]), number(&terms[name]["denominator"]));
     reference::Terms {
@@ -321,7 +321,7 @@ fn reference_terms(terms: &Value) -> reference::Terms {
     }
 }
 
-fn reference_round(round: &Value) -> reference::Round {
+pub(crate) fn reference_round(round: &Value) -> reference::Round {
     let score = |value: &Value| value.as_i64().expect("an integer");
     let evidence =
         list(&round["contributions"]).enumerate().map(|(index, one)| reference::Evidence {

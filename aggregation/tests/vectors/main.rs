@@ -15,6 +15,7 @@ mod crediting;
 mod credits;
 mod digests;
 mod envelopes;
+mod multiplicities;
 mod opening;
 mod packings;
 mod parts;
@@ -47,7 +48,7 @@ struct Subject {
     check: fn(&mut Case, bool),
 }
 
-const SUBJECTS: [Subject; 28] = [
+const SUBJECTS: [Subject; 29] = [
     Subject { name: "audit.json", write: Some(audits::file), check: audits::check },
     Subject { name: "hash.json", write: Some(digests::hashes), check: digests::check_hash },
     Subject { name: "merkle.json", write: Some(digests::trees), check: digests::check_tree },
@@ -99,6 +100,11 @@ const SUBJECTS: [Subject; 28] = [
         name: "credit-weights.json",
         write: Some(credits::weights_file),
         check: credits::check_weights,
+    },
+    Subject {
+        name: "credit-multiplicities.json",
+        write: Some(multiplicities::file),
+        check: multiplicities::check,
     },
 ];
 

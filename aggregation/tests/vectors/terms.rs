@@ -5,8 +5,11 @@ use std::sync::Arc;
 use covey_aggregation::config::{
     Audit, CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
 };
-use covey_aggregation::credit::{CreditConfig, CreditState, ModelStep};
+use covey_aggregation::credit::{
+    CreditConfig, CreditState, Evidence, ModelStep, RoundEvidence, Training,
+};
 use covey_aggregation::hash::Digest;
+use covey_aggregation::party::PartyId;
 use covey_aggregation::wire;
 use serde_json::{Value, json};
 
@@ -51,7 +54,21 @@ fn credited() -> RoundConfig {
     config.packing = config.derive_packing().expect("a packing");
     let step = ModelStep { before: Digest([8; 32]), after: Digest([9; 32]) };
     let state = CreditState::first(Digest([10; 32])).next(&[1, 2, 300], step);
-    config.credit = Some(CreditConfig { fold: 30, steps: 20, state });
+    config.credit = Some(CreditConfig { fold: 30, steps: 20, training: Training::Off, state });
+    config
+}
+
+/// The same where evidence weighs updates, after one round of two owners.
+fn weighed() -> RoundConfig {
+    let mut config = credited();
+    let credit = config.credit.as_mut().expect("it has credit");
+    let one =
+        |(index, s)| Evidence { owner: PartyId([index; 32]), count: 1, s, novelty: 0, harm: 0 };
+    let all = [(11, 3), (12, -1)].map(one).to_vec();
+    let round = RoundEvidence::new(1, Digest([13; 32]), all).expect("good evidence");
+    credit.training = Training::Evidence;
+    credit.state.standings = credit.state.standings.after(&round);
+    config.packing = config.derive_packing().expect("a packing");
     config
 }
 
@@ -123,10 +140,12 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
     }
     match &config.credit {
         None => field("credit (0: none)", "byte", json!(0)),
-        Some(CreditConfig { fold, steps, state }) => {
+        Some(CreditConfig { fold, steps, training, state }) => {
             field("credit (1: one)", "byte", json!(1));
             field("credit.fold", "varint", json!(fold));
             field("credit.steps", "varint", json!(steps));
+            let is_weighed = *training == Training::Evidence;
+            field("credit.training (0: off, 1: evidence)", "varint", json!(u8::from(is_weighed)));
             field("credit.state.pool", "bytes", json!(state.pool.to_string()));
             field("credit.state.opened", "varint", json!(state.opened));
             field("credit.state.retired", "bytes", json!(state.retired.to_string()));
@@ -136,10 +155,23 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
                 field(&name("before"), "bytes", json!(step.before.to_string()));
                 field(&name("after"), "bytes", json!(step.after.to_string()));
             }
+            let standings = state.standings.all();
+            field("credit.state.standings: number", "varint", json!(standings.len()));
+            for (i, standing) in standings.iter().enumerate() {
+                let name = |part: &str| format!("credit.state.standings, {i}: {part}");
+                field(&name("owner"), "bytes", json!(hex(&standing.owner.0)));
+                field(&name("share (zigzag)"), "varint", json!(zigzag(standing.share)));
+                field(&name("rounds"), "varint", json!(standing.rounds));
+            }
         }
     }
     field("collect_ms", "varint", json!(config.collect_ms));
     fields
+}
+
+/// A signed number as an unsigned one: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// The bytes of a field, from its type and value alone.
@@ -217,6 +249,7 @@ pub(crate) fn file() -> File {
             valid("profile A, four holders, owners alike", &small()),
             valid("profile B, seven holders, owners weighted, counters and control", &weighted()),
             valid("audit and credit", &credited()),
+            valid("audit and credit, and evidence weighs updates", &weighed()),
         ],
         invalid: vec![
             invalid("another version", "the first byte is 2", |bytes| bytes[0] = 2),
@@ -277,6 +310,29 @@ pub(crate) fn file() -> File {
             }),
             bad("credit without an audit", "nothing is shared that it comes of", |config| {
                 config.credit = credited().credit;
+            }),
+            bad("evidence that weighs nothing", "training is off, standings are there", |config| {
+                *config = weighed();
+                let credit = config.credit.as_mut().expect("it has credit");
+                credit.training = Training::Off;
+            }),
+            bad("evidence weighs a sum of four", "five must contribute", |config| {
+                *config = weighed();
+                config.contributions_min = 4;
+            }),
+            bad("no room for weighed sums", "the packing of plain ones", |config| {
+                *config = weighed();
+                config.packing = credited().packing;
+            }),
+            invalid("standings out of order", "the second owner's is first", |bytes| {
+                let standings = [11, 12].map(|index| [index; 32]);
+                *bytes = wire::encode(&weighed());
+                let at = standings.map(|owner| {
+                    let found = bytes.windows(32).position(|window| *window == owner);
+                    found.expect("its standing")
+                });
+                bytes[at[0]..at[0] + 32].copy_from_slice(&standings[1]);
+                bytes[at[1]..at[1] + 32].copy_from_slice(&standings[0]);
             }),
             bad("a beacon without an audit", "one beacon commitment", |config| {
                 config.beacon_commitments.push(config.model);

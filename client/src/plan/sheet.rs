@@ -4,6 +4,8 @@
 use std::fmt;
 
 use covey_aggregation::config::{RoundConfig, Weighting};
+use covey_aggregation::credit::Training;
+use covey_aggregation::limits::{MULTIPLICITY_MAX, MULTIPLICITY_MIN};
 use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
 use serde::Serialize;
 
@@ -221,6 +223,7 @@ fn alone(plan: &Plan) -> Vec<String> {
             if plan.credit.is_some() { ", and for its credit it is published as well" } else { "" }
         ),
     });
+    lines.extend(plan.credit.as_ref().and_then(weighed));
     lines
 }
 
@@ -244,13 +247,32 @@ fn published(credit: &Credit) -> String {
     )
 }
 
+/// What its past evidence does to an owner's next updates.
+fn weighed(credit: &Credit) -> Option<String> {
+    let words = format!(
+        "from its third round of evidence on, its update counts {MULTIPLICITY_MIN} to \
+         {MULTIPLICITY_MAX} times in the sum, by its mean part of the claims beside the others', \
+         or not at all where that is far below theirs; then it is measured and credited \
+         nevertheless. Everybody can compute how often each counts"
+    );
+    (credit.training == Training::Evidence).then_some(words)
+}
+
 /// What protects an owner.
 pub(super) fn protects(plan: &Plan) -> Vec<String> {
     let cohort = &plan.cohort;
     let floor = if cohort.minimum < 10 { "; many owners' rules ask for 10" } else { "" };
+    let weighs = plan.credit.is_some_and(|credit| credit.training == Training::Evidence);
+    let counting = if weighs {
+        "; updates that count for nothing are none of these, and where too few would count, all \
+         count once"
+    } else {
+        ""
+    };
     vec![
         format!(
-            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing{floor}",
+            "only the sum of {} to {} updates is opened, once a round; with fewer, nothing\
+             {counting}{floor}",
             cohort.minimum, cohort.maximum
         ),
         "a committee of key holders opens it: with four, two of them and the coordinator would \

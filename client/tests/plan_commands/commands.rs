@@ -177,6 +177,37 @@ fn what_is_published_about_each_owner_is_told() {
     holds(&text, &["only pass or fail comes out, nobody sees an update, and no credit is given"]);
 }
 
+#[test]
+fn what_evidence_does_to_later_updates_is_told() {
+    let folder = Folder::new();
+    let plain = credited("\"uniform\"");
+    let weighed = format!("{plain}training = \"evidence\"\n");
+    let (plain, weighed) =
+        (folder.file("plan.toml", &plain), folder.file("weighed.toml", &weighed));
+    let text = folder.text(&["plan", "explain", &weighed], 0);
+    holds(
+        &text,
+        &[
+            "from its third round of evidence on, its update counts 2 to 4 times in the sum",
+            "updates that count for nothing are none of these, and where too few would count, all \
+             count once",
+            "credit.training = \"evidence\"\n",
+        ],
+    );
+    let text = folder.text(&["plan", "explain", &plain], 0);
+    holds(&text, &["credit.training = \"off\" (default)"]);
+    assert!(!text.contains("times in the sum") && !text.contains("count once:"), "{text}");
+    folder.text(&["plan", "check", &weighed], 0);
+    let text = folder.text(&["plan", "diff", &plain, &weighed], 0);
+    holds(
+        &text,
+        &[
+            "changes what leaves an owner's machine, or how it is protected:",
+            "credit.training: \"off\" (default) -> \"evidence\"",
+        ],
+    );
+}
+
 /// The names of all fields that a plan writes, as far as its lists.
 fn written(table: &toml::Table, path: &str, names: &mut Vec<String>) {
     for (name, value) in table {

@@ -26,6 +26,7 @@ use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
 use crate::storage::registry::Wish;
 use crate::summing::{KEY_SUM, stored_aggregate};
+use crate::weighing::Weighing;
 
 /// What the end of a round is made from; everything in it was agreed or opened.
 struct Closing {
@@ -89,6 +90,7 @@ impl Run<'_> {
             row.accuracy = closed.metrics.and_then(|metrics| metrics.accuracy());
             row.loss = closed.metrics.map(|metrics| metrics.loss);
             summary.weight = Some(opened.weight);
+            summary.weighing = self.weighing(&end.outcome);
             summary.aggregate = Some(opened.aggregate.to_string());
             summary.publication = Some(closed.publication);
             summary.accuracy = row.accuracy;
@@ -117,6 +119,14 @@ impl Run<'_> {
         self.register(standing, standing.rounds.len() - 1).await?;
         self.driver.tell(&Event::Round(summary));
         Ok(is_done)
+    }
+
+    /// How often each owner of the round at hand counts.
+    fn weighing(&self, outcome: &Outcome) -> Option<Weighing> {
+        let (Outcome::Done(report), Some(round)) = (outcome, self.driver.round()) else {
+            return None;
+        };
+        Weighing::of(round.config(), &report.counted, &self.driver.roster)
     }
 
     /// What the owners measured in a round; none where the plan does not ask, or nothing was

@@ -102,8 +102,8 @@ impl Run<'_> {
             Some(attested) => attested.state_for(&config.run),
             None => CreditState::first(pool.root()),
         };
-        let config = CreditConfig { fold: plan.fold, steps: plan.steps, state };
-        Ok(RoundCredit { config: Some(config), retired, attested })
+        let config = self.learning.plan.credit_config(state);
+        Ok(RoundCredit { config, retired, attested })
     }
 
     /// What is published of the credit of a round that is over.

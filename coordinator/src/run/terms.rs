@@ -71,11 +71,12 @@ impl Run<'_> {
             credit: None,
             collect_ms: deadlines.collect_ms,
         };
+        let RoundCredit { config: credit, retired, attested } = self.round_credit(&config)?;
+        config.credit = credit;
+        // It leaves room for updates that count several times, where credit weighs them.
         if let Some(packing) = config.derive_packing() {
             config.packing = packing;
         }
-        let RoundCredit { config: credit, retired, attested } = self.round_credit(&config)?;
-        config.credit = credit;
         let timings = Timings {
             select_ms: deadlines.select_ms,
             collect_ms: deadlines.collect_ms,

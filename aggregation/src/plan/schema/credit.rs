@@ -30,5 +30,21 @@ pub(super) static CREDIT: Section = Section::new(
             "Training steps of that direction, each on the whole fold.",
         )
         .or("20"),
+        Field::new(
+            "training",
+            Form::Words(&[
+                ("off", "All updates count once."),
+                (
+                    "evidence",
+                    "From its third round on, an owner's update counts two to four times, by its \
+                     mean part of the claims so far beside the others'; not at all where that is \
+                     below a quarter of their median. All count once where fewer than \
+                     cohort.minimum would be left.",
+                ),
+            ]),
+            "Whether what owners were found to bring weighs their next updates.",
+        )
+        .or("\"off\"")
+        .leaves(),
     ],
 );

@@ -9,10 +9,13 @@ use crate::hash::{Digest, Domain, Hasher};
 use super::open;
 
 /// The opened sum. On the wire the sums are one byte string, four bytes each (little-endian, two's
-/// complement): [`open`] lets none pass that is more than `n_max (2^(w-1) - 1)`, below 2^29.
+/// complement): [`open`] lets none pass that is more than `n_max (2^(w-1) - 1)`, below 2^29; n_max
+/// here is the most that a sum is of (`RoundConfig::summands_max`), 10,000 at most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
-    /// Contributions.
+    /// Contributions, each as often as it counts
+    /// ([`RoundConfig::multiplicities`](crate::config::RoundConfig::multiplicities)); so do all of
+    /// the sums below.
     pub count: u32,
     /// Sum of their weights.
     pub weight: u64,

@@ -104,7 +104,7 @@ impl KeySum {
         }
         let entries: Vec<i32> =
             bytes.as_chunks().0.iter().map(|entry| i32::from_le_bytes(*entry)).collect();
-        let too_long = |&entry: &i32| short(entry.into(), config.contributions_max).is_none();
+        let too_long = |&entry: &i32| short(entry.into(), config.summands_max()).is_none();
         match entries.iter().position(too_long) {
             Some(entry) => Err(NotShort::Entry { entry }),
             None => Ok(Self { entries }),

@@ -365,3 +365,37 @@ pub(crate) fn weights(
     let part = |(i, part)| if floors.contains(&i) { floor as u64 } else { part };
     keys.iter().copied().zip(parts.into_iter().enumerate().map(part)).collect()
 }
+
+/// How often each of `owners` counts; none where all count once.
+pub(crate) fn multiplicities(
+    terms: &Terms,
+    past: &[Round],
+    minimum: u64,
+    owners: &[Owner],
+) -> Option<Vec<u64>> {
+    let mut all: BTreeMap<Owner, Vec<i128>> = BTreeMap::new();
+    for round in past {
+        let (_, claims) = round.claims(terms);
+        let whole = claims.iter().map(|claim| claim.abs()).sum::<i128>().max(1);
+        for (one, claim) in round.evidence.iter().zip(claims) {
+            all.entry(one.owner).or_default().push(claim * 1_000_000_000 / whole);
+        }
+    }
+    all.retain(|_, parts| parts.len() >= 3);
+    let mean = |parts: &Vec<i128>| (parts.iter().sum::<i128>().max(0) << 32) / parts.len() as i128;
+    let means: BTreeMap<Owner, i128> =
+        all.iter().map(|(owner, parts)| (*owner, mean(parts))).collect();
+    let mut positive: Vec<i128> = means.values().copied().filter(|mean| *mean > 0).collect();
+    positive.sort_unstable();
+    let median = *positive.get(positive.len().checked_sub(1)? / 2)?;
+    let average = means.values().sum::<i128>() / means.len() as i128;
+    let times = |owner: &Owner| {
+        let mean = *means.get(owner).unwrap_or(&average);
+        // 3 mean / median, by steps of a half: the largest that is reached.
+        let reached = |times: &u64| 2 * 3 * mean >= (2 * i128::from(*times) - 1) * median;
+        if 4 * mean < median { 0 } else { (3..=4).rev().find(reached).unwrap_or(2) }
+    };
+    let times: Vec<u64> = owners.iter().map(times).collect();
+    let counting = times.iter().filter(|times| **times > 0).count() as u64;
+    (counting >= minimum).then_some(times)
+}

@@ -41,6 +41,10 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     pub(crate) rounds: u32,
 
+    /// Whether what owners were found to bring weighs their next updates
+    #[arg(long, value_enum, default_value_t = Training::Off, value_name = "WORD")]
+    pub(crate) training: Training,
+
     /// So many of the owners, from the first on, train on the NVIDIA card cuda:0 and on nothing
     /// else; needs a build with `--features cuda`. No owner vanishes then, because a card's kernels
     /// take a while to be compiled in the first round
@@ -63,6 +67,16 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+/// Whether evidence weighs updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Training {
+    /// All updates count once.
+    Off,
+    /// From the fourth round on, an owner's counts by the evidence of the rounds before, or not at
+    /// all
+    Evidence,
+}
+
 impl Args {
     /// Data owners, honest or not.
     pub(crate) fn owners(&self) -> usize {
@@ -75,5 +89,6 @@ Examples:
   cargo run --release --bin demo
   cargo run --release --bin demo -- --clients 10 --rounds 20 --seed 3
   cargo run --release --bin demo -- --scenario honest
+  cargo run --release --bin demo -- --training evidence
   cargo run --release --bin demo -- --data-dir ./mnist --keep ./look-inside
   cargo run --release --bin demo -- --json | tail -n 1";

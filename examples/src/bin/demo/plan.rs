@@ -4,7 +4,7 @@
 use covey_aggregation::limits::CREDIT_CONTRIBUTIONS_MIN;
 use toml::{Table, Value};
 
-use crate::args::Args;
+use crate::args::{Args, Training};
 use crate::column::{Column, columns};
 use crate::source::Rows;
 
@@ -26,10 +26,14 @@ const MISSING_MAX: usize = 1;
 /// Fewest owners in a sum without credits.
 const UNCREDITED_MIN: usize = 3;
 
-/// Fewest of `owners` that a round may end with.
-pub(crate) fn minimum(owners: usize, is_credited: bool) -> usize {
+/// Fewest of `owners` that a round may end with. Where evidence weighs updates as few as may be, as
+/// owners that do not count are none of them.
+pub(crate) fn minimum(owners: usize, is_credited: bool, training: Training) -> usize {
     let fewest = if is_credited { CREDIT_CONTRIBUTIONS_MIN as usize } else { UNCREDITED_MIN };
-    owners.saturating_sub(MISSING_MAX).max(fewest)
+    match training {
+        Training::Evidence if is_credited => fewest,
+        _ => owners.saturating_sub(MISSING_MAX).max(fewest),
+    }
 }
 
 /// The plan's text. `fold` is the number of rows that a round is credited by; without one there are
@@ -44,11 +48,16 @@ pub(crate) fn text(
     let whole = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     set(&mut plan, &[], "seed", Value::Integer(args.seed.cast_signed()));
     set(&mut plan, &["training"], "rounds", whole(args.rounds as usize));
-    let minimum = minimum(args.owners(), fold.is_some());
+    let minimum = minimum(args.owners(), fold.is_some(), args.training);
     set(&mut plan, &["cohort"], "minimum", whole(minimum));
     set(&mut plan, &["cohort"], "maximum", whole(args.owners().max(minimum)));
     match fold {
-        Some(rows) => set(&mut plan, &["credit"], "fold", whole(rows)),
+        Some(rows) => {
+            set(&mut plan, &["credit"], "fold", whole(rows));
+            if args.training == Training::Evidence {
+                set(&mut plan, &["credit"], "training", Value::String("evidence".to_owned()));
+            }
+        }
         None => drop(plan.remove("credit")),
     }
     let collect = if args.cuda_owners > 0 { COLLECT_ON_CARDS } else { COLLECT };
@@ -150,6 +159,17 @@ mod tests {
         assert_eq!(credited["credit"]["fold"].as_integer(), Some(42));
         assert_eq!(credited["credit"]["budget"].as_integer(), Some(1000));
         assert!(!plan(&[], None).contains_key("credit"));
+    }
+
+    #[test]
+    fn evidence_weighs_updates_where_it_is_asked_for() {
+        assert!(
+            !plan(&[], Some(30))["credit"].as_table().expect("a table").contains_key("training")
+        );
+        let weighed = plan(&["--training", "evidence"], Some(30));
+        assert_eq!(weighed["credit"]["training"].as_str(), Some("evidence"));
+        // The two of eight that bring nothing may count for nothing.
+        assert_eq!(weighed["cohort"]["minimum"].as_integer(), Some(5));
     }
 
     #[test]

@@ -82,7 +82,10 @@ impl<'a> Laboratory<'a> {
         let mut units = vec![0i32; parameters.len()];
         let mut mean = vec![0f64; parameters.len()];
         let (mut weights, mut weight_sum) = (0f64, 0u64);
-        for header in &result.headers {
+        // Where evidence weighs updates, an owner's counts so often.
+        let owners = result.headers.iter().map(|signed| signed.header.client);
+        let times = result.config.multiplicities(owners);
+        for (header, &times) in result.headers.iter().zip(&times) {
             let client = header.header.client;
             let number = self.federation.owner_number(&client).ok_or("an unknown owner")?;
             let tap = Tap::read(&tap_folder(self.federation, number), summary.round)?;
@@ -90,10 +93,12 @@ impl<'a> Laboratory<'a> {
                 Weighting::Uniform => 1,
                 Weighting::CappedExamples(cap) => tap.examples.clamp(1, cap),
             };
-            weights += f64::from(weight);
-            weight_sum += u64::from(tap.weight);
-            units.iter_mut().zip(&tap.units).for_each(|(sum, unit)| *sum += *unit);
-            let scaled = tap.update.iter().map(|x| f64::from(*x) * f64::from(weight));
+            let weight = f64::from(weight) * f64::from(times);
+            weights += weight;
+            weight_sum += u64::from(tap.weight) * u64::from(times);
+            let units_of = tap.units.iter().map(|unit| *unit * times.cast_signed());
+            units.iter_mut().zip(units_of).for_each(|(sum, unit)| *sum += unit);
+            let scaled = tap.update.iter().map(|x| f64::from(*x) * weight);
             mean.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += x);
         }
         let rate = self.plan.training.server_lr / weights;
@@ -101,7 +106,7 @@ impl<'a> Laboratory<'a> {
         let aggregate = &result.aggregate;
         Ok(aggregate.sums == units
             && aggregate.weight == weight_sum
-            && aggregate.count as usize == result.headers.len())
+            && aggregate.count == times.iter().sum::<u32>())
     }
 
     fn accuracy(&self, parameters: &[f32]) -> Result<f64, String> {

@@ -180,6 +180,12 @@ impl Report {
                 self.accident_in(round.round),
             )?;
         }
+        let last = self.ending.rounds.iter().rev().find(|round| round.done);
+        if let Some((round, weighing)) =
+            last.and_then(|one| Some((one.round, one.weighing.as_ref()?)))
+        {
+            write!(f, "\nWeighed   in round {round}: {weighing}")?;
+        }
         let reference = &self.reference;
         writeln!(
             f,

@@ -68,6 +68,7 @@ impl Screen {
                 "missing": summary.missing,
                 "faults": summary.faults,
                 "accuracy": summary.accuracy,
+                "weighing": summary.weighing,
                 "phases_ms": summary.phases_ms,
             }));
         } else {

@@ -38,7 +38,7 @@ impl Accidents {
     /// in runs that could not do without the owner, or in which the others would wait for it long.
     pub(crate) fn plan(args: &Args, is_credited: bool) -> Self {
         let owners = args.owners();
-        let is_spared = owners > minimum(owners, is_credited);
+        let is_spared = owners > minimum(owners, is_credited, args.training);
         let owner = (args.rounds >= 2 && is_spared && args.cuda_owners == 0)
             .then(|| (args.clients as usize / 2 + 1, (args.rounds * 3 / 10).max(2)));
         let holder = (args.rounds >= 3).then(|| (2, (args.rounds * 6 / 10).max(3)));

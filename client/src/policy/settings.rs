@@ -8,7 +8,7 @@ use super::file::SCHEMA;
 use super::{Policy, Unknown};
 
 /// Where comments begin.
-const COMMENT_COLUMN: usize = 42;
+const COMMENT_COLUMN: usize = 41;
 
 /// A setting.
 struct Setting {
@@ -180,7 +180,7 @@ impl fmt::Display for Policy {
             ("allow", "what may run at all", self.allow_settings()),
         ];
         for (name, about, settings) in sections {
-            writeln!(f, "\n{:<COMMENT_COLUMN$}# {about}", format!("[{name}]"))?;
+            writeln!(f, "\n{:<COMMENT_COLUMN$} # {about}", format!("[{name}]"))?;
             write_all(f, &settings)?;
         }
         writeln!(f)?;
@@ -208,7 +208,7 @@ fn write_all(f: &mut fmt::Formatter<'_>, settings: &[Setting]) -> fmt::Result {
             Some(value) => format!("{name} = {value}"),
             None => format!("# {name} = {example}"),
         };
-        writeln!(f, "{line:<COMMENT_COLUMN$}# {about}")?;
+        writeln!(f, "{line:<COMMENT_COLUMN$} # {about}")?;
     }
     Ok(())
 }

@@ -143,10 +143,12 @@ async fn an_audited_round_tells_nothing_of_the_data_and_has_its_proofs_in_the_lo
         } else {
             let config = format!(
                 "schema = \"client/1\"\ncoordinator = {:?}\ndevice = \"cpu\"\n\
-                 data = {{ format = \"csv\", path = \"data.csv\" }}\n\
-                 limits = {{ purposes = [\"*\"] }}\n",
+                 data = {{ format = \"csv\", path = \"data.csv\" }}\n",
                 tap.address
             );
+            let policy = "schema = \"policy/1\"\n[require]\nmin_cohort = 3\n[allow]\n\
+                          purposes = [\"*\"]\n";
+            fs::write(home.join("policy.toml"), policy).expect("written");
             let path = home.join("client.toml");
             fs::write(&path, config).expect("written");
             fs::write(home.join("data.csv"), planted()).expect("written");

@@ -296,9 +296,13 @@ fn records() -> Vec<Value> {
             layout.number("variant", 18).number("parts", 2);
             layout.agreed(&agreed()).agreed(&agreed()).number("time", at.0);
         }),
-        of_round("Credited", RoundRecord::Credited { certificate: certificate(), at }, &|layout| {
-            layout.number("variant", 19).certificate(&certificate()).number("time", at.0);
-        }),
+        of_round(
+            "record Credited",
+            RoundRecord::Credited { certificate: certificate(), at },
+            &|layout| {
+                layout.number("variant", 19).certificate(&certificate()).number("time", at.0);
+            },
+        ),
         of_holder("numbers opened", numbered, &|layout| {
             layout.number("variant", 5).digest("run", &run).digest("round", &round_ctx);
             layout.digest("functions", &digest(9));

@@ -241,7 +241,7 @@ impl Federation {
             fs::write(folder.join(POOL_FILE), &text).expect("written");
         }
         for path in (0..self.holders).map(|i| self.holder(i).join(HOLDER_CONFIG)) {
-            let settings = fs::read_to_string(&path).expect("read") + &validation_data();
+            let settings = validation_data() + &fs::read_to_string(&path).expect("read");
             fs::write(path, settings).expect("written");
         }
     }

@@ -60,6 +60,7 @@ const EXAMPLES: &str = "Examples:
   covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
   covey-client policy check ./st-marys/policy.toml
   covey-client policy test plan.toml --config ./st-marys/client.toml
+  covey-client credits verify ./published --roster ./st-marys/roster.json --plan plan.toml --pool pool.csv
   covey-client start --config ./st-marys/client.toml
   covey-client doctor --config ./st-marys/client.toml --plan plan.toml
   sudo covey-client service install --config ./st-marys/client.toml
@@ -149,10 +150,9 @@ pub(crate) enum Command {
     Run(RunCommand),
     /// Credits of a folder that holds evidence: list them, explain one, compute all again.
     ///
-    /// Evidence is what an audit of each round finds out about each owner's update. The audits of this
-    /// version say pass or fail and open no such numbers, so there is no such folder of a live
-    /// federation yet. A program with evidence of its own can write one: `publish` in
-    /// covey_aggregation::program::credits.
+    /// Evidence is three numbers of each owner in each round, which the key holders open where the plan
+    /// has [credit]. The coordinator settles a run's evidence once it is over, into `credits` beside its
+    /// published rounds.
     #[command(subcommand)]
     Credits(CreditsCommand),
     /// Take no part until `resume`, also after a restart. A running client finishes what it has

@@ -138,12 +138,12 @@ fn what_does_not_follow_from_the_evidence_is_found_with_exit_code_6() {
 }
 
 #[test]
-fn help_says_that_no_live_federation_produces_evidence() {
+fn help_says_where_evidence_comes_from() {
     let folder = Folder::new();
     folder.check(
         &["credits", "--help"],
         0,
-        &["open no such numbers", "there is no such folder of a live"],
+        &["which the key holders open", "into `credits` beside its"],
     );
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use covey_aggregation::config::CommitteeShape;
 use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
 use covey_aggregation::net::certificate::validity_of;
 use covey_aggregation::net::error::{CloseReason, LinkError};
@@ -13,6 +14,7 @@ use covey_aggregation::net::{Authority, GuestList};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Failure, StateFolder, Stop};
 use covey_aggregation::roster::succession::CertifiedRoster;
+use covey_aggregation::roster::{BadRoster, Roster};
 use covey_aggregation::signing::Identity;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
@@ -71,6 +73,7 @@ impl Coordinator {
         membership
             .require(Role::Coordinator)
             .map_err(|stranger| Failure::new(Exit::NoAccess, "BAD_IDENTITY", stranger))?;
+        check_committee(membership.roster(), config.members.holders.size())?;
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
@@ -142,6 +145,19 @@ impl Coordinator {
         let admin_address = admin.as_ref().map(Admin::address);
         let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
         Ok(Running { address, admin: admin_address, events, work })
+    }
+}
+
+/// A committee is complete, or may become so by invites.
+fn check_committee(roster: &Roster, holders: usize) -> Result<(), Failure> {
+    if CommitteeShape::of_members(holders).is_none() {
+        let what = format!("members.holders is {holders}: a committee has 4 or 7 key holders");
+        return Err(Failure::new(Exit::BadInput, "BAD_CONFIG", what));
+    }
+    match roster.validate() {
+        Ok(()) => Ok(()),
+        Err(BadRoster::Holders(seated)) if seated < holders => Ok(()),
+        Err(bad) => Err(Failure::new(Exit::NoAccess, "BAD_IDENTITY", bad)),
     }
 }
 

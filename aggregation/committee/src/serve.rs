@@ -202,16 +202,10 @@ async fn serve_roster(
             event = line.event() => match follow(event, &mut link, watch)? {
                 Heard::Nothing => {}
                 Heard::Renewed => break Worked::Renewed,
-                Heard::Message(ToHolder::Propose { .. }) if draining.is_some() => {}
-                Heard::Message(ToHolder::Approve { roster }) => {
-                    let approval = desk.approvals.ask(desk.holder.roster(), &roster);
-                    let approval = approval.map_err(|error| Failure::file(&error))?;
-                    let work = Work::Approve(roster, approval);
-                    desk = desk.work(work, link.as_ref(), watch).await?;
-                }
                 Heard::Message(message) => {
-                    let work = Work::Answer(Box::new(message));
-                    desk = desk.work(work, link.as_ref(), watch).await?;
+                    if let Some(work) = desk.work_of(message, draining.is_some())? {
+                        desk = desk.work(work, link.as_ref(), watch).await?;
+                    }
                 }
             },
             Some(reread) = desk.rereads.next() => {
@@ -236,7 +230,7 @@ async fn serve_roster(
 /// What the line says.
 enum Heard {
     Nothing,
-    Message(ToHolder),
+    Message(Box<ToHolder>),
     /// Another roster is in force.
     Renewed,
 }
@@ -252,7 +246,7 @@ fn follow(
             if let ToHolder::Ended { outcome, .. } = &message {
                 watch(Event::Ended(outcome.clone()));
             }
-            return Ok(Heard::Message(message));
+            return Ok(Heard::Message(Box::new(message)));
         }
         Some(LineEvent::Linked(linked)) => {
             watch(Event::Linked { address: linked.address.clone() });
@@ -329,6 +323,19 @@ impl Desk {
         let rereads = Rereads::default();
         let undecided = BTreeSet::new();
         Ok(Self { holder, journal, rereads, directions, approvals, undecided, _folder: folder })
+    }
+
+    /// What a message asks for; nothing of a new round while it is stopping.
+    fn work_of(&self, message: Box<ToHolder>, is_draining: bool) -> Result<Option<Work>, Failure> {
+        Ok(match *message {
+            ToHolder::Propose { .. } if is_draining => None,
+            ToHolder::Approve { roster } => {
+                let approval = self.approvals.ask(self.holder.roster(), &roster);
+                let approval = approval.map_err(|error| Failure::file(&error))?;
+                Some(Work::Approve(roster, approval))
+            }
+            _ => Some(Work::Answer(message)),
+        })
     }
 
     /// Does one thing, on a thread that may compute and wait for the disk.

@@ -2,7 +2,7 @@
 //! leaves, by the one place that sends. What has no entry has not left.
 //!
 //! - [`entry`]: an entry, as a line of JSON that carries the hash of the one before
-//! - [`naming`]: what kind of message some bytes are, read off the bytes themselves
+//! - `naming`: what kind of message some bytes are, read off the bytes themselves
 //! - [`log`]: the log being written
 //! - [`chain`]: the log being read and checked
 //! - [`report`]: what people are shown of it

@@ -1,7 +1,7 @@
 //! What leaves a program by its links is shown to somebody first, who may forbid it: so a data
 //! owner's client has a record of everything before it leaves.
 //!
-//! Every byte that this side writes to a stream goes through a [`Door`], where there is one: frames
+//! Every byte that this side writes to a stream goes through a `Door`, where there is one: frames
 //! whole, a contribution's bytes by their [`Outline`], of which no other byte is sent. What is no
 //! stream carries nothing of a program's own: packets of QUIC and TLS (with the member's
 //! certificate), and the code that a link is closed with.

@@ -45,7 +45,8 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        // Padded: members are listed in columns.
+        f.pad(match self {
             Self::Coordinator => "coordinator",
             Self::Holder => "holder",
             Self::DataOwner => "data-owner",
@@ -109,6 +110,17 @@ impl From<Name> for String {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_roles_keep_to_their_column() {
+        let name: Name = "ada".parse().expect("a name");
+        assert_eq!(format!("{name:<6}|{:<11}|", Role::DataOwner), "ada   |data-owner |");
     }
 }

@@ -86,7 +86,7 @@ impl Client {
                 watch(Event::Pausing);
             }
             let dialer = Dialer::new(Arc::clone(&membership), config.coordinator.clone());
-            // Everything that this program sends goes by this dialer's links.
+            // Whatever this program sends, by this dialer's links or to renew, is logged first.
             let dialer =
                 dialer.map_err(|error| Failure::link(&error))?.with_egress(desk.outbound());
             let (address, outbound) = (config.coordinator.clone(), Some(desk.outbound()));

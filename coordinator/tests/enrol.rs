@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use covey_aggregation::net::enrolment::{Answer, Application, Desk, NotEnrolled};
+use covey_aggregation::net::enrolment::{Answer, Application, Desk, NotEnrolled, Waiting};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
 use covey_aggregation::net::{IdentityKey, Invite, LinkError, Membership, Request, Stranger};
 use covey_aggregation::net::{read_roster, write_roster};
 use covey_aggregation::party::Role;
-use covey_aggregation::program::joining::{self, Joined, Joining};
+use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
 use covey_aggregation::program::renewal::{leave, renew};
 use covey_aggregation::program::{Exit, Failure, Stop};
 use covey_committee::config::{CONFIG_FILE, Config as HolderConfig};
@@ -55,7 +55,13 @@ async fn member(federation: &Federation, command: fn(MemberName) -> MemberComman
 async fn join(folder: &Path, invite: &Invite) -> Result<Joined, Failure> {
     let config = ("client.toml", "x = 1\n");
     let joining = Joining { folder, invite, sealing_key: None, config, patience: PATIENCE };
-    joining::join(joining, &mut |progress| eprintln!("{progress}")).await
+    let mut watch = |progress| {
+        eprintln!("{progress}");
+        // Owners join here once the committee is complete, and are told nothing else.
+        let is_stale = matches!(progress, Progress::Waiting(Waiting::Committee { .. }));
+        assert!(!is_stale, "{progress}");
+    };
+    joining::join(joining, &mut watch).await
 }
 
 async fn join_owner(federation: &Federation, who: &str) -> PathBuf {

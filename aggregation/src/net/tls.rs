@@ -86,7 +86,8 @@ pub(super) fn newcomer_config(
 ) -> Result<QuicClientConfig, Error> {
     let (federation, authority) = (invite.federation.clone(), invite.authority);
     let (refused, seen) = (Arc::clone(refused), Arc::clone(seen));
-    let verifier = InvitedVerifier { federation, authority, refused, seen, provider: provider() };
+    let trust = Trust::Invite { federation, authority, seen };
+    let verifier = Verifier { trust, side: Side::Listener, refused, provider: provider() };
     let certificate =
         newcomer::certificate(key).map_err(|error| Error::General(error.to_string()))?;
     dialing(Arc::new(verifier), certificate, PrivateKeyDer::Pkcs8(key.pkcs8()), ENROL_ALPN)
@@ -120,11 +121,20 @@ fn no_initial_suite(error: quinn::crypto::rustls::NoInitialCipherSuite) -> Error
 /// Checks the other side's certificate. A dialer checks everything before it sends its own; a
 /// listener checks authority and dates here and the roster right after, so that it can say why.
 struct Verifier {
-    membership: Arc<Membership>,
+    trust: Trust,
     /// The side whose certificates are checked.
     side: Side,
     refused: Refused,
     provider: Arc<CryptoProvider>,
+}
+
+/// By what a certificate is checked.
+enum Trust {
+    /// A member's authority and roster.
+    Member(Arc<Membership>),
+    /// What an invite says of the authority, whose certificate comes with the coordinator's and is left
+    /// in `seen`.
+    Invite { federation: Name, authority: Digest, seen: SeenAuthority },
 }
 
 impl std::fmt::Debug for Verifier {
@@ -135,8 +145,8 @@ impl std::fmt::Debug for Verifier {
 
 impl Verifier {
     fn new(membership: &Arc<Membership>, side: Side, refused: &Refused) -> Self {
-        let (membership, refused) = (Arc::clone(membership), Arc::clone(refused));
-        Self { membership, side, refused, provider: provider() }
+        let (trust, refused) = (Trust::Member(Arc::clone(membership)), Arc::clone(refused));
+        Self { trust, side, refused, provider: provider() }
     }
 
     fn check(
@@ -145,29 +155,45 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let check = || {
-            let authority = self.membership.authority();
-            // The authority's own may come with it, for those who enrol.
-            if intermediates.iter().any(|other| other != authority) {
-                return Err(Stranger::Malformed("more than one certificate".to_owned()));
+        let checked = match &self.trust {
+            Trust::Member(membership) => {
+                self.check_as_member(membership, certificate, intermediates, now)
             }
-            if self.side == Side::Dialer && newcomer::read(certificate).is_some() {
-                // Opens nothing but enrolment, which the listener sees to.
-                return Ok(());
+            Trust::Invite { federation, authority, seen } => {
+                let of = (federation, authority, seen);
+                check_as_invited(of, certificate, intermediates, now)
             }
-            let claim = Claim::read(certificate)?;
-            let federation = self.membership.federation();
-            claim.check_authority(certificate, authority, federation, self.side, now)?;
-            if self.side == Side::Listener {
-                claim.check_member(self.membership.roster(), &[Role::Coordinator])?;
-            }
-            Ok(())
         };
-        check().map_err(|stranger| {
+        checked.map_err(|stranger| {
             let error = tls_error(&stranger);
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
             error
         })
+    }
+
+    fn check_as_member(
+        &self,
+        membership: &Membership,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Stranger> {
+        let authority = membership.authority();
+        // The authority's own may come with it, for those who enrol.
+        if intermediates.iter().any(|other| other != authority) {
+            return Err(Stranger::Malformed("more than one certificate".to_owned()));
+        }
+        if self.side == Side::Dialer && newcomer::read(certificate).is_some() {
+            // Opens nothing but enrolment, which the listener sees to.
+            return Ok(());
+        }
+        let claim = Claim::read(certificate)?;
+        let federation = membership.federation();
+        claim.check_authority(certificate, authority, federation, self.side, now)?;
+        if self.side == Side::Listener {
+            claim.check_member(membership.roster(), &[Role::Coordinator])?;
+        }
+        Ok(())
     }
 
     fn check_signature(
@@ -179,6 +205,30 @@ impl Verifier {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
+}
+
+/// Checks a coordinator's certificate by what an invite says of its authority.
+fn check_as_invited(
+    (federation, authority, seen): (&Name, &Digest, &SeenAuthority),
+    certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<(), Stranger> {
+    let claim = Claim::read(certificate)?;
+    let (name, got) = (claim.name.clone(), claim.role);
+    let [issuer] = intermediates else {
+        return Err(Stranger::WrongAuthority { name });
+    };
+    if authority_digest(issuer) != *authority {
+        return Err(Stranger::WrongAuthority { name });
+    }
+    let issuer = issuer.clone().into_owned();
+    claim.check_authority(certificate, &issuer, federation, Side::Listener, now)?;
+    if got != Role::Coordinator {
+        return Err(Stranger::WrongRole { name, got, wanted: Role::Coordinator.to_string() });
+    }
+    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(issuer);
+    Ok(())
 }
 
 /// The error whose TLS alert (RFC 8446, section 6.2) tells the peer the kind of fault.
@@ -307,84 +357,3 @@ impl ResolvesServerCert for OwnCertificates {
 
 /// Where the certificate of an invite's authority is left.
 pub(super) type SeenAuthority = Arc<Mutex<Option<CertificateDer<'static>>>>;
-
-/// Checks a coordinator's certificate by what an invite says of its authority.
-struct InvitedVerifier {
-    federation: Name,
-    authority: Digest,
-    refused: Refused,
-    seen: SeenAuthority,
-    provider: Arc<CryptoProvider>,
-}
-
-impl std::fmt::Debug for InvitedVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InvitedVerifier").finish_non_exhaustive()
-    }
-}
-
-impl InvitedVerifier {
-    fn check(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Stranger> {
-        let claim = Claim::read(certificate)?;
-        let (name, got) = (claim.name.clone(), claim.role);
-        let [authority] = intermediates else {
-            return Err(Stranger::WrongAuthority { name });
-        };
-        if authority_digest(authority) != self.authority {
-            return Err(Stranger::WrongAuthority { name });
-        }
-        let authority = authority.clone().into_owned();
-        claim.check_authority(certificate, &authority, &self.federation, Side::Listener, now)?;
-        if got != Role::Coordinator {
-            return Err(Stranger::WrongRole { name, got, wanted: Role::Coordinator.to_string() });
-        }
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority);
-        Ok(())
-    }
-}
-
-impl ServerCertVerifier for InvitedVerifier {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let checked = self.check(certificate, intermediates, now);
-        checked.map(|()| ServerCertVerified::assertion()).map_err(|stranger| {
-            let error = tls_error(&stranger);
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(stranger);
-            error
-        })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(ONLY_TLS13)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}

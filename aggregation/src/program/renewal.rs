@@ -9,12 +9,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::net::enrolment::{Answer, Application, Desk};
 use crate::net::{Egress, LinkError, Membership};
+use crate::program::answer::note;
 
 /// Longest sleep: the clock may be set meanwhile, and the machine may sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 
 /// Wait after a renewal that failed: there is a third of the certificate's life for it.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(600);
 
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -105,8 +106,12 @@ impl Renewal {
                 while let Ok(left) = due.duration_since(SystemTime::now()) {
                     sleep(left.min(LOOK_EVERY).max(Duration::from_secs(1))).await;
                 }
-                if renew(&membership, &address, egress.clone()).await.is_err() {
-                    // The program's own links tell why the coordinator is not reached.
+                if let Err(error) = renew(&membership, &address, egress.clone()).await {
+                    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+                    let hours = left.as_secs() / 3600;
+                    note(format!(
+                        "the certificate was not renewed: {error}; it is good for {hours} h more"
+                    ));
                     sleep(AGAIN).await;
                 }
             }

@@ -120,6 +120,7 @@ impl Driver {
             let woken = self.wait(None).await?;
             self.absorb(woken).await?;
         }
+        self.wait_for_signatures(0);
         self.propose().await
     }
 
@@ -192,10 +193,7 @@ impl Driver {
     pub(super) fn ask_for_signatures(&mut self) {
         let now = self.clock.now();
         let Some(proposal) = &self.succession.proposal else { return };
-        let (signed, needed) = (proposal.votes.len(), self.quorum());
-        let count = |holders: usize| u8::try_from(holders).unwrap_or(u8::MAX);
-        let waiting = Waiting::Signatures { signed: count(signed), needed: count(needed) };
-        self.succession.registrar.set_waiting(waiting);
+        self.wait_for_signatures(proposal.votes.len());
         let seats = (0..).map(HolderIndex).zip(self.roster.committee());
         let open = seats.filter(|(place, _)| !proposal.votes.contains_key(place));
         let open: Vec<_> = open.map(|(_, seat)| seat.holder).collect();
@@ -213,6 +211,13 @@ impl Driver {
         if self.succession.poll_timeout().is_some_and(|at| now >= at) {
             self.ask_for_signatures();
         }
+    }
+
+    /// What newcomers are told once the committee is complete.
+    fn wait_for_signatures(&self, signed: usize) {
+        let count = |holders: usize| u8::try_from(holders).unwrap_or(u8::MAX);
+        let waiting = Waiting::Signatures { signed: count(signed), needed: count(self.quorum()) };
+        self.succession.registrar.set_waiting(waiting);
     }
 
     fn quorum(&self) -> usize {
@@ -266,6 +271,7 @@ impl Driver {
     pub(super) async fn renew_roster(&mut self) -> Result<(), Halt> {
         let Some(certified) = self.succession.certified.take() else { return Ok(()) };
         self.put_in_force(certified)?;
+        self.wait_for_signatures(0);
         self.propose().await
     }
 

@@ -259,12 +259,13 @@ impl RoundConfig {
         Ok(())
     }
 
-    /// Most examples that an owner declares beside its proof: the cap of the weights where there is
-    /// credit; else nothing of them is told, which 1 stands for.
+    /// Most examples that an owner declares beside its proof: the cap of the weights, where there are
+    /// any; else 1, as all count alike. What is declared is the weight of an audited sum: of the
+    /// weight that is sealed nobody can tell who made it impossible.
     #[must_use]
     pub const fn declared_max(&self) -> u32 {
-        match (&self.credit, self.quantiser.weighting) {
-            (Some(_), Weighting::CappedExamples(cap)) => cap,
+        match (self.audit, self.quantiser.weighting) {
+            (Audit::Closed { .. }, Weighting::CappedExamples(cap)) => cap,
             _ => 1,
         }
     }
@@ -379,6 +380,15 @@ impl RoundConfig {
     pub const fn coordinates(&self) -> u64 {
         let counters = self.counters as u64 * COUNTER_DIGITS as u64;
         self.vector_coordinates() + SENTINELS as u64 + WEIGHT_DIGITS as u64 + counters
+    }
+
+    /// The coordinates behind the vectors: sentinels, digits, and the padding that the last chunk
+    /// has.
+    #[must_use]
+    pub const fn rest(&self) -> std::ops::Range<u64> {
+        let last = self.chunks() - 1;
+        let of_last = self.chunk_coefficients(last) as u64 * self.packing.lanes as u64;
+        self.vector_coordinates()..last as u64 * self.chunk_coordinates() + of_last
     }
 
     /// What is taken off coordinate `i` before it counts as an owner's own: the offset of units,

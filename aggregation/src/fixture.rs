@@ -28,6 +28,7 @@ pub(crate) const MINIMUM: u32 = 3;
 pub(crate) const TIMINGS: Timings = Timings {
     select_ms: 1_000,
     collect_ms: 2_000,
+    collect_again_ms: 0,
     vote_ms: 3_000,
     release_ms: 4_000,
     audit_ms: 2_500,

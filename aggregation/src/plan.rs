@@ -50,7 +50,7 @@ mod stop;
 mod strategy;
 mod training;
 
-pub use cohort::{Cohort, Deadlines};
+pub use cohort::{Cohort, Deadlines, OnShortfall};
 pub use credit::Credit;
 pub use data::{
     Class, Column, ColumnKind, Data, Fill, Image, MISSING_VALUES, Missing, Numeric, Outside, Rows,

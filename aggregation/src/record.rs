@@ -195,6 +195,11 @@ pub enum RoundRecord {
         /// When.
         at: Time,
     },
+    /// Collect is over with too few contributions, and extended once.
+    Extended {
+        /// When.
+        at: Time,
+    },
 }
 
 /// What a holder remembers: its signatures. Durable before the signature leaves.

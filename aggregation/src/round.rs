@@ -94,6 +94,8 @@ pub struct Round {
     /// Of these, how many have not answered, and how many have contributed.
     waiting: usize,
     contributed: usize,
+    /// Collect was extended.
+    is_extended: bool,
     committee: Committee,
     stage: Stage,
     /// All contributions in order, once they are sent to holders: one copy for all of them.
@@ -137,6 +139,7 @@ impl Round {
             clients: terms.cohort.iter().map(|&client| (client, Standing::Waiting)).collect(),
             waiting: terms.cohort.len(),
             contributed: 0,
+            is_extended: false,
             committee: Committee::new(&terms.config),
             terms,
             identity,
@@ -282,7 +285,7 @@ impl Round {
     fn expire(&mut self, now: Time) {
         match &self.stage {
             Stage::Select => self.expire_select(now),
-            Stage::Collect => self.close_collect(now),
+            Stage::Collect => self.expire_collect(now),
             Stage::Check(_) | Stage::Vote(_) => self.expire_vote(now),
             Stage::Audit(_) => self.expire_audit(now),
             Stage::Release(_) => self.expire_release(now),

@@ -83,6 +83,15 @@ pub enum Ending {
         /// What was wrong with it.
         why: String,
     },
+    /// Too few owners contributed to a round, and the plan does not go on without them.
+    Shortfall {
+        /// The round, which was abandoned.
+        round: u32,
+        /// Contributions that counted.
+        got: u32,
+        /// Fewest that a round needs.
+        needed: u32,
+    },
     /// Somebody who may do so stopped it.
     Stopped {
         /// Who.
@@ -99,6 +108,7 @@ impl Ending {
             Self::Target { .. } => "target",
             Self::Plateau { .. } => "plateau",
             Self::Diverged { .. } => "diverged",
+            Self::Shortfall { .. } => "shortfall",
             Self::Stopped { .. } => "stopped",
         }
     }
@@ -112,6 +122,11 @@ impl fmt::Display for Ending {
                 f,
                 "the target was reached: {metric} {value:.4} of the model that round {round} began \
                  with, {target} was asked for"
+            ),
+            Self::Shortfall { round, got, needed } => write!(
+                f,
+                "round {round} had {got} contributions, {needed} are needed, and the plan says to stop \
+                 then"
             ),
             Self::Plateau { round, metric, best, best_round, patience } => write!(
                 f,

@@ -21,7 +21,7 @@ mod mask;
 pub(crate) mod modulus;
 pub mod open;
 pub(crate) mod pack;
-mod pad;
+pub(crate) mod pad;
 pub mod path;
 pub(crate) mod product;
 pub mod quantise;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use covey_aggregation::audit::crediting::{DIGITS_MAX, Directed, project_sum};
+use covey_aggregation::audit::crediting::{Directed, REST_MAX, project_sum};
 use covey_aggregation::audit::functions::Directions;
 use covey_aggregation::audit::question::Question;
 use covey_aggregation::config::RoundConfig;
@@ -16,7 +16,7 @@ use covey_model::credit::{Models, directions, fold};
 use crate::learning::{Learning, from_bytes, to_bytes};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
-use crate::summing::{DIGITS, stored_aggregate};
+use crate::summing::{REST, stored_aggregate};
 
 /// Name of a round's directions on disk.
 pub const DIRECTIONS: &str = "directions";
@@ -64,7 +64,7 @@ impl Directing {
         let examples = examples.map_err(|error| text(&error))?;
         let aggregate = stored_aggregate(&self.blobs, config.round, &self.aggregate);
         let aggregate = aggregate.map_err(|error| text(&error))?;
-        let digits = stored_digits(&self.blobs, config.round).map_err(|error| text(&error))?;
+        let rest = stored_rest(&self.blobs, config.round).map_err(|error| text(&error))?;
         let Beginning { parameters, state, .. } = &*self.beginning;
         let step = learning.plan.step((parameters, state), config, &aggregate);
         let Stepped { parameters: after, .. } = step.map_err(|error| text(&error))??;
@@ -85,9 +85,9 @@ impl Directing {
             after: digest,
             directions: directions.digest(),
             functions: functions.map_err(|bad| text(&bad))?.to_bytes(),
-            digits,
+            rest,
         };
-        let projections = project_sum(&question, &aggregate.sums, &directed.digits);
+        let projections = project_sum(&question, &aggregate.sums, &directed.rest);
         Ok((directed, projections))
     }
 
@@ -105,13 +105,13 @@ impl Directing {
     }
 }
 
-/// The stored sums of the digits of a round.
-fn stored_digits(blobs: &Blobs, round: u32) -> Result<Vec<i32>, StorageError> {
-    let bytes = blobs.result(round, DIGITS)?;
+/// The stored sums of what is behind the vectors, of a round.
+pub(crate) fn stored_rest(blobs: &Blobs, round: u32) -> Result<Vec<i32>, StorageError> {
+    let bytes = blobs.result(round, REST)?;
     // Five bytes each at most.
-    wire::decode(&bytes, 16 + 5 * DIGITS_MAX).map_err(|_| StorageError::Damaged {
-        path: blobs.result_path(round, DIGITS),
-        what: "not the digits of a sum".to_owned(),
+    wire::decode(&bytes, 16 + 5 * REST_MAX).map_err(|_| StorageError::Damaged {
+        path: blobs.result_path(round, REST),
+        what: "not the rest of a sum".to_owned(),
     })
 }
 

@@ -173,6 +173,17 @@ pub enum Event {
         /// What, in a sentence.
         what: String,
     },
+    /// Too few contributed to a round in time: collecting goes on once more, as its plan says.
+    Extended {
+        /// The round.
+        round: u32,
+        /// Who has contributed or will not.
+        answered: Vec<Name>,
+        /// Whom it waits for.
+        waiting: Vec<Name>,
+        /// Milliseconds until it is over for good.
+        left_ms: u64,
+    },
     /// Nobody is credited for a round, or for the run.
     Uncredited {
         /// The round; none for the whole run.
@@ -188,6 +199,13 @@ pub enum Event {
         declared: u64,
         /// What is in the sum.
         sealed: i64,
+    },
+    /// An owner sealed other check digits than all are to seal.
+    CheckDigits {
+        /// The round.
+        round: u32,
+        /// How many are off in its sum.
+        wrong: usize,
     },
     /// The run's credits are settled and published.
     Settled {
@@ -441,6 +459,14 @@ impl fmt::Display for Event {
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {reason}"))
             }
             Self::Changed { by, what } => write!(f, "changed by {by}: {what}"),
+            Self::Extended { round, answered, waiting, left_ms } => write!(
+                f,
+                "round {round}: too few have contributed, so it collects once more for {} s; {} have \
+                 answered, it waits for {}",
+                left_ms / 1000,
+                answered.len(),
+                Names(waiting)
+            ),
             Self::Uncredited { round: Some(round), why } => {
                 write!(f, "round {round}: nobody is credited: {why}")
             }
@@ -448,7 +474,12 @@ impl fmt::Display for Event {
             Self::Misweighed { round, declared, sealed } => write!(
                 f,
                 "round {round}: owners declare {declared} examples, the sum's weight is {sealed}: one \
-                 of them declares another number than it sealed"
+                 of them declares another number than it sealed; what is declared counts"
+            ),
+            Self::CheckDigits { round, wrong } => write!(
+                f,
+                "round {round}: {wrong} check digits of the sum are off: an owner sealed others; the \
+                 sum is that of all that was sealed, and each passed the audit"
             ),
             Self::Settled { folder, owners, rounds, pool_micro, paid_micro } => write!(
                 f,

@@ -188,7 +188,7 @@ fn reason_of(failure: &Failure) -> String {
 fn state_of(ending: &str) -> RunState {
     match ending {
         "diverged" => RunState::Diverged,
-        "stopped" => RunState::Stopped,
+        "stopped" | "shortfall" => RunState::Stopped,
         _ => RunState::Done,
     }
 }

@@ -12,7 +12,7 @@ use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::round::{OpenFailure, Opened};
 use covey_aggregation::sum::accumulator::{Accumulator, Strip};
-use covey_aggregation::sum::open::{Aggregate, KeySum, open_with_digits};
+use covey_aggregation::sum::open::{Aggregate, KeySum, Summands, open_with_rest};
 use covey_aggregation::wire;
 
 use crate::storage::StorageError;
@@ -20,8 +20,8 @@ use crate::storage::blobs::{Blobs, StoredContribution};
 
 /// Names of a round's results on disk.
 pub const KEY_SUM: &str = "key-sum";
-/// See [`KEY_SUM`]; the sums of the digits of weight and counters.
-pub const DIGITS: &str = "digits";
+/// See [`KEY_SUM`]; the sums of everything behind the vectors.
+pub const REST: &str = "rest";
 /// See [`KEY_SUM`].
 pub const AGGREGATE: &str = "aggregate";
 
@@ -39,6 +39,8 @@ pub struct Opening {
     pub set: Arc<[SignedHeader]>,
     /// R_T for every component, in canonical order.
     pub components: Vec<Vec<u8>>,
+    /// How many contributions that is, and of what weight.
+    pub summands: Summands,
     /// Where the contributions are.
     pub blobs: Arc<Blobs>,
     /// Most threads.
@@ -54,20 +56,20 @@ impl Opening {
     /// [`OpenFailure`], by who is at fault: some contribution, or this machine.
     pub fn run(&self) -> Result<Opened, OpenFailure> {
         let times = self.config.multiplicities(self.set.iter().map(|one| one.header.client));
-        let count = times.iter().sum();
+        let count = self.summands.count;
         let accumulator = self.add_all(&times)?;
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
         let key_sum = KeySum::recover(&self.config, &accumulator, &self.components, count)
             .map_err(|error| spoiled(&error))?;
-        let (aggregate, digits) =
-            open_with_digits(&self.config, &self.context, &accumulator, &key_sum, count)
+        let (aggregate, rest) =
+            open_with_rest(&self.config, &self.context, &accumulator, &key_sum, self.summands)
                 .map_err(|error| spoiled(&error))?;
         let round = self.config.round;
         let store = |name, bytes: &[u8]| {
             self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
         };
         store(KEY_SUM, &key_sum.to_bytes())?;
-        store(DIGITS, &wire::encode(&digits))?;
+        store(REST, &wire::encode(&rest))?;
         store(AGGREGATE, &wire::encode(&aggregate))?;
         Ok(Opened {
             aggregate: aggregate.digest(),

@@ -7,7 +7,7 @@ use crate::audit::beacon::Use;
 use crate::audit::carry::{CARRIES_MAX, Carry, carries};
 use crate::audit::credit::{BadFunctions, Functions, Numbers, gather, scores};
 use crate::audit::drawing::{BadDrawing, Drawing};
-use crate::audit::functions::{Directions, digits};
+use crate::audit::functions::Directions;
 use crate::audit::part::{Agreed, NotAgreed};
 use crate::audit::projection::project;
 use crate::audit::proof::Proof;
@@ -21,14 +21,18 @@ use crate::credit::{
 };
 use crate::hash::Digest;
 use crate::limits::{
-    COMPONENTS_MAX, COUNTER_DIGITS, COUNTERS_MAX, POOL_EXAMPLES_MAX, WEIGHT_DIGITS,
+    COMPONENTS_MAX, COUNTER_DIGITS, COUNTERS_MAX, POOL_EXAMPLES_MAX, SENTINELS, WEIGHT_DIGITS,
 };
 use crate::party::PartyId;
 use crate::signing::Statement;
 use crate::wire::bounded;
 
-/// Digits of weight and counters together.
-pub const DIGITS_MAX: usize = WEIGHT_DIGITS + COUNTERS_MAX as usize * COUNTER_DIGITS;
+/// Most coordinates behind the parameters ([`RoundConfig::rest`]).
+pub const REST_MAX: usize =
+    SENTINELS + WEIGHT_DIGITS + COUNTERS_MAX as usize * COUNTER_DIGITS + PADDING_MAX;
+
+/// Most coordinates of padding: the last chunk ends on eight coefficients, of eight lanes at most.
+const PADDING_MAX: usize = 8 * 8;
 
 /// What a round's worker computes, and what every holder computes for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +49,10 @@ pub struct Directed {
     /// The three functions ([`super::credit::Functions::to_bytes`]).
     #[serde(with = "serde_bytes")]
     pub functions: Vec<u8>,
-    /// Sums of the digits of weight and counters, as they were opened, less what is the same for
-    /// everybody.
-    #[serde(deserialize_with = "bounded::<_, _, DIGITS_MAX>")]
-    pub digits: Vec<i32>,
+    /// Sums of everything behind the parameters ([`RoundConfig::rest`]), as they were opened, less
+    /// what is the same for everybody.
+    #[serde(deserialize_with = "bounded::<_, _, REST_MAX>")]
+    pub rest: Vec<i32>,
 }
 
 /// Everything public about a round's credit.
@@ -127,20 +131,16 @@ pub enum BadCreditRecord {
     OtherAttestation,
 }
 
-/// Projections of the opened sum: of the parameters' sums, and of the digits beside them. Everything
-/// else of a contribution is the same for everybody. Nothing where either is of another length than
-/// the round's.
+/// Projections of the opened sum: of the parameters' sums, and of the `rest` behind them. Nothing
+/// where either is of another length than the round's.
 #[must_use]
-pub fn project_sum(question: &Question<'_>, sums: &[i32], digit_sums: &[i32]) -> Vec<i64> {
-    let digits = digits(question.config);
-    let fit = sums.len() as u64 == question.config.dimension
-        && digit_sums.len() as u64 == digits.end - digits.start;
+pub fn project_sum(question: &Question<'_>, sums: &[i32], rest: &[i32]) -> Vec<i64> {
+    let places = question.config.rest();
+    let fit = sums.len() as u64 == places.start && rest.len() as u64 == places.end - places.start;
     if !fit {
         return Vec::new();
     }
-    let mut units = sums.to_vec();
-    units.resize(digits.start as usize, 0);
-    units.extend(digit_sums);
+    let units = [sums, rest].concat();
     project(question.config, question.rows(), &units)
 }
 
@@ -221,7 +221,7 @@ impl CreditRecord {
         if !numbers.add_up(&functions, &times) {
             return Err(BadCreditRecord::AddUp);
         }
-        let opened = project_sum(question, sums, &directed.digits);
+        let opened = project_sum(question, sums, &directed.rest);
         if carries(question, &numbers.sum, &opened).as_ref() != Some(&self.carries) {
             return Err(BadCreditRecord::OtherSum);
         }
@@ -229,7 +229,7 @@ impl CreditRecord {
         if evidence(question, &functions, &owners, &numbers)? != self.evidence {
             return Err(BadCreditRecord::OtherEvidence);
         }
-        if Weights::of(config, &owners, &directed.digits, &self.carries) != self.weights {
+        if Weights::of(config, &owners, &directed.rest, &self.carries) != self.weights {
             return Err(BadCreditRecord::OtherWeights);
         }
         self.attested.verify(config)?;

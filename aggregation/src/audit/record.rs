@@ -130,6 +130,13 @@ impl AuditRecord {
         all
     }
 
+    /// A client with the examples that it declares; none when it has no proof.
+    #[must_use]
+    pub fn declared(&self, client: &PartyId) -> Option<(PartyId, u32)> {
+        let at = self.proofs.binary_search_by_key(client, |proven| proven.client).ok()?;
+        Some((*client, self.proofs[at].examples))
+    }
+
     /// Checks everything but the public values, for which the contributions are needed. The
     /// signatures of headers and the certificate of the set are checked by the caller. `sums` are the
     /// published ones of the parameters.

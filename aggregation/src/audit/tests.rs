@@ -2,6 +2,7 @@
 
 mod attacks;
 mod holders;
+mod spoilers;
 mod statistics;
 
 use std::sync::Arc;

@@ -11,8 +11,25 @@ use serde::{Deserialize, Serialize};
 use crate::audit::carry::Carry;
 use crate::audit::functions::digits;
 use crate::config::RoundConfig;
-use crate::limits::WEIGHT_DIGITS;
+use crate::limits::{SENTINELS, WEIGHT_DIGITS};
 use crate::party::PartyId;
+
+/// The weight of an accepted set by what its owners declare, each as often as it counts.
+#[must_use]
+pub fn declared(config: &RoundConfig, accepted: &[(PartyId, u32)]) -> u64 {
+    let times = config.multiplicities(accepted.iter().map(|(client, _)| *client));
+    let each = accepted.iter().zip(&times);
+    each.map(|((_, examples), times)| u64::from(*examples) * u64::from(*times)).sum()
+}
+
+/// How many check digits and places of padding of an opened sum are not what all owners are to seal;
+/// `rest` is all that is behind the vectors ([`RoundConfig::rest`]).
+#[must_use]
+pub fn wrong_check_digits(config: &RoundConfig, rest: &[i32]) -> usize {
+    let digits = digits(config);
+    let places = config.rest().zip(rest);
+    places.filter(|(place, sum)| !digits.contains(place) && **sum != 0).count()
+}
 
 /// The totals of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,26 +42,24 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Of the `accepted` owners with what they declare, each as often as it counts; of the sums of digits as they were opened, less
-    /// what is the same for everybody; and of what noise carried into them.
+    /// Of the `accepted` owners with what they declare, each as often as it counts; of the sums of all
+    /// that is behind the vectors as they were opened, less what is the same for everybody; and of what
+    /// noise carried into them.
     #[must_use]
     pub fn of(
         config: &RoundConfig,
         accepted: &[(PartyId, u32)],
-        opened: &[i32],
+        rest: &[i32],
         carries: &[Carry],
     ) -> Self {
         let times = config.multiplicities(accepted.iter().map(|(client, _)| *client));
-        let each = accepted.iter().zip(&times);
-        let declared =
-            each.map(|((_, examples), times)| u64::from(*examples) * u64::from(*times)).sum();
         let summands = times.iter().sum();
-        Self { declared, sealed: Self::sealed(config, summands, opened, carries) }
+        let declared = declared(config, accepted);
+        Self { declared, sealed: Self::sealed(config, summands, rest, carries) }
     }
 
     /// The weight in so many `summands`: contributions, each as often as it counts.
-    #[must_use]
-    pub fn sealed(config: &RoundConfig, summands: u32, opened: &[i32], carries: &[Carry]) -> i64 {
+    fn sealed(config: &RoundConfig, summands: u32, rest: &[i32], carries: &[Carry]) -> i64 {
         let offset = i128::from(config.quantiser.offset()) * i128::from(summands);
         let carried = |place: u64| {
             let here = carries.iter().filter(|carry| carry.coordinate == place);
@@ -55,6 +70,7 @@ impl Weights {
             (i128::from(*sum) + offset + carried(place)) << (i * bits)
         };
         let places = (0..).zip(digits(config)).take(WEIGHT_DIGITS);
+        let opened = rest.iter().skip(SENTINELS);
         let sealed = places.zip(opened).map(digit).sum::<i128>();
         sealed.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
@@ -82,7 +98,7 @@ mod tests {
     fn opened(weights: &[u32]) -> Vec<i32> {
         let digit = |i: usize, weight: &u32| (weight >> (8 * i) & 255) as i32 - 128;
         let sum = |i: usize| weights.iter().map(|weight| digit(i, weight)).sum();
-        (0..4).map(sum).chain([7, 7, 7, 7]).collect()
+        std::iter::repeat_n(0, SENTINELS).chain((0..4).map(sum)).chain([7, 7, 7, 7]).collect()
     }
 
     fn owners(declared: &[u32]) -> Vec<(PartyId, u32)> {
@@ -106,7 +122,7 @@ mod tests {
         let config = config();
         let honest = [20, 300, 500];
         let mut off = opened(&honest);
-        off[1] -= 1;
+        off[SENTINELS + 1] -= 1;
         let second = digits(&config).start + 1;
         let carry = Carry { coordinate: second, by: 1 };
         let weights = Weights::of(&config, &owners(&honest), &off, &[carry]);
@@ -120,7 +136,7 @@ mod tests {
     fn no_digits_overflow() {
         let config = config();
         for extreme in [i32::MIN, i32::MAX] {
-            let weights = Weights::of(&config, &owners(&[1; 10]), &[extreme; 8], &[]);
+            let weights = Weights::of(&config, &owners(&[1; 10]), &[extreme; SENTINELS + 8], &[]);
             assert_eq!(weights.declared, 10);
             assert!(!weights.are_equal());
         }

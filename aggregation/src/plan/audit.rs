@@ -66,7 +66,12 @@ impl Plan {
                 "audit off: updates are range-limited only, a false one is not detected, and no \
                  credit is given"
             }
-            (Audit::Closed { .. }, None, _) => {
+            (Audit::Closed { .. }, None, Weighting::CappedExamples(_)) => {
+                "audit on: every update is checked to be no longer than the plan allows; pass or \
+                 fail and, as owners count by it, each owner's number of its examples are published, \
+                 nobody sees an update, and no credit is given"
+            }
+            (Audit::Closed { .. }, None, Weighting::Uniform) => {
                 "audit on: every update is checked to be no longer than the plan allows; only pass \
                  or fail comes out, nobody sees an update, and no credit is given"
             }

@@ -14,6 +14,46 @@ pub struct Cohort {
     pub maximum: u32,
     /// How long each phase may take.
     pub deadlines: Deadlines,
+    /// What is done about a round that too few contribute to.
+    pub on_shortfall: OnShortfall,
+}
+
+/// What is done about a round that fewer than the minimum contribute to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnShortfall {
+    /// Collecting goes on once more, as long as it may take, before the round is abandoned.
+    ExtendOnce,
+    /// The round is abandoned, and the next begins.
+    #[default]
+    SkipRound,
+    /// The round is abandoned, and the run is over.
+    Stop,
+}
+
+impl OnShortfall {
+    /// Its word in a plan.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ExtendOnce => "extend-once",
+            Self::SkipRound => "skip-round",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ExtendOnce, Self::SkipRound, Self::Stop];
+}
+
+impl Cohort {
+    /// How long a round collects once more when too few have contributed; 0 for not at all.
+    #[must_use]
+    pub const fn collect_again_ms(&self) -> u64 {
+        match self.on_shortfall {
+            OnShortfall::ExtendOnce => self.deadlines.collect_ms,
+            OnShortfall::SkipRound | OnShortfall::Stop => 0,
+        }
+    }
 }
 
 /// The longest each phase of a round may take, in milliseconds.
@@ -38,6 +78,11 @@ pub(super) fn read(mut section: Section<'_>, errors: &mut Collector<'_>) -> Opti
         Some(field) => field.section(errors).and_then(|section| read_deadlines(section, errors)),
         None => Some(DEFAULT_DEADLINES),
     };
+    let choices = OnShortfall::ALL.map(|one| (one.word(), one));
+    let on_shortfall = match section.optional("on_shortfall") {
+        Some(field) => field.choice(errors, &choices),
+        None => Some(OnShortfall::default()),
+    };
     section.finish(errors);
     if let Some(minimum) = &minimum
         && minimum.value < u64::from(CONTRIBUTIONS_FLOOR)
@@ -56,7 +101,8 @@ pub(super) fn read(mut section: Section<'_>, errors: &mut Collector<'_>) -> Opti
         errors.push(&minimum.span, Code::CohortOrder, message, help);
     }
     let (least, most) = (minimum.value as u32, maximum.value as u32);
-    Some(Cohort { minimum: least, maximum: most, deadlines: deadlines? })
+    let (deadlines, on_shortfall) = (deadlines?, on_shortfall?);
+    Some(Cohort { minimum: least, maximum: most, deadlines, on_shortfall })
 }
 
 const DEFAULT_DEADLINES: Deadlines = Deadlines {

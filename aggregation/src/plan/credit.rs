@@ -50,16 +50,21 @@ impl Plan {
         Some(CreditConfig { fold, steps, training, state })
     }
 
-    /// Numbers about each owner alone that are published in every round, beside pass or fail: 0
-    /// without credit; else the scores and, where owners count by their examples, how many there
-    /// are.
+    /// Numbers about each owner alone that are published in every round, beside pass or fail: the
+    /// scores where there is credit; where owners are audited and count by their examples, how many
+    /// there are.
     #[must_use]
     pub const fn released_numbers(&self) -> u8 {
-        match (self.credit, self.training.weighting) {
-            (None, _) => 0,
-            (Some(_), Weighting::Uniform) => SCORES,
-            (Some(_), Weighting::CappedExamples(_)) => SCORES + 1,
-        }
+        let scores = if self.credit.is_some() { SCORES } else { 0 };
+        if self.publishes_examples() { scores + 1 } else { scores }
+    }
+
+    /// Whether each owner's number of examples is published: an audited sum is divided by what its
+    /// owners declare, as one of them can make the weight that is sealed anything.
+    #[must_use]
+    pub const fn publishes_examples(&self) -> bool {
+        let is_audited = matches!(self.secure_aggregation.audit, Audit::Closed { .. });
+        is_audited && matches!(self.training.weighting, Weighting::CappedExamples(_))
     }
 }
 
@@ -203,6 +208,15 @@ budget = 1000
         assert_eq!(good(PLAN).released_numbers(), 3);
         let counted = good(&with("\"uniform\"", "{ capped_examples = 500 }"));
         assert_eq!(counted.released_numbers(), 4);
+        assert!(counted.audit_notice().contains("number of its examples"));
+    }
+
+    #[test]
+    fn the_number_of_examples_is_released_of_audited_owners_without_credit_too() {
+        let plan = with("[credit]\nbudget = 1000\n", "");
+        let counted = plan.replacen("\"uniform\"", "{ capped_examples = 500 }", 1);
+        let counted = good(&counted);
+        assert_eq!((counted.credit, counted.released_numbers()), (None, 1));
         assert!(counted.audit_notice().contains("number of its examples"));
     }
 

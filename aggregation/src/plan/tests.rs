@@ -100,6 +100,20 @@ fn a_good_plan_is_read_with_its_defaults() {
 }
 
 #[test]
+fn what_is_done_about_a_shortfall_is_the_plans_to_say() {
+    assert_eq!(Plan::parse(GOOD).expect("good").cohort.on_shortfall, OnShortfall::SkipRound);
+    for one in OnShortfall::ALL {
+        let word = format!("maximum = 100\non_shortfall = \"{}\"", one.word());
+        let plan = Plan::parse(&GOOD.replacen("maximum = 100", &word, 1)).expect("a good plan");
+        assert_eq!(plan.cohort.on_shortfall, one);
+        let again_ms = if one == OnShortfall::ExtendOnce { 90_000 } else { 0 };
+        assert_eq!(plan.cohort.collect_again_ms(), again_ms);
+    }
+    let text = GOOD.replacen("maximum = 100", "maximum = 100\non_shortfall = \"extend\"", 1);
+    assert_eq!(error(&text).code, Code::UnknownChoice);
+}
+
+#[test]
 fn a_tabular_plan_counts_its_inputs() {
     let plan = Plan::parse(&tabular("120", "130")).expect("a good plan");
     assert_eq!(plan.data.features(), 4);

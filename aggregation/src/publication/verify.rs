@@ -7,7 +7,7 @@ use super::{Publication, RoundResult};
 use crate::audit::crediting::{BadCreditRecord, Directed};
 use crate::audit::record::{BadAuditRecord, CheckedAudit};
 use crate::audit::rereading::Signed;
-use crate::audit::weighing::Weights;
+use crate::audit::weighing::declared;
 use crate::config::{BadConfig, HolderIndex, cohort_digest, set_digest};
 use crate::hash::{Digest, chunk_leaf, merkle_root};
 use crate::message::{BadCertificate, Header, countersigned};
@@ -15,7 +15,7 @@ use crate::party::{PartyId, Role};
 use crate::roster::Roster;
 use crate::sum::accumulator::Accumulator;
 use crate::sum::contribution::{BadContribution, check_header, correction_digest};
-use crate::sum::open::{KeySum, NotShort, Spoiled, open};
+use crate::sum::open::{KeySum, NotShort, Spoiled, Summands, open};
 
 /// Where the stored contributions of a round are read from, piece by piece.
 pub trait ContributionSource {
@@ -360,17 +360,23 @@ impl Check<'_> {
         }
     }
 
-    /// The sum that a credit comes of is the published one, with the weight that its digits give.
+    /// The sum that a credit comes of is the published one.
     fn credit_sum(&self, directed: &Directed) -> Result<(), BadAuditRecord> {
-        let RoundResult { config, headers, aggregate, .. } = self.result;
-        if directed.aggregate != aggregate.digest() {
-            return Err(BadCreditRecord::OtherSum.into());
-        }
-        let times = config.multiplicities(headers.iter().map(|signed| signed.header.client));
-        let summands = times.iter().sum();
-        let weight = Weights::sealed(config, summands, &directed.digits, &[]);
-        let is_it = i128::from(weight) == i128::from(aggregate.weight);
-        is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherWeights.into())
+        let is_it = directed.aggregate == self.result.aggregate.digest();
+        is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherSum.into())
+    }
+
+    /// How many contributions are in the sum, and what weight their owners declare.
+    fn summands(&self, times: &[u32]) -> Summands {
+        let RoundResult { config, headers, audit, .. } = self.result;
+        let declared = audit.as_ref().map(|audit| {
+            // The audit was checked: all of them have a proof.
+            let owners: Vec<_> = (headers.iter())
+                .filter_map(|signed| audit.declared(&signed.header.client))
+                .collect();
+            declared(config, &owners)
+        });
+        Summands { count: times.iter().sum(), declared }
     }
 
     /// The report names every admitted client once, and those in the set as counted.
@@ -411,7 +417,7 @@ impl Check<'_> {
         for (signed, times) in headers.iter().zip(&times) {
             self.add((&mut accumulator, *times), &signed.header, audit, source)?;
         }
-        let summands = times.iter().sum();
+        let summands = self.summands(&times);
         let opened = open(config, self.round_ctx, &accumulator, &key_sum, summands)
             .map_err(PublicationFault::Spoiled)?;
         if opened != *aggregate {

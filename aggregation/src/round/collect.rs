@@ -1,5 +1,6 @@
 //! Collect: clients train and contribute. Ends when every admitted client has contributed or
-//! declined, when the minimum cannot be reached any more, or at its deadline.
+//! declined, when the minimum cannot be reached any more, or at its deadline, which is extended once
+//! for too few contributions if the terms say so.
 //!
 //! # Decision
 //! A receipt promises that the contribution is counted or named with a reason. It is an effect
@@ -145,6 +146,17 @@ impl Round {
         if self.waiting == 0 || !reachable {
             self.close_collect(now);
         }
+    }
+
+    /// Its time is over.
+    pub(super) fn expire_collect(&mut self, now: Time) {
+        let is_short = self.contributed < self.terms.config.contributions_min as usize;
+        if is_short && !self.is_extended && self.terms.timings.collect_again_ms > 0 {
+            self.commit(RoundRecord::Extended { at: now });
+            self.ask(now);
+            return;
+        }
+        self.close_collect(now);
     }
 
     pub(super) fn close_collect(&mut self, now: Time) {

@@ -287,7 +287,7 @@ impl Round {
         let carries = check_sums(&question, &functions, sums, &credited.projections)?;
         let evidence = evidence(&question, &functions, &owners, &numbers);
         let evidence = evidence.map_err(|bad| bad.to_string())?;
-        let weights = Weights::of(config, &owners, &directed.digits, &carries);
+        let weights = Weights::of(config, &owners, &directed.rest, &carries);
         let before = (&self.terms.retired[..], directed);
         let attestation = attestation(config, credit, before, &evidence);
         Ok(Made { evidence, attestation, carries, weights })

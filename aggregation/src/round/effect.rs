@@ -10,6 +10,7 @@ use crate::hash::Digest;
 use crate::message::{Outcome, SignedHeader, ToClient, ToHolder};
 use crate::party::PartyId;
 use crate::record::{RoundRecord, Sequence};
+use crate::sum::open::Summands;
 
 #[cfg(doc)]
 use super::Round;
@@ -62,6 +63,8 @@ pub enum RoundEffect {
         set: Arc<[SignedHeader]>,
         /// R_T for every component, in canonical order.
         components: Vec<Vec<u8>>,
+        /// How many contributions that is, and of what weight.
+        summands: Summands,
     },
     /// Send these to a holder, in batches of [`crate::limits::PROOFS_PER_MESSAGE_MAX`] as
     /// [`ToHolder::Proofs`]. Where the same is still on its way, nothing need be sent.

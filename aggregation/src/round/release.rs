@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::audit::weighing::declared;
 use crate::config::{Component, HolderIndex, RoundConfig};
 use crate::hash::Digest;
 use crate::message::{AbandonReason, HolderFault, Outcome, Phase, Refusal, Release, ToHolder};
 use crate::party::PartyId;
 use crate::record::RoundRecord;
 use crate::signing::Statement;
-use crate::sum::open::combine;
+use crate::sum::open::{Summands, combine};
 use crate::time::Time;
 
 use super::{OpenFailure, Opened, Round, RoundEffect, Stage};
@@ -146,7 +147,22 @@ impl Round {
         let Some(components) = components.filter(|_| !releasing.is_opening) else { return };
         releasing.is_opening = true;
         self.deadline = now.after_ms(self.terms.timings.release_ms);
-        self.outbox.push(RoundEffect::Open { set: Arc::clone(&self.set), components });
+        let (set, summands) = (Arc::clone(&self.set), self.summands());
+        self.outbox.push(RoundEffect::Open { set, components, summands });
+    }
+
+    /// How many contributions are in the sum, and, where they are audited, what weight their owners
+    /// declare.
+    fn summands(&self) -> Summands {
+        let config = &self.terms.config;
+        let clients = self.set.iter().map(|signed| signed.header.client);
+        let count = config.multiplicities(clients.clone()).iter().sum();
+        let declared = config.is_audited().then(|| {
+            // Whoever is accepted has a proof.
+            let examples = |client| Some((client, self.audited.proof_of(&client)?.examples));
+            declared(config, &clients.filter_map(examples).collect::<Vec<_>>())
+        });
+        Summands { count, declared }
     }
 
     /// The worker that [`RoundEffect::Open`] asked for has an answer. An answer that nobody waits

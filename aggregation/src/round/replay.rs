@@ -80,6 +80,9 @@ impl Round {
             (RoundRecord::Collecting { .. }, Stage::Select)
             | (RoundRecord::Checking { .. }, Stage::Collect)
             | (RoundRecord::Certified { .. }, Stage::Vote(_)) => true,
+            (RoundRecord::Extended { .. }, Stage::Collect) => {
+                !self.is_extended && self.terms.timings.collect_again_ms > 0
+            }
             (RoundRecord::Contributed { header, .. }, Stage::Collect) => {
                 return self.check_waiting(&header.header.client, at);
             }
@@ -131,6 +134,10 @@ impl Round {
                 self.countersignatures = countersignatures;
                 self.stage = Stage::Collect;
                 self.deadline = at.after_ms(timings.collect_ms);
+            }
+            RoundRecord::Extended { at } => {
+                self.is_extended = true;
+                self.deadline = at.after_ms(timings.collect_again_ms);
             }
             RoundRecord::Contributed { header, .. } => {
                 let (client, digest) = (header.header.client, header.header.digest());
@@ -188,6 +195,7 @@ impl Round {
         let timings = self.terms.timings;
         let phase_ms = match &mut self.stage {
             Stage::Select => timings.select_ms,
+            Stage::Collect if self.is_extended => timings.collect_again_ms,
             Stage::Collect => timings.collect_ms,
             Stage::Check(checking) => {
                 *checking = Checking::new(now.after_ms(timings.vote_ms / 2));

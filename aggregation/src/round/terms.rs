@@ -15,6 +15,9 @@ pub struct Timings {
     pub select_ms: u64,
     /// Collect: for clients to train, seal and upload.
     pub collect_ms: u64,
+    /// Collect, once more, where too few have contributed when its time is over; 0: it is not
+    /// extended.
+    pub collect_again_ms: u64,
     /// Vote: for holders to check (half of it) and vote.
     pub vote_ms: u64,
     /// Release: for holders to release, and once more for the coordinator to open.

@@ -41,6 +41,12 @@ impl Round {
         }
     }
 
+    /// Whether Collect was extended, as too few had contributed.
+    #[must_use]
+    pub const fn is_extended(&self) -> bool {
+        self.is_extended
+    }
+
     /// How it ended, once it has. Its record may not be durable yet: act on
     /// [`RoundEffect::Ended`].
     #[must_use]

@@ -59,6 +59,20 @@ impl Padder {
         &self,
         key: impl ExactSizeIterator<Item = i64> + Clone,
     ) -> TransformedKey {
+        self.transform_by(key, |entry, prime| residue(entry, prime))
+    }
+
+    /// Transforms a public sum of keys, of any length: not in constant time.
+    pub(crate) fn transform_sum(&self, sum: &[i128]) -> TransformedKey {
+        let of = |&entry: &i128, prime: u64| entry.rem_euclid(i128::from(prime)) as u64;
+        self.transform_by(sum.iter(), of)
+    }
+
+    fn transform_by<T>(
+        &self,
+        key: impl ExactSizeIterator<Item = T> + Clone,
+        residue: impl Fn(T, u64) -> u64,
+    ) -> TransformedKey {
         let limb = |transform: &Transform| {
             let prime = transform.prime();
             let mut limb = Zeroizing::new(vec![0; key.len()]);
@@ -223,7 +237,7 @@ fn power_of_two_over(exponent: u32, divisor: u128) -> u128 {
 }
 
 /// `q1^-1 mod q2`, by Fermat: `q1^(q2 - 2)`.
-const fn inverse_of_first_prime() -> u64 {
+pub(crate) const fn inverse_of_first_prime() -> u64 {
     let [q1, q2] = PRIMES;
     pow_mod(q1, q2 - 2, q2)
 }

@@ -129,7 +129,7 @@ impl Seeds {
             after: digest(3),
             directions: digest(4),
             functions: vec![3; 3 * 640 * 8],
-            digits: vec![-2048, 300, 0, -1],
+            rest: vec![-2048, 300, 0, -1],
         }
     }
 

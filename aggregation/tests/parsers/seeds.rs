@@ -334,6 +334,7 @@ impl Seeds {
         let timings = Timings {
             select_ms: 1_000,
             collect_ms: self.config.collect_ms,
+            collect_again_ms: 0,
             vote_ms: 3_000,
             release_ms: 4_000,
             audit_ms: 2_500,

@@ -102,7 +102,7 @@ fn evidence_that_does_not_add_up_with_the_opened_sum_is_not_attested() {
     cheated.until(is_credit);
     let mut question = question(&cheated);
     // As if the sum were another one.
-    question.directed.digits[0] += 1;
+    question.directed.rest[0] += 1;
     let parts = cheated.honest(is_part);
     assert!(opens(&cheated.tell(ToHolder::Credit(Box::new(question)))));
     for part in parts {

@@ -122,7 +122,7 @@ fn every_change_of_published_evidence_weight_fold_or_direction_is_found() {
         ("model", |record| record.directed.after = Digest::ZERO),
         ("direction", |record| record.directions.path = record.directions.trained.clone()),
         ("functions", |record| record.directed.functions[0] ^= 1),
-        ("digits", |record| record.directed.digits[0] += 1),
+        ("rest", |record| record.directed.rest[0] += 1),
         ("part", |record| record.parts[0].openings[3] ^= 1),
         ("parts", |record| record.parts.swap(0, 1)),
         ("declared weight", |record| record.weights.declared += 1),

@@ -74,21 +74,21 @@ pub(crate) fn direct(
     question: &Question<'_>,
     config: &RoundConfig,
     (beacon, retired): (&Digest, &[u32]),
-    (sums, digits): (&[i32], &[i32]),
+    (sums, rest): (&[i32], &[i32]),
 ) -> Result<(Directed, Directions, Vec<i64>), String> {
     let size = config.credit.as_ref().expect("terms with credit").fold;
     let examples = draw_fold(beacon, &classes(), retired, size).map_err(|no| no.to_string())?;
     let after = after(config, sums);
     let directions = directions(config, &examples, &after);
     let functions = directions.functions(question, sums).map_err(|bad| bad.to_string())?;
-    let projections = project_sum(question, sums, digits);
+    let projections = project_sum(question, sums, rest);
     let directed = Directed {
         examples,
         aggregate: Digest::ZERO,
         after,
         directions: directions.digest(),
         functions: functions.to_bytes(),
-        digits: digits.to_vec(),
+        rest: rest.to_vec(),
     };
     Ok((directed, directions, projections))
 }
@@ -97,7 +97,7 @@ pub(crate) fn direct(
 pub(crate) fn own(question: &DirectionQuestion, sums: &[i32]) -> Result<OwnDirections, String> {
     let DirectionQuestion { config, set, rows, fold, retired, directed } = question;
     let asked = Question::new(config, *set, *rows).expect("audited terms");
-    let own = direct(&asked, config, (fold, retired), (sums, &directed.digits))?;
+    let own = direct(&asked, config, (fold, retired), (sums, &directed.rest))?;
     let (Directed { examples, functions, .. }, _, projections) = own;
     Ok(OwnDirections { examples, functions, projections })
 }

@@ -68,7 +68,7 @@ impl World {
                 let owner = self.owners.iter().position(|owner| owner.identity.id() == to);
                 self.tell_owner(owner.expect("a member of the cohort"), &message);
             }
-            RoundEffect::Open { set, components } => {
+            RoundEffect::Open { set, components, summands } => {
                 let Some(round) = &self.coordinator.round else { return };
                 let (config, round_ctx) = (round.config().clone(), *round.context());
                 let set: Vec<_> = set.iter().map(|signed| signed.header.digest()).collect();
@@ -76,7 +76,7 @@ impl World {
                     self.witness.saw_unreadable(round_ctx);
                     Err(OpenFailure::Unavailable("a contribution cannot be read".into()))
                 } else {
-                    self.coordinator.open(&config, &set, &components)
+                    self.coordinator.open(&config, (&set, summands), &components)
                 };
                 self.witness.saw_opening(round_ctx);
                 let at_ms = self.now_ms + self.network.rng.random_range(1..50);
@@ -107,7 +107,7 @@ impl World {
         let question = Question::new(&config, set, rows).expect("audited terms");
         let fails = self.disk_fails();
         let opening = &self.coordinator.openings[&round_ctx];
-        let sums = (&opening.aggregate.sums[..], &opening.digits[..]);
+        let sums = (&opening.aggregate.sums[..], &opening.rest[..]);
         let result = if fails {
             Err("the model cannot be read".to_owned())
         } else {

@@ -23,7 +23,7 @@ use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
-use covey_aggregation::sum::open::{Aggregate, KeySum, open_with_digits};
+use covey_aggregation::sum::open::{Aggregate, KeySum, Summands, open_with_rest};
 use covey_aggregation::sum::quantise::Quantised;
 use covey_aggregation::sum::seal::Sealing;
 use covey_aggregation::sum::sealed_box::SealingSecret;
@@ -48,7 +48,7 @@ impl BoxSource for Blobs {
 pub(crate) struct Opening {
     pub(crate) opened: Opened,
     pub(crate) aggregate: Aggregate,
-    pub(crate) digits: Vec<i32>,
+    pub(crate) rest: Vec<i32>,
     /// How often each of the set counts in it.
     pub(crate) times: BTreeMap<PartyId, u32>,
     /// The sum of the keys, as it is published.
@@ -116,7 +116,7 @@ impl CoordinatorNode {
     pub(crate) fn open(
         &mut self,
         config: &RoundConfig,
-        set: &[Digest],
+        (set, summands): (&[Digest], Summands),
         components: &[Vec<u8>],
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: String| OpenFailure::Spoiled(why);
@@ -129,18 +129,18 @@ impl CoordinatorNode {
         for (upload, times) in uploads.iter().zip(&times) {
             add(&mut accumulator, upload, *times).map_err(|e| spoiled(e.to_string()))?;
         }
-        let (round_ctx, count) = (config.context(), times.iter().sum());
+        let (round_ctx, count) = (config.context(), summands.count);
         let key_sum = KeySum::recover(config, &accumulator, components, count)
             .map_err(|e| spoiled(e.to_string()))?;
-        let (aggregate, digits) =
-            open_with_digits(config, &round_ctx, &accumulator, &key_sum, count)
+        let (aggregate, rest) =
+            open_with_rest(config, &round_ctx, &accumulator, &key_sum, summands)
                 .map_err(|e| spoiled(e.to_string()))?;
         let (weight, digest) = (aggregate.weight, key_sum.digest());
         let opened = Opened { aggregate: aggregate.digest(), key_sum: digest, count, weight };
         let clients = uploads.iter().map(|upload| upload.header.header.client);
         let times = clients.zip(times).collect();
         let key_sum = key_sum.to_bytes();
-        self.openings.insert(round_ctx, Opening { opened, aggregate, digits, times, key_sum });
+        self.openings.insert(round_ctx, Opening { opened, aggregate, rest, times, key_sum });
         Ok(opened)
     }
 }

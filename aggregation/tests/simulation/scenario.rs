@@ -64,6 +64,7 @@ pub(crate) struct Scenario {
 const TIMINGS: Timings = Timings {
     select_ms: 8_000,
     collect_ms: 12_000,
+    collect_again_ms: 0,
     vote_ms: 16_000,
     release_ms: 16_000,
     audit_ms: 12_000,

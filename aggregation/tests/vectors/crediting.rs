@@ -2,7 +2,7 @@
 //! remember, and what is published of it, byte by byte.
 
 use covey_aggregation::audit::carry::Carry;
-use covey_aggregation::audit::crediting::{CreditRecord, Directed};
+use covey_aggregation::audit::crediting::{CreditRecord, Directed, REST_MAX};
 use covey_aggregation::audit::drawing::{Drawing, Drawn};
 use covey_aggregation::audit::functions::Directions;
 use covey_aggregation::audit::part::{Agreed, Part};
@@ -67,7 +67,7 @@ fn directed() -> Directed {
         after: digest(6),
         directions: digest(7),
         functions: (-3i64..3).flat_map(|weight| (weight << 30).to_le_bytes()).collect(),
-        digits: vec![-2048, 0, 300, -1],
+        rest: vec![-2048, 0, 300, -1],
     }
 }
 
@@ -136,12 +136,12 @@ impl Layout {
     }
 
     fn directed(&mut self, directed: &Directed) -> &mut Self {
-        let Directed { examples, aggregate, after, directions, functions, digits } = directed;
+        let Directed { examples, aggregate, after, directions, functions, rest } = directed;
         self.places("fold", examples).digest("opened sum", aggregate);
         self.digest("model that the round came to", after).digest("directions", directions);
         self.string("functions: eight bytes a weight", functions);
-        self.number("digits: how many", digits.len() as u64);
-        digits.iter().fold(self, |all, digit| all.signed("sum of a digit", (*digit).into()))
+        self.number("rest: how many", rest.len() as u64);
+        rest.iter().fold(self, |all, sum| all.signed("sum of the rest", (*sum).into()))
     }
 
     fn agreed(&mut self, Agreed { component, openings, signatures }: &Agreed) -> &mut Self {
@@ -365,10 +365,10 @@ fn refusals() -> Vec<Value> {
             bytes
         }),
         invalid(
-            "too many digits",
+            "too many sums of the rest",
             "16389 of them: the weight and 4096 counters have 16388",
             "to-holder",
-            &credit(|question| question.directed.digits = vec![0; 4 + 4 * 4096 + 1]),
+            &credit(|question| question.directed.rest = vec![0; REST_MAX + 1]),
         ),
         invalid(
             "a beacon of eight holders",

@@ -68,6 +68,7 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
     let deadlines = plan.cohort.deadlines;
     let phases =
         [deadlines.select_ms, deadlines.collect_ms, deadlines.vote_ms, deadlines.release_ms];
+    let again_ms = plan.cohort.collect_again_ms();
     let audit_ms = match plan.secure_aggregation.audit {
         Audit::Off => 0,
         // Clients prove; holders draw, list, draw, as long as a vote each, and open and judge.
@@ -75,7 +76,7 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
             deadlines.audit_ms + 3 * deadlines.vote_ms + 2 * deadlines.release_ms
         }
     };
-    let round_ms_max = phases.iter().sum::<u64>() + audit_ms;
+    let round_ms_max = phases.iter().sum::<u64>() + again_ms + audit_ms;
     let bytes_model = 4 * summary.parameters;
     let bytes_round = summary.bytes_payload + summary.bytes_fixed + summary.bytes_proof;
     let bytes_sent_max = bytes_round * u64::from(summary.rounds);
@@ -152,15 +153,20 @@ fn meaning_of_strategy(name: &str) -> &'static str {
 }
 
 fn takes(plan: &Plan, phases: &[u64; 4], audit_ms: u64) -> Vec<String> {
-    let round_ms_max = phases.iter().sum::<u64>() + audit_ms;
+    let again_ms = plan.cohort.collect_again_ms();
+    let round_ms_max = phases.iter().sum::<u64>() + again_ms + audit_ms;
     let [select, collect, vote, release] = phases.map(duration);
     let audit = match audit_ms {
         0 => String::new(),
         ms => format!("{} to audit it, ", duration(ms)),
     };
+    let again = match again_ms {
+        0 => String::new(),
+        ms => format!(" (once more {} if too few have)", duration(ms)),
+    };
     vec![
         format!(
-            "a round takes at most {}: {select} to find the owners, {collect} to train and send, \
+            "a round takes at most {}: {select} to find the owners, {collect} to train and send{again}, \
              {vote} to agree on the set, {audit}{release} to open the sum; it goes on as soon as all have \
              answered",
             duration(round_ms_max)

@@ -220,7 +220,11 @@ fn alone(plan: &Plan) -> Vec<String> {
             "an owner counts by its examples, as {} where it has more; the number travels inside \
              the encryption{}",
             count(cap.into()),
-            if plan.credit.is_some() { ", and for its credit it is published as well" } else { "" }
+            if plan.publishes_examples() {
+                ", and as updates are audited it is published as well, to divide the sum by"
+            } else {
+                ""
+            }
         ),
     });
     lines.extend(plan.credit.as_ref().and_then(weighed));

@@ -394,6 +394,7 @@ fn timings(plan: &Plan) -> Timings {
     Timings {
         select_ms: deadlines.select_ms,
         collect_ms: deadlines.collect_ms,
+        collect_again_ms: 0,
         vote_ms: deadlines.vote_ms,
         release_ms: deadlines.release_ms,
         audit_ms: deadlines.audit_ms,

@@ -23,7 +23,7 @@ use covey_aggregation::round::{OpenFailure, Opened, Round, RoundEffect, Terms, T
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::accumulator::Accumulator;
 use covey_aggregation::sum::contribution::{BadContribution, ContributionCheck};
-use covey_aggregation::sum::open::{Aggregate, KeySum, open};
+use covey_aggregation::sum::open::{Aggregate, KeySum, Summands, open};
 use covey_aggregation::sum::seal::Sealed;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
@@ -301,8 +301,8 @@ impl Play<'_> {
             RoundEffect::Measure { headers, set, rows, check } => {
                 self.measure(&headers, (set, rows, check))?;
             }
-            RoundEffect::Open { set, components } => {
-                let opened = self.open(&set, &components);
+            RoundEffect::Open { set, components, summands } => {
+                let opened = self.open((&set, summands), &components);
                 self.round.handle_opened(self.machines.now, opened);
             }
             // Simulated rounds have no validation pool, and so no credit.
@@ -378,7 +378,7 @@ impl Play<'_> {
 
     fn open(
         &mut self,
-        set: &[SignedHeader],
+        (set, summands): (&[SignedHeader], Summands),
         components: &[Vec<u8>],
     ) -> Result<Opened, OpenFailure> {
         let spoiled = |why: &dyn std::fmt::Display| OpenFailure::Spoiled(why.to_string());
@@ -392,11 +392,11 @@ impl Play<'_> {
             let what = "a contribution was left out after it had been added";
             return Err(OpenFailure::Unavailable(what.to_owned()));
         }
-        let (config, sum, count) = (&*self.config, &self.accumulator, set.len() as u32);
-        let key_sum =
-            KeySum::recover(config, sum, components, count).map_err(|why| spoiled(&why))?;
+        let (config, sum) = (&*self.config, &self.accumulator);
+        let key_sum = KeySum::recover(config, sum, components, summands.count)
+            .map_err(|why| spoiled(&why))?;
         let aggregate =
-            open(config, &self.context, sum, &key_sum, count).map_err(|why| spoiled(&why))?;
+            open(config, &self.context, sum, &key_sum, summands).map_err(|why| spoiled(&why))?;
         let opened = Opened {
             aggregate: aggregate.digest(),
             key_sum: key_sum.digest(),

@@ -151,8 +151,8 @@ fn what_is_published_about_each_owner_is_told() {
     holds(
         &text,
         &[
-            "as 500 where it has more; the number travels inside the encryption, and for its \
-             credit it is published as well",
+            "as 500 where it has more; the number travels inside the encryption, and as \
+             updates are audited it is published as well, to divide the sum by",
             "three numbers about each owner and the number of its examples, up to the cap",
         ],
     );

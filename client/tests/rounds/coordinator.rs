@@ -130,6 +130,7 @@ impl Coordinator {
         let timings = Timings {
             select_ms: 60_000,
             collect_ms: 60_000,
+            collect_again_ms: 0,
             vote_ms: 60_000,
             release_ms: 60_000,
             audit_ms: 60_000,
@@ -200,7 +201,7 @@ impl Coordinator {
                             self.send(to, &message).await;
                         }
                     }
-                    RoundEffect::Open { set, components } => {
+                    RoundEffect::Open { set, components, .. } => {
                         let (aggregate, key_sum) = self.sum(&terms.config, &set, &components);
                         let summary = Opened {
                             aggregate: aggregate.digest(),

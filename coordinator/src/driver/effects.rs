@@ -8,6 +8,7 @@ use covey_aggregation::net::error::CloseReason;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::record::Sequence;
 use covey_aggregation::round::{OpenFailure, RoundEffect};
+use covey_aggregation::sum::open::Summands;
 use covey_aggregation::wire;
 
 use super::{Driver, Halt, Reply, WorkDone};
@@ -76,7 +77,9 @@ impl Driver {
                     self.disconnect(&to);
                 }
             }
-            RoundEffect::Open { set, components } => self.start_opening(set, components),
+            RoundEffect::Open { set, components, summands } => {
+                self.start_opening(set, components, summands);
+            }
             RoundEffect::Measure { headers, set, rows, check } => {
                 self.start_measuring(headers, (set, rows, check));
             }
@@ -111,6 +114,7 @@ impl Driver {
         &mut self,
         set: Arc<[covey_aggregation::message::SignedHeader]>,
         components: Vec<Vec<u8>>,
+        summands: Summands,
     ) {
         let Some(live) = &self.live else { return };
         let opening = Opening {
@@ -118,6 +122,7 @@ impl Driver {
             context: *live.round.context(),
             set,
             components,
+            summands,
             blobs: Arc::clone(&self.blobs),
             threads: self.summing_threads,
             cancelled: Arc::clone(&live.cancelled),

@@ -25,6 +25,8 @@ pub(super) struct Reporter {
     told_at: Option<Time>,
     /// Something may have changed since, too soon to be told.
     is_behind: bool,
+    /// It was told that the round collects once more.
+    is_extended: bool,
 }
 
 impl Reporter {
@@ -54,6 +56,16 @@ impl Driver {
                 Reporter { phase: Some(phase), told_at: Some(now), ..Reporter::default() };
             self.show(round, &progress);
             self.tell(&Event::Phase { round, phase, at_ms: now.since_ms(began) });
+            return;
+        }
+        if live.round.is_extended() && !self.reporter.is_extended && phase == Phase::Collect {
+            let progress = live.round.progress();
+            self.reporter.is_extended = true;
+            self.show(round, &progress);
+            let left_ms = progress.deadline.map_or(0, |deadline| deadline.since_ms(now));
+            let (answered, waiting) =
+                (names(&self.roster, &progress.answered), names(&self.roster, &progress.waiting));
+            self.tell(&Event::Extended { round, answered, waiting, left_ms });
             return;
         }
         let since = self.reporter.told_at.map_or(u64::MAX, |told| now.since_ms(told));

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use covey_aggregation::audit::record::AuditRecord;
+use covey_aggregation::audit::weighing::{Weights, wrong_check_digits};
 use covey_aggregation::evaluation::{Implausible, Scores};
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::Outcome;
+use covey_aggregation::message::{AbandonReason, Outcome};
+use covey_aggregation::plan::OnShortfall;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
@@ -19,6 +21,7 @@ use covey_model::evaluate::Metrics;
 
 use super::place::Place;
 use super::{Run, Standing};
+use crate::directing::stored_rest;
 use crate::driver::RoundEnd;
 use crate::event::{Event, RoundSummary};
 use crate::learning::Learning;
@@ -106,7 +109,8 @@ impl Run<'_> {
         self.remember_credit()?;
         summary.model = row.model.to_string();
         standing.rounds.push(row);
-        let ending = diverged.or_else(|| self.ended_by_rule(standing));
+        let ending = diverged.or_else(|| self.ended_by_shortfall(number, &end.outcome));
+        let ending = ending.or_else(|| self.ended_by_rule(standing));
         let ending = ending.or_else(|| self.ended_by_wish(standing, is_done));
         if let Some(row) = standing.rounds.last() {
             self.driver.journal.close_round(row, ending.as_ref()).await?;
@@ -146,6 +150,14 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the run is over because too few contributed, and the plan says so.
+    fn ended_by_shortfall(&self, round: u32, outcome: &Outcome) -> Option<Ending> {
+        let Outcome::Abandoned { reason, .. } = outcome else { return None };
+        let AbandonReason::TooFewContributions { got, needed } = *reason else { return None };
+        let stops = self.learning.plan.cohort.on_shortfall == OnShortfall::Stop;
+        stops.then_some(Ending::Shortfall { round, got, needed })
+    }
+
     fn ended_by_rule(&self, standing: &Standing) -> Option<Ending> {
         let measured = standing.rounds.iter().filter_map(|row| {
             let scores = self.scores(row)?.ok()?;
@@ -166,6 +178,9 @@ impl Run<'_> {
         let number = round.config().round;
         let credit = self.credit_record(round)?.map(Box::new);
         let audit = round.audit().map(|audit| Box::new(AuditRecord { credit, ..audit }));
+        if let Some(audit) = &audit {
+            self.tell_what_is_off(round, audit)?;
+        }
         let result = RoundResult {
             config: round.config().clone(),
             cohort: round.terms().cohort.clone(),
@@ -185,6 +200,25 @@ impl Run<'_> {
             identity: Arc::clone(&self.identity),
             before: standing.place.clone(),
         })
+    }
+
+    /// Tells what owners sealed beside their updates that is not as it should be. It passed the audit
+    /// and moves nothing.
+    fn tell_what_is_off(&self, round: &Round, audit: &AuditRecord) -> Result<(), Failure> {
+        let (config, number) = (round.config(), round.config().round);
+        let rest = stored_rest(&self.driver.blobs, number)?;
+        let owners = round.set().iter().filter_map(|one| audit.declared(&one.header.client));
+        let carries = audit.credit.as_ref().map_or(&[][..], |credit| &credit.carries);
+        let weights = Weights::of(config, &owners.collect::<Vec<_>>(), &rest, carries);
+        if !weights.are_equal() {
+            let Weights { declared, sealed } = weights;
+            self.driver.tell(&Event::Misweighed { round: number, declared, sealed });
+        }
+        let wrong = wrong_check_digits(config, &rest);
+        if wrong > 0 {
+            self.driver.tell(&Event::CheckDigits { round: number, wrong });
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,6 @@
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::audit::crediting::CreditRecord;
-use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::credit::pool::{retire, unopened};
 use covey_aggregation::credit::{Attested, CreditConfig, CreditState, RoundEvidence};
@@ -110,11 +109,6 @@ impl Run<'_> {
     pub(super) fn credit_record(&self, round: &Round) -> Result<Option<CreditRecord>, Failure> {
         let Some(credit) = round.credit() else { return Ok(None) };
         let fold = round.fold().ok_or_else(|| broken("credit without a fold"))?;
-        if !credit.weights.are_equal() {
-            let Weights { declared, sealed } = credit.weights;
-            let round = round.config().round;
-            self.driver.tell(&Event::Misweighed { round, declared, sealed });
-        }
         let (number, directions) = (round.config().round, &credit.directed.directions);
         Ok(Some(CreditRecord {
             fold: fold.clone(),

@@ -80,6 +80,7 @@ impl Run<'_> {
         let timings = Timings {
             select_ms: deadlines.select_ms,
             collect_ms: deadlines.collect_ms,
+            collect_again_ms: plan.cohort.collect_again_ms(),
             vote_ms: deadlines.vote_ms,
             audit_ms: deadlines.audit_ms,
             release_ms: deadlines.release_ms,

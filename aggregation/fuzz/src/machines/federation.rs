@@ -25,6 +25,7 @@ pub(crate) const ROUNDS: usize = 4;
 pub(crate) const TIMINGS: Timings = Timings {
     select_ms: 1_000,
     collect_ms: 2_000,
+    collect_again_ms: 0,
     vote_ms: 3_000,
     release_ms: 4_000,
     audit_ms: 2_500,

@@ -311,7 +311,7 @@ impl Bench {
                     );
                     assert!(headers.len() >= MINIMUM);
                 }
-                RoundEffect::Open { set, components } => {
+                RoundEffect::Open { set, components, .. } => {
                     let is_certified =
                         |record: &RoundRecord| matches!(record, RoundRecord::Certified { .. });
                     assert!(self.is_durable(is_certified), "opened without a certificate");

@@ -29,6 +29,19 @@ pub(super) static COHORT: Section = Section::new(
             "The longest each phase of a round may take.",
         )
         .optional(),
+        Field::new(
+            "on_shortfall",
+            Form::Words(&[
+                (
+                    "extend-once",
+                    "Collecting goes on once more, as long as it may take, then as skip-round.",
+                ),
+                ("skip-round", "The round is abandoned, and the next begins."),
+                ("stop", "The round is abandoned, and the run is over."),
+            ]),
+            "What is done about a round that fewer than the minimum contribute to in time.",
+        )
+        .or("\"skip-round\""),
     ],
 );
 

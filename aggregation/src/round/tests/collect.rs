@@ -117,3 +117,99 @@ fn collect_ends_at_once_when_the_minimum_cannot_be_reached_any_more() {
     let (got, needed) = (0, MINIMUM);
     assert_eq!(*bench.abandoned(), AbandonReason::TooFewContributions { got, needed });
 }
+
+/// In Collect, with one more time to collect in.
+fn extensible() -> Bench {
+    let federation = Federation::new();
+    let mut terms = federation.terms(1);
+    terms.timings.collect_again_ms = 700;
+    let round = Round::open(terms, federation.coordinator.clone(), Time(0)).expect("good terms");
+    let mut bench = Bench { round, ..Bench::new() };
+    for holder in 0..4 {
+        bench.countersign(holder).expect("a good countersignature");
+    }
+    bench
+}
+
+#[test]
+fn collecting_is_extended_once_where_too_few_have_contributed() {
+    let mut bench = extensible();
+    bench.contribute(0).unwrap();
+    drain_round(&mut bench.round);
+    let over = TIMINGS.collect_ms;
+    bench.now = Time(over);
+    bench.round.handle_timeout(bench.now);
+    assert!(bench.round.is_extended());
+    assert_eq!(bench.round.progress().deadline, Some(Time(over + 700)));
+    let asked = drain_round(&mut bench.round);
+    let opens = |effect: &RoundEffect| {
+        matches!(effect, RoundEffect::ToClient { message: ToClient::Open { .. }, .. })
+    };
+    assert_eq!(asked.iter().filter(|effect| opens(effect)).count(), OWNERS - 1, "asked again");
+    for owner in 1..MINIMUM as usize {
+        bench.contribute(owner).unwrap();
+    }
+    bench.now = Time(over + 700);
+    bench.round.handle_timeout(bench.now);
+    assert_eq!(bench.round.phase(), Phase::Vote, "with those who came late");
+}
+
+#[test]
+fn an_extended_round_is_abandoned_when_still_too_few_have_contributed() {
+    let mut bench = extensible();
+    bench.contribute(0).unwrap();
+    for over in [TIMINGS.collect_ms, TIMINGS.collect_ms + 700] {
+        assert!(bench.round.outcome().is_none());
+        bench.now = Time(over);
+        bench.round.handle_timeout(bench.now);
+    }
+    let (got, needed) = (1, MINIMUM);
+    assert_eq!(*bench.abandoned(), AbandonReason::TooFewContributions { got, needed });
+}
+
+#[test]
+fn nothing_is_extended_where_enough_have_contributed_or_none_is_to_be() {
+    let mut bench = extensible();
+    for owner in 0..MINIMUM as usize {
+        bench.contribute(owner).unwrap();
+    }
+    bench.now = Time(TIMINGS.collect_ms);
+    bench.round.handle_timeout(bench.now);
+    assert_eq!(bench.round.phase(), Phase::Vote);
+    let mut bench = Bench::collecting();
+    bench.contribute(0).unwrap();
+    bench.now = Time(TIMINGS.collect_ms);
+    bench.round.handle_timeout(bench.now);
+    assert!(matches!(bench.abandoned(), AbandonReason::TooFewContributions { .. }));
+}
+
+#[test]
+fn an_extended_round_that_is_replayed_is_not_extended_again() {
+    let mut bench = extensible();
+    let mut records = records_of(&mut bench.round);
+    bench.contribute(0).unwrap();
+    bench.round.handle_timeout(Time(TIMINGS.collect_ms));
+    records.extend(records_of(&mut bench.round));
+    assert!(matches!(records.last(), Some(RoundRecord::Extended { .. })), "{records:?}");
+    let identity = bench.federation.coordinator.clone();
+    let now = Time(TIMINGS.collect_ms + 100);
+    let again = Round::replay(records.clone(), Arc::clone(&identity), now).expect("replays");
+    assert!(again.is_extended());
+    assert_eq!(again.progress().deadline, Some(now.after_ms(700)));
+    let twice = records.last().cloned().expect("a record");
+    records.push(twice);
+    let refused = Round::replay(records, identity, now).map(|_| ());
+    assert!(matches!(refused, Err(Corrupt::OutOfPhase { .. })), "{refused:?}");
+}
+
+/// Stores all records at once and returns them.
+fn records_of(round: &mut Round) -> Vec<RoundRecord> {
+    let mut records = Vec::new();
+    while let Some(effect) = round.poll_effect() {
+        if let RoundEffect::Append { sequence, record } = effect {
+            round.handle_stored(sequence);
+            records.push(record);
+        }
+    }
+    records
+}

@@ -62,7 +62,7 @@ fn the_sum_is_opened_as_soon_as_every_component_was_given_twice() {
         bench.send_release(holder, release).unwrap();
     }
     let effects = drain_round(&mut bench.round);
-    let [RoundEffect::Open { set, components }] = &effects[..] else { panic!("{effects:?}") };
+    let [RoundEffect::Open { set, components, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((set.len(), components.len()), (OWNERS, 4));
     bench.round.handle_opened(bench.now, Ok(OPENED));
     assert_eq!(bench.round.phase(), Phase::Done);

@@ -41,7 +41,7 @@ pub fn recompute(
     let directions = directions(trainer, pool, config, &examples, models)?;
     let asked = Question::new(config, *set, *rows)?;
     let functions = directions.functions(&asked, &aggregate.sums)?;
-    let projections = project_sum(&asked, &aggregate.sums, &directed.digits);
+    let projections = project_sum(&asked, &aggregate.sums, &directed.rest);
     let own = OwnDirections { examples, functions: functions.to_bytes(), projections };
     Ok(Recomputed { own, directions })
 }

@@ -297,6 +297,15 @@ impl Config {
         Ok(typed(&text, path)?.database.0)
     }
 
+    /// Where the text of the file at `path` says that state and stores are, whatever else is in it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn places_of(text: &str, path: &Path) -> Result<(PathBuf, Databases), ConfigError> {
+        let typed = typed(text, path)?;
+        Ok((beside(path, &typed.state_dir), typed.database.0))
+    }
+
     /// Checks the text of the file at `path`, whose folder relative paths start from.
     ///
     /// # Errors

@@ -176,6 +176,7 @@ async fn registrar(
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
     let mut members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    members.belong_to(&roster.authority).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {

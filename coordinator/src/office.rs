@@ -256,5 +256,7 @@ async fn open(dir: &Path, asked: Option<Databases>) -> Result<(Roster, Members),
         None => Config::databases_of(&dir.join(CONFIG_FILE))?,
     };
     place::settle(&databases, &[dir])?;
-    Ok((roster, Members::open_at(&databases.members(dir)).await?))
+    let mut members = Members::open_at(&databases.members(dir)).await?;
+    members.belong_to(&roster.authority).await?;
+    Ok((roster, members))
 }

@@ -17,6 +17,7 @@ pub mod members;
 pub mod place;
 pub mod registry;
 pub mod shelf;
+pub(crate) mod stores;
 
 use std::path::{Path, PathBuf};
 
@@ -65,13 +66,39 @@ pub enum StorageError {
     },
     /// The settings name another database than the one that a folder's stores are in.
     #[error("the stores of {} are in {there}, and the settings say {asked}", .path.display())]
-    Elsewhere {
+    OtherDatabase {
         /// The folder.
         path: PathBuf,
         /// Where they are.
         there: String,
         /// Where the settings say they are.
         asked: String,
+    },
+    /// A restoring that did not come to its end.
+    #[error("{} is restored in part only", .path.display())]
+    HalfRestored {
+        /// The state folder.
+        path: PathBuf,
+    },
+    /// Stores of another federation.
+    #[error("{} are of another federation", .path.display())]
+    OtherFederation {
+        /// The file, or the schema and its server.
+        path: PathBuf,
+    },
+    /// There is a store where one is to be made from a backup.
+    #[error("there is a {} already", .path.display())]
+    Occupied {
+        /// The file, or the schema and its server.
+        path: PathBuf,
+    },
+    /// A backup's part that this program cannot read.
+    #[error("the dump for {}: {what}", .path.display())]
+    BadDump {
+        /// Where it was to go.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
     },
     /// There is no store.
     #[error("there is no {}", .path.display())]
@@ -145,7 +172,12 @@ impl From<StorageError> for Failure {
             StorageError::Newer { .. } => "STATE_NEWER",
             StorageError::Older { .. } | StorageError::ToMigrate { .. } => "STATE_OLDER",
             StorageError::InUse { .. } => "ALREADY_RUNNING",
-            StorageError::Elsewhere { .. } => "OTHER_DATABASE",
+            StorageError::OtherDatabase { .. } | StorageError::OtherFederation { .. } => {
+                "OTHER_DATABASE"
+            }
+            StorageError::HalfRestored { .. } => "HALF_RESTORED",
+            StorageError::Occupied { .. } => "NOT_EMPTY",
+            StorageError::BadDump { .. } => "BAD_BACKUP",
             StorageError::File { .. }
             | StorageError::Database { .. }
             | StorageError::Absent { .. }
@@ -162,7 +194,13 @@ impl From<StorageError> for Failure {
                 "stop the other one first, wherever it runs; two federations on one server need a \
                  prefix each: postgres://…/DATABASE?prefix=NAME",
             ),
-            StorageError::Elsewhere { .. } => failure.with_help(
+            StorageError::HalfRestored { .. } => {
+                failure.with_help("empty that folder and its database, and restore again")
+            }
+            StorageError::OtherFederation { .. } => failure.with_help(
+                "give this federation a prefix of its own: postgres://…/DATABASE?prefix=NAME",
+            ),
+            StorageError::OtherDatabase { .. } => failure.with_help(
                 "set `database` in coordinator.toml (or --database, COVEY_DATABASE) to where they \
                  are; covey-coordinator backup and restore take them elsewhere",
             ),

@@ -549,7 +549,7 @@ fn a_folder_remembers_that_its_stores_are_elsewhere() {
     place::settle(&server("mine"), &folders).expect("the same");
     for other in [Databases::Files, server("other")] {
         let error = place::check(&other, &folders).expect_err("refused");
-        assert!(matches!(error, StorageError::Elsewhere { .. }), "{error}");
+        assert!(matches!(error, StorageError::OtherDatabase { .. }), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
     }
     let files = tempfile::tempdir().expect("a folder");

@@ -14,6 +14,7 @@ mod invites;
 
 use std::path::Path;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Vote;
 use covey_aggregation::net::Request;
 use covey_aggregation::party::{Name, PartyId, Role};
@@ -22,7 +23,7 @@ use covey_aggregation::roster::{Member, Roster};
 use covey_aggregation::wire;
 
 use super::StorageError;
-use super::database::{Access, Database, Row, Schema, Table, sql};
+use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
 use super::place::Place;
 
 pub use fold::{founded, next_members};
@@ -68,8 +69,15 @@ pub(super) const SCHEMA: Schema = Schema {
         votes BLOB
     ) STRICT;
 ",
-    steps: &[],
+    steps: &[
+        // Whose members these are: on a server, two federations could meet.
+        "CREATE TABLE federation (
+            \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
+            authority BLOB NOT NULL
+        ) STRICT;",
+    ],
     contents: &[
+        Table { name: "federation", key: "\"only\"" },
         Table { name: "invites", key: "id" },
         Table { name: "members", key: "number" },
         Table { name: "rosters", key: "number" },
@@ -146,6 +154,27 @@ impl Members {
     /// [`StorageError`].
     pub async fn open_at(place: &Place) -> Result<Self, StorageError> {
         Ok(Self { database: Database::open(place, &SCHEMA, Access::Shared).await? })
+    }
+
+    /// Checks that these are the members of the federation with this authority, and remembers it.
+    ///
+    /// # Errors
+    /// [`StorageError::OtherFederation`].
+    pub async fn belong_to(&mut self, authority: &Digest) -> Result<(), StorageError> {
+        let path = self.database.place().shown();
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        if known.is_none() {
+            let remember = sql("INSERT INTO federation (\"only\", authority) VALUES (1, $1)
+                 ON CONFLICT DO NOTHING")
+            .bind(*authority);
+            let written = async |transaction: &mut Transaction<'_>| {
+                transaction.execute(remember).await.map(|_| ())
+            };
+            self.database.write::<(), StorageError>(written).await?;
+        }
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        let known = known.map(|row| self.database.digest(&row, "authority")).transpose()?;
+        if known == Some(*authority) { Ok(()) } else { Err(StorageError::OtherFederation { path }) }
     }
 
     /// Changes whenever another program has written.
@@ -237,7 +266,7 @@ impl Members {
     /// [`StorageError`].
     pub async fn roster_of(
         &mut self,
-        digest: &covey_aggregation::hash::Digest,
+        digest: &Digest,
     ) -> Result<Option<CertifiedRoster>, StorageError> {
         let roster = sql("SELECT * FROM rosters WHERE digest = $1").bind(*digest);
         let row = self.database.row(roster).await?;

@@ -242,6 +242,20 @@ pub enum MemberCommand {
     Suspend(MemberName),
     /// End a membership for good; live connections end within a second, and the name is free
     Revoke(MemberName),
+    /// After restoring an older backup: take over the newer list of members that the others have.
+    /// While the coordinator does not serve
+    Adopt(Adopt),
+}
+
+/// `member adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// The federation's folder.
+    #[command(flatten)]
+    pub dir: FederationDir,
+    /// roster.json of a key holder or an owner, or a file of published/rosters.
+    #[arg(value_name = "ROSTER")]
+    pub roster: PathBuf,
 }
 
 /// A member.

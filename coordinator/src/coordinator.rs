@@ -47,6 +47,10 @@ pub use crate::storage::place::JOURNAL_FILE;
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
 
+/// What the operator is told beside it when a member has a roster that this coordinator does not know.
+const ROSTER_BEHIND: &str = "; after restoring an older backup take over a key holder's roster.json: \
+                             covey-coordinator member adopt";
+
 /// How often the program looks whether it still holds its stores.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -317,7 +321,10 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
             // It takes the new list over, and dials again.
             Some(Arrival::Refused { error: LinkError::Closed(CloseReason::NewRoster), .. }) => {}
             Some(Arrival::Refused { address, error }) => {
-                let why = error.to_string();
+                let mut why = error.to_string();
+                if matches!(error, LinkError::Closed(CloseReason::OtherRoster)) {
+                    why += ROSTER_BEHIND;
+                }
                 // A full queue is no reason to make everybody wait at the door.
                 let _ = shared.inputs.try_send(Input::TurnedAway { address, why });
             }

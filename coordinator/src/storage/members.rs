@@ -250,6 +250,54 @@ impl Members {
         self.database.write(async |transaction| transaction.execute(votes).await.map(|_| ())).await
     }
 
+    /// Puts a roster that others have in the place of whatever is stored from its number on. Whoever
+    /// is approved here, was in the roster `before`, and is not in this one has been shut out since:
+    /// they are suspended, and returned by name.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing is changed.
+    pub async fn adopt(
+        &mut self,
+        before: &Roster,
+        newer: &CertifiedRoster,
+        now_s: u64,
+    ) -> Result<Vec<Name>, StorageError> {
+        let gone = |entry: &MemberEntry| {
+            let id = &entry.member.id;
+            entry.standing == Standing::Approved
+                && before.member(id).is_some()
+                && newer.roster.member(id).is_none()
+        };
+        let mut gone: Vec<Member> = self
+            .all()
+            .await?
+            .into_iter()
+            .filter_map(|entry| gone(&entry).then_some(entry.member))
+            .collect();
+        let forget = sql("DELETE FROM rosters WHERE number >= $1").bind(newer.roster.number);
+        let votes = (!newer.votes.is_empty()).then(|| wire::encode(&newer.votes));
+        let put =
+            sql("INSERT INTO rosters (number, digest, roster, votes) VALUES ($1, $2, $3, $4)")
+                .bind(newer.roster.number)
+                .bind(newer.roster.digest())
+                .bind(wire::encode(&newer.roster))
+                .bind(votes);
+        let adopted = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(forget).await?;
+            transaction.execute(put).await?;
+            for member in &gone {
+                let suspend = sql("UPDATE members SET standing = $1, since_s = $2 WHERE id = $3")
+                    .bind(Standing::Suspended.word())
+                    .bind(now_s.cast_signed())
+                    .bind(member.id.0.as_slice());
+                transaction.execute(suspend).await?;
+            }
+            Ok(())
+        };
+        self.database.write::<(), StorageError>(adopted).await?;
+        Ok(gone.drain(..).map(|member| member.name).collect())
+    }
+
     /// Rosters from `number` on, the newest last; votes are empty where there are none.
     ///
     /// # Errors

@@ -253,12 +253,13 @@ impl Driver {
         }
     }
 
-    /// Takes another run's records and bytes up; returns the journal of the one before.
-    pub fn take_up(&mut self, journal: Journal, blobs: Arc<Blobs>) -> Journal {
+    /// Takes a run's bytes up, and its records unless they are at hand; returns the journal of the
+    /// run before.
+    pub fn take_up(&mut self, journal: Option<Journal>, blobs: Arc<Blobs>) -> Option<Journal> {
         self.live = None;
         self.shelf.put(Arc::clone(&blobs));
         self.blobs = blobs;
-        std::mem::replace(&mut self.journal, journal)
+        journal.map(|journal| std::mem::replace(&mut self.journal, journal))
     }
 
     /// Tells the operator.

@@ -133,8 +133,12 @@ impl Queue<'_> {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
         let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
-        let journal = Journal::open(place).await?;
-        self.driver.take_up(journal, blobs).close().await?;
+        // The run that was at hand last is open already, and a journal is opened once.
+        let is_open = self.driver.journal.is_at(&place);
+        let journal = if is_open { None } else { Some(Journal::open(place).await?) };
+        if let Some(before) = self.driver.take_up(journal, blobs) {
+            before.close().await?;
+        }
         let mut run = Run {
             driver: self.driver,
             learning: Arc::new(learning),
@@ -148,9 +152,8 @@ impl Queue<'_> {
     /// What becomes of the run at hand, by the failure's stable code.
     async fn fate(&mut self, failure: Failure) -> Result<Fate, Failure> {
         Ok(match failure.code {
-            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS" => {
-                Fate::Stop(failure)
-            }
+            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS"
+            | "ALREADY_RUNNING" | "OTHER_DATABASE" => Fate::Stop(failure),
             "MEMBERS_MISSING" | "OTHER_RUN" => Fate::Hold(failure),
             "RUN_ABANDONED" => {
                 let run = self.driver.journal.run().await?;

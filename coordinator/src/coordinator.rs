@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use covey_aggregation::config::CommitteeShape;
 use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
@@ -36,15 +37,22 @@ use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
+use crate::storage::place::{self, Databases};
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
 use crate::view::View;
 
-/// The journal's name in the state folder.
-pub const JOURNAL_FILE: &str = "journal.db";
+pub use crate::storage::place::JOURNAL_FILE;
 
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
+
+/// What the operator is told beside it when a member has a roster that this coordinator does not know.
+const ROSTER_BEHIND: &str = "; after restoring an older backup take over a key holder's roster.json: \
+                             covey-coordinator member adopt";
+
+/// How often the program looks whether it still holds its stores.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Events kept for a listener that is slow; it loses the oldest beyond them.
 const EVENTS_KEPT: usize = 4096;
@@ -76,9 +84,11 @@ impl Coordinator {
         check_committee(membership.roster(), config.members.holders.size())?;
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
+        let databases = &config.databases;
+        place::settle(databases, &[&config.state_dir, &config.member_dir])?;
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
-        let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
-        let registry = Registry::open(&config.state_dir).await?;
+        let journal = Journal::open(databases.journal(&config.state_dir)).await?;
+        let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
         let (registrar, guests) = registrar(&config, &membership).await?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
@@ -109,6 +119,7 @@ impl Coordinator {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -134,6 +145,7 @@ impl Coordinator {
             wish,
             view,
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
             clock,
             inputs: waiting,
             events: tell,
@@ -167,7 +179,8 @@ async fn registrar(
     membership: &Membership,
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
-    let mut members = Members::open(&config.member_dir).await?;
+    let mut members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    members.belong_to(&roster.authority).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {
@@ -241,9 +254,12 @@ async fn work(
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
+    let registry = Arc::clone(&office.driver.registry);
+    let keeping = tokio::spawn(watch_store(registry, shared.inputs.clone()));
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
     watching.abort();
+    keeping.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
@@ -263,6 +279,20 @@ async fn work(
     // Only now may another coordinator use the folder.
     drop(lock);
     outcome
+}
+
+/// Tells the driver when this program may no longer write its records, also while there is nothing to
+/// write: then another coordinator may have taken over.
+async fn watch_store(registry: Arc<Mutex<Registry>>, inputs: mpsc::Sender<Input>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let found = registry.lock().await.check_hold().await;
+        if let Err(error) = found {
+            // A driver that is gone has heard of it otherwise.
+            let _ = inputs.send(Input::StoreLost(error)).await;
+            return;
+        }
+    }
 }
 
 /// Takes in whoever dials, until `closed` ends.
@@ -291,7 +321,10 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
             // It takes the new list over, and dials again.
             Some(Arrival::Refused { error: LinkError::Closed(CloseReason::NewRoster), .. }) => {}
             Some(Arrival::Refused { address, error }) => {
-                let why = error.to_string();
+                let mut why = error.to_string();
+                if matches!(error, LinkError::Closed(CloseReason::OtherRoster)) {
+                    why += ROSTER_BEHIND;
+                }
                 // A full queue is no reason to make everybody wait at the door.
                 let _ = shared.inputs.try_send(Input::TurnedAway { address, why });
             }
@@ -345,12 +378,15 @@ fn link_failure(error: LinkError) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] when there is none.
-pub async fn journal_of(state_dir: &Path) -> Result<Journal, Failure> {
-    let path = state_dir.join(JOURNAL_FILE);
-    if !path.exists() {
-        let what = format!("no run has begun: there is no {}", path.display());
-        return Err(Failure::new(Exit::Failed, "NO_RUN", what)
-            .with_help("start one: covey-coordinator serve --config FILE"));
+pub async fn journal_of(databases: &Databases, state_dir: &Path) -> Result<Journal, Failure> {
+    place::check(databases, &[state_dir])?;
+    match Journal::open_existing(databases.journal(state_dir)).await? {
+        Some(journal) => Ok(journal),
+        None => {
+            let shown = databases.journal(state_dir);
+            let what = format!("no run has begun: there is no {shown}");
+            Err(Failure::new(Exit::Failed, "NO_RUN", what)
+                .with_help("start one: covey-coordinator serve --config FILE"))
+        }
     }
-    Ok(Journal::open_to_read(&path).await?)
 }

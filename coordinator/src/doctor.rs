@@ -1,5 +1,7 @@
 //! Before a coordinator serves: everything that its operator would have to put right.
 
+mod database;
+
 use std::net::UdpSocket;
 use std::path::Path;
 
@@ -12,14 +14,18 @@ use covey_aggregation::roster::Roster;
 use covey_model::data::DataSource;
 
 use crate::config::Config;
+use crate::storage::place::Databases;
 
 /// Looks at everything that the configuration at `config` names. Nobody is dialled: whether members
 /// reach this machine only their `doctor` can tell.
 #[must_use]
-pub fn examine(config: &Path) -> Diagnosis {
+pub fn examine(config: &Path, asked: Option<Databases>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let config = match Config::load(config) {
-        Ok(found) => {
+        Ok(mut found) => {
+            if let Some(databases) = asked {
+                found.databases = databases;
+            }
             diagnosis.ok("config", config.display());
             found
         }
@@ -32,6 +38,7 @@ pub fn examine(config: &Path) -> Diagnosis {
         check_roster(&mut diagnosis, membership.roster());
     }
     let is_running = place::check(&mut diagnosis, &config.state_dir);
+    database::check(&mut diagnosis, &config);
     check_port(&mut diagnosis, &config, is_running);
     check_plan(&mut diagnosis, config.plan.as_deref());
     for (name, data) in

@@ -15,6 +15,7 @@
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`]: the program around it
 
 pub mod admin;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -26,11 +27,13 @@ pub mod event;
 pub mod learning;
 pub mod measuring;
 pub mod metrics;
+pub mod migrate;
 pub mod office;
 mod program;
 pub mod queue;
 pub mod registrar;
 pub mod research;
+pub mod restore;
 pub mod run;
 pub mod session;
 pub mod setup;

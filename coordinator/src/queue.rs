@@ -17,7 +17,6 @@ use covey_aggregation::stop::Ending;
 use tokio::task::spawn_blocking;
 
 use crate::config::Config;
-use crate::coordinator::JOURNAL_FILE;
 use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
@@ -133,8 +132,13 @@ impl Queue<'_> {
         for what in notes {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
-        let journal = Journal::open(&folder.join(JOURNAL_FILE)).await?;
-        self.driver.take_up(journal, blobs).close().await?;
+        let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
+        // The run that was at hand last is open already, and a journal is opened once.
+        let is_open = self.driver.journal.is_at(&place);
+        let journal = if is_open { None } else { Some(Journal::open(place).await?) };
+        if let Some(before) = self.driver.take_up(journal, blobs) {
+            before.close().await?;
+        }
         let mut run = Run {
             driver: self.driver,
             learning: Arc::new(learning),
@@ -148,9 +152,8 @@ impl Queue<'_> {
     /// What becomes of the run at hand, by the failure's stable code.
     async fn fate(&mut self, failure: Failure) -> Result<Fate, Failure> {
         Ok(match failure.code {
-            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS" => {
-                Fate::Stop(failure)
-            }
+            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS"
+            | "ALREADY_RUNNING" | "OTHER_DATABASE" => Fate::Stop(failure),
             "MEMBERS_MISSING" | "OTHER_RUN" => Fate::Hold(failure),
             "RUN_ABANDONED" => {
                 let run = self.driver.journal.run().await?;

@@ -62,6 +62,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
+    /// The coordinator keeps its records on this PostgreSQL server instead of in SQLite files:
+    /// postgres://USER@HOST/DATABASE, under a prefix of its own that stays there
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+
     /// One JSON object per line on standard output; the last has "terminal":true
     #[arg(long)]
     pub(crate) json: bool,

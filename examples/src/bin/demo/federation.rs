@@ -52,6 +52,7 @@ impl Federation {
         plan: &str,
         division: Division,
         cuda_owners: u32,
+        database: Option<&str>,
     ) -> Result<Self, String> {
         let Division { parts, test, pool, .. } = division;
         let coordinator = root.join("coordinator");
@@ -63,7 +64,8 @@ impl Federation {
         test.write(&coordinator.join("test")).map_err(settings)?;
         let pool_setting = validation_data(&coordinator, pool.as_ref()).map_err(settings)?;
         let (test, owners) = (test.declared("test"), parts.len());
-        let text = coordinator_toml(&address, owners, &test, &pool_setting);
+        let first = database_setting(database) + &pool_setting;
+        let text = coordinator_toml(&address, owners, &test, &first);
         fs::write(coordinator.join("coordinator.toml"), text).map_err(settings)?;
         let roles = parts.iter().map(|part| part.role).collect();
         let (root, roster) = (root.to_owned(), OnceLock::new());
@@ -209,15 +211,22 @@ fn validation_data_of_holder(home: &Path, pool: Option<&Pool>) -> std::io::Resul
     fs::write(path, setting + &settings)
 }
 
-fn coordinator_toml(
-    address: &str,
-    owners: usize,
-    test_data: &str,
-    validation_data: &str,
-) -> String {
+/// Where the coordinator keeps its records. Every demo is a federation of its own, and a prefix keeps
+/// them apart.
+fn database_setting(url: Option<&str>) -> String {
+    let Some(url) = url else { return String::new() };
+    let join = if url.contains('?') { '&' } else { '?' };
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    let moment = since.map_or(0, |since| since.as_millis());
+    let prefix =
+        if url.contains("prefix=") { String::new() } else { format!("{join}prefix=demo_{moment}") };
+    format!("database = \"{url}{prefix}\"\n")
+}
+
+fn coordinator_toml(address: &str, owners: usize, test_data: &str, more: &str) -> String {
     format!(
         "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\
-         {validation_data}\n[members]\naddress = \"{address}\"\n\n[start]\nowners = {owners}\n\n\
+         {more}\n[members]\naddress = \"{address}\"\n\n[start]\nowners = {owners}\n\n\
          [rounds]\nresend_ms = 500\n"
     )
 }

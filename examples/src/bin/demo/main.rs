@@ -126,7 +126,8 @@ fn run(args: &Args) -> Result<Report, Stop> {
         folder.path().display()
     ));
     division.notes.iter().for_each(|note| screen.note(note));
-    let federation = Federation::found(folder.path(), &plan, division, args.cuda_owners)
+    let database = args.database.as_deref();
+    let federation = Federation::found(folder.path(), &plan, division, args.cuda_owners, database)
         .map_err(Stop::failed)?;
     let accidents = Accidents::plan(args, is_credited);
     let ending = Story::start(&federation, &accidents, &mut screen, &memory)

@@ -226,6 +226,10 @@ pub const PIECE_BYTES_MAX: usize = 256 * 1024;
 /// Runs that a coordinator takes before some are over: each is a plan on its disk.
 pub const RUNS_OPEN_MAX: u32 = 1000;
 
+/// Runs that take turns at a coordinator, unless its settings say otherwise: each waits for a round of
+/// all others between two of its own.
+pub const RUNS_AT_ONCE: u32 = 4;
+
 /// Refused plans that a coordinator remembers; the oldest are forgotten, so that nobody can fill
 /// its disk with nonsense.
 pub const RUNS_REFUSED_MAX: u32 = 1000;

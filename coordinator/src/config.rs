@@ -11,6 +11,7 @@ use covey_model::data::DataSource;
 use serde::Deserialize;
 
 use crate::storage::place::Databases;
+use crate::storage::registry::Quotas;
 
 /// Largest configuration file; a larger one is something else.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -38,6 +39,8 @@ pub struct Config {
     pub start: Start,
     /// How much loss and failure is borne.
     pub rounds: Rounds,
+    /// How much researchers may use.
+    pub queue: QueueRules,
     /// Who may join, and how.
     pub members: MemberRules,
     /// What a peer may use.
@@ -115,6 +118,45 @@ pub struct Rounds {
 impl Default for Rounds {
     fn default() -> Self {
         Self { resend_ms: Positive::of(3000), abandons_in_a_row_max: Positive::of(3) }
+    }
+}
+
+/// How much researchers may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueRules {
+    /// Runs that take turns, a round each; 1 carries out one after another.
+    pub runs_at_once: Positive,
+    /// Runs that are not over, of all researchers.
+    pub runs_open_max: Positive,
+    /// Runs that are not over, of one researcher.
+    pub runs_each_max: Positive,
+    /// Rounds of a plan.
+    pub rounds_max: Positive,
+}
+
+impl Default for QueueRules {
+    fn default() -> Self {
+        let Quotas { runs_at_once, runs_open, runs_each, rounds } = Quotas::default();
+        Self {
+            runs_at_once: Positive::of(runs_at_once),
+            runs_open_max: Positive::of(runs_open),
+            runs_each_max: Positive::of(runs_each),
+            rounds_max: Positive::of(rounds),
+        }
+    }
+}
+
+impl QueueRules {
+    /// As the registry keeps them.
+    #[must_use]
+    pub const fn quotas(&self) -> Quotas {
+        Quotas {
+            runs_at_once: self.runs_at_once.value(),
+            runs_open: self.runs_open_max.value(),
+            runs_each: self.runs_each_max.value(),
+            rounds: self.rounds_max.value(),
+        }
     }
 }
 
@@ -229,6 +271,8 @@ struct Typed {
     start: Start,
     #[serde(default)]
     rounds: Rounds,
+    #[serde(default)]
+    queue: QueueRules,
     #[serde(default)]
     members: MemberRules,
     #[serde(default)]
@@ -359,6 +403,7 @@ impl Config {
             validation_data,
             start: typed.start,
             rounds: typed.rounds,
+            queue: typed.queue,
             members: typed.members,
             limits: typed.limits,
             asked: Asked::default(),

@@ -1,5 +1,6 @@
 //! A coordinator as a whole: what the binary, the tests and the demo start.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
-use crate::run::{Carried, Run};
+use crate::run::{Carried, Past, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
@@ -88,7 +89,8 @@ impl Coordinator {
         place::settle(databases, &[&config.state_dir, &config.member_dir])?;
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
-        let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
+        let mut registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
+        registry.set_quotas(config.queue.quotas());
         let (registrar, guests) = registrar(&config, &membership).await?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
@@ -233,13 +235,18 @@ impl Office {
         let (driver, config) = (&mut self.driver, self.config.clone());
         let identity = Arc::clone(&self.identity);
         let Some(learning) = &self.learning else {
-            match (Queue { driver, identity, config }).serve().await? {}
+            let under_way = BTreeMap::new();
+            match (Queue { driver, identity, config, under_way }).serve().await? {}
         };
         let learning = Arc::clone(learning);
-        match (Run { driver, learning, identity, config, submitted: None }).carry_out().await? {
+        let past = &mut Past::default();
+        let mut run = Run { driver, learning, identity, config, submitted: None, past };
+        match run.carry_out().await? {
             Carried::Over(summary) => Ok(*summary),
-            // Nobody can order a run that nobody submitted.
-            Carried::Paused => Err(Failure::new(Exit::Failed, "BUG", "the run was paused")),
+            // Nobody can order a run that nobody submitted, and it has no others beside it.
+            Carried::Paused | Carried::Turn => {
+                Err(Failure::new(Exit::Failed, "BUG", "the run was paused"))
+            }
         }
     }
 }

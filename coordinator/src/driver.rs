@@ -54,7 +54,7 @@ use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
 use crate::view::View;
 
-pub use gather::Needs;
+pub use gather::{Gathered, Needs};
 
 use report::Reporter;
 use succession::Succession;

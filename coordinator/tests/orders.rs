@@ -126,3 +126,35 @@ async fn a_run_whose_members_do_not_come_is_held_and_goes_on_when_it_is_resumed(
     assert_eq!(alice.show("digits").await.0.state, RunState::Done);
     stop(operator).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_take_turns_and_both_are_whole() {
+    let federation = open();
+    let config = federation.open_config(4);
+    let operator = Operator::start(config.clone());
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    let mut alice = Researcher::dial(&federation, "alice").await;
+    let mut bob = Researcher::dial(&federation, "bob").await;
+    let (one, _) = alice.submit("one", &plan(3, 1)).await.expect("taken");
+    alice.watch("one", waits_for_the_first).await;
+    // It comes while the first round of the other is held, and need not wait for its last.
+    let (two, _) = bob.submit("two", &plan(2, 2)).await.expect("taken");
+    members.gates[0].send_replace(true);
+    alice.until("one", RunState::Done).await;
+    bob.until("two", RunState::Done).await;
+    let mut ends = Vec::new();
+    for run in [&one, &two] {
+        let journal = run_folder(&config.state_dir, &run.run).join(JOURNAL_FILE);
+        let mut journal = Journal::open_to_read(&journal).await.expect("a journal");
+        let rounds = journal.rounds().await.expect("read");
+        ends.extend(rounds.iter().map(|row| (row.ended, run.name.to_string())));
+    }
+    ends.sort();
+    let order: Vec<_> = ends.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(order, ["one", "two", "one", "two", "one"]);
+    for run in [&one, &two] {
+        assert_verified(&federation, &config, run);
+    }
+    stop(operator).await;
+}

@@ -5,8 +5,7 @@
 //! - A run's name is unique among runs. The same plan under the same name is the same run,
 //!   whoever sends it; another plan under a taken name is refused. A refused plan is recorded with
 //!   its reasons and takes no name.
-//! - Runs are carried out one after another, in the order in which they were submitted; one that
-//!   is resumed comes before those that were submitted after it, once the run at hand is over.
+//! - Runs that are under way take turns ([`turns`]).
 //! - What a researcher wants and what is so are one column, the run's state: `pausing` and
 //!   `stopping` are a wish that the run has not followed yet, also after a restart.
 //! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state
@@ -14,11 +13,12 @@
 
 mod orders;
 mod rows;
+mod turns;
 
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::Digest;
-use covey_aggregation::limits::{RUNS_OPEN_MAX, RUNS_REFUSED_MAX};
+use covey_aggregation::limits::RUNS_REFUSED_MAX;
 use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::research::{PlanFault, Refusal, RunState};
 use covey_aggregation::time::Time;
@@ -28,8 +28,10 @@ use tokio::sync::watch;
 use super::StorageError;
 use super::database::{Access, Database, Schema, Table, Transaction, sql};
 use super::place::Place;
+use turns::Turns;
 
 pub use orders::Wish;
+pub use turns::Quotas;
 
 /// The registry's name in the state folder.
 pub const REGISTRY_FILE: &str = "runs.db";
@@ -69,7 +71,10 @@ pub(super) const SCHEMA: Schema = Schema {
         run BLOB NOT NULL
     ) STRICT;
 ",
-    steps: &[],
+    steps: &[
+        // The last turn of each run.
+        "ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;",
+    ],
     contents: &[
         Table { name: "runs", key: "number" },
         Table { name: "orders", key: "number" },
@@ -100,6 +105,8 @@ pub struct RunEntry {
     pub rounds_over: u32,
     /// Of these, rounds whose sum was opened.
     pub rounds_done: u32,
+    /// Its last turn: turns are numbered from 1 over all runs.
+    pub turn: i64,
     /// Where it stands.
     pub state: RunState,
     /// Why it stands there.
@@ -146,6 +153,10 @@ pub struct Registry {
     changes: watch::Sender<u64>,
     /// What is wanted of the run at hand.
     wish: watch::Sender<Wish>,
+    /// How much researchers may use.
+    quotas: Quotas,
+    /// Whose turn it is.
+    turns: Turns,
 }
 
 /// The folder of a run.
@@ -195,7 +206,13 @@ impl Registry {
 
     fn new(database: Database) -> Self {
         let (changes, wish) = (watch::Sender::new(0), watch::Sender::new(Wish::Go));
-        Self { database, changes, wish }
+        let (quotas, turns) = (Quotas::default(), Turns::default());
+        Self { database, changes, wish, quotas, turns }
+    }
+
+    /// Sets how much researchers may use.
+    pub const fn set_quotas(&mut self, quotas: Quotas) {
+        self.quotas = quotas;
     }
 
     /// Counts changes.
@@ -229,8 +246,8 @@ impl Registry {
             if let Some(known) = self.refused(&new.name, &new.plan).await? {
                 return Ok((known, false));
             }
-        } else if self.open_runs().await? >= RUNS_OPEN_MAX {
-            return Err(Refusal::TooMany { runs_max: RUNS_OPEN_MAX }.into());
+        } else {
+            self.check_quotas(&new).await?;
         }
         let run = new.run;
         self.insert(new).await?;
@@ -238,6 +255,24 @@ impl Registry {
         let entry = self.entry(&run).await?;
         let entry = entry.ok_or_else(|| self.database.damaged("a run is missing".to_owned()))?;
         Ok((entry, true))
+    }
+
+    async fn check_quotas(&mut self, new: &NewRun) -> Result<(), NotRecorded> {
+        let Quotas { runs_open, runs_each, rounds: rounds_max, .. } = self.quotas;
+        let open = self.rows(false).await?;
+        let of_this_researcher = open.iter().filter(|entry| entry.by == new.by).count();
+        if open.len() as u64 >= u64::from(runs_open) {
+            return Err(Refusal::TooMany { runs_max: runs_open }.into());
+        }
+        if of_this_researcher as u64 >= u64::from(runs_each) {
+            return Err(Refusal::TooManyOfYours { runs_max: runs_each }.into());
+        }
+        match new.verdict {
+            Ok(rounds) if rounds > rounds_max => {
+                Err(Refusal::TooManyRounds { rounds, rounds_max }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn insert(&mut self, new: NewRun) -> Result<(), StorageError> {
@@ -270,16 +305,6 @@ impl Registry {
             transaction.execute(forget).await.map(|_| ())
         };
         self.database.write(inserted).await
-    }
-
-    /// The next run to carry out: one that was begun, else the first that waits.
-    async fn next(&mut self) -> Result<Option<RunEntry>, StorageError> {
-        let runs = self.rows(false).await?;
-        let going = |entry: &&RunEntry| {
-            matches!(entry.state, RunState::Running | RunState::Pausing | RunState::Stopping)
-        };
-        let waits = |entry: &&RunEntry| entry.state == RunState::Queued;
-        Ok(runs.iter().find(going).or_else(|| runs.iter().find(waits)).cloned())
     }
 
     /// Records what came of a run's rounds so far; `contexts` of those that are new here.

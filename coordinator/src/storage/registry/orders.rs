@@ -97,15 +97,15 @@ impl Registry {
         let was_going = entry.state != state
             && matches!(state, RunState::Running | RunState::Pausing | RunState::Stopping);
         (entry.state, entry.reason) = (state, reason);
-        if was_going {
+        // Of another run it is done when its turn comes.
+        if was_going && self.turns.at_hand == Some(entry.run) {
             self.wish.send_replace(Wish::of(&entry));
         }
         self.changed();
         Ok((entry, true))
     }
 
-    /// Begins the next run to carry out, or takes one up that was begun: it is the one at hand from
-    /// now on. Choosing and recording are one step, so that no order comes between them and is
+    /// Begins the turn of the next run, which is the one at hand from now on. Choosing and recording are one step, so that no order comes between them and is
     /// lost.
     ///
     /// # Errors
@@ -114,8 +114,17 @@ impl Registry {
         let Some(mut entry) = self.next().await? else { return Ok(None) };
         if entry.state == RunState::Queued {
             (entry.state, entry.reason) = (RunState::Running, None);
-            self.set(&entry.run, entry.state, None).await?;
         }
+        let set = set(&entry.run, entry.state, entry.reason.as_deref());
+        let turn = sql("UPDATE runs SET turn = (SELECT MAX(turn) + 1 FROM runs) WHERE run = $1");
+        let turn = turn.bind(entry.run);
+        let begun = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(set).await?;
+            transaction.execute(turn).await.map(|_| ())
+        };
+        self.database.write::<_, StorageError>(begun).await?;
+        self.changed();
+        self.turns.at_hand = Some(entry.run);
         self.wish.send_replace(Wish::of(&entry));
         Ok(Some(entry))
     }

@@ -83,11 +83,6 @@ impl Registry {
         self.query(condition, [Value::Integer(None); 0]).await
     }
 
-    /// How many runs are not over.
-    pub(super) async fn open_runs(&mut self) -> Result<u32, StorageError> {
-        Ok(u32::try_from(self.rows(false).await?.len()).unwrap_or(u32::MAX))
-    }
-
     /// The bytes of a run's plan; none of a refused one.
     ///
     /// # Errors
@@ -106,7 +101,7 @@ impl Registry {
     ) -> Result<Vec<RunEntry>, StorageError> {
         let text = format!(
             "SELECT number, run, name, plan, by_id, by_name, submitted_ms, rounds, rounds_over,
-             rounds_done, state, reason, faults FROM runs {condition}"
+             rounds_done, turn, state, reason, faults FROM runs {condition}"
         );
         // Made of this file's own constants; the values are bound.
         let mut statement = sql(AssertSqlSafe(text));
@@ -138,6 +133,7 @@ impl Registry {
             rounds: database.number(row, "rounds")?,
             rounds_over: database.number(row, "rounds_over")?,
             rounds_done: database.number(row, "rounds_done")?,
+            turn: database.column(row, "turn")?,
             state: state.ok_or_else(|| database.damaged(format!("no state {word:?}")))?,
             reason: database.column(row, "reason")?,
             faults: faults.map_err(|error| database.damaged(format!("faults: {error}")))?,

@@ -10,6 +10,8 @@ use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::storage::blobs::settings::{Endpoint, ObjectsSettings, ObjectsUrl, S3Settings};
+
 /// Largest configuration file; a larger one is something else.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
     pub state_dir: PathBuf,
+    /// Where bulk bytes lie; none for `state_dir`.
+    pub objects: Option<ObjectsSettings>,
     /// The plan to run; none to take plans from researchers.
     pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
@@ -216,6 +220,8 @@ struct Typed {
     member_dir: PathBuf,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
+    objects: Option<ObjectsUrl>,
+    s3: Option<toml::Spanned<S3Settings>>,
     plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
     validation_data: Option<toml::Spanned<DataSource>>,
@@ -310,8 +316,28 @@ impl Config {
         };
         let test_data = data(typed.test_data, "test_data")?;
         let validation_data = data(typed.validation_data, "validation_data")?;
+        let objects = match (typed.objects, typed.s3) {
+            (None, None) => None,
+            (None, Some(s3)) => {
+                let what = "[s3] says how a bucket is reached, and `objects` names none";
+                return Err(wrong(s3.span().start, what.to_owned()));
+            }
+            (Some(url), s3) => {
+                let offset = s3.as_ref().map_or(0, |s3| s3.span().start);
+                let mut s3 = s3.map(toml::Spanned::into_inner).unwrap_or_default();
+                if s3.endpoint.as_ref().is_some_and(Endpoint::is_plain) && !s3.allow_http {
+                    let what = "the endpoint is plain HTTP: use https, or say allow_http = true";
+                    return Err(wrong(offset, what.to_owned()));
+                }
+                if let Some(file) = &mut s3.credentials {
+                    *file = existing(file, "credentials", offset)?;
+                }
+                Some(ObjectsSettings { url, s3 })
+            }
+        };
         Ok(Self {
             listen: typed.listen,
+            objects,
             admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),

@@ -33,11 +33,12 @@ use crate::research::{Desk, DeskParts};
 use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
+use crate::upload::Turns;
 use crate::view::View;
 
 /// The journal's name in the state folder.
@@ -76,7 +77,9 @@ impl Coordinator {
         check_committee(membership.roster(), config.members.holders.size())?;
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
-        let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
+        let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
+        let blobs = Arc::new(depot.open()?);
+        let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
         let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
         let registry = Registry::open(&config.state_dir).await?;
         let (registrar, guests) = registrar(&config, &membership).await?;
@@ -109,6 +112,7 @@ impl Coordinator {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
+            depot,
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -119,6 +123,7 @@ impl Coordinator {
             shelf: Arc::clone(&shelf),
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
+            turns: Turns::default(),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
             metrics,

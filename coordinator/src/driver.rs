@@ -47,7 +47,7 @@ use crate::event::Event;
 use crate::registrar::Registrar;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::{Blobs, Depot};
 use crate::storage::journal::Journal;
 use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
@@ -246,6 +246,12 @@ impl Driver {
             deals: BTreeMap::new(),
             succession: Succession::new(parts.registrar, parts.federation_dir, parts.holders),
         }
+    }
+
+    /// Where the bulk bytes of all runs are.
+    #[must_use]
+    pub fn depot(&self) -> &Depot {
+        self.shelf.depot()
     }
 
     /// Takes another run's records and bytes up; returns the journal of the one before.

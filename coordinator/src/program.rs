@@ -12,12 +12,13 @@ use covey_aggregation::program::{Exit, Failure, Format, Stop};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
 use crate::office;
+use crate::published;
 use crate::setup::{self, Answer};
 use crate::status;
 
@@ -97,6 +98,9 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             let installed = command.carry_out(&PROGRAM, place)?;
             format.answer(&installed, &installed);
             Ok(Exit::Done)
+        }
+        Command::Published(cli::Published::Fetch(options)) => {
+            runtime()?.block_on(published::fetch(options)).map(answer)
         }
         Command::Status(options) => {
             let config = Config::load(&options.config)?;

@@ -1,10 +1,10 @@
-//! What survives a crash: a journal of machine records, and bulk bytes in files. The journal is
+//! What survives a crash: a journal of machine records, and bulk bytes. The journal is
 //! the truth; everything else can be derived from it and from the blobs it names.
 //!
 //! - [`journal`]: records in SQLite, appended in one durable transaction
 //! - [`registry`]: plans that were submitted, and what is to become of them
 //! - [`members`]: invites, members and rosters
-//! - [`blobs`]: plans, models and contributions as files
+//! - [`blobs`]: plans, models and contributions, in a folder or in a bucket
 //! - [`shelf`]: which run's bulk bytes are served
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
 
@@ -32,6 +32,42 @@ pub enum StorageError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// An operation on an object of a bucket failed, after all tries.
+    #[error("cannot {action} {url}: {why}")]
+    Object {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        url: String,
+        /// What the server said, or what happened on the way to it; without keys.
+        why: String,
+    },
+    /// There is no such object.
+    #[error("cannot {action} {url}: there is no such object, or no such bucket")]
+    NoObject {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        url: String,
+    },
+    /// A bucket cannot be used as the settings say.
+    #[error("objects = \"{url}\": {what}")]
+    Settings {
+        /// Which.
+        url: String,
+        /// Why not.
+        what: String,
+    },
+    /// The settings name another place for bulk bytes than the state folder does.
+    #[error("the bulk bytes of {} are {is}, and the settings say {asked}", .folder.display())]
+    Elsewhere {
+        /// The state folder.
+        folder: PathBuf,
+        /// Where they are.
+        is: String,
+        /// Where they should be.
+        asked: String,
     },
     /// The database failed.
     #[error("the database {}: {source}", .path.display())]
@@ -88,10 +124,30 @@ impl From<StorageError> for Failure {
             StorageError::Damaged { .. } => "STATE_DAMAGED",
             StorageError::Newer { .. } => "STATE_NEWER",
             StorageError::Older { .. } => "STATE_OLDER",
-            StorageError::File { .. } | StorageError::Database { .. } => "STORAGE",
+            StorageError::Settings { .. } => "BAD_CONFIG",
+            StorageError::Elsewhere { .. } => "OTHER_OBJECTS",
+            StorageError::File { .. }
+            | StorageError::Object { .. }
+            | StorageError::NoObject { .. }
+            | StorageError::Database { .. } => "STORAGE",
         };
-        let failure = Self::new(Exit::Failed, code, &error);
+        let exit = match code {
+            "BAD_CONFIG" | "OTHER_OBJECTS" => Exit::BadInput,
+            _ => Exit::Failed,
+        };
+        let is_remote =
+            matches!(&error, StorageError::Object { .. } | StorageError::NoObject { .. });
+        let failure = Self::new(exit, code, &error);
         match code {
+            "BAD_CONFIG" => failure.with_help("correct `objects` and [s3] in coordinator.toml"),
+            "OTHER_OBJECTS" => failure.with_help(
+                "say in coordinator.toml where they are, or give these settings a state_dir of \
+                 their own",
+            ),
+            "STORAGE" if is_remote => failure.with_help(
+                "check the server, the bucket and the keys (covey-coordinator doctor); what was \
+                 promised is safe, and serving again goes on",
+            ),
             "STORAGE" => failure.with_help(
                 "check the disk, and that it is not full; what was promised is safe, and serving \
                  again goes on",

@@ -460,7 +460,7 @@ async fn receive(
     config: &RoundConfig,
 ) -> Option<(Contribution, Upload)> {
     let mut check = ContributionCheck::new(config, &header).expect("a good header");
-    upload.accept().await.ok()?;
+    upload.accept(0).await.ok()?;
     let mut correction = vec![0; correction_bytes(config)];
     upload.read_exact(&mut correction).await.ok()?;
     check.correction(&correction).expect("a good correction");

@@ -69,6 +69,14 @@ pub enum StorageError {
         /// Where they should be.
         asked: String,
     },
+    /// The bulk bytes of another state folder are there already.
+    #[error("{url} is not empty, and {} knows nothing of what is there", .folder.display())]
+    Taken {
+        /// Where they are.
+        url: String,
+        /// The state folder that would begin there.
+        folder: PathBuf,
+    },
     /// The database failed.
     #[error("the database {}: {source}", .path.display())]
     Database {
@@ -125,7 +133,7 @@ impl From<StorageError> for Failure {
             StorageError::Newer { .. } => "STATE_NEWER",
             StorageError::Older { .. } => "STATE_OLDER",
             StorageError::Settings { .. } => "BAD_CONFIG",
-            StorageError::Elsewhere { .. } => "OTHER_OBJECTS",
+            StorageError::Elsewhere { .. } | StorageError::Taken { .. } => "OTHER_OBJECTS",
             StorageError::File { .. }
             | StorageError::Object { .. }
             | StorageError::NoObject { .. }
@@ -141,8 +149,8 @@ impl From<StorageError> for Failure {
         match code {
             "BAD_CONFIG" => failure.with_help("correct `objects` and [s3] in coordinator.toml"),
             "OTHER_OBJECTS" => failure.with_help(
-                "say in coordinator.toml where they are, or give these settings a state_dir of \
-                 their own",
+                "every state_dir has a place of its own for bulk bytes: another prefix for a new \
+                 one, and always the same for one that is in use",
             ),
             "STORAGE" if is_remote => failure.with_help(
                 "check the server, the bucket and the keys (covey-coordinator doctor); what was \

@@ -11,62 +11,38 @@
 //! So nobody but the member whose header is signed gets at it, bytes of two contributions are never
 //! mixed, and whoever breaks off on purpose takes the room that its contribution would have taken.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod storing;
+mod turns;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::config::{HolderIndex, RoundConfig};
-use covey_aggregation::hash::{Digest, chunk_leaf};
+use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Refusal, SignedHeader};
 use covey_aggregation::net::bulk::{BulkArrival, BulkStream, Fetch, Upload};
 use covey_aggregation::net::error::LinkError;
-use covey_aggregation::party::{PartyId, Role};
+use covey_aggregation::party::Role;
 use covey_aggregation::roster::Member;
-use covey_aggregation::sum::contribution::{
-    BadContribution, ContributionCheck, box_bytes, correction_bytes,
-};
+use covey_aggregation::sum::contribution::{BadContribution, box_bytes, correction_bytes};
 use covey_aggregation::wire;
-use tokio::sync::{Notify, OwnedMutexGuard, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::session::{Admission, Input, Shared, ask};
 use crate::storage::StorageError;
-use crate::storage::blobs::{Blobs, ContributionWriter};
+use crate::storage::blobs::Blobs;
 use crate::summing::stored_aggregate;
+
+pub use turns::Turns;
+
+use storing::{Failed, Part, Position, Store};
 
 /// Parts between the network and the disk; each is a chunk of 50 kB, a correction or a box.
 const PARTS_WAITING_MAX: usize = 3;
 
 /// How long a client that was told to wait should wait.
 const RETRY_AFTER_MS: u64 = 2000;
-
-/// Longest wait until a member's older upload has ended; it is told to, and has nothing to wait for
-/// but the disk.
-const TURN_WAIT: Duration = Duration::from_secs(10);
-
-/// Whose contribution is coming: of each member one at a time. The newest counts, as an older one's
-/// link may be lost without anybody knowing yet.
-#[derive(Default)]
-pub struct Turns(Mutex<BTreeMap<PartyId, Arc<Turn>>>);
-
-#[derive(Default)]
-struct Turn {
-    place: Arc<tokio::sync::Mutex<()>>,
-    newer: Notify,
-}
-
-impl Turns {
-    /// Ends the member's older upload and waits for its place; none if it does not end.
-    async fn take(&self, member: &PartyId) -> Option<(Arc<Turn>, OwnedMutexGuard<()>)> {
-        let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(*member).or_default())
-        };
-        turn.newer.notify_waiters();
-        let place = timeout(TURN_WAIT, Arc::clone(&turn.place).lock_owned()).await.ok()?;
-        Some((turn, place))
-    }
-}
 
 /// Serves one bulk stream.
 ///
@@ -247,31 +223,6 @@ async fn discard(blobs: &Arc<Blobs>, round: u32, header: Digest) {
     }
 }
 
-/// Why a contribution did not come to be.
-enum Failed {
-    Link(LinkError),
-    Bad(BadContribution),
-    Storage(StorageError),
-}
-
-impl From<LinkError> for Failed {
-    fn from(error: LinkError) -> Self {
-        Self::Link(error)
-    }
-}
-
-impl From<BadContribution> for Failed {
-    fn from(bad: BadContribution) -> Self {
-        Self::Bad(bad)
-    }
-}
-
-impl From<StorageError> for Failed {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
 impl Failed {
     fn verdict(self) -> Verdict {
         match self {
@@ -325,46 +276,6 @@ async fn receive(
     stored.map_err(|_| Failed::Link(LinkError::ClosedHere))?
 }
 
-/// One part of a contribution.
-enum Part {
-    Correction(Vec<u8>),
-    Box(HolderIndex, Vec<u8>),
-    Chunk(u32, Vec<u8>),
-    End,
-    /// More came than belongs to it.
-    Surplus,
-}
-
-/// What is there whole, in the order in which it comes.
-#[derive(Clone, Copy, Default)]
-struct Position {
-    has_correction: bool,
-    boxes: u8,
-    chunks: u32,
-}
-
-impl Position {
-    fn correction_bytes(self, config: &RoundConfig) -> u64 {
-        if self.has_correction { correction_bytes(config) as u64 } else { 0 }
-    }
-
-    fn boxes_bytes(self, config: &RoundConfig) -> u64 {
-        u64::from(self.boxes) * box_bytes(config) as u64
-    }
-
-    fn chunks_bytes(self, config: &RoundConfig) -> u64 {
-        // All but the last one have the same length.
-        match self.chunks {
-            chunks if chunks == config.chunks() => config.payload_bytes(),
-            chunks => u64::from(chunks) * config.chunk_bytes(0) as u64,
-        }
-    }
-
-    fn bytes(self, config: &RoundConfig) -> u64 {
-        self.correction_bytes(config) + self.boxes_bytes(config) + self.chunks_bytes(config)
-    }
-}
-
 /// Reads the parts from `position` on, in order. Stops early, without an error, when the storing side
 /// has found a fault and takes no more.
 async fn send_parts(
@@ -399,124 +310,4 @@ async fn read(upload: &mut Upload, bytes: usize) -> Result<Vec<u8>, LinkError> {
     let mut part = vec![0; bytes];
     upload.read_exact(&mut part).await?;
     Ok(part)
-}
-
-/// The side that may block: check and disk.
-struct Store {
-    config: Arc<RoundConfig>,
-    header: SignedHeader,
-    blobs: Arc<Blobs>,
-    /// Given back when the disk is done, however the stream ends.
-    _place: OwnedMutexGuard<()>,
-}
-
-impl Store {
-    /// Takes up what is there, says so, and takes what comes.
-    fn run(
-        self,
-        begun: oneshot::Sender<Position>,
-        mut parts: mpsc::Receiver<Part>,
-    ) -> Result<bool, Failed> {
-        let mut check = ContributionCheck::new(&self.config, &self.header)?;
-        let header = &self.header.header;
-        let mut writer = self.blobs.begin(self.config.round, &header.client, &header.digest())?;
-        let position = self.take_up(&mut check, &mut writer)?;
-        // If nobody waits any more, no part comes, either.
-        let _ = begun.send(position);
-        loop {
-            let taken = match parts.blocking_recv() {
-                Some(Part::End) => {
-                    return match check.finish() {
-                        Ok(()) => Ok(writer.finish()?),
-                        Err(bad) => Err(spoiled(writer, bad.into())),
-                    };
-                }
-                // The caller tells why.
-                Some(Part::Surplus) => {
-                    return Err(spoiled(writer, Failed::Link(LinkError::ClosedHere)));
-                }
-                // The network ended first; the caller tells why.
-                None => {
-                    writer.keep()?;
-                    return Err(Failed::Link(LinkError::Truncated));
-                }
-                Some(part) => take_part(&mut check, &mut writer, part),
-            };
-            match taken {
-                Ok(()) => {}
-                Err(bad @ Failed::Bad(_)) => return Err(spoiled(writer, bad)),
-                Err(other) => return Err(other),
-            }
-        }
-    }
-
-    /// Checks what is there from an earlier try, and goes on after the last part that is as it was
-    /// signed for and as it came.
-    fn take_up(
-        &self,
-        check: &mut ContributionCheck,
-        writer: &mut ContributionWriter<'_>,
-    ) -> Result<Position, StorageError> {
-        let config = &self.config;
-        let mut position = Position::default();
-        if let Some(bytes) = writer.kept_correction(correction_bytes(config))? {
-            position.has_correction = check.correction(&bytes).is_ok();
-        }
-        let members = (0u8..).take(config.shape.members());
-        for holder in members.take_while(|_| position.has_correction) {
-            match writer.kept_box(holder, box_bytes(config))? {
-                Some(bytes) if check.sealed_box(HolderIndex(holder), &bytes).is_ok() => {
-                    position.boxes += 1;
-                }
-                _ => break,
-            }
-        }
-        let has_boxes = usize::from(position.boxes) == config.shape.members();
-        for index in (0..config.chunks()).take_while(|_| has_boxes) {
-            let bytes = config.chunk_bytes(index);
-            match writer.kept_chunk(index, config.chunk_bytes(0), bytes)? {
-                Some((bytes, leaf))
-                    if chunk_leaf(index, &bytes) == leaf && check.chunk(index, &bytes).is_ok() =>
-                {
-                    position.chunks += 1;
-                }
-                _ => break,
-            }
-        }
-        let chunks = (position.chunks, position.chunks_bytes(config));
-        let (correction, boxes) = (position.correction_bytes(config), position.boxes_bytes(config));
-        writer.go_on_after(correction, boxes, chunks)?;
-        Ok(position)
-    }
-}
-
-fn take_part(
-    check: &mut ContributionCheck,
-    writer: &mut ContributionWriter<'_>,
-    part: Part,
-) -> Result<(), Failed> {
-    match part {
-        Part::Correction(bytes) => {
-            check.correction(&bytes)?;
-            writer.correction(&bytes)?;
-        }
-        Part::Box(holder, bytes) => {
-            check.sealed_box(holder, &bytes)?;
-            writer.boxes(&bytes)?;
-        }
-        Part::Chunk(index, bytes) => {
-            let leaf = check.chunk(index, &bytes)?;
-            writer.chunk(&bytes, &leaf)?;
-        }
-        Part::End | Part::Surplus => {}
-    }
-    Ok(())
-}
-
-/// Removes what is not as it was signed for: the next try begins anew.
-fn spoiled(writer: ContributionWriter<'_>, why: Failed) -> Failed {
-    match writer.remove() {
-        Ok(()) => why,
-        Err(error) => error.into(),
-    }
 }

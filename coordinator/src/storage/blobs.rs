@@ -257,6 +257,13 @@ impl Blobs {
     }
 
     /// Whether a contribution is stored as a whole.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn is_contributed(&self, round: u32, header: &Digest) -> Result<bool, StorageError> {
+        self.is_stored(&contribution_key(round, header))
+    }
+
     fn is_stored(&self, key: &str) -> Result<bool, StorageError> {
         match &self.store {
             Store::Folder(folder) => Ok(folder.path(key).is_dir()),

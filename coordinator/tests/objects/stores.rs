@@ -245,6 +245,15 @@ fn a_state_folder_says_where_its_bytes_are_and_is_not_taken_for_another_one() {
     let failure = covey_aggregation::program::Failure::from(error);
     assert_eq!(failure.code, "OTHER_OBJECTS");
 
+    // A new folder does not begin where another one's bytes are.
+    let new = tempfile::tempdir().expect("a folder");
+    let taken = Depot::new(new.path(), in_bucket.as_ref()).expect("settings").open();
+    let failure = covey_aggregation::program::Failure::from(taken.expect_err("taken"));
+    assert!(
+        failure.code == "OTHER_OBJECTS" && failure.message.contains("is not empty"),
+        "{failure}"
+    );
+
     // Whoever reads another folder follows what that says.
     let read = bucket.depot().elsewhere(folder.state_dir()).expect("a folder").read();
     assert_eq!(read.object(&digest("m")).expect("read").as_deref(), Some(b"m".as_slice()));

@@ -4,9 +4,12 @@
 //! A request that fails is tried again, for as long as the settings say; then it is an error that
 //! names the object. What the server answers is shown without the keys.
 
+mod fault;
+mod reader;
+
 use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -26,6 +29,10 @@ use tokio::task::{JoinSet, block_in_place};
 use super::Entry;
 use super::settings::{Credentials, ObjectsSettings, ObjectsUrl};
 use crate::storage::StorageError;
+
+pub(super) use reader::ObjectReader;
+
+use fault::{Failed, Fault, first_line, none_if_missing};
 
 /// Largest object that is put, or read, by one request; also the size of the parts of a larger
 /// one. S3 takes no parts (but the last) below 5 MiB.
@@ -48,9 +55,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// Longest wait between two tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-
-/// Longest answer of a server that is shown.
-const ANSWER_CHARS_MAX: usize = 400;
 
 /// Threads that make requests: they wait for the network, and do little else.
 const THREADS: usize = 2;
@@ -174,17 +178,19 @@ impl Bucket {
     fn wait<T, F>(&self, action: &'static str, key: &str, request: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
+        F: Future<Output = Result<T, Failed>> + Send + 'static,
     {
-        let failed = |why| StorageError::Object { action, url: self.url(key), why };
-        let stopping = || failed("the program is stopping".to_owned());
+        let stopping = || {
+            let why = "the program is stopping".to_owned();
+            StorageError::Object { action, url: self.url(key), why }
+        };
         let runtime = self.client.runtime.as_ref().ok_or_else(stopping)?;
         let (answer, answered) = sync_channel(1);
         let client = Arc::clone(&self.client);
         runtime.spawn(async move {
             let done = match request.await {
                 Ok(done) => Ok(done),
-                Err(error) => Err(Fault::of(&error, &client).await),
+                Err(Failed { path, error }) => Err((path, Fault::of(&error, &client).await)),
             };
             // Whoever asked may be gone.
             let _ = answer.send(done);
@@ -193,9 +199,13 @@ impl Bucket {
             Ok(RuntimeFlavor::MultiThread) => block_in_place(|| answered.recv()),
             _ => answered.recv(),
         };
-        received.map_err(|_| stopping())?.map_err(|fault| match fault {
-            Fault::Missing => StorageError::NoObject { action, url: self.url(key) },
-            Fault::Other(why) => failed(why),
+        received.map_err(|_| stopping())?.map_err(|(path, fault)| {
+            let bucket = &self.client.bucket;
+            let url = path.map_or_else(|| self.url(key), |path| format!("s3://{bucket}/{path}"));
+            match fault {
+                Fault::Missing => StorageError::NoObject { action, url },
+                Fault::Other(why) => StorageError::Object { action, url, why },
+            }
         })
     }
 
@@ -276,27 +286,31 @@ impl Bucket {
         if bytes <= PART_BYTES {
             let payload = next(bytes)?;
             return self.wait("write", key, async move {
-                client.store.put(&path, payload).await.map(drop)
+                client.store.put(&path, payload).await?;
+                Ok(())
             });
         }
         let part_bytes = PART_BYTES.max(bytes.div_ceil(PARTS_MAX));
         let mut upload =
-            self.wait("write", key, async move { client.store.put_multipart(&path).await })?;
+            self.wait("write", key, async move { Ok(client.store.put_multipart(&path).await?) })?;
         let mut written = 0;
         while written < bytes {
             let length = part_bytes.min(bytes - written);
             let sent = next(length).and_then(|part| {
                 let part = upload.put_part(part);
-                self.wait("write", key, part)
+                self.wait("write", key, async move { Ok(part.await?) })
             });
             if let Err(error) = sent {
                 // What stays if this fails, too, is for the bucket's rule on unfinished uploads.
-                let _ = self.wait("give up", key, async move { upload.abort().await });
+                let _ = self.wait("give up", key, async move { Ok(upload.abort().await?) });
                 return Err(error);
             }
             written += length;
         }
-        self.wait("write", key, async move { upload.complete().await.map(drop) })
+        self.wait("write", key, async move {
+            upload.complete().await?;
+            Ok(())
+        })
     }
 
     /// Waits until one more object may be put.
@@ -315,7 +329,8 @@ impl Bucket {
     pub(super) fn copy(&self, pairs: Vec<(String, String)>) -> Result<(), StorageError> {
         let paths = pairs.iter().map(|(from, to)| (self.path(from), self.path(to)));
         self.each("copy", paths.collect(), |client, (from, to)| async move {
-            client.store.copy(&from, &to).await
+            let copied = client.store.copy(&from, &to).await;
+            copied.map_err(|error| Failed { path: Some(from), error })
         })
     }
 
@@ -325,7 +340,7 @@ impl Bucket {
         self.each("remove", paths, |client, path| async move {
             match client.store.delete(&path).await {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error),
+                Err(error) => Err(Failed { path: Some(path), error }),
             }
         })
     }
@@ -339,7 +354,7 @@ impl Bucket {
     ) -> Result<(), StorageError>
     where
         T: Send + 'static,
-        F: Future<Output = Result<(), Error>> + Send + 'static,
+        F: Future<Output = Result<(), Failed>> + Send + 'static,
     {
         let client = Arc::clone(&self.client);
         self.wait(action, "", async move {
@@ -351,7 +366,7 @@ impl Bucket {
                     running.spawn(work(Arc::clone(&client), thing));
                 }
                 match running.join_next().await {
-                    Some(done) => done??,
+                    Some(done) => done.map_err(Error::from)??,
                     None => return Ok(()),
                 }
             }
@@ -410,88 +425,5 @@ struct PutPlace(Arc<Client>);
 impl Drop for PutPlace {
     fn drop(&mut self) {
         self.0.puts.add_permits(1);
-    }
-}
-
-fn none_if_missing<T>(found: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(StorageError::NoObject { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// What came of a request that failed, for people.
-enum Fault {
-    Missing,
-    Other(String),
-}
-
-impl Fault {
-    /// Servers repeat in what they answer whose key it was: it is not shown.
-    async fn of(error: &Error, client: &Client) -> Self {
-        if matches!(error, Error::NotFound { .. }) {
-            return Self::Missing;
-        }
-        let mut text = error.to_string();
-        if let Ok(keys) = client.store.credentials().get_credential().await {
-            let secrets = [Some(&keys.key_id), Some(&keys.secret_key), keys.token.as_ref()];
-            for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
-                text = text.replace(secret.as_str(), "***");
-            }
-        }
-        Self::Other(first_line(&text))
-    }
-}
-
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.chars().take(ANSWER_CHARS_MAX).collect()
-}
-
-/// Reads an object range by range.
-pub(super) struct ObjectReader {
-    bucket: Bucket,
-    key: String,
-    /// Where the next range begins.
-    offset: u64,
-    window: Vec<u8>,
-    /// What of the window is read already.
-    read: usize,
-}
-
-/// Bytes asked for at once by who reads an object from beginning to end: many readers read side by
-/// side when contributions are added.
-const WINDOW_BYTES: u64 = 1 << 20;
-
-impl ObjectReader {
-    pub(super) const fn new(bucket: Bucket, key: String, offset: u64) -> Self {
-        Self { bucket, key, offset, window: Vec::new(), read: 0 }
-    }
-
-    /// Fills `bytes` with what comes next.
-    pub(super) fn read_exact(&mut self, mut bytes: &mut [u8]) -> Result<(), StorageError> {
-        while !bytes.is_empty() {
-            if self.read == self.window.len() {
-                let wanted = WINDOW_BYTES.max(bytes.len() as u64);
-                self.window = self.bucket.read_at(&self.key, self.offset, wanted)?;
-                self.read = 0;
-                self.offset += self.window.len() as u64;
-                if self.window.is_empty() {
-                    return Err(self.short());
-                }
-            }
-            let here = bytes.len().min(self.window.len() - self.read);
-            let (now, later) = bytes.split_at_mut(here);
-            now.copy_from_slice(&self.window[self.read..self.read + here]);
-            self.read += here;
-            bytes = later;
-        }
-        Ok(())
-    }
-
-    fn short(&self) -> StorageError {
-        let why = ErrorKind::UnexpectedEof.to_string();
-        StorageError::Object { action: "read", url: self.bucket.url(&self.key), why }
     }
 }

@@ -9,7 +9,7 @@ use covey_aggregation::net::files;
 use super::bucket::Bucket;
 use super::folder::Folder;
 use super::settings::{ObjectsSettings, ObjectsUrl, S3Settings};
-use super::{Blobs, OBJECTS, Store};
+use super::{Blobs, OBJECTS, PUBLISHED, ROUNDS, Store};
 use crate::storage::StorageError;
 use crate::storage::durable::{create_folder, write_file};
 use crate::storage::registry::run_folder;
@@ -97,6 +97,13 @@ impl Depot {
             (None, Some(bucket)) => {
                 if !Folder(self.root.clone()).children(OBJECTS)?.is_empty() {
                     return elsewhere(here, bucket.url(""));
+                }
+                // Two that share a place would take each other's rounds for their own.
+                let ours =
+                    |name: &String| [OBJECTS, ROUNDS, PUBLISHED].contains(&&*format!("{name}/"));
+                if bucket.folders("")?.iter().any(ours) {
+                    let (url, folder) = (bucket.url(""), self.root.clone());
+                    return Err(StorageError::Taken { url, folder });
                 }
                 write_file(&self.root.join(URL_FILE), bucket.url("").as_bytes())
             }

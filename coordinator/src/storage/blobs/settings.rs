@@ -270,7 +270,7 @@ mod tests {
         mode(0o644);
         Credentials::read(&path).err().expect("others can read it");
         mode(0o600);
-        let read = Credentials::read(&path).ok().expect("read");
+        let read = Credentials::read(&path).expect("read");
         assert_eq!((read.access_key_id.as_str(), read.secret_access_key.as_str()), ("id", "hush"));
         std::fs::write(&path, "secret_access_key = hush").expect("written");
         let error = Credentials::read(&path).err().expect("not TOML");

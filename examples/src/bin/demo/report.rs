@@ -9,7 +9,7 @@ use covey_aggregation::wire;
 use covey_coordinator::event::RoundSummary;
 use serde_json::{Value, json};
 
-use crate::federation::Federation;
+use crate::credits::Credits;
 use crate::federation::{Federation, owner_name};
 use crate::reference::Reference;
 use crate::role::Role;

@@ -21,7 +21,6 @@ use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
 use crate::run::{Carried, Run};
-use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::registry::{RunEntry, run_folder};
 
@@ -120,12 +119,13 @@ impl Queue<'_> {
         let bytes = self.driver.registry.lock().await.plan_bytes(&entry.run).await?;
         let bytes = bytes.ok_or_else(|| Failure::new(Exit::Failed, "BUG", "a run has no plan"))?;
         let folder = run_folder(&self.config.state_dir, &entry.run);
-        let (test_data, at) = (self.config.test_data.clone(), folder.clone());
+        let depot = self.driver.depot().of_run(&entry.run);
+        let test_data = self.config.test_data.clone();
         let pool = self.config.validation_data.clone();
         let load = spawn_blocking(move || {
             let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
             let (learning, notes) = Learning::submitted(bytes, data)?;
-            Ok::<_, Failure>((learning, notes, Arc::new(Blobs::open(&at)?)))
+            Ok::<_, Failure>((learning, notes, Arc::new(depot.open()?)))
         });
         let loaded = self.driver.serve_while(load).await?;
         let (learning, notes, blobs) = loaded.map_err(died)??;

@@ -97,7 +97,7 @@ pub enum Command {
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
     /// Look for everything that the operator would have to put right before `serve`: settings, keys,
-    /// certificate, clock, roster, state folder, port, plan, data. Exit code 1 when there is a problem
+    /// certificate, clock, roster, state folder, database, port, plan, data. Exit code 1 when there is a problem
     Doctor(Doctor),
     /// Run the coordinator as a service of systemd
     #[command(subcommand)]

@@ -86,13 +86,16 @@ impl Coordinator {
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
         let databases = &config.databases;
-        place::settle(databases, &[&config.state_dir, &config.member_dir])?;
+        let folders = [config.state_dir.as_path(), &config.member_dir];
+        place::check(databases, &folders)?;
         let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
         let blobs = Arc::new(depot.open()?);
         let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
         let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
         let (registrar, guests) = registrar(&config, &membership).await?;
+        // Now that all of them are open: a name that was mistyped is not remembered.
+        place::settle(databases, &folders)?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
         let address = listener.address();

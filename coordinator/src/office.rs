@@ -313,8 +313,9 @@ async fn open(dir: &Path, asked: Option<Databases>) -> Result<(Roster, Members),
         Some(asked) => asked,
         None => Config::databases_of(&dir.join(CONFIG_FILE))?,
     };
-    place::settle(&databases, &[dir])?;
+    place::check(&databases, &[dir])?;
     let mut members = Members::open_at(&databases.members(dir)).await?;
     members.belong_to(&roster.authority).await?;
+    place::settle(&databases, &[dir])?;
     Ok((roster, members))
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! stores/{members,runs,journal,<run>}.jsonl   what the database holds, readable without one
-//! bulk/...                                    bulk bytes of the state folder, by their keys
+//! bulk/...                                    bulk bytes by their keys, also those of a bucket
 //! bulk/runs/<run>/...                         and of each run that was submitted
+//! state/...                                   what else the state folder has
 //! federation.sealed                           the federation's folder with its keys, encrypted
 //! manifest.json                               every file's digest; manifest.tag: made with the key
 //! ```
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::registrar::now_s;
 use crate::setup::{Answer, file_failure};
 use crate::storage::StorageError;
+use crate::storage::blobs::Depot;
 use crate::storage::place::{self, Place};
 use crate::storage::stores::{self, Store, dump, last_round};
 use bulk::Part;
@@ -44,6 +46,9 @@ pub(crate) const STORES: &str = "stores";
 
 /// The folder of bulk bytes in a backup.
 pub(crate) const BULK: &str = "bulk";
+
+/// The folder of other files of the state folder in a backup.
+pub(crate) const STATE: &str = "state";
 
 /// How often journals and working copies are taken again because a round ended in between.
 const TRIES: u32 = 50;
@@ -132,6 +137,7 @@ struct Root {
     below: PathBuf,
     store: Store,
     place: Place,
+    depot: Depot,
 }
 
 /// `backup`.
@@ -154,11 +160,13 @@ async fn take(config: &Config, to: &Path, key_path: &Path) -> Result<Answer, Bac
     let roots = roots(config).await?;
     let mut stores = take_journals(config, &roots, to).await?;
     for root in &roots {
-        let (from, target) = (config.state_dir.join(&root.below), to.join(BULK).join(&root.below));
-        for name in bulk::keys(&from, Part::Lasting)? {
-            bulk::copy(&from, &target, &name)?;
+        let target = to.join(BULK).join(&root.below);
+        if !bulk::copy_all(&root.depot.read(), &target, Part::Lasting)? {
+            let what = "something that lasts was removed meanwhile".to_owned();
+            return Err(BackupError::Damaged { path: target, what });
         }
     }
+    bulk::copy_pools(&config.state_dir, &to.join(STATE))?;
     let roster = read_roster(&config.member_dir.join(ROSTER_FILE))?;
     let (kept, left_out) = read_folder(&config.member_dir, &config.state_dir)?;
     let sealed = key.seal_files(&kept)?;
@@ -215,16 +223,19 @@ fn answer(manifest: &Manifest, to: &Path, key: &Path, is_new: bool) -> Answer {
 /// The state folder, and the folder of each run that was submitted.
 async fn roots(config: &Config) -> Result<Vec<Root>, BackupError> {
     let state_dir = &config.state_dir;
+    let depot = Depot::new(state_dir, config.objects.as_ref())?;
     let mut roots = vec![Root {
         below: PathBuf::new(),
         store: Store::Journal,
         place: config.databases.journal(state_dir),
+        depot: depot.clone(),
     }];
     for run in stores::runs(&config.databases.runs(state_dir)).await? {
         roots.push(Root {
             below: below_runs(&run),
             store: Store::Run(run),
             place: config.databases.journal_of(state_dir, &run),
+            depot: depot.of_run(&run),
         });
     }
     Ok(roots)
@@ -248,16 +259,12 @@ async fn take_journals(
         for root in roots {
             let before = last_round(&root.place).await?;
             stores.extend(dump_to(root.store, &root.place, to).await?);
-            let from = config.state_dir.join(&root.below);
             let target = to.join(BULK).join(&root.below);
             let passing = target.join("rounds");
             if passing.exists() {
                 std::fs::remove_dir_all(&passing).map_err(failed("remove", &passing))?;
             }
-            let mut is_whole = true;
-            for name in bulk::keys(&from, Part::Passing)? {
-                is_whole &= bulk::copy(&from, &target, &name)?;
-            }
+            let is_whole = bulk::copy_all(&root.depot.read(), &target, Part::Passing)?;
             if !is_whole || last_round(&root.place).await? != before {
                 continue 'again;
             }

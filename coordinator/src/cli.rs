@@ -97,7 +97,7 @@ pub enum Command {
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
     /// Look for everything that the operator would have to put right before `serve`: settings, keys,
-    /// certificate, clock, roster, state folder, port, plan, data. Exit code 1 when there is a problem
+    /// certificate, clock, roster, state folder, database, port, plan, data. Exit code 1 when there is a problem
     Doctor(Doctor),
     /// Run the coordinator as a service of systemd
     #[command(subcommand)]
@@ -110,6 +110,9 @@ pub enum Command {
     Restore(Restore),
     /// Bring stores that an older program wrote to this program's format, as `serve` does
     Migrate(Migrate),
+    /// Get what was published, wherever it lies
+    #[command(subcommand)]
+    Published(Published),
 }
 
 /// `backup`.
@@ -161,6 +164,28 @@ pub struct Migrate {
     /// Only say what would be done.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `published`.
+#[derive(Debug, Subcommand)]
+pub enum Published {
+    /// Copy everything that was published into a folder, as `covey-committee verify` and the commands of
+    /// covey-client read it; again, what is new. For a federation whose bytes are in a bucket
+    Fetch(PublishedFetch),
+}
+
+/// `published fetch`.
+#[derive(Debug, Args)]
+pub struct PublishedFetch {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Where to.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Of this run that was submitted: its name, or the beginning of its id.
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<Name>,
 }
 
 /// `init`.

@@ -35,12 +35,13 @@ use crate::research::{Desk, DeskParts};
 use crate::run::{Carried, Past, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
 use crate::storage::place::{self, Databases};
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
+use crate::upload::Turns;
 use crate::view::View;
 
 pub use crate::storage::place::JOURNAL_FILE;
@@ -86,12 +87,17 @@ impl Coordinator {
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
         let databases = &config.databases;
-        place::settle(databases, &[&config.state_dir, &config.member_dir])?;
-        let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
+        let folders = [config.state_dir.as_path(), &config.member_dir];
+        place::check(databases, &folders)?;
+        let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
+        let blobs = Arc::new(depot.open()?);
+        let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
         let mut registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
         registry.set_quotas(config.queue.quotas());
         let (registrar, guests) = registrar(&config, &membership).await?;
+        // Now that all of them are open: a name that was mistyped is not remembered.
+        place::settle(databases, &folders)?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
         let address = listener.address();
@@ -122,6 +128,7 @@ impl Coordinator {
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
             databases: databases.clone(),
+            depot,
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -132,6 +139,7 @@ impl Coordinator {
             shelf: Arc::clone(&shelf),
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
+            turns: Turns::default(),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
             metrics,

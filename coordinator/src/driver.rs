@@ -47,7 +47,7 @@ use crate::event::Event;
 use crate::registrar::Registrar;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::{Blobs, Depot};
 use crate::storage::journal::Journal;
 use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
@@ -251,6 +251,12 @@ impl Driver {
             deals: BTreeMap::new(),
             succession: Succession::new(parts.registrar, parts.federation_dir, parts.holders),
         }
+    }
+
+    /// Where the bulk bytes of all runs are.
+    #[must_use]
+    pub fn depot(&self) -> &Depot {
+        self.shelf.depot()
     }
 
     /// Takes a run's bytes up, and its records unless they are at hand; returns the journal of the

@@ -12,7 +12,7 @@
 //! - [`storage`]: journal, blobs, lock
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
-//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`]: the program around it
+//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
 pub mod admin;
 pub mod backup;
@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod office;
 mod program;
+pub mod published;
 pub mod queue;
 pub mod registrar;
 pub mod research;

@@ -255,8 +255,8 @@ async fn adopt(options: &Adopt, asked: Option<Databases>) -> Result<Answer, Fail
     let (roster, mut members) = open(dir, asked).await?;
     let no = |what: String| Err(Failure::new(Exit::BadInput, "NOT_ADOPTED", what));
     let text = std::fs::read_to_string(dir.join(CONFIG_FILE)).unwrap_or_default();
-    let (state_dir, _) = Config::places_of(&text, &dir.join(CONFIG_FILE))?;
-    if StateFolder::is_in_use(&state_dir) {
+    let places = Config::places_of(&text, &dir.join(CONFIG_FILE))?;
+    if StateFolder::is_in_use(&places.state_dir) {
         let what = "the coordinator is serving: it has its list of members in memory";
         return Err(Failure::new(Exit::Failed, "ALREADY_RUNNING", what).with_help("stop it first"));
     }
@@ -313,8 +313,9 @@ async fn open(dir: &Path, asked: Option<Databases>) -> Result<(Roster, Members),
         Some(asked) => asked,
         None => Config::databases_of(&dir.join(CONFIG_FILE))?,
     };
-    place::settle(&databases, &[dir])?;
+    place::check(&databases, &[dir])?;
     let mut members = Members::open_at(&databases.members(dir)).await?;
     members.belong_to(&roster.authority).await?;
+    place::settle(&databases, &[dir])?;
     Ok((roster, members))
 }

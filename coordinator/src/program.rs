@@ -13,13 +13,14 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::backup;
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
 use crate::migrate;
 use crate::office;
+use crate::published;
 use crate::restore::{self, Restore};
 use crate::setup::{self, Answer};
 use crate::status;
@@ -98,7 +99,7 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
         Command::Init(options) => setup::init(options).map(answer),
         Command::Enrol(options) => setup::enrol(options).map(answer),
         Command::Doctor(options) => {
-            let diagnosis = doctor::examine(&options.config, cli.databases()?);
+            let diagnosis = doctor::examine_with(&options.config, cli.databases()?);
             format.answer(&diagnosis, &diagnosis);
             Ok(diagnosis.exit())
         }
@@ -106,6 +107,10 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             let installed = command.carry_out(&PROGRAM, place)?;
             format.answer(&installed, &installed);
             Ok(Exit::Done)
+        }
+        Command::Published(cli::Published::Fetch(options)) => {
+            let config = load(cli, &options.config)?;
+            runtime()?.block_on(published::fetch_by(options, &config)).map(answer)
         }
         Command::Status(options) => {
             let config = load(cli, &options.config)?;

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use covey_aggregation::hash::Digest;
@@ -24,6 +23,7 @@ use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
 use crate::run::{Carried, Past, Run};
+use crate::run::{Carried, Run};
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::registry::{RunEntry, run_folder};
@@ -134,7 +134,7 @@ impl Queue<'_> {
         let folder = run_folder(&self.config.state_dir, &entry.run);
         if !self.under_way.contains_key(&entry.run) {
             self.tell(entry).await?;
-            let under_way = self.load(entry, folder.clone()).await?;
+            let under_way = self.load(entry).await?;
             self.under_way.insert(entry.run, under_way);
         }
         let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
@@ -160,16 +160,17 @@ impl Queue<'_> {
     }
 
     /// Reads a run's plan, the data that it is evaluated and credited by, and its folder.
-    async fn load(&mut self, entry: &RunEntry, at: PathBuf) -> Result<UnderWay, Failure> {
+    async fn load(&mut self, entry: &RunEntry) -> Result<UnderWay, Failure> {
         let died = |_| Failure::new(Exit::Failed, "BUG", "reading the plan failed");
         let bytes = self.driver.registry.lock().await.plan_bytes(&entry.run).await?;
         let bytes = bytes.ok_or_else(|| Failure::new(Exit::Failed, "BUG", "a run has no plan"))?;
+        let depot = self.driver.depot().of_run(&entry.run);
         let test_data = self.config.test_data.clone();
         let pool = self.config.validation_data.clone();
         let load = spawn_blocking(move || {
             let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
             let (learning, notes) = Learning::submitted(bytes, data)?;
-            Ok::<_, Failure>((learning, notes, Arc::new(Blobs::open(&at)?)))
+            Ok::<_, Failure>((learning, notes, Arc::new(depot.open()?)))
         });
         let loaded = self.driver.serve_while(load).await?;
         let (learning, notes, blobs) = loaded.map_err(died)??;

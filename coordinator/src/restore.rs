@@ -18,12 +18,12 @@ use serde_json::json;
 
 use crate::backup::manifest::{Manifest, StoreEntry, below};
 use crate::backup::vault::{BackupKey, Kept, VAULT_FILE, write_folder};
-use crate::backup::{BULK, BackupError, below_runs, bulk, create_empty, failed};
+use crate::backup::{BULK, BackupError, STATE, below_runs, bulk, create_empty, failed};
 use crate::config::Config;
 use crate::run::replay_round;
 use crate::setup::{Answer, CONFIG_FILE};
 use crate::storage::StorageError;
-use crate::storage::blobs::round_name;
+use crate::storage::blobs::{Depot, round_name};
 use crate::storage::durable::remove_folder;
 use crate::storage::journal::Journal;
 use crate::storage::place::{self, Databases};
@@ -44,6 +44,9 @@ pub struct Restore<'a> {
     /// Whether to restore into a temporary place first, and replay every journal.
     pub verify: bool,
 }
+
+/// Where a backup has no coordinator.toml in the federation's folder.
+const NO_SETTINGS: &str = "listen = \"0.0.0.0:7443\"\n";
 
 /// What replaying found.
 #[derive(Default)]
@@ -117,12 +120,10 @@ async fn install(
     let config_path = dir.join(CONFIG_FILE);
     let settings = kept.iter().find(|file| file.path == CONFIG_FILE);
     let settings = settings.and_then(|file| std::str::from_utf8(&file.bytes).ok());
-    let (said_dir, said) = match settings {
-        Some(text) => Config::places_of(text, &config_path).map_err(Failure::from)?,
-        None => (dir.join("state"), Databases::Files),
-    };
-    let state_dir = options.state_dir.map_or_else(|| said_dir.clone(), Path::to_owned);
-    let databases = options.databases.clone().unwrap_or_else(|| said.clone());
+    let said = Config::places_of(settings.unwrap_or(NO_SETTINGS), &config_path);
+    let said = said.map_err(Failure::from)?;
+    let state_dir = options.state_dir.map_or_else(|| said.state_dir.clone(), Path::to_owned);
+    let databases = options.databases.clone().unwrap_or_else(|| said.databases.clone());
     let stores = placed(manifest)?;
     for (store, _) in &stores {
         let place = store.place(&databases, &state_dir, dir);
@@ -130,6 +131,7 @@ async fn install(
             return Err(StorageError::Occupied { path: place.shown() }.into());
         }
     }
+    let depot = Depot::new(&state_dir, said.objects.as_ref())?;
     write_folder(dir, kept)?;
     create_empty(&state_dir)?;
     // Whoever serves before everything is there is told so.
@@ -138,14 +140,10 @@ async fn install(
     for (store, entry) in &stores {
         read_store(*store, entry, options.from, &databases, (&state_dir, dir)).await?;
     }
-    let from = options.from.join(BULK);
+    put_bulk(options.from, manifest, &stores, &depot)?;
     for file in &manifest.files {
-        if let Some(name) = file.path.strip_prefix(BULK).and_then(|name| name.strip_prefix('/')) {
-            below(name)?;
-            if !bulk::copy(&from, &state_dir, name)? {
-                let what = "it is gone".to_owned();
-                return Err(BackupError::Damaged { path: from.join(name), what });
-            }
+        if let Some(name) = file.path.strip_prefix(STATE).and_then(|name| name.strip_prefix('/')) {
+            bulk::copy(&options.from.join(&file.path), &state_dir.join(below(name)?))?;
         }
     }
     sync_folders(&state_dir)?;
@@ -156,10 +154,10 @@ async fn install(
     if databases != Databases::Files {
         text += &format!(", and {databases}");
     }
-    if state_dir != said_dir {
+    if state_dir != said.state_dir {
         text += &format!("\nset state_dir in {} before it serves", config_path.display());
     }
-    if databases != said {
+    if databases != said.databases {
         text += &format!("\nset database in {} before it serves", config_path.display());
     }
     for name in &manifest.left_out {
@@ -167,6 +165,33 @@ async fn install(
     }
     text += &format!("\nnext: covey-coordinator serve --config {}", config_path.display());
     Ok(text)
+}
+
+/// Puts all bulk bytes where the restored settings say: in the state folder, or in a bucket.
+fn put_bulk(
+    from: &Path,
+    manifest: &Manifest,
+    stores: &[(Store, &StoreEntry)],
+    depot: &Depot,
+) -> Result<(), BackupError> {
+    let runs = stores.iter().filter_map(|(store, _)| match store {
+        Store::Run(run) => Some((below_runs(run), depot.of_run(run))),
+        _ => None,
+    });
+    let depots = runs.chain([(PathBuf::new(), depot.clone())]);
+    for (root, depot) in depots {
+        // Opened, not only read: a bucket that another state folder uses is refused.
+        let blobs = depot.open()?;
+        let folder = from.join(BULK).join(&root);
+        for file in &manifest.files {
+            if let Some((of, key)) = bulk::key_of(&file.path)
+                && of == root
+            {
+                bulk::put(&blobs, &folder, key)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The stores of a backup.

@@ -46,7 +46,6 @@ use crate::driver::{Driver, Gathered, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
 use crate::storage::StorageError;
-use crate::storage::durable::{create_folder, write_file};
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
 
@@ -313,15 +312,15 @@ impl Run<'_> {
 
     /// Publishes the roster that the next round is held under, for whoever has pinned another one.
     async fn publish_roster(&self) -> Result<(), Failure> {
-        let folder = self.driver.blobs.published().join(ROSTERS_FOLDER);
-        if folder.join(roster_file(&self.driver.roster.digest())).exists() {
+        let blobs = &self.driver.blobs;
+        let name = |digest: &Digest| format!("{ROSTERS_FOLDER}/{}", roster_file(digest));
+        if blobs.is_published(&name(&self.driver.roster.digest()))? {
             return Ok(());
         }
-        create_folder(&folder)?;
         for certified in self.driver.rosters_in_force().await? {
-            let path = folder.join(roster_file(&certified.roster.digest()));
-            if !path.exists() {
-                write_file(&path, &wire::encode(&certified))?;
+            let name = name(&certified.roster.digest());
+            if !blobs.is_published(&name)? {
+                blobs.put_published(&name, &wire::encode(&certified))?;
             }
         }
         Ok(())

@@ -16,7 +16,6 @@ use covey_aggregation::roster::{Member, Roster};
 use covey_aggregation::stop::Ending;
 use covey_aggregation::time::Time;
 use covey_coordinator::storage::StorageError;
-use covey_coordinator::storage::blobs::Blobs;
 use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
 use covey_coordinator::storage::members::{Approval, Members, NewInvite, NotJoined, Standing};
 use covey_coordinator::storage::place::{self, Databases, Place};
@@ -664,83 +663,4 @@ async fn change_on_server(url: &str, change: &str) {
     let mut connection = options.connect().await.expect("connected");
     let change = change.replace("{}", &format!("{prefix}_members"));
     sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&mut connection).await.expect("changed");
-}
-
-fn store(blobs: &Blobs, round: u32, header: &Digest) {
-    let mut writer = blobs.begin(round, header).expect("begun");
-    writer.correction(b"corr").expect("written");
-    writer.correction(b"ection").expect("written");
-    writer.boxes(b"box0box1").expect("written");
-    writer.chunks(b"chunk0chunk1").expect("written");
-    writer.finish().expect("durable");
-}
-
-#[test]
-fn a_contribution_is_read_back_piece_by_piece() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let header = digest("header");
-    store(&blobs, 1, &header);
-    store(&blobs, 1, &header); // the same client after a lost receipt
-    let stored = blobs.contribution(1, &header);
-    assert_eq!(stored.correction().expect("read"), b"correction");
-    assert_eq!(stored.sealed_box(1, 4).expect("read"), b"box1");
-    let mut chunks = stored.chunks(0).expect("opened");
-    let mut chunk = [0; 6];
-    chunks.next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk0");
-    chunks.next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk1");
-    assert!(chunks.next(&mut chunk).is_err(), "there is no third");
-    stored.chunks(6).expect("opened").next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk1");
-}
-
-#[test]
-fn an_unfinished_upload_leaves_nothing_after_drop_or_crash() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
-    writer.chunks(b"half").expect("written");
-    drop(writer);
-    let round = folder.path().join("rounds/round-0001");
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
-
-    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
-    writer.chunks(b"half").expect("written");
-    std::mem::forget(writer); // as a crash would
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 1);
-    Blobs::open(folder.path()).expect("opened again");
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
-}
-
-#[test]
-fn publishing_links_only_what_counted_and_survives_forgetting() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let (counted, dropped) = (digest("counted"), digest("dropped"));
-    store(&blobs, 3, &counted);
-    store(&blobs, 3, &dropped);
-    let bundle = blobs.publish(3, b"bundle", &[counted]).expect("published");
-    assert_eq!(blobs.publish(3, b"other", &[counted]).expect("again"), bundle);
-    blobs.forget(3).expect("forgotten");
-    blobs.forget(3).expect("forgotten twice");
-    assert_eq!(bundle, folder.path().join("published/round-0003/publication.covey"));
-    assert_eq!(fs::read(&bundle).expect("read"), b"bundle");
-    let shown = folder.path().join(format!("published/round-0003/contributions/{counted}"));
-    assert_eq!(fs::read(shown.join("chunks")).expect("read"), b"chunk0chunk1");
-    assert!(!shown.join("boxes").exists());
-    assert_eq!(fs::read_dir(shown.parent().expect("a parent")).expect("listed").count(), 1);
-    assert!(!folder.path().join("rounds/round-0003").exists());
-}
-
-#[test]
-fn an_object_is_stored_once_under_its_digest() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let name = digest("plan");
-    assert_eq!(blobs.object(&name).expect("looked"), None);
-    blobs.put(&name, b"bytes").expect("stored");
-    blobs.put(&name, b"bytes").expect("stored again");
-    assert_eq!(blobs.object(&name).expect("read").as_deref(), Some(b"bytes".as_slice()));
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use covey_coordinator::storage::blobs::settings::ObjectsUrl;
 
 use crate::scenario::Scenario;
 
@@ -55,6 +56,11 @@ pub(crate) struct Args {
     /// Keep the federation's folder (keys, states, published rounds, logs) in this new folder
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "covey-demo")]
     pub(crate) keep: Option<PathBuf>,
+
+    /// Keep bulk bytes in a bucket, below a prefix of this run's own: s3://BUCKET/PREFIX. The server and
+    /// the keys are in the usual variables of the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)
+    #[arg(long, value_name = "URL")]
+    pub(crate) objects: Option<ObjectsUrl>,
 
     /// Train on other data: a folder with IDX image and label files (plain or .gz), or with CSV
     /// files that have a `label` column; a file or pair named test or t10k is the test set, else

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientConfigKey, ClientOptions, Error, ObjectStoreExt as _, PutPayload,
-    RetryConfig,
+    RetryConfig, StaticCredentialProvider,
 };
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio::sync::Semaphore;
@@ -101,19 +101,23 @@ impl Bucket {
         let wrong = |what: String| StorageError::Settings { url: url.to_string(), what };
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(url.bucket());
         if let Some(endpoint) = &s3.endpoint {
-            builder = builder.with_endpoint(endpoint.as_str());
+            // Both of the environment's variables give way to what the file says.
+            builder = builder
+                .with_endpoint(endpoint.as_str())
+                .with_config(AmazonS3ConfigKey::S3Endpoint, endpoint.as_str());
         }
         if let Some(region) = &s3.region {
             builder = builder.with_region(region);
         }
         if let Some(path) = &s3.credentials {
             let keys = Credentials::read(path).map_err(wrong)?;
-            builder = builder
-                .with_access_key_id(keys.access_key_id)
-                .with_secret_access_key(keys.secret_access_key);
-            if let Some(token) = keys.session_token {
-                builder = builder.with_token(token);
-            }
+            // As a whole: a token of the environment belongs to other keys.
+            let keys = StaticCredentialProvider::new(AwsCredential {
+                key_id: keys.access_key_id,
+                secret_key: keys.secret_access_key,
+                token: keys.session_token,
+            });
+            builder = builder.with_credentials(Arc::new(keys));
         }
         let said = |builder: &AmazonS3Builder, key| builder.get_config_value(&key);
         let allow_http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
@@ -132,9 +136,11 @@ impl Bucket {
             .with_timeout(REQUEST_MAX);
         let backoff = BackoffConfig { max_backoff: BACKOFF_MAX, ..BackoffConfig::default() };
         let retry_timeout = Duration::from_secs(u64::from(s3.retry_s.value()));
+        if s3.virtual_hosted {
+            builder = builder.with_virtual_hosted_style_request(true);
+        }
         let store = builder
             .with_client_options(client)
-            .with_virtual_hosted_style_request(s3.virtual_hosted)
             // Time is the bound.
             .with_retry(RetryConfig { backoff, max_retries: usize::MAX, retry_timeout })
             .build()

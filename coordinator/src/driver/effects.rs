@@ -33,7 +33,13 @@ impl Driver {
                 }
             }
             if let Some(first) = first {
-                self.journal.append(live.config.round, first.0, &records).await?;
+                let stored = self.journal.append(live.config.round, first.0, &records).await;
+                if let Err(error) = stored {
+                    // Nothing that follows from these records is said: the round goes with its answers,
+                    // also with those that draining would give.
+                    self.live = None;
+                    return Err(error.into());
+                }
                 live.round.handle_stored(Sequence(first.0 + records.len() as u64 - 1));
             }
             // Their records, if they have any, are durable now.

@@ -1,5 +1,7 @@
 //! What was typed.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,9 +9,11 @@ use covey_aggregation::limits::ROUNDS_MAX;
 use covey_aggregation::net::invite::InviteId;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::service::ServiceCommand;
+use covey_aggregation::program::{Exit, Failure};
 
 use crate::config::{Asked, ResumePoint};
 use crate::storage::members::Approval;
+use crate::storage::place::{BadUrl, Databases};
 
 /// The untrusted middle of a federation: collects, adds and publishes sealed updates.
 #[derive(Debug, Parser)]
@@ -35,6 +39,43 @@ pub struct Cli {
     /// Say less on stderr.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Where journal, runs and members are recorded, instead of what coordinator.toml says:
+    /// postgres://USER@HOST/DATABASE, or files. Others on this machine can read what is typed here:
+    /// keep a password in PGPASSFILE, or give the URL by the environment.
+    #[arg(long, global = true, value_name = "URL", env = "COVEY_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseText>,
+}
+
+/// A URL as typed. It is read later, and never shown: it may hold a password.
+#[derive(Clone)]
+pub struct DatabaseText(String);
+
+impl std::str::FromStr for DatabaseText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for DatabaseText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseText(..)")
+    }
+}
+
+impl Cli {
+    /// The database that was asked for, if one was.
+    ///
+    /// # Errors
+    /// [`Failure`]: it is none.
+    pub fn databases(&self) -> Result<Option<Databases>, Failure> {
+        let Some(DatabaseText(text)) = &self.database else { return Ok(None) };
+        let read = text.parse().map(Some);
+        read.map_err(|error: BadUrl| {
+            Failure::new(Exit::BadInput, "BAD_DATABASE", format!("--database: {error}"))
+        })
+    }
 }
 
 /// What to do.

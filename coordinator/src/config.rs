@@ -10,6 +10,8 @@ use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::storage::place::Databases;
+
 /// Largest configuration file; a larger one is something else.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
     pub state_dir: PathBuf,
+    /// Where the journal, the runs and the members are recorded.
+    pub databases: Databases,
     /// The plan to run; none to take plans from researchers.
     pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
@@ -216,6 +220,8 @@ struct Typed {
     member_dir: PathBuf,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
+    #[serde(default)]
+    database: Database,
     plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
     validation_data: Option<toml::Spanned<DataSource>>,
@@ -235,6 +241,17 @@ struct Address(SocketAddr);
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         address(deserializer).map(Self)
+    }
+}
+
+/// A database by its URL, which is never said again: it may hold a password.
+#[derive(Default)]
+struct Database(Databases);
+
+impl<'de> Deserialize<'de> for Database {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -266,6 +283,18 @@ impl Config {
     pub fn address_of(path: &Path) -> Result<Option<String>, ConfigError> {
         let text = read(path)?;
         Ok(typed(&text, path)?.members.address)
+    }
+
+    /// Where the file at `path` says the stores are; files where there is no such file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn databases_of(path: &Path) -> Result<Databases, ConfigError> {
+        if !path.exists() {
+            return Ok(Databases::Files);
+        }
+        let text = read(path)?;
+        Ok(typed(&text, path)?.database.0)
     }
 
     /// Checks the text of the file at `path`, whose folder relative paths start from.
@@ -315,6 +344,7 @@ impl Config {
             admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
+            databases: typed.database.0,
             plan,
             test_data,
             validation_data,

@@ -36,12 +36,12 @@ use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
+use crate::storage::place::{self, Databases};
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
 use crate::view::View;
 
-/// The journal's name in the state folder.
-pub const JOURNAL_FILE: &str = "journal.db";
+pub use crate::storage::place::JOURNAL_FILE;
 
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
@@ -76,9 +76,11 @@ impl Coordinator {
         check_committee(membership.roster(), config.members.holders.size())?;
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
+        let databases = &config.databases;
+        place::settle(databases, &[&config.state_dir, &config.member_dir])?;
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
-        let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
-        let registry = Registry::open(&config.state_dir).await?;
+        let journal = Journal::open(databases.journal(&config.state_dir)).await?;
+        let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
         let (registrar, guests) = registrar(&config, &membership).await?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
@@ -109,6 +111,7 @@ impl Coordinator {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -134,6 +137,7 @@ impl Coordinator {
             wish,
             view,
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
             clock,
             inputs: waiting,
             events: tell,
@@ -167,7 +171,7 @@ async fn registrar(
     membership: &Membership,
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
-    let mut members = Members::open(&config.member_dir).await?;
+    let mut members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {
@@ -345,12 +349,15 @@ fn link_failure(error: LinkError) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] when there is none.
-pub async fn journal_of(state_dir: &Path) -> Result<Journal, Failure> {
-    let path = state_dir.join(JOURNAL_FILE);
-    if !path.exists() {
-        let what = format!("no run has begun: there is no {}", path.display());
-        return Err(Failure::new(Exit::Failed, "NO_RUN", what)
-            .with_help("start one: covey-coordinator serve --config FILE"));
+pub async fn journal_of(databases: &Databases, state_dir: &Path) -> Result<Journal, Failure> {
+    place::check(databases, &[state_dir])?;
+    match Journal::open_existing(databases.journal(state_dir)).await? {
+        Some(journal) => Ok(journal),
+        None => {
+            let shown = databases.journal(state_dir);
+            let what = format!("no run has begun: there is no {shown}");
+            Err(Failure::new(Exit::Failed, "NO_RUN", what)
+                .with_help("start one: covey-coordinator serve --config FILE"))
+        }
     }
-    Ok(Journal::open_to_read(&path).await?)
 }

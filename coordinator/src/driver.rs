@@ -49,6 +49,7 @@ use crate::session::{Input, Peer};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
+use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
 use crate::view::View;
@@ -180,6 +181,8 @@ pub struct Parts {
     pub view: watch::Sender<View>,
     /// The state folder, below which runs have theirs.
     pub state_dir: PathBuf,
+    /// Where stores are.
+    pub databases: Databases,
     /// Time.
     pub clock: Clock,
     /// From the sessions.
@@ -208,6 +211,7 @@ pub struct Driver {
     wish: watch::Receiver<Wish>,
     view: watch::Sender<View>,
     state_dir: PathBuf,
+    databases: Databases,
     events: Events,
     inputs: mpsc::Receiver<Input>,
     stop: Stop,
@@ -235,6 +239,7 @@ impl Driver {
             wish: parts.wish,
             view: parts.view,
             state_dir: parts.state_dir,
+            databases: parts.databases,
             events: parts.events,
             inputs: parts.inputs,
             stop: parts.stop,

@@ -18,16 +18,17 @@ use crate::config::Config;
 use crate::registrar::now_s;
 use crate::setup::{Answer, CONFIG_FILE, file_failure};
 use crate::storage::members::{Approval, MemberEntry, Members, NewInvite, Standing};
+use crate::storage::place::{self, Databases};
 
 /// `invite`.
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no address, a name that is taken, no such invite.
-pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
+pub async fn invite(command: &Invite, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
-        Invite::Create(options) => create(options).await,
+        Invite::Create(options) => create(options, asked).await,
         Invite::List(dir) => {
-            let (_, mut members) = open(&dir.path).await?;
+            let (_, mut members) = open(&dir.path, asked).await?;
             let (invites, now) = (members.invites().await?, now_s());
             let mut text = String::new();
             for invite in &invites {
@@ -51,7 +52,7 @@ pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
             Ok(Answer { text: text.trim_end().to_owned(), data })
         }
         Invite::Revoke { dir, id } => {
-            let (_, mut members) = open(&dir.path).await?;
+            let (_, mut members) = open(&dir.path, asked).await?;
             if members.revoke_invite(*id, now_s()).await? {
                 let text = format!("invite {id} is taken back");
                 return Ok(Answer { text, data: json!({ "revoked": id.to_string() }) });
@@ -66,8 +67,8 @@ pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
     }
 }
 
-async fn create(options: &InviteCreate) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(&options.dir.path).await?;
+async fn create(options: &InviteCreate, asked: Option<Databases>) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(&options.dir.path, asked).await?;
     let role = Role::from(options.role);
     let address = match &options.address {
         Some(address) => address.clone(),
@@ -163,17 +164,17 @@ fn configured_address(dir: &Path) -> Result<String, Failure> {
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no such member.
-pub async fn member(command: &MemberCommand) -> Result<Answer, Failure> {
+pub async fn member(command: &MemberCommand, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
-        MemberCommand::List(dir) => list(&dir.path).await,
-        MemberCommand::Approve(who) => stand(who, Standing::Approved).await,
-        MemberCommand::Suspend(who) => stand(who, Standing::Suspended).await,
-        MemberCommand::Revoke(who) => stand(who, Standing::Revoked).await,
+        MemberCommand::List(dir) => list(&dir.path, asked).await,
+        MemberCommand::Approve(who) => stand(who, Standing::Approved, asked).await,
+        MemberCommand::Suspend(who) => stand(who, Standing::Suspended, asked).await,
+        MemberCommand::Revoke(who) => stand(who, Standing::Revoked, asked).await,
     }
 }
 
-async fn list(dir: &Path) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(dir).await?;
+async fn list(dir: &Path, asked: Option<Databases>) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(dir, asked).await?;
     let entries = members.all().await?;
     let mut rows = Vec::new();
     for member in &roster.members {
@@ -209,8 +210,12 @@ async fn list(dir: &Path) -> Result<Answer, Failure> {
     Ok(Answer { text, data })
 }
 
-async fn stand(who: &MemberName, standing: Standing) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(&who.dir.path).await?;
+async fn stand(
+    who: &MemberName,
+    standing: Standing,
+    asked: Option<Databases>,
+) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(&who.dir.path, asked).await?;
     let entries = members.all().await?;
     let name = &who.name;
     // The newest of that name: an earlier one may have been revoked.
@@ -240,10 +245,16 @@ async fn stand(who: &MemberName, standing: Standing) -> Result<Answer, Failure> 
     Ok(Answer { text, data })
 }
 
-/// The roster in force and the members' file.
-async fn open(dir: &Path) -> Result<(Roster, Members), Failure> {
+/// The roster in force, and the members' store: where it was asked for, else where the settings in
+/// the federation's folder say.
+async fn open(dir: &Path, asked: Option<Databases>) -> Result<(Roster, Members), Failure> {
     let roster = read_roster(&dir.join(ROSTER_FILE)).map_err(|error| {
         file_failure(error).with_help("create the federation first: covey-coordinator init")
     })?;
-    Ok((roster, Members::open(dir).await?))
+    let databases = match asked {
+        Some(asked) => asked,
+        None => Config::databases_of(&dir.join(CONFIG_FILE))?,
+    };
+    place::settle(&databases, &[dir])?;
+    Ok((roster, Members::open_at(&databases.members(dir)).await?))
 }

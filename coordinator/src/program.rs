@@ -84,8 +84,14 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
         Exit::Done
     };
     match &cli.command {
-        Command::Invite(command) => runtime()?.block_on(office::invite(command)).map(answer),
-        Command::Member(command) => runtime()?.block_on(office::member(command)).map(answer),
+        Command::Invite(command) => {
+            let databases = cli.databases()?;
+            runtime()?.block_on(office::invite(command, databases)).map(answer)
+        }
+        Command::Member(command) => {
+            let databases = cli.databases()?;
+            runtime()?.block_on(office::member(command, databases)).map(answer)
+        }
         Command::Init(options) => setup::init(options).map(answer),
         Command::Enrol(options) => setup::enrol(options).map(answer),
         Command::Doctor(options) => {
@@ -99,11 +105,11 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Status(options) => {
-            let config = Config::load(&options.config)?;
+            let config = load(cli, &options.config)?;
             runtime()?.block_on(status::status(&config)).map(answer)
         }
         Command::Serve(options) => {
-            let config = Config { asked: options.asked(), ..Config::load(&options.config)? };
+            let config = Config { asked: options.asked(), ..load(cli, &options.config)? };
             let runtime = runtime()?;
             let served = runtime.block_on(serve(cli, config));
             // A worker that still adds up has been told that nobody wants the result.
@@ -111,6 +117,15 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             served.map(|()| Exit::Done)
         }
     }
+}
+
+/// The settings, with what was typed beside them.
+fn load(cli: &Cli, path: &Path) -> Result<Config, Failure> {
+    let mut config = Config::load(path)?;
+    if let Some(databases) = cli.databases()? {
+        config.databases = databases;
+    }
+    Ok(config)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

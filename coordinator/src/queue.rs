@@ -17,7 +17,6 @@ use covey_aggregation::stop::Ending;
 use tokio::task::spawn_blocking;
 
 use crate::config::Config;
-use crate::coordinator::JOURNAL_FILE;
 use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
@@ -133,7 +132,8 @@ impl Queue<'_> {
         for what in notes {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
-        let journal = Journal::open(&folder.join(JOURNAL_FILE)).await?;
+        let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
+        let journal = Journal::open(place).await?;
         self.driver.take_up(journal, blobs).close().await?;
         let mut run = Run {
             driver: self.driver,

@@ -30,6 +30,7 @@ use tokio::sync::{Mutex, Semaphore, watch as watching};
 use crate::clock::Clock;
 use crate::driver::Events;
 use crate::storage::StorageError;
+use crate::storage::place::Databases;
 use crate::storage::registry::{NotRecorded, Registry};
 use crate::view::View;
 
@@ -45,6 +46,7 @@ pub struct Desk {
     changes: watching::Receiver<u64>,
     view: watching::Receiver<View>,
     state_dir: PathBuf,
+    databases: Databases,
     guests: GuestList,
     clock: Clock,
     events: Events,
@@ -61,6 +63,8 @@ pub struct DeskParts {
     pub view: watching::Receiver<View>,
     /// The state folder.
     pub state_dir: PathBuf,
+    /// Where stores are.
+    pub databases: Databases,
     /// Everybody.
     pub guests: GuestList,
     /// Time.
@@ -74,10 +78,22 @@ pub struct DeskParts {
 impl Desk {
     /// A desk with nobody at it.
     pub async fn new(parts: DeskParts) -> Self {
-        let DeskParts { registry, view, state_dir, guests, clock, events, is_open } = parts;
+        let DeskParts { registry, view, state_dir, databases, guests, clock, events, is_open } =
+            parts;
         let changes = registry.lock().await.changes();
         let places = Semaphore::new(RESEARCH_LINKS_MAX);
-        Self { registry, changes, view, state_dir, guests, clock, events, is_open, places }
+        Self {
+            registry,
+            changes,
+            view,
+            state_dir,
+            databases,
+            guests,
+            clock,
+            events,
+            is_open,
+            places,
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct SessionId(pub u64);
 pub enum Input {
     /// Something has changed among the members.
     Members(Vec<MemberEntry>),
+    /// This program may no longer write its records.
+    StoreLost(StorageError),
     /// Somebody who wanted to become a member was told no.
     NotEnrolled {
         /// From where.

@@ -1,7 +1,8 @@
 //! What survives a crash: a journal of machine records, and bulk bytes in files. The journal is
 //! the truth; everything else can be derived from it and from the blobs it names.
 //!
-//! - [`journal`]: records in SQLite, appended in one durable transaction
+//! - [`place`]: where stores are: SQLite files, or schemas on a PostgreSQL server
+//! - [`journal`]: records, appended in one durable transaction
 //! - [`registry`]: plans that were submitted, and what is to become of them
 //! - [`members`]: invites, members and rosters
 //! - [`blobs`]: plans, models and contributions as files
@@ -13,6 +14,7 @@ mod database;
 pub mod durable;
 pub mod journal;
 pub mod members;
+pub mod place;
 pub mod registry;
 pub mod shelf;
 
@@ -41,6 +43,52 @@ pub enum StorageError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// A database server failed, or cannot be reached.
+    #[error("the database {place}: {source}")]
+    Server {
+        /// The schema and its server.
+        place: String,
+        /// What it said, or what came of the connection.
+        source: sqlx::Error,
+    },
+    /// The session that alone may write has ended.
+    #[error("the connection to {} was lost", .path.display())]
+    Lost {
+        /// The schema and its server.
+        path: PathBuf,
+    },
+    /// Another program writes there.
+    #[error("another coordinator is running with {}", .path.display())]
+    InUse {
+        /// The schema and its server.
+        path: PathBuf,
+    },
+    /// The settings name another database than the one that a folder's stores are in.
+    #[error("the stores of {} are in {there}, and the settings say {asked}", .path.display())]
+    Elsewhere {
+        /// The folder.
+        path: PathBuf,
+        /// Where they are.
+        there: String,
+        /// Where the settings say they are.
+        asked: String,
+    },
+    /// There is no store.
+    #[error("there is no {}", .path.display())]
+    Absent {
+        /// The file, or the schema and its server.
+        path: PathBuf,
+    },
+    /// Written by an older program, and can be migrated.
+    #[error("{} has format {got}, this program reads format {known}: covey-coordinator migrate brings it there, and so does serve", .path.display())]
+    ToMigrate {
+        /// The file, or the schema and its server.
+        path: PathBuf,
+        /// Its format.
+        got: i64,
+        /// The one known here.
+        known: i64,
+    },
     /// What was stored is not what was written.
     #[error("{} is damaged: {what}; restore it from a backup, or start with an empty state_dir", .path.display())]
     Damaged {
@@ -50,13 +98,13 @@ pub enum StorageError {
         what: String,
     },
     /// Written by an older program.
-    #[error("{} has format {got}, this program reads format {known} only: finish that run with the covey-coordinator that began it, or start with an empty state_dir", .path.display())]
+    #[error("{} has format {got}, this program reads formats from {known} on: finish that run with the covey-coordinator that began it, or start with an empty state_dir", .path.display())]
     Older {
         /// The file.
         path: PathBuf,
         /// Its format.
         got: i64,
-        /// The one known here.
+        /// The oldest known here.
         known: i64,
     },
     /// Written by a newer program.
@@ -80,6 +128,14 @@ impl StorageError {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
     }
+
+    /// Whether a name or a key is there already.
+    pub(crate) fn is_taken(&self) -> bool {
+        let (Self::Database { source, .. } | Self::Server { source, .. }) = self else {
+            return false;
+        };
+        source.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
 }
 
 impl From<StorageError> for Failure {
@@ -87,12 +143,30 @@ impl From<StorageError> for Failure {
         let code = match &error {
             StorageError::Damaged { .. } => "STATE_DAMAGED",
             StorageError::Newer { .. } => "STATE_NEWER",
-            StorageError::Older { .. } => "STATE_OLDER",
-            StorageError::File { .. } | StorageError::Database { .. } => "STORAGE",
+            StorageError::Older { .. } | StorageError::ToMigrate { .. } => "STATE_OLDER",
+            StorageError::InUse { .. } => "ALREADY_RUNNING",
+            StorageError::Elsewhere { .. } => "OTHER_DATABASE",
+            StorageError::File { .. }
+            | StorageError::Database { .. }
+            | StorageError::Absent { .. }
+            | StorageError::Server { .. }
+            | StorageError::Lost { .. } => "STORAGE",
         };
         let failure = Self::new(Exit::Failed, code, &error);
-        match code {
-            "STORAGE" => failure.with_help(
+        match &error {
+            StorageError::Server { .. } | StorageError::Lost { .. } => failure.with_help(
+                "check that the database server runs, can be reached, and lets this user in; what \
+                 was promised is safe there, and serving again goes on",
+            ),
+            StorageError::InUse { .. } => failure.with_help(
+                "stop the other one first, wherever it runs; two federations on one server need a \
+                 prefix each: postgres://…/DATABASE?prefix=NAME",
+            ),
+            StorageError::Elsewhere { .. } => failure.with_help(
+                "set `database` in coordinator.toml (or --database, COVEY_DATABASE) to where they \
+                 are; covey-coordinator backup and restore take them elsewhere",
+            ),
+            _ if code == "STORAGE" => failure.with_help(
                 "check the disk, and that it is not full; what was promised is safe, and serving \
                  again goes on",
             ),

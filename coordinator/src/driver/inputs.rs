@@ -14,17 +14,16 @@ use covey_aggregation::roster::Member;
 use covey_aggregation::wire;
 
 use super::{Driver, Halt, Reply, StoredBoxes};
-use crate::coordinator::JOURNAL_FILE;
 use crate::event::Event;
 use crate::session::{Admission, Input, Outgoing, Peer};
 use crate::storage::journal::Journal;
-use crate::storage::registry::run_folder;
 
 impl Driver {
     /// Takes in one input.
     pub(super) async fn take(&mut self, input: Input) -> Result<(), Halt> {
         match input {
             Input::Members(entries) => self.take_members(entries).await?,
+            Input::StoreLost(error) => return Err(error.into()),
             Input::NotEnrolled { address, why } => {
                 self.tell(&Event::NotEnrolled { address, why });
             }
@@ -183,8 +182,8 @@ impl Driver {
     /// The encoded outcome of a round of a run that is not at hand.
     async fn past_of_another_run(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, Halt> {
         let Some(run) = self.registry.lock().await.run_of(context).await? else { return Ok(None) };
-        let path = run_folder(&self.state_dir, &run).join(JOURNAL_FILE);
-        Ok(Journal::open_to_read(&path).await?.outcome(context).await?)
+        let place = self.databases.journal_of(&self.state_dir, &run);
+        Ok(Journal::open_to_read(place).await?.outcome(context).await?)
     }
 
     /// Whether the bytes of a contribution may come.

@@ -102,7 +102,8 @@ impl Run<'_> {
                 "{shown} is this run's own state_dir; give the new run another"
             )));
         }
-        let mut journal = journal_of(state_dir).await?;
+        let databases = self.config.databases.of_folder(state_dir)?;
+        let mut journal = journal_of(&databases, state_dir).await?;
         let run = journal.run().await?.ok_or_else(|| no(format!("{shown} holds no run")))?;
         let rows = journal.rounds().await?;
         let (model, kept) = if round.checked_add(1) == Some(run.first_round) {
@@ -137,7 +138,8 @@ impl Run<'_> {
             Err(Failure::new(Exit::BadInput, code, what).with_help(help))
         };
         if let Some(ResumePoint { state_dir, round }) = &asked.resume_from {
-            let journal = journal_of(state_dir).await;
+            let databases = self.config.databases.of_folder(state_dir)?;
+            let journal = journal_of(&databases, state_dir).await;
             let mut journal = journal
                 .map_err(|no| no.with_help("this run has begun: serve it without --resume-from"))?;
             let origin = journal.run().await?.map(|origin| (origin.run, *round));

@@ -23,11 +23,11 @@ use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::research::{PlanFault, Refusal, RunState};
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use sqlx::Connection as _;
 use tokio::sync::watch;
 
 use super::StorageError;
-use super::database::{Database, Schema, millis};
+use super::database::{Access, Database, Schema, Table, Transaction, sql};
+use super::place::Place;
 
 pub use orders::Wish;
 
@@ -36,8 +36,9 @@ pub const REGISTRY_FILE: &str = "runs.db";
 
 /// `contexts` finds the run of a round that somebody asks about later. `orders` is who had what
 /// done.
-const SCHEMA: Schema = Schema {
-    format: 1,
+pub(super) const SCHEMA: Schema = Schema {
+    name: "runs",
+    base: 1,
     tables: "
     CREATE TABLE runs (
         number INTEGER PRIMARY KEY,
@@ -67,8 +68,13 @@ const SCHEMA: Schema = Schema {
         context BLOB PRIMARY KEY,
         run BLOB NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
 ",
+    steps: &[],
+    contents: &[
+        Table { name: "runs", key: "number" },
+        Table { name: "orders", key: "number" },
+        Table { name: "contexts", key: "context" },
+    ],
 };
 
 /// A plan that was submitted.
@@ -154,20 +160,42 @@ impl Registry {
     /// # Errors
     /// [`StorageError`].
     pub async fn open(state_dir: &Path) -> Result<Self, StorageError> {
-        Self::new(Database::open(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+        Self::open_at(&Place::File(state_dir.join(REGISTRY_FILE))).await
+    }
+
+    /// Opens a registry, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_at(place: &Place) -> Result<Self, StorageError> {
+        Ok(Self::new(Database::open(place, &SCHEMA, Access::Alone).await?))
     }
 
     /// Opens an existing registry to read from, beside the program that writes it.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn open_to_read(state_dir: &Path) -> Result<Self, StorageError> {
-        Self::new(Database::open_to_read(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+    pub async fn open_to_read(place: &Place) -> Result<Self, StorageError> {
+        Ok(Self::new(Database::open_to_read(place, &SCHEMA).await?))
     }
 
-    fn new(database: Database) -> Result<Self, StorageError> {
+    /// As [`Self::open_to_read`]; none when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_existing(place: &Place) -> Result<Option<Self>, StorageError> {
+        if !place.may_exist() {
+            return Ok(None);
+        }
+        match Self::open_to_read(place).await {
+            Err(StorageError::Absent { .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn new(database: Database) -> Self {
         let (changes, wish) = (watch::Sender::new(0), watch::Sender::new(Wish::Go));
-        Ok(Self { database, changes, wish })
+        Self { database, changes, wish }
     }
 
     /// Counts changes.
@@ -219,35 +247,29 @@ impl Registry {
         };
         // Of a refused plan its digest and its faults are kept.
         let plan_bytes = (state == RunState::Queued).then_some(new.plan_bytes);
-        let inserted = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query(
-                "INSERT INTO runs
-                 (run, name, plan, plan_bytes, by_id, by_name, submitted_ms, rounds, state, faults)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(new.run.0.as_slice())
-            .bind(new.name.as_str())
-            .bind(new.plan.0.as_slice())
-            .bind(plan_bytes)
-            .bind(new.by.0.as_slice())
-            .bind(new.by_name.as_str())
-            .bind(millis(new.at))
-            .bind(rounds)
-            .bind(state.word())
-            .bind(wire::encode(&faults))
-            .execute(&mut *transaction)
-            .await?;
-            sqlx::query(
-                "DELETE FROM runs WHERE state = 'refused' AND number NOT IN
-                 (SELECT number FROM runs WHERE state = 'refused' ORDER BY number DESC LIMIT ?)",
-            )
-            .bind(RUNS_REFUSED_MAX)
-            .execute(&mut *transaction)
-            .await?;
-            transaction.commit().await
+        let insert = sql("INSERT INTO runs
+             (number, run, name, plan, plan_bytes, by_id, by_name, submitted_ms, rounds, state,
+              faults)
+             VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM runs), $1, $2, $3, $4, $5, $6, $7,
+                     $8, $9, $10)")
+        .bind(new.run)
+        .bind(new.name.as_str())
+        .bind(new.plan)
+        .bind(plan_bytes)
+        .bind(new.by.0.as_slice())
+        .bind(new.by_name.as_str())
+        .bind(new.at)
+        .bind(rounds)
+        .bind(state.word())
+        .bind(wire::encode(&faults));
+        let forget = sql("DELETE FROM runs WHERE state = 'refused' AND number NOT IN
+             (SELECT number FROM runs WHERE state = 'refused' ORDER BY number DESC LIMIT $1)")
+        .bind(RUNS_REFUSED_MAX);
+        let inserted = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(insert).await?;
+            transaction.execute(forget).await.map(|_| ())
         };
-        inserted.await.map_err(|source| self.database.failed(source))
+        self.database.write(inserted).await
     }
 
     /// The next run to carry out: one that was begun, else the first that waits.
@@ -270,24 +292,16 @@ impl Registry {
         contexts: &[Digest],
         (over, done): (u32, u32),
     ) -> Result<(), StorageError> {
-        let stored = async {
-            let mut transaction = self.database.connection.begin().await?;
+        let stored = async |transaction: &mut Transaction<'_>| {
             for context in contexts {
-                sqlx::query("INSERT OR IGNORE INTO contexts (context, run) VALUES (?, ?)")
-                    .bind(context.0.as_slice())
-                    .bind(run.0.as_slice())
-                    .execute(&mut *transaction)
-                    .await?;
+                let insert = sql("INSERT INTO contexts (context, run) VALUES ($1, $2)
+                     ON CONFLICT DO NOTHING");
+                transaction.execute(insert.bind(*context).bind(*run)).await?;
             }
-            sqlx::query("UPDATE runs SET rounds_over = ?, rounds_done = ? WHERE run = ?")
-                .bind(over)
-                .bind(done)
-                .bind(run.0.as_slice())
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+            let rounds = sql("UPDATE runs SET rounds_over = $1, rounds_done = $2 WHERE run = $3");
+            transaction.execute(rounds.bind(over).bind(done).bind(*run)).await.map(|_| ())
         };
-        stored.await.map_err(|source| self.database.failed(source))?;
+        self.database.write(stored).await?;
         self.changed();
         Ok(())
     }
@@ -297,11 +311,8 @@ impl Registry {
     /// # Errors
     /// [`StorageError`].
     pub async fn run_of(&mut self, context: &Digest) -> Result<Option<Digest>, StorageError> {
-        let row = sqlx::query("SELECT run FROM contexts WHERE context = ?")
-            .bind(context.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let run = sql("SELECT run FROM contexts WHERE context = $1").bind(*context);
+        let row = self.database.row(run).await?;
         row.map(|row| self.database.digest(&row, "run")).transpose()
     }
 

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
+use crate::room::Room;
 use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
@@ -96,9 +97,10 @@ impl Coordinator {
             let _ = sender.send(event.clone());
         });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let room = Arc::new(Room::of(config.state_dir.clone()));
         let admin = match config.admin {
             Some(address) => {
-                let readiness = Readiness::of(&inputs, stop.clone());
+                let readiness = Readiness::of(&inputs, stop.clone(), Arc::clone(&room));
                 Some(Admin::open(address, Arc::clone(&metrics), readiness).await?)
             }
             None => None,
@@ -138,6 +140,7 @@ impl Coordinator {
             view,
             state_dir: config.state_dir.clone(),
             databases: databases.clone(),
+            room,
             clock,
             inputs: waiting,
             events: tell,

@@ -9,6 +9,8 @@
 //! - What a round began with (model and what the strategy keeps) is kept for ever: a run can be
 //!   resumed from any round, and anybody can compute every model again from the published sums.
 //! - Every end has its reason, recorded in one transaction with the round that brought it.
+//! - A round is begun only with room on the disk for twice what it stores; until then the run waits,
+//!   says so, and goes on by itself.
 //! - The run stops when so many rounds in a row were abandoned that the operator should look;
 //!   serving again goes on with the next round.
 //! - A run that was submitted heeds what its researcher wants between two rounds, while it waits
@@ -41,6 +43,7 @@ use crate::directing::Beginning;
 use crate::driver::{Driver, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
+use crate::room::round_bytes;
 use crate::storage::StorageError;
 use crate::storage::durable::{create_folder, write_file};
 use crate::storage::journal::{RoundRow, RunRow};
@@ -241,6 +244,11 @@ impl Run<'_> {
             Vec::new()
         };
         let terms = self.terms(standing, number, owners, beacons)?;
+        let bytes = round_bytes(&terms.config, terms.cohort.len());
+        if self.driver.wait_for_room(number, bytes).await? {
+            // From the beginning: who was there may have gone meanwhile.
+            return Ok(None);
+        }
         let now = self.driver.clock.now();
         let opened = Round::open(terms, Arc::clone(&self.identity), now);
         opened.map(Some).map_err(|error| {

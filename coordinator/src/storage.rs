@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 
 use covey_aggregation::program::{Exit, Failure};
 
+/// What is tried with fsync, as a verb.
+pub(crate) const MAKE_DURABLE: &str = "make durable";
+
 /// The disk or the database said no. Nobody else is at fault: these are local.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -127,6 +130,13 @@ impl StorageError {
     ) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
+    }
+
+    /// Whether what was written may be lost although the system takes it for written: after a failed
+    /// fsync the next one may succeed without having written anything (fsync(2), "ERRORS"). Who sees
+    /// that can promise nothing any more before it has started again and read what there is.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::File { action: MAKE_DURABLE, .. })
     }
 
     /// Whether a name or a key is there already.

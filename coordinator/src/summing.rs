@@ -29,6 +29,17 @@ pub const AGGREGATE: &str = "aggregate";
 /// cheap beside reading the contributions, few enough to hold a chunk of each in the cache.
 const CONTRIBUTIONS_AT_ONCE: usize = 8;
 
+/// A sum that was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Unopened {
+    /// It cannot be stored. Nothing is lost: it is opened again at the next start.
+    #[error(transparent)]
+    Unstored(#[from] StorageError),
+    /// It cannot be opened at all, by who is at fault.
+    #[error(transparent)]
+    Failed(#[from] OpenFailure),
+}
+
 /// What is to be opened.
 pub struct Opening {
     /// The round's terms.
@@ -51,8 +62,8 @@ impl Opening {
     /// Adds, recovers the sum of the keys, opens, and stores both results durably.
     ///
     /// # Errors
-    /// [`OpenFailure`], by who is at fault: some contribution, or this machine.
-    pub fn run(&self) -> Result<Opened, OpenFailure> {
+    /// [`Unopened`], by who is at fault: some contribution, or this machine.
+    pub fn run(&self) -> Result<Opened, Unopened> {
         let times = self.config.multiplicities(self.set.iter().map(|one| one.header.client));
         let count = times.iter().sum();
         let accumulator = self.add_all(&times)?;
@@ -63,9 +74,7 @@ impl Opening {
             open_with_digits(&self.config, &self.context, &accumulator, &key_sum, count)
                 .map_err(|error| spoiled(&error))?;
         let round = self.config.round;
-        let store = |name, bytes: &[u8]| {
-            self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
-        };
+        let store = |name, bytes: &[u8]| self.blobs.put_result(round, name, bytes);
         store(KEY_SUM, &key_sum.to_bytes())?;
         store(DIGITS, &wire::encode(&digits))?;
         store(AGGREGATE, &wire::encode(&aggregate))?;

@@ -176,6 +176,11 @@ async fn take(
     let received = timeout(limit, receive(upload, &config, &header, &blobs)).await;
     let is_new = match received {
         Ok(Ok(is_new)) => is_new,
+        Ok(Err(Failed::Storage(error))) if error.is_lasting() => {
+            // The driver stops with it; fails only when it has stopped.
+            let _ = shared.inputs.send(Input::StoreLost(error)).await;
+            return BUSY;
+        }
         Ok(Err(failed)) => return failed.verdict(),
         Err(_) => return BUSY,
     };

@@ -57,7 +57,8 @@ impl StateFolder {
         // Its name, too: a folder that a power cut takes away takes along what was signed.
         match files::sync_folder(path) {
             // Whoever made a folder within one that this program may not read answers for its name.
-            Err(FileError::Write { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {}
+            Err(FileError::Write { source, .. })
+                if source.kind() == ErrorKind::PermissionDenied => {}
             synced => synced?,
         }
         let lock_path = path.join(LOCK_FILE);

@@ -133,7 +133,7 @@ impl Driver {
             let (context, began) = (opening.context, Instant::now());
             let result = tokio::task::spawn_blocking(move || opening.run()).await;
             let result = result.unwrap_or_else(|_| {
-                Err(OpenFailure::Unavailable("the worker that adds up died".to_owned()))
+                Err(OpenFailure::Unavailable("the worker that adds up died".to_owned()).into())
             });
             let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Nobody listens any more only when the program is stopping.

@@ -22,10 +22,10 @@ use covey_aggregation::program::published::{
     CHUNKS_FILE, CONTRIBUTIONS_FOLDER, CORRECTION_FILE, PUBLICATION_FILE,
 };
 
-use super::StorageError;
 use super::durable::{
     PART, create_folder, part_of, remove_folder, remove_parts, rename, sync_folder, write_file,
 };
+use super::{MAKE_DURABLE, StorageError};
 
 /// A contribution's boxes, which are not published.
 const BOXES: &str = "boxes";
@@ -100,7 +100,8 @@ impl Blobs {
     /// [`StorageError::File`].
     pub fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StorageError> {
         let path = self.object_path(digest);
-        if path.exists() { Ok(()) } else { write_file(&path, bytes) }
+        // What an earlier life has put there may not have its name for good yet.
+        if path.exists() { sync_folder(&self.objects()) } else { write_file(&path, bytes) }
     }
 
     /// Reads a plan or a model; none when it is not stored.
@@ -205,6 +206,7 @@ impl Blobs {
         let folder = self.published().join(round_name(round));
         let bundle = folder.join(PUBLICATION_FILE);
         if bundle.exists() {
+            sync_folder(&self.published())?;
             return Ok(bundle);
         }
         let part = part_of(&folder);
@@ -278,7 +280,7 @@ impl Section {
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
-        let failed = || StorageError::file("make durable", &self.path);
+        let failed = || StorageError::file(MAKE_DURABLE, &self.path);
         self.file.flush().map_err(failed())?;
         self.file.get_ref().sync_all().map_err(failed())
     }
@@ -332,6 +334,8 @@ impl ContributionWriter {
         sync_folder(&part)?;
         if self.target.is_dir() {
             remove_folder(&part)?;
+            // An earlier life may have put it there and have been gone before its name was durable.
+            self.target.parent().map_or(Ok(()), sync_folder)?;
             return Ok(false);
         }
         rename(&part, &self.target)?;

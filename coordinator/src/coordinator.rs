@@ -35,6 +35,7 @@ use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
 use crate::storage::blobs::Blobs;
+use crate::storage::faults::Faults;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
 use crate::storage::place::{self, Databases};
@@ -68,6 +69,18 @@ impl Coordinator {
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
     pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
+        Self::start_with(config, stop, Faults::none()).await
+    }
+
+    /// The same with a storage that fails as `faults` says.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: Config,
+        stop: Stop,
+        faults: Faults,
+    ) -> Result<Running, Failure> {
         // A committee that is not complete may still be founded by invites.
         let membership = Membership::load_founding(&config.member_dir).map_err(file_failure)?;
         let membership = Arc::new(membership);
@@ -81,8 +94,10 @@ impl Coordinator {
         place::settle(databases, &[&config.state_dir, &config.member_dir])?;
         let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
+        let journal = journal.with_faults(&faults);
         let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
-        let (registrar, guests) = registrar(&config, &membership).await?;
+        let registry = registry.with_faults(&faults);
+        let (registrar, guests) = registrar(&config, &membership, &faults).await?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
         let address = listener.address();
@@ -172,9 +187,11 @@ fn check_committee(roster: &Roster, holders: usize) -> Result<(), Failure> {
 async fn registrar(
     config: &Config,
     membership: &Membership,
+    faults: &Faults,
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
-    let mut members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    let members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    let mut members = members.with_faults(faults);
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {

@@ -6,12 +6,14 @@
 //! - [`registry`]: plans that were submitted, and what is to become of them
 //! - [`members`]: invites, members and rosters
 //! - [`blobs`]: plans, models and contributions as files
+//! - [`faults`]: what fails when a test says so
 //! - [`shelf`]: which run's bulk bytes are served
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
 
 pub mod blobs;
 mod database;
 pub mod durable;
+pub mod faults;
 pub mod journal;
 pub mod members;
 pub mod place;

@@ -11,6 +11,7 @@ use covey_aggregation::wire;
 
 use super::StorageError;
 use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
+use super::faults::Faults;
 use super::place::Place;
 
 /// `rounds` has one row per round that is over; a round with records and no row is
@@ -139,6 +140,13 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the journal, creating it when there is none.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use covey_aggregation::config::CommitteeShape;
 use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
@@ -47,6 +48,9 @@ pub use crate::storage::place::JOURNAL_FILE;
 
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
+
+/// How often the program looks whether it still holds its stores.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Events kept for a listener that is slow; it loses the oldest beyond them.
 const EVENTS_KEPT: usize = 4096;
@@ -265,9 +269,12 @@ async fn work(
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
+    let registry = Arc::clone(&office.driver.registry);
+    let keeping = tokio::spawn(watch_store(registry, shared.inputs.clone()));
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
     watching.abort();
+    keeping.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
@@ -287,6 +294,20 @@ async fn work(
     // Only now may another coordinator use the folder.
     drop(lock);
     outcome
+}
+
+/// Tells the driver when this program may no longer write its records, also while there is nothing to
+/// write: then another coordinator may have taken over.
+async fn watch_store(registry: Arc<Mutex<Registry>>, inputs: mpsc::Sender<Input>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let found = registry.lock().await.check_hold().await;
+        if let Err(error) = found {
+            // A driver that is gone has heard of it otherwise.
+            let _ = inputs.send(Input::StoreLost(error)).await;
+            return;
+        }
+    }
 }
 
 /// Takes in whoever dials, until `closed` ends.

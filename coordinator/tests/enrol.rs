@@ -42,13 +42,13 @@ async fn invite(federation: &Federation, role: InvitedRole, who: &str, expires_s
         approval: Some(Approval::Auto),
         address: Some(federation.address.to_string()),
     };
-    let answer = office::invite(&InviteCommand::Create(options)).await.expect("an invite");
+    let answer = office::invite(&InviteCommand::Create(options), None).await.expect("an invite");
     Invite::from_text(answer.data["invite"].as_str().expect("its text")).expect("an invite")
 }
 
 async fn member(federation: &Federation, command: fn(MemberName) -> MemberCommand, who: &str) {
     let who = MemberName { dir: folder_of(federation), name: name(who) };
-    office::member(&command(who)).await.expect("done");
+    office::member(&command(who), None).await.expect("done");
 }
 
 /// Joins as an owner or a researcher does.
@@ -261,7 +261,7 @@ async fn nobody_joins_by_what_is_no_invite_of_theirs() {
     assert_eq!(refusal(no), NotEnrolled::Expired);
     let back = invite(&federation, InvitedRole::Researcher, "eve", 600).await;
     let revoke = InviteCommand::Revoke { dir: folder_of(&federation), id: back.id };
-    office::invite(&revoke).await.expect("taken back");
+    office::invite(&revoke, None).await.expect("taken back");
     let eve = request(&key(4), "eve", Role::Researcher);
     let no = apply(&back, &key(4), |desk| application(&back, desk, &eve)).await;
     assert_eq!(refusal(no), NotEnrolled::Revoked);

@@ -324,6 +324,19 @@ impl Registry {
         row.map(|row| self.database.digest(&row, "run")).transpose()
     }
 
+    /// Whether this program may still write: on a server, whether its session goes on.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it may not, or the server does not answer.
+    pub async fn check_hold(&mut self) -> Result<(), StorageError> {
+        match self.database.place() {
+            Place::File(_) => Ok(()),
+            Place::Schema(..) => {
+                self.database.row(sql("SELECT 1::BIGINT AS held")).await.map(|_| ())
+            }
+        }
+    }
+
     /// Closes the registry.
     ///
     /// # Errors

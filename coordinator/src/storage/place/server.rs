@@ -149,7 +149,10 @@ impl Server {
         is_read_only: bool,
     ) -> Result<PgConnection, sqlx::Error> {
         let dial = async {
-            let options = self.options.clone().application_name("covey-coordinator");
+            let options = self
+                .options
+                .clone()
+                .application_name(&format!("covey-coordinator {}", self.prefix));
             let mut connection = options.disable_statement_logging().connect().await?;
             let read_only = if is_read_only { "on" } else { "off" };
             let session = format!(

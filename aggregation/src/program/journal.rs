@@ -3,9 +3,12 @@
 //! # Decisions
 //! - Commits have two phases. With one, redb takes a damaged last commit for one that a crash tore, and
 //!   goes on from the one before: the last record would be gone, and with it what a holder has signed.
+//! - A new file gets its name when it is whole: redb takes one whose first pages a crash tore for no
+//!   database at all, so that the program could never be started again.
 //! - The checksums of everything are checked at each start; otherwise redb checks after crashes alone,
 //!   and gives other bytes for records than were stored.
 
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,6 +115,9 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
     /// # Errors
     /// [`JournalError`].
     pub fn open(path: &Path, owner: &PartyId) -> Result<(Self, Vec<R>), JournalError> {
+        if !path.exists() {
+            begin(path, owner).map_err(|source| classify(path, source))?;
+        }
         // What redb finds in a damaged file may surprise it.
         let opened = catch_unwind(AssertUnwindSafe(|| open(path, owner)));
         let surprised = |_| {
@@ -180,25 +186,36 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
 /// All that is in it, by place.
 type Stored = Vec<(u64, Vec<u8>)>;
 
-/// Opens the database at `path`, or begins it for `owner`. Whether it is theirs, and what is in it.
+/// Puts an empty journal of `owner` at `path`, whole. Its name is durable once the folder is.
+fn begin(path: &Path, owner: &PartyId) -> Result<(), redb::Error> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let database = Database::create(&part)?;
+    let transaction = begin_write(&database)?;
+    transaction.open_table(OWNER)?.insert("id", owner.0.as_slice())?;
+    transaction.open_table(RECORDS)?;
+    transaction.commit()?;
+    drop(database);
+    File::open(&part)?.sync_all()?;
+    Ok(fs::rename(&part, path)?)
+}
+
+/// Opens the database at `path`. Whether it is `owner`'s, and what is in it.
 fn open(path: &Path, owner: &PartyId) -> Result<(Database, bool, Stored), redb::Error> {
-    let mut database = Database::create(path)?;
+    let mut database = Database::open(path)?;
     if !database.check_integrity()? {
         let what = "its checksums do not hold".to_owned();
         return Err(redb::Error::Corrupted(what));
     }
-    let transaction = begin_write(&database)?;
-    let is_owner = {
-        let mut owners = transaction.open_table(OWNER)?;
-        let known = owners.get("id")?.map(|id| id.value().to_vec());
-        if known.is_none() {
-            owners.insert("id", owner.0.as_slice())?;
-        }
-        transaction.open_table(RECORDS)?;
-        known.is_none_or(|known| known == owner.0)
-    };
-    transaction.commit()?;
-    let records = database.begin_read()?.open_table(RECORDS)?;
+    let transaction = database.begin_read()?;
+    let owners = transaction.open_table(OWNER)?;
+    let is_owner = owners.get("id")?.is_some_and(|known| known.value() == owner.0);
+    let records = transaction.open_table(RECORDS)?;
     let mut all = Vec::new();
     for entry in records.iter()? {
         let (place, bytes) = entry?;

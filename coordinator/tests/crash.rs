@@ -176,7 +176,7 @@ fn every_call_of_every_role_survives_a_kill() {
 #[test]
 fn who_was_stopped_for_a_while_finds_out_and_takes_part_again() {
     // With one holder missing a vote ends at its deadline.
-    let plan = Plan { rounds: 3, vote_s: 4, ..Plan::default() };
+    let plan = Plan { rounds: 3, holders_s: 6, ..Plan::default() };
     let federation = Federation::new(4, &plan);
     let mut work = Work::start(&federation, None);
     wait_for_phase(&mut work, 1, "Collect");

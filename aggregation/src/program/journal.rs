@@ -6,7 +6,9 @@
 //! - A new file gets its name when it is whole: redb takes one whose first pages a crash tore for no
 //!   database at all, so that the program could never be started again.
 //! - The checksums of everything are checked at each start; otherwise redb checks after crashes alone,
-//!   and gives other bytes for records than were stored.
+//!   and gives other bytes for records than were stored. What stays: the one byte of redb's header that
+//!   tells which of the last two commits is the newer has no checksum. If it changes on the disk of a
+//!   program that was killed, the last commit is gone unnoticed.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

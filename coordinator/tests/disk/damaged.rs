@@ -191,10 +191,14 @@ fn a_members_journal() -> [(&'static str, Vec<u8>); 2] {
     [("holder.redb", fs::read(&path).expect("read")), ("killed.redb", killed)]
 }
 
+/// The byte of redb's header that tells which of the last two commits is the newer one. It has no
+/// checksum: where it changes after a kill, the last commit is gone, and nobody can tell.
+const NEWER: usize = 9;
+
 fn members_journal_survives(every: usize) {
     for (name, bytes) in a_members_journal() {
-        let places = places(&bytes, every);
-        assert_never_other((name, &bytes), places.into_iter(), read_member);
+        let places = places(&bytes, every).into_iter().filter(|place| *place != NEWER);
+        assert_never_other((name, &bytes), places, read_member);
     }
 }
 
@@ -278,7 +282,9 @@ fn a_member_with_a_damaged_file_names_it_and_goes_on_with_the_file_as_it_was() {
         let words = process.words();
         let name = path.file_name().and_then(|name| name.to_str()).expect("text");
         assert!(status.code().is_some_and(|code| codes.contains(&code)), "{file}: {words}");
-        assert!(words.contains(name) && words.contains("\"hint\":\""), "{file}: {words}");
+        assert!(words.contains(name), "{file}: {words}");
+        let says_what_to_do = words.contains("\"hint\":\"") || words.contains("restore it");
+        assert!(says_what_to_do, "{file}: {words}");
         assert!(!words.contains("panicked"), "{file}: {words}");
         fs::write(&path, good).expect("written");
     }

@@ -100,8 +100,8 @@ pub(crate) fn answer(program: &str, arguments: &[&str]) -> Value {
 pub(crate) struct Plan {
     pub(crate) rounds: u32,
     pub(crate) minimum: u32,
-    /// The longest that a vote may take, in seconds.
-    pub(crate) vote_s: u32,
+    /// The longest wait for a holder, in seconds.
+    pub(crate) holders_s: u32,
     pub(crate) is_audited: bool,
     /// Then the minimum is 5 at least, and coordinator and holders have a pool.
     pub(crate) has_credit: bool,
@@ -109,7 +109,7 @@ pub(crate) struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { rounds: 1, minimum: 3, vote_s: 30, is_audited: true, has_credit: false }
+        Self { rounds: 1, minimum: 3, holders_s: 30, is_audited: true, has_credit: false }
     }
 }
 
@@ -118,7 +118,7 @@ const FOLD: u32 = 30;
 
 impl Plan {
     fn text(&self) -> String {
-        let Self { rounds, minimum, vote_s, is_audited, has_credit } = self;
+        let Self { rounds, minimum, holders_s, is_audited, has_credit } = self;
         let credit = match has_credit {
             true => format!("[credit]\nbudget = 10\nfold = {FOLD}\nsteps = 1\n"),
             false => String::new(),
@@ -131,7 +131,7 @@ impl Plan {
              [training]\nrounds = {rounds}\nbatch_size = 4\n\
              optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {{ capped_examples = 500 }}\n\
              [cohort]\nminimum = {minimum}\nmaximum = 10\n\
-             deadlines = {{ select = \"30s\", collect = \"30s\", vote = \"{vote_s}s\", audit = \"30s\", \
+             deadlines = {{ select = \"30s\", collect = \"30s\", vote = \"{holders_s}s\", audit = \"{holders_s}s\", \
              release = \"30s\" }}\n\
              [secure_aggregation]\nprofile = \"{profile}\"\nbits = 12\nrange = 0.5\n\
              clip_norm = 20.0\naudit = \"{audit}\"\n{credit}"

@@ -45,7 +45,10 @@ pub mod text;
 pub mod tls;
 
 pub use authority::{Authority, Validity};
-pub use bulk::{Bulk, BulkAnswer, BulkArrival, BulkError, BulkRequest, BulkStream, Fetch, Upload};
+pub use bulk::{
+    Bulk, BulkAnswer, BulkArrival, BulkError, BulkRequest, BulkStream, Fetch, Offered, Sending,
+    Upload,
+};
 pub use certificate::Stranger;
 pub use dialer::Dialer;
 pub use egress::{Egress, Leaving, Outline, Parcel};

@@ -114,7 +114,7 @@ pub enum Event {
     Uploading {
         /// The round.
         round: Round,
-        /// Bytes that have gone.
+        /// Bytes that have gone, those before a lost link included.
         sent: u64,
         /// Bytes in all.
         bytes: u64,
@@ -123,7 +123,7 @@ pub enum Event {
     Uploaded {
         /// The round.
         round: Round,
-        /// Bytes in all.
+        /// Bytes that were sent: after a lost link, those that the coordinator did not have.
         bytes: u64,
         /// Seconds it took.
         seconds: f32,

@@ -26,7 +26,10 @@ use crate::storage::place::{BadUrl, Databases};
     covey-coordinator doctor --config federation/coordinator.toml\n  \
     covey-coordinator serve --config federation/coordinator.toml\n  \
     sudo covey-coordinator service install --config federation/coordinator.toml\n  \
-    covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
+    covey-coordinator serve --config again.toml --resume-from federation/state@5\n  \
+    covey-coordinator backup --config federation/coordinator.toml --to backup --key backup.key\n  \
+    covey-coordinator restore --verify --from backup --key backup.key\n  \
+    covey-coordinator restore --from backup --key backup.key --dir again\n\n\
     Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
     130 Ctrl-C, 143 SIGTERM")]
 pub struct Cli {
@@ -101,6 +104,88 @@ pub enum Command {
     Service(ServiceCommand),
     /// Tell how the run in a state folder is going, and which runs were submitted
     Status(Status),
+    /// Copy everything that a coordinator needs to go on elsewhere into a folder, also while it serves
+    Backup(Backup),
+    /// Make a coordinator of a backup, with SQLite files or on a server; or only check a backup
+    Restore(Restore),
+    /// Bring stores that an older program wrote to this program's format, as `serve` does
+    Migrate(Migrate),
+    /// Get what was published, wherever it lies
+    #[command(subcommand)]
+    Published(Published),
+}
+
+/// `backup`.
+///
+/// It holds what the database holds, as text that no database is needed to read; all bulk bytes; and
+/// the federation's folder with its keys, encrypted. Every file's digest is in the manifest, which is
+/// written last. Going from SQLite to PostgreSQL, or back, is a backup and a restore with --database.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// A folder that is empty or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// The key that the federation's folder is encrypted with; made if there is none. Whoever has it
+    /// and the backup has the federation's keys; whoever has lost it cannot restore.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// The key that it was made with.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The federation's folder to be, empty or not there yet. Without it nothing is restored.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The state folder to be, where it is not the one that the restored settings say.
+    #[arg(long, value_name = "DIR", requires = "dir")]
+    pub state_dir: Option<PathBuf>,
+    /// Restore the stores into a temporary place first, replay every round of every journal as a
+    /// start does, and look whether everything that they name is there. (Digests are always checked.)
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `published`.
+#[derive(Debug, Subcommand)]
+pub enum Published {
+    /// Copy everything that was published into a folder, as `covey-committee verify` and the commands of
+    /// covey-client read it; again, what is new. For a federation whose bytes are in a bucket
+    Fetch(PublishedFetch),
+}
+
+/// `published fetch`.
+#[derive(Debug, Args)]
+pub struct PublishedFetch {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Where to.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Of this run that was submitted: its name, or the beginning of its id.
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<Name>,
 }
 
 /// `init`.
@@ -182,6 +267,20 @@ pub enum MemberCommand {
     Suspend(MemberName),
     /// End a membership for good; live connections end within a second, and the name is free
     Revoke(MemberName),
+    /// After restoring an older backup: take over the newer list of members that the others have.
+    /// While the coordinator does not serve
+    Adopt(Adopt),
+}
+
+/// `member adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// The federation's folder.
+    #[command(flatten)]
+    pub dir: FederationDir,
+    /// roster.json of a key holder or an owner, or a file of published/rosters.
+    #[arg(value_name = "ROSTER")]
+    pub roster: PathBuf,
 }
 
 /// A member.

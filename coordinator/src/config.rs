@@ -10,6 +10,7 @@ use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::storage::blobs::settings::{Endpoint, ObjectsSettings, ObjectsUrl, S3Settings};
 use crate::storage::place::Databases;
 
 /// Largest configuration file; a larger one is something else.
@@ -28,6 +29,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where the journal, the runs and the members are recorded.
     pub databases: Databases,
+    /// Where bulk bytes lie; none for `state_dir`.
+    pub objects: Option<ObjectsSettings>,
     /// The plan to run; none to take plans from researchers.
     pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
@@ -44,6 +47,16 @@ pub struct Config {
     pub limits: Limits,
     /// What is asked for beside the plan; typed at the command line, never in the file.
     pub asked: Asked,
+}
+
+/// Where settings say that things are.
+pub struct Places {
+    /// The state folder.
+    pub state_dir: PathBuf,
+    /// Stores.
+    pub databases: Databases,
+    /// Bulk bytes.
+    pub objects: Option<ObjectsSettings>,
 }
 
 /// What the operator asks for beside the plan, which stays as it is. Recorded with the run.
@@ -222,6 +235,8 @@ struct Typed {
     state_dir: PathBuf,
     #[serde(default)]
     database: Database,
+    objects: Option<ObjectsUrl>,
+    s3: Option<toml::Spanned<S3Settings>>,
     plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
     validation_data: Option<toml::Spanned<DataSource>>,
@@ -297,6 +312,24 @@ impl Config {
         Ok(typed(&text, path)?.database.0)
     }
 
+    /// Where the text of the file at `path` says that state, stores and bulk bytes are, whatever else
+    /// is in it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn places_of(text: &str, path: &Path) -> Result<Places, ConfigError> {
+        let typed = typed(text, path)?;
+        let mut s3 = typed.s3.map(toml::Spanned::into_inner).unwrap_or_default();
+        if let Some(file) = &mut s3.credentials {
+            *file = beside(path, file);
+        }
+        Ok(Places {
+            state_dir: beside(path, &typed.state_dir),
+            databases: typed.database.0,
+            objects: typed.objects.map(|url| ObjectsSettings { url, s3 }),
+        })
+    }
+
     /// Checks the text of the file at `path`, whose folder relative paths start from.
     ///
     /// # Errors
@@ -339,8 +372,28 @@ impl Config {
         };
         let test_data = data(typed.test_data, "test_data")?;
         let validation_data = data(typed.validation_data, "validation_data")?;
+        let objects = match (typed.objects, typed.s3) {
+            (None, None) => None,
+            (None, Some(s3)) => {
+                let what = "[s3] says how a bucket is reached, and `objects` names none";
+                return Err(wrong(s3.span().start, what.to_owned()));
+            }
+            (Some(url), s3) => {
+                let offset = s3.as_ref().map_or(0, |s3| s3.span().start);
+                let mut s3 = s3.map(toml::Spanned::into_inner).unwrap_or_default();
+                if s3.endpoint.as_ref().is_some_and(Endpoint::is_plain) && !s3.allow_http {
+                    let what = "the endpoint is plain HTTP: use https, or say allow_http = true";
+                    return Err(wrong(offset, what.to_owned()));
+                }
+                if let Some(file) = &mut s3.credentials {
+                    *file = existing(file, "credentials", offset)?;
+                }
+                Some(ObjectsSettings { url, s3 })
+            }
+        };
         Ok(Self {
             listen: typed.listen,
+            objects,
             admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),

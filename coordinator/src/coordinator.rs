@@ -35,19 +35,24 @@ use crate::room::Room;
 use crate::run::{Carried, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
 use crate::storage::faults::Faults;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
 use crate::storage::place::{self, Databases};
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
+use crate::upload::Turns;
 use crate::view::View;
 
 pub use crate::storage::place::JOURNAL_FILE;
 
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
+
+/// What the operator is told beside it when a member has a roster that this coordinator does not know.
+const ROSTER_BEHIND: &str = "; after restoring an older backup take over a key holder's roster.json: \
+                             covey-coordinator member adopt";
 
 /// How often the program looks whether it still holds its stores.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -96,7 +101,9 @@ impl Coordinator {
         let lock = StateFolder::open(&config.state_dir)?;
         let databases = &config.databases;
         place::settle(databases, &[&config.state_dir, &config.member_dir])?;
-        let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
+        let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
+        let blobs = Arc::new(depot.open()?);
+        let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
         let journal = journal.with_faults(&faults);
         let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
@@ -133,6 +140,7 @@ impl Coordinator {
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
             databases: databases.clone(),
+            depot,
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -143,6 +151,7 @@ impl Coordinator {
             shelf: Arc::clone(&shelf),
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
+            turns: Turns::default(),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
             metrics,
@@ -196,6 +205,7 @@ async fn registrar(
     let roster = membership.roster().as_ref().clone();
     let members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
     let mut members = members.with_faults(faults);
+    members.belong_to(&roster.authority).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {
@@ -336,7 +346,10 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
             // It takes the new list over, and dials again.
             Some(Arrival::Refused { error: LinkError::Closed(CloseReason::NewRoster), .. }) => {}
             Some(Arrival::Refused { address, error }) => {
-                let why = error.to_string();
+                let mut why = error.to_string();
+                if matches!(error, LinkError::Closed(CloseReason::OtherRoster)) {
+                    why += ROSTER_BEHIND;
+                }
                 // A full queue is no reason to make everybody wait at the door.
                 let _ = shared.inputs.try_send(Input::TurnedAway { address, why });
             }

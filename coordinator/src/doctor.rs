@@ -1,5 +1,7 @@
 //! Before a coordinator serves: everything that its operator would have to put right.
 
+mod database;
+
 use std::net::UdpSocket;
 use std::path::Path;
 
@@ -11,15 +13,29 @@ use covey_aggregation::program::doctor::{Diagnosis, member, place};
 use covey_aggregation::roster::Roster;
 use covey_model::data::DataSource;
 
-use crate::config::Config;
+use crate::config::{Config, Positive};
+use crate::storage::blobs::Depot;
+use crate::storage::place::Databases;
+
+/// A request to the bucket that fails is tried again for so many seconds.
+const PROBE_RETRY_S: u32 = 5;
 
 /// Looks at everything that the configuration at `config` names. Nobody is dialled: whether members
 /// reach this machine only their `doctor` can tell.
 #[must_use]
 pub fn examine(config: &Path) -> Diagnosis {
+    examine_with(config, None)
+}
+
+/// As [`examine`], with this database instead of the one that the configuration names.
+#[must_use]
+pub fn examine_with(config: &Path, asked: Option<Databases>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let config = match Config::load(config) {
-        Ok(found) => {
+        Ok(mut found) => {
+            if let Some(databases) = asked {
+                found.databases = databases;
+            }
             diagnosis.ok("config", config.display());
             found
         }
@@ -32,6 +48,8 @@ pub fn examine(config: &Path) -> Diagnosis {
         check_roster(&mut diagnosis, membership.roster());
     }
     let is_running = place::check(&mut diagnosis, &config.state_dir);
+    database::check(&mut diagnosis, &config);
+    check_objects(&mut diagnosis, &config);
     check_port(&mut diagnosis, &config, is_running);
     check_plan(&mut diagnosis, config.plan.as_deref());
     for (name, data) in
@@ -52,6 +70,25 @@ fn check_roster(diagnosis: &mut Diagnosis, roster: &Roster) {
         diagnosis.warn("members", found, fix);
     } else {
         diagnosis.ok("members", found);
+    }
+}
+
+/// Whether the bucket takes an object, gives it back, lists it and removes it.
+fn check_objects(diagnosis: &mut Diagnosis, config: &Config) {
+    let Some(mut objects) = config.objects.clone() else { return };
+    // Whoever asks waits for the answer; serving is more patient.
+    let patience = objects.s3.retry_s.value().min(PROBE_RETRY_S);
+    objects.s3.retry_s = Positive::of(patience);
+    let probed = Depot::new(&config.state_dir, Some(&objects)).and_then(|depot| depot.probe());
+    match probed {
+        Ok(()) => {
+            diagnosis.ok("objects", format!("{}: written, read, listed, removed", objects.url));
+        }
+        Err(error) => {
+            let fix = "check the server, the bucket, and the keys: in [s3] credentials, or in the \
+                       environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)";
+            diagnosis.problem("objects", error, fix);
+        }
     }
 }
 

@@ -50,7 +50,7 @@ use crate::registrar::Registrar;
 use crate::room::Room;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::{Blobs, Depot};
 use crate::storage::journal::Journal;
 use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
@@ -261,12 +261,19 @@ impl Driver {
         }
     }
 
-    /// Takes another run's records and bytes up; returns the journal of the one before.
-    pub fn take_up(&mut self, journal: Journal, blobs: Arc<Blobs>) -> Journal {
+    /// Where the bulk bytes of all runs are.
+    #[must_use]
+    pub fn depot(&self) -> &Depot {
+        self.shelf.depot()
+    }
+
+    /// Takes a run's bytes up, and its records unless they are at hand; returns the journal of the
+    /// run before.
+    pub fn take_up(&mut self, journal: Option<Journal>, blobs: Arc<Blobs>) -> Option<Journal> {
         self.live = None;
         self.shelf.put(Arc::clone(&blobs));
         self.blobs = blobs;
-        std::mem::replace(&mut self.journal, journal)
+        journal.map(|journal| std::mem::replace(&mut self.journal, journal))
     }
 
     /// Tells the operator.

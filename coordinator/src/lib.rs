@@ -12,9 +12,10 @@
 //! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
-//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`]: the program around it
+//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
 pub mod admin;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -26,11 +27,14 @@ pub mod event;
 pub mod learning;
 pub mod measuring;
 pub mod metrics;
+pub mod migrate;
 pub mod office;
 mod program;
+pub mod published;
 pub mod queue;
 pub mod registrar;
 pub mod research;
+pub mod restore;
 pub mod room;
 pub mod run;
 pub mod session;

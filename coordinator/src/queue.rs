@@ -21,7 +21,6 @@ use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
 use crate::run::{Carried, Run};
-use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::registry::{RunEntry, run_folder};
 
@@ -120,12 +119,13 @@ impl Queue<'_> {
         let bytes = self.driver.registry.lock().await.plan_bytes(&entry.run).await?;
         let bytes = bytes.ok_or_else(|| Failure::new(Exit::Failed, "BUG", "a run has no plan"))?;
         let folder = run_folder(&self.config.state_dir, &entry.run);
-        let (test_data, at) = (self.config.test_data.clone(), folder.clone());
+        let depot = self.driver.depot().of_run(&entry.run);
+        let test_data = self.config.test_data.clone();
         let pool = self.config.validation_data.clone();
         let load = spawn_blocking(move || {
             let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
             let (learning, notes) = Learning::submitted(bytes, data)?;
-            Ok::<_, Failure>((learning, notes, Arc::new(Blobs::open(&at)?)))
+            Ok::<_, Failure>((learning, notes, Arc::new(depot.open()?)))
         });
         let loaded = self.driver.serve_while(load).await?;
         let (learning, notes, blobs) = loaded.map_err(died)??;
@@ -133,8 +133,12 @@ impl Queue<'_> {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
         let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
-        let journal = Journal::open(place).await?;
-        self.driver.take_up(journal, blobs).close().await?;
+        // The run that was at hand last is open already, and a journal is opened once.
+        let is_open = self.driver.journal.is_at(&place);
+        let journal = if is_open { None } else { Some(Journal::open(place).await?) };
+        if let Some(before) = self.driver.take_up(journal, blobs) {
+            before.close().await?;
+        }
         let mut run = Run {
             driver: self.driver,
             learning: Arc::new(learning),
@@ -148,9 +152,8 @@ impl Queue<'_> {
     /// What becomes of the run at hand, by the failure's stable code.
     async fn fate(&mut self, failure: Failure) -> Result<Fate, Failure> {
         Ok(match failure.code {
-            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS" => {
-                Fate::Stop(failure)
-            }
+            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS"
+            | "ALREADY_RUNNING" | "OTHER_DATABASE" => Fate::Stop(failure),
             "MEMBERS_MISSING" | "OTHER_RUN" => Fate::Hold(failure),
             "RUN_ABANDONED" => {
                 let run = self.driver.journal.run().await?;

@@ -30,6 +30,7 @@ use tokio::sync::{Mutex, Semaphore, watch as watching};
 use crate::clock::Clock;
 use crate::driver::Events;
 use crate::storage::StorageError;
+use crate::storage::blobs::Depot;
 use crate::storage::place::Databases;
 use crate::storage::registry::{NotRecorded, Registry};
 use crate::view::View;
@@ -47,6 +48,7 @@ pub struct Desk {
     view: watching::Receiver<View>,
     state_dir: PathBuf,
     databases: Databases,
+    depot: Depot,
     guests: GuestList,
     clock: Clock,
     events: Events,
@@ -65,6 +67,8 @@ pub struct DeskParts {
     pub state_dir: PathBuf,
     /// Where stores are.
     pub databases: Databases,
+    /// Where bulk bytes are.
+    pub depot: Depot,
     /// Everybody.
     pub guests: GuestList,
     /// Time.
@@ -78,8 +82,17 @@ pub struct DeskParts {
 impl Desk {
     /// A desk with nobody at it.
     pub async fn new(parts: DeskParts) -> Self {
-        let DeskParts { registry, view, state_dir, databases, guests, clock, events, is_open } =
-            parts;
+        let DeskParts {
+            registry,
+            view,
+            state_dir,
+            databases,
+            depot,
+            guests,
+            clock,
+            events,
+            is_open,
+        } = parts;
         let changes = registry.lock().await.changes();
         let places = Semaphore::new(RESEARCH_LINKS_MAX);
         Self {
@@ -88,6 +101,7 @@ impl Desk {
             view,
             state_dir,
             databases,
+            depot,
             guests,
             clock,
             events,

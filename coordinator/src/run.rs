@@ -22,6 +22,7 @@ mod credit;
 mod place;
 mod terms;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::stop::Ending;
+use covey_aggregation::time::Time;
 use covey_aggregation::wire;
 
 use crate::config::Config;
@@ -45,7 +47,6 @@ use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
 use crate::room::round_bytes;
 use crate::storage::StorageError;
-use crate::storage::durable::{create_folder, write_file};
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
 
@@ -259,31 +260,24 @@ impl Run<'_> {
 
     /// Publishes the roster that the next round is held under, for whoever has pinned another one.
     async fn publish_roster(&self) -> Result<(), Failure> {
-        let folder = self.driver.blobs.published().join(ROSTERS_FOLDER);
-        if folder.join(roster_file(&self.driver.roster.digest())).exists() {
+        let blobs = &self.driver.blobs;
+        let name = |digest: &Digest| format!("{ROSTERS_FOLDER}/{}", roster_file(digest));
+        if blobs.is_published(&name(&self.driver.roster.digest()))? {
             return Ok(());
         }
-        create_folder(&folder)?;
         for certified in self.driver.rosters_in_force().await? {
-            let path = folder.join(roster_file(&certified.roster.digest()));
-            if !path.exists() {
-                write_file(&path, &wire::encode(&certified))?;
+            let name = name(&certified.roster.digest());
+            if !blobs.is_published(&name)? {
+                blobs.put_published(&name, &wire::encode(&certified))?;
             }
         }
         Ok(())
     }
 
     fn resume_round(&self, number: u32, records: &[Vec<u8>]) -> Result<Round, Failure> {
-        let damaged = |what: String| StorageError::Damaged {
-            path: self.config.state_dir.join(crate::coordinator::JOURNAL_FILE),
-            what,
-        };
-        let decode = |bytes: &Vec<u8>| wire::decode::<RoundRecord>(bytes, RECORD_BYTES_MAX);
-        let records: Result<Vec<_>, _> = records.iter().map(decode).collect();
-        let records = records.map_err(|error| damaged(format!("round {number}: {error}")))?;
+        let path = self.config.state_dir.join(crate::coordinator::JOURNAL_FILE);
         let now = self.driver.clock.now();
-        Round::replay(records, Arc::clone(&self.identity), now)
-            .map_err(|error| damaged(format!("round {number}: {error}")).into())
+        Ok(replay_round(path, number, records, &self.identity, now)?)
     }
 
     fn summary(&self, standing: &Standing) -> RunSummary {
@@ -309,6 +303,25 @@ impl Run<'_> {
     fn last_scores(&self, standing: &Standing) -> Option<Scores> {
         standing.rounds.iter().rev().find_map(|row| self.scores(row)?.ok())
     }
+}
+
+/// The round that its records tell of; `path` is theirs, for people.
+pub(crate) fn replay_round(
+    path: PathBuf,
+    number: u32,
+    records: &[Vec<u8>],
+    identity: &Arc<Identity>,
+    now: Time,
+) -> Result<Round, StorageError> {
+    let damaged =
+        |why: String| StorageError::Damaged { path, what: format!("round {number}: {why}") };
+    let decode = |bytes: &Vec<u8>| wire::decode::<RoundRecord>(bytes, RECORD_BYTES_MAX);
+    let records: Result<Vec<_>, _> = records.iter().map(decode).collect();
+    let records = match records {
+        Ok(records) => records,
+        Err(error) => return Err(damaged(error.to_string())),
+    };
+    Round::replay(records, Arc::clone(identity), now).map_err(|error| damaged(error.to_string()))
 }
 
 /// A record: an opening holds the terms with a cohort of 10,000, which is below a message's size;

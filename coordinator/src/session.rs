@@ -33,7 +33,7 @@ use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::members::MemberEntry;
 use crate::storage::shelf::Shelf;
-use crate::upload;
+use crate::upload::{self, Turns};
 
 /// Tells apart the connections of one member; grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -248,6 +248,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Uploads under way.
     pub uploads: Arc<Semaphore>,
+    /// Whose contributions are coming.
+    pub turns: Turns,
     /// What researchers are served with.
     pub desk: Arc<Desk>,
     /// Who joins and leaves.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::coordinator::journal_of;
 use crate::setup::Answer;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
 use crate::storage::journal::RoundRow;
 use crate::storage::registry::{Registry, RunEntry, run_folder};
 
@@ -118,7 +118,8 @@ async fn submitted(config: &Config) -> Result<Answer, Failure> {
 
 /// The run's own plan, where it can be read: the settings may name another one by now.
 fn plan_of(config: &Config, digest: &Digest) -> Option<Plan> {
-    let bytes = Blobs::open_to_read(&config.state_dir).object(digest).ok()??;
+    let depot = Depot::new(&config.state_dir, config.objects.as_ref()).ok()?;
+    let bytes = depot.read().object(digest).ok()??;
     Plan::from_bytes(&bytes).ok()
 }
 

@@ -10,7 +10,7 @@ use covey_aggregation::config::RoundConfig;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{FromClient, Phase, Refusal, SignedHeader, ToClient};
 use covey_aggregation::net::error::{CloseReason, LinkError};
-use covey_aggregation::net::{BulkError, BulkRequest, Dialer, IdentityKey, Link, Outline};
+use covey_aggregation::net::{BulkError, BulkRequest, Dialer, IdentityKey, Link};
 use covey_aggregation::program::{Exit, Signal};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::Quantised;
@@ -18,7 +18,7 @@ use covey_aggregation::sum::seal::seal;
 use covey_coordinator::config::Positive;
 use covey_coordinator::event::Event;
 use federation::owner::{self, units, weight};
-use federation::{Federation, Operator, PlanOptions};
+use federation::{Federation, Operator, PlanOptions, contribute};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -68,9 +68,7 @@ fn sealed(config: &RoundConfig, identity: &Identity, salt: u8) -> (SignedHeader,
 
 /// Sends a contribution and returns how it was refused.
 async fn refusal(link: &Link, header: &SignedHeader, bytes: &[u8]) -> Refusal {
-    let sent =
-        link.links.bulk().contribute(header, &Outline::of(bytes), &mut &bytes[..], |_| {}).await;
-    match sent {
+    match contribute(&link.links.bulk(), header, bytes).await {
         Err(BulkError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
@@ -112,10 +110,9 @@ async fn misuse(federation: &Federation, link: &mut Link, config: &RoundConfig) 
 
     // The contribution itself, again, and another one in its place.
     let bulk = link.links.bulk();
-    let outline = Outline::of(&bytes);
-    bulk.contribute(&header, &outline, &mut &bytes[..], |_| {}).await.expect("stored");
+    contribute(&bulk, &header, &bytes).await.expect("stored");
     let ToClient::Receipt(first) = answer(link).await else { panic!("no receipt") };
-    bulk.contribute(&header, &outline, &mut &bytes[..], |_| {}).await.expect("known");
+    contribute(&bulk, &header, &bytes).await.expect("known");
     let ToClient::Receipt(again) = answer(link).await else { panic!("no receipt") };
     assert_eq!(first, again);
     let (second, bytes) = sealed(config, &identity, 3);

@@ -18,8 +18,10 @@ use covey_aggregation::program::renewal::{leave, renew};
 use covey_aggregation::program::{Exit, Failure, Stop};
 use covey_committee::config::{CONFIG_FILE, Config as HolderConfig};
 use covey_coordinator::cli::{
-    FederationDir, Invite as InviteCommand, InviteCreate, InvitedRole, MemberCommand, MemberName,
+    Adopt, FederationDir, Invite as InviteCommand, InviteCreate, InvitedRole, MemberCommand,
+    MemberName,
 };
+use covey_coordinator::config::Config;
 use covey_coordinator::event::Event;
 use covey_coordinator::office;
 use covey_coordinator::storage::members::Approval;
@@ -430,4 +432,84 @@ async fn without_a_quorum_of_holders_nobody_becomes_a_member() {
     let joined = tokio::time::timeout(PATIENCE, joining).await.expect("in time");
     let joined = joined.expect("no panic").expect("a member");
     assert_eq!((joined.number, joined.roster.as_str()), (1, digest.as_str()));
+}
+
+/// A coordinator from an older backup has an older list of members than the others, and lets nobody
+/// in. It says so; with a key holder's list it goes on, and whoever was shut out since stays out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_from_an_older_backup_takes_over_the_others_list() {
+    let plan = PlanOptions { rounds: 3, ..PlanOptions::default() };
+    let federation = Federation::empty(&plan);
+    let mut config = federation.config(3);
+    config.start.settle_s = covey_coordinator::config::Positive::of(1);
+    config.plan = None;
+    let mut operator = Operator::start(config.clone());
+    let founding =
+        |event: &Event| matches!(event, Event::Founding { holders: 0, .. }).then_some(());
+    operator.wait_for(founding).await;
+    let holders = found(&federation, "auto").await;
+    for who in ["owner-0", "owner-1", "owner-2"] {
+        join_owner(&federation, who).await;
+    }
+    let (to, key) = (federation.path("backup"), federation.path("backup.key"));
+    covey_coordinator::backup::backup(&config, &to, &key).await.expect("backed up");
+    let backed_up = read_roster(&federation.dir().join(ROSTER_FILE)).expect("read").number;
+
+    // Since then one was revoked, and another came.
+    member(&federation, MemberCommand::Revoke, "owner-2").await;
+    operator.wait_for(|event| in_force(event).filter(|(_, _, left)| left == &["owner-2"])).await;
+    join_owner(&federation, "owner-3").await;
+    let newest = federation.holder(0).join(ROSTER_FILE);
+    let number = read_roster(&federation.dir().join(ROSTER_FILE)).expect("read").number;
+    assert!(number > backed_up);
+    let taken_over = async {
+        while read_roster(&newest).expect("read").number < number {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken_over).await.expect("in time");
+    operator.kill().await;
+    std::fs::remove_dir_all(federation.dir()).expect("ruined");
+    let dir = federation.dir();
+    let options = covey_coordinator::restore::Restore {
+        from: &to,
+        key: &key,
+        dir: Some(&dir),
+        state_dir: None,
+        databases: None,
+        verify: false,
+    };
+    covey_coordinator::restore::restore(options).await.expect("restored");
+
+    let mut operator = Operator::start(config.clone());
+    let behind = |event: &Event| match event {
+        Event::TurnedAway { why, .. } => why.contains("member adopt").then_some(()),
+        _ => None,
+    };
+    operator.wait_for(behind).await;
+    let adopt = || {
+        let dir = folder_of(&federation);
+        MemberCommand::Adopt(Adopt { dir, roster: newest.clone() })
+    };
+    let serving = office::member(&adopt(), None).await.err().expect("it serves");
+    assert_eq!(serving.code, "ALREADY_RUNNING");
+    operator.kill().await;
+    let adopted = office::member(&adopt(), None).await.expect("taken over");
+    assert_eq!(adopted.data["number"].as_u64(), Some(number.into()));
+    assert_eq!(adopted.data["suspended"].as_array().map(Vec::len), Some(1), "{}", adopted.text);
+    assert_eq!(office::member(&adopt(), None).await.err().expect("there").code, "NOT_ADOPTED");
+
+    // A run with the members of that list, to its end.
+    let plan = Some(federation.dir().join("plan.toml"));
+    let mut operator = Operator::start(Config { plan, ..config });
+    let mut owners = Vec::new();
+    for (index, who) in ["owner-0", "owner-1", "owner-3"].into_iter().enumerate() {
+        // Those who stayed away take the newest list over first, as any member does.
+        let path = federation.path(who).join(ROSTER_FILE);
+        write_roster(&path, &read_roster(&newest).expect("read")).expect("written");
+        owners.push(start_owner(&federation, index, &federation.path(who)));
+    }
+    let summary = operator.finished().await.expect("done");
+    assert_eq!(summary.rounds_done, 3);
+    drop((holders, owners));
 }

@@ -16,7 +16,6 @@ use covey_aggregation::roster::{Member, Roster};
 use covey_aggregation::stop::Ending;
 use covey_aggregation::time::Time;
 use covey_coordinator::storage::StorageError;
-use covey_coordinator::storage::blobs::Blobs;
 use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
 use covey_coordinator::storage::members::{Approval, Members, NewInvite, NotJoined, Standing};
 use covey_coordinator::storage::place::{self, Databases, Place};
@@ -358,6 +357,15 @@ async fn runs_are_found_by_name_and_by_digits_and_keep_their_order(stores) {
     assert_eq!(reader.rows(false).await.expect("read").len(), 3);
 }
 
+/// Of two federations that meet in one store the second is told.
+async fn members_are_those_of_one_federation(stores) {
+    let mut members = stores.members().await;
+    members.belong_to(&digest("authority")).await.expect("the first");
+    members.belong_to(&digest("authority")).await.expect("the same");
+    let error = members.belong_to(&digest("another")).await.expect_err("refused");
+    assert!(matches!(error, StorageError::OtherFederation { .. }), "{error}");
+}
+
 async fn a_store_that_is_not_there_is_none_to_read(stores) {
     assert!(Journal::open_existing(stores.place()).await.expect("looked").is_none());
     stores.journal().await.close().await.expect("closed");
@@ -549,7 +557,7 @@ fn a_folder_remembers_that_its_stores_are_elsewhere() {
     place::settle(&server("mine"), &folders).expect("the same");
     for other in [Databases::Files, server("other")] {
         let error = place::check(&other, &folders).expect_err("refused");
-        assert!(matches!(error, StorageError::Elsewhere { .. }), "{error}");
+        assert!(matches!(error, StorageError::OtherDatabase { .. }), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
     }
     let files = tempfile::tempdir().expect("a folder");
@@ -558,81 +566,101 @@ fn a_folder_remembers_that_its_stores_are_elsewhere() {
     assert!(place::settle(&server("mine"), &[files.path()]).is_err(), "its runs are in files");
 }
 
-fn store(blobs: &Blobs, round: u32, header: &Digest) {
-    let mut writer = blobs.begin(round, header).expect("begun");
-    writer.correction(b"corr").expect("written");
-    writer.correction(b"ection").expect("written");
-    writer.boxes(b"box0box1").expect("written");
-    writer.chunks(b"chunk0chunk1").expect("written");
-    writer.finish().expect("durable");
+/// Members as the first format had them; the tables are as that program made them.
+const MEMBERS_1: &str = "
+    CREATE TABLE invites (
+        id BLOB PRIMARY KEY,
+        secret BLOB NOT NULL,
+        role TEXT NOT NULL,
+        name TEXT NOT NULL,
+        approval TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        used_by BLOB,
+        used_s INTEGER,
+        revoked_s INTEGER
+    ) STRICT;
+    CREATE TABLE members (
+        number INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        standing TEXT NOT NULL,
+        since_s INTEGER NOT NULL,
+        invite BLOB,
+        request TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX names ON members (name) WHERE standing NOT IN ('revoked', 'left');
+    CREATE TABLE rosters (
+        number INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        roster BLOB NOT NULL,
+        votes BLOB
+    ) STRICT;
+    INSERT INTO members (id, name, role, standing, since_s, request) VALUES
+        (x'0303030303030303030303030303030303030303030303030303030303030303', 'bob', 'data-owner',
+         'approved', 4, '');
+    PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn a_file_of_an_older_format_is_migrated_and_a_copy_is_kept() {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("members.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut older = options.create_if_missing(true).connect().await.expect("made");
+    sqlx::raw_sql(MEMBERS_1).execute(&mut older).await.expect("tables");
+    older.close().await.expect("closed");
+    let role = Role::ALL.into_iter().find(|role| role.to_string() == "data-owner");
+    assert!(role.is_some(), "as that program wrote it");
+
+    let mut members = Members::open(folder.path()).await.expect("migrated");
+    members.belong_to(&digest("authority")).await.expect("the new table");
+    let names: Vec<_> =
+        members.all().await.expect("read").into_iter().map(|one| one.member.name).collect();
+    assert_eq!(names, [name("bob")]);
+    members.close().await.expect("closed");
+    let format = |file: &str| {
+        let bytes = fs::read(folder.path().join(file)).expect("read");
+        bytes[63] // The last byte of `user_version`.
+    };
+    assert_eq!((format("members.db.format-1"), format("members.db")), (1, 2));
+    Members::open(folder.path()).await.expect("once");
 }
 
-#[test]
-fn a_contribution_is_read_back_piece_by_piece() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let header = digest("header");
-    store(&blobs, 1, &header);
-    store(&blobs, 1, &header); // the same client after a lost receipt
-    let stored = blobs.contribution(1, &header);
-    assert_eq!(stored.correction().expect("read"), b"correction");
-    assert_eq!(stored.sealed_box(1, 4).expect("read"), b"box1");
-    let mut chunks = stored.chunks(0).expect("opened");
-    let mut chunk = [0; 6];
-    chunks.next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk0");
-    chunks.next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk1");
-    assert!(chunks.next(&mut chunk).is_err(), "there is no third");
-    stored.chunks(6).expect("opened").next(&mut chunk).expect("read");
-    assert_eq!(&chunk, b"chunk1");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_of_an_older_format_is_migrated_and_a_newer_one_is_refused() {
+    let Some(url) = postgres::url() else { return };
+    let stores = Stores::new(url.parse().expect("good"));
+    let mut members = stores.members().await;
+    let bob = Member {
+        name: name("bob"),
+        id: PartyId([3; 32]),
+        role: Role::DataOwner,
+        sealing_key: None,
+    };
+    members.stand(&bob, Standing::Approved, 4).await.expect("recorded");
+    members.close().await.expect("closed");
+    let older = "DROP TABLE {}.federation; UPDATE {}.store SET format = 1";
+    change_on_server(&url, older).await;
+    let mut members = stores.members().await;
+    members.belong_to(&digest("authority")).await.expect("the new table");
+    assert_eq!(members.all().await.expect("read").len(), 1);
+    change_on_server(&url, "UPDATE {}.store SET format = 3").await;
+    let place = stores.databases.members(stores.folder.path());
+    let error = Members::open_at(&place).await.err().expect("refused");
+    assert!(matches!(error, StorageError::Newer { got: 3, known: 2, .. }), "{error}");
 }
 
-#[test]
-fn an_unfinished_upload_leaves_nothing_after_drop_or_crash() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
-    writer.chunks(b"half").expect("written");
-    drop(writer);
-    let round = folder.path().join("rounds/round-0001");
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
-
-    let mut writer = blobs.begin(1, &digest("a")).expect("begun");
-    writer.chunks(b"half").expect("written");
-    std::mem::forget(writer); // as a crash would
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 1);
-    Blobs::open(folder.path()).expect("opened again");
-    assert_eq!(fs::read_dir(&round).expect("listed").count(), 0);
-}
-
-#[test]
-fn publishing_links_only_what_counted_and_survives_forgetting() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let (counted, dropped) = (digest("counted"), digest("dropped"));
-    store(&blobs, 3, &counted);
-    store(&blobs, 3, &dropped);
-    let bundle = blobs.publish(3, b"bundle", &[counted]).expect("published");
-    assert_eq!(blobs.publish(3, b"other", &[counted]).expect("again"), bundle);
-    blobs.forget(3).expect("forgotten");
-    blobs.forget(3).expect("forgotten twice");
-    assert_eq!(bundle, folder.path().join("published/round-0003/publication.covey"));
-    assert_eq!(fs::read(&bundle).expect("read"), b"bundle");
-    let shown = folder.path().join(format!("published/round-0003/contributions/{counted}"));
-    assert_eq!(fs::read(shown.join("chunks")).expect("read"), b"chunk0chunk1");
-    assert!(!shown.join("boxes").exists());
-    assert_eq!(fs::read_dir(shown.parent().expect("a parent")).expect("listed").count(), 1);
-    assert!(!folder.path().join("rounds/round-0003").exists());
-}
-
-#[test]
-fn an_object_is_stored_once_under_its_digest() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = Blobs::open(folder.path()).expect("opened");
-    let name = digest("plan");
-    assert_eq!(blobs.object(&name).expect("looked"), None);
-    blobs.put(&name, b"bytes").expect("stored");
-    blobs.put(&name, b"bytes").expect("stored again");
-    assert_eq!(blobs.object(&name).expect("read").as_deref(), Some(b"bytes".as_slice()));
+/// Changes the members' schema of this URL behind the program's back.
+async fn change_on_server(url: &str, change: &str) {
+    use sqlx::ConnectOptions as _;
+    let (address, query) = url.split_once('?').expect("a query");
+    let prefix = query.split("prefix=").nth(1).expect("a prefix");
+    let options: sqlx::postgres::PgConnectOptions =
+        format!("{address}?port=5432").parse().expect("good");
+    let mut connection = options.connect().await.expect("connected");
+    let change = change.replace("{}", &format!("{prefix}_members"));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&mut connection).await.expect("changed");
 }

@@ -4,10 +4,12 @@
 //! dialer                                listener
 //! BulkRequest::Plan | Model  ---------> BulkAnswer::Follows { bytes } and the bytes, or Refused
 //! BulkRequest::Stored        ---------> BulkAnswer::Follows, correction and chunks, or Refused
-//! BulkRequest::Contribution  ---------> BulkAnswer::Accepted, or Refused
+//! BulkRequest::Contribution  ---------> BulkAnswer::Accepted { from }, Stored, or Refused
 //! correction, boxes by seat, chunks --> BulkAnswer::Stored, or Refused (also half-way)
 //! ```
-//! A contribution's lengths follow from the round's terms; both sides know them.
+//! A contribution's lengths follow from the round's terms; both sides know them. Whoever sends one
+//! again after a lost link is told how many of its bytes are there already, `from`, and sends those
+//! after them.
 
 use std::io;
 use std::time::Duration;
@@ -50,7 +52,10 @@ pub enum BulkAnswer {
         bytes: u64,
     },
     /// Send the contribution's bytes.
-    Accepted,
+    Accepted {
+        /// From this one on: those before are there already.
+        from: u64,
+    },
     /// The contribution is stored (a receipt follows on the control stream once its record is).
     Stored,
     /// No.
@@ -133,19 +138,70 @@ impl Bulk {
             }
             BulkAnswer::Follows { bytes } => Ok(Incoming { raw: Raw::new(reader), bytes }),
             BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
-            BulkAnswer::Accepted | BulkAnswer::Stored => Err(BulkError::OutOfTurn),
+            BulkAnswer::Accepted { .. } | BulkAnswer::Stored => Err(BulkError::OutOfTurn),
         }
     }
 
-    /// Sends a contribution: the bytes of `source` (correction, boxes by seat, chunks), which must
-    /// be those of its outline. `progress` is told how many bytes have gone. Returns when the other
-    /// side has stored it.
+    /// Asks whether a contribution of `bytes` bytes may be sent, and from where on.
     ///
     /// # Errors
     /// [`BulkError`].
-    pub async fn contribute<R>(
-        &self,
-        header: &SignedHeader,
+    pub async fn offer(&self, header: &SignedHeader, bytes: u64) -> Result<Offered, BulkError> {
+        let (mut writer, mut reader) = self.open().await?;
+        ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
+        match answer(&mut reader).await? {
+            BulkAnswer::Accepted { from } if from <= bytes => {
+                let (header, door) = (header.clone(), self.door.clone());
+                Ok(Offered::Wanted(Box::new(Sending { writer, reader, door, header, from })))
+            }
+            // The other side has it already, from before a lost link.
+            BulkAnswer::Stored => Ok(Offered::Stored),
+            BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
+            BulkAnswer::Accepted { .. } | BulkAnswer::Follows { .. } => Err(BulkError::OutOfTurn),
+        }
+    }
+
+    async fn open(&self) -> Result<(FrameWriter, FrameReader), LinkError> {
+        let opened = timeout(STALL, self.connection.open_bi()).await;
+        let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
+        let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
+        let writer = writer.through(self.door.as_ref(), Stage::Request);
+        Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
+    }
+}
+
+/// What came of [`Bulk::offer`].
+pub enum Offered {
+    /// The other side has stored it already.
+    Stored,
+    /// It is to be sent.
+    Wanted(Box<Sending>),
+}
+
+/// A contribution that may be sent.
+pub struct Sending {
+    writer: FrameWriter,
+    reader: FrameReader,
+    door: Option<Door>,
+    header: SignedHeader,
+    from: u64,
+}
+
+impl Sending {
+    /// The first byte of correction, boxes by seat and chunks that the other side does not have.
+    #[must_use]
+    pub const fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// Sends the bytes of `source`, which must be those of the outline: all from
+    /// [`from`](Self::from) on. `progress` is told how many of them have gone. Returns when the other
+    /// side has stored the contribution.
+    ///
+    /// # Errors
+    /// [`BulkError`].
+    pub async fn send<R>(
+        self,
         outline: &Outline,
         source: &mut R,
         mut progress: impl FnMut(u64),
@@ -153,17 +209,9 @@ impl Bulk {
     where
         R: AsyncRead + Unpin,
     {
-        let (mut writer, mut reader) = self.open().await?;
-        ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
-        match answer(&mut reader).await? {
-            BulkAnswer::Accepted => {}
-            // The other side has it already, from before a lost link.
-            BulkAnswer::Stored => return Ok(()),
-            BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
-            BulkAnswer::Follows { .. } => return Err(BulkError::OutOfTurn),
-        }
-        if let Some(door) = &self.door {
-            door.pass(Parcel::Contribution(header, outline))?;
+        let Self { mut writer, mut reader, door, header, .. } = self;
+        if let Some(door) = door.filter(|_| outline.bytes() > 0) {
+            door.pass(Parcel::Contribution(&header, outline))?;
         }
         let mut piece = vec![0; PIECE_BYTES];
         let (mut sent, bytes) = (0, outline.bytes());
@@ -185,16 +233,8 @@ impl Bulk {
         match answer(&mut reader).await? {
             BulkAnswer::Stored => Ok(()),
             BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
-            BulkAnswer::Follows { .. } | BulkAnswer::Accepted => Err(BulkError::OutOfTurn),
+            BulkAnswer::Follows { .. } | BulkAnswer::Accepted { .. } => Err(BulkError::OutOfTurn),
         }
-    }
-
-    async fn open(&self) -> Result<(FrameWriter, FrameReader), LinkError> {
-        let opened = timeout(STALL, self.connection.open_bi()).await;
-        let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
-        let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
-        let writer = writer.through(self.door.as_ref(), Stage::Request);
-        Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
     }
 }
 
@@ -366,12 +406,12 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Lets the bytes come.
+    /// Lets the bytes come, from this one on.
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn accept(&mut self) -> Result<(), LinkError> {
-        self.writer.send(&BulkAnswer::Accepted).await
+    pub async fn accept(&mut self, from: u64) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Accepted { from }).await
     }
 
     /// Reads the next `bytes.len()` bytes.

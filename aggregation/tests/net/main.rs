@@ -12,8 +12,8 @@ use std::time::Duration;
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::message::{FromHolder, Header, Refusal, SignedHeader, ToHolder};
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, GuestList, Link, LinkError,
-    Listener, Membership, Outline,
+    Arrival, Bulk, BulkArrival, BulkError, BulkRequest, CloseReason, Dialer, GuestList, Link,
+    LinkError, Listener, Membership, Offered, Outline,
 };
 use covey_aggregation::party::Role;
 use federation::Federation;
@@ -119,7 +119,7 @@ async fn serve_bulk(link: Link, plan: Vec<u8>, parts: Vec<usize>) -> Vec<Vec<u8>
                 upload.refuse(Refusal::BadSignature).await.expect("refused");
             }
             BulkArrival::Contribution(_, mut upload) => {
-                upload.accept().await.expect("accepted");
+                upload.accept(0).await.expect("accepted");
                 for length in &parts {
                     let mut part = vec![0; *length];
                     upload.read_exact(&mut part).await.expect("read");
@@ -147,6 +147,20 @@ fn header(membership: &Membership) -> SignedHeader {
 }
 
 /// Whoever refuses without reading stops the stream, at any point of the request.
+/// Sends a contribution, or what the other side does not have of it.
+async fn contribute(
+    bulk: &Bulk,
+    header: &SignedHeader,
+    bytes: &[u8],
+    progress: impl FnMut(u64),
+) -> Result<(), BulkError> {
+    let Offered::Wanted(sending) = bulk.offer(header, bytes.len() as u64).await? else {
+        return Ok(());
+    };
+    let mut rest = &bytes[usize::try_from(sending.from()).expect("in memory")..];
+    sending.send(&Outline::of(rest), &mut rest, progress).await
+}
+
 #[tokio::test]
 async fn a_refusal_is_heard_whenever_the_stream_is_stopped() {
     let federation = Federation::new("test", 0x30);
@@ -164,7 +178,7 @@ async fn a_refusal_is_heard_whenever_the_stream_is_stopped() {
     let mut long = header(&ada);
     long.header.components = vec![Digest::ZERO; 400];
     for _ in 0..200 {
-        let sent = bulk.contribute(&long, &Outline::of(&[0; 10]), &mut &[0; 10][..], |_| {}).await;
+        let sent = contribute(&bulk, &long, &[0; 10], |_| {}).await;
         let fetched = bulk.fetch(&BulkRequest::Plan(Digest::ZERO), 10).await;
         for refused in [sent.err(), fetched.err()] {
             let is_refused = matches!(refused, Some(BulkError::Refused(Refusal::NotAdmitted)));
@@ -210,15 +224,14 @@ async fn plans_and_contributions_travel_whole() {
 
     let content: Vec<u8> = (0..parts.iter().sum()).map(|i: usize| (i % 251) as u8).collect();
     let mut progress = Vec::new();
-    let (bytes, outline) = (content.len() as u64, Outline::of(&content));
-    let (signed, mut source) = (header(&ada), &content[..]);
-    let sent = bulk.contribute(&signed, &outline, &mut source, |sent| progress.push(sent)).await;
+    let (bytes, signed) = (content.len() as u64, header(&ada));
+    let sent = contribute(&bulk, &signed, &content, |sent| progress.push(sent)).await;
     sent.expect("stored");
     assert_eq!(progress.last(), Some(&bytes));
 
     let mut forged = header(&ada);
     forged.header.correction = digest;
-    let error = bulk.contribute(&forged, &outline, &mut &content[..], |_| {}).await;
+    let error = contribute(&bulk, &forged, &content, |_| {}).await;
     assert!(matches!(error, Err(BulkError::Refused(Refusal::BadSignature))));
 
     dialer.close().await;
@@ -238,16 +251,15 @@ async fn a_contribution_refused_half_way_stops_at_once_with_the_reason() {
         else {
             panic!("not a contribution");
         };
-        upload.accept().await.expect("accepted");
+        upload.accept(0).await.expect("accepted");
         upload.read_exact(&mut [0; 1000]).await.expect("read");
         upload.refuse(Refusal::Malformed("correction".to_owned())).await.expect("refused");
     });
     let content = vec![0; 50_000_000];
     let mut sent_bytes = 0;
     let bulk = owner.links.bulk();
-    let (signed, mut source) = (header(&ada), &content[..]);
-    let progress = |sent| sent_bytes = sent;
-    let sent = bulk.contribute(&signed, &Outline::of(&content), &mut source, progress).await;
+    let signed = header(&ada);
+    let sent = contribute(&bulk, &signed, &content, |sent| sent_bytes = sent).await;
     let error = sent.expect_err("refused");
     assert!(matches!(error, BulkError::Refused(Refusal::Malformed(_))), "{error}");
     assert!(sent_bytes < 50_000_000, "all bytes went out");

@@ -26,7 +26,6 @@ use crate::config::ResumePoint;
 use crate::coordinator::journal_of;
 use crate::event::Event;
 use crate::learning::to_bytes;
-use crate::storage::blobs::Blobs;
 use crate::storage::journal::{ChangeRow, RunRow};
 
 /// How the journal names a run that went through all its rounds.
@@ -114,7 +113,7 @@ impl Run<'_> {
                 row.ok_or_else(|| no(format!("{shown} has no round {round} that is over")))?;
             (row.model, row.state)
         };
-        let blobs = Blobs::open_to_read(state_dir);
+        let blobs = self.driver.depot().elsewhere(state_dir)?.read();
         let place = Place::load(&blobs, &self.learning, &model, kept.as_ref());
         let place = place.map_err(|error| {
             if run.plan == self.learning.plan_digest {

@@ -14,6 +14,7 @@
 //!   was not.
 
 mod connection;
+mod dump;
 mod schema;
 mod statement;
 
@@ -29,6 +30,7 @@ use schema::{bring_up, format_of};
 
 pub(super) use connection::Connection;
 pub(crate) use connection::Transaction;
+pub(crate) use dump::{Dumped, dump, load};
 pub(crate) use schema::{Schema, Table};
 pub(crate) use statement::{Readable, Row, Statement, Value, sql};
 
@@ -76,7 +78,7 @@ impl Database {
             schema.admit(place, found)?;
         }
         if found != Some(schema.format()) {
-            bring_up(&mut database.connection, place, schema, found.is_none()).await?;
+            bring_up(&mut database.connection, place, schema, schema.format()).await?;
         }
         if let Place::File(_) = place {
             // Not the quick check: only this one sees that a row is missing which an index has.
@@ -114,6 +116,40 @@ impl Database {
         let found = format_of(&mut database.connection, place).await?;
         database.close().await?;
         Ok(found)
+    }
+
+    /// A connection to look at a store, whatever is in it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn look(place: &Place) -> Result<Self, StorageError> {
+        Self::connect(place, Access::Read).await
+    }
+
+    /// Begins to write into a store that is there, and takes it back. On a server where there is none
+    /// yet, asks whether one may be made.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it cannot be written.
+    pub(crate) async fn probe(place: &Place) -> Result<(), StorageError> {
+        if !place.may_exist() {
+            return Ok(());
+        }
+        let mut database = Self::connect(place, Access::Shared).await?;
+        if format_of(&mut database.connection, place).await?.is_some() {
+            let mut transaction = database.connection.begin(place).await?;
+            transaction.claim().await?;
+            drop(transaction);
+        } else if let Place::Schema(..) = place {
+            let may = sql("SELECT CASE WHEN has_database_privilege(current_database(), 'CREATE')
+                 THEN 1::BIGINT ELSE 0::BIGINT END AS may");
+            let row = database.row(may).await?;
+            let may = row.map_or(Ok(0), |row| database.column::<i64>(&row, "may"))?;
+            if may == 0 {
+                return Err(place.damaged("this user may not create schemas there".to_owned()));
+            }
+        }
+        database.close().await
     }
 
     async fn connect(place: &Place, access: Access) -> Result<Self, StorageError> {

@@ -208,6 +208,12 @@ impl Journal {
         }
     }
 
+    /// Whether this is the journal of that place.
+    #[must_use]
+    pub fn is_at(&self, place: &Place) -> bool {
+        self.database.place().shown() == place.shown()
+    }
+
     /// The run of this state folder, if one was launched.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod invites;
 
 use std::path::Path;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Vote;
 use covey_aggregation::net::Request;
 use covey_aggregation::party::{Name, PartyId, Role};
@@ -22,7 +23,7 @@ use covey_aggregation::roster::{Member, Roster};
 use covey_aggregation::wire;
 
 use super::StorageError;
-use super::database::{Access, Database, Row, Schema, Table, sql};
+use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
 use super::faults::Faults;
 use super::place::Place;
 
@@ -69,8 +70,15 @@ pub(super) const SCHEMA: Schema = Schema {
         votes BLOB
     ) STRICT;
 ",
-    steps: &[],
+    steps: &[
+        // Whose members these are: on a server, two federations could meet.
+        "CREATE TABLE federation (
+            \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
+            authority BLOB NOT NULL
+        ) STRICT;",
+    ],
     contents: &[
+        Table { name: "federation", key: "\"only\"" },
         Table { name: "invites", key: "id" },
         Table { name: "members", key: "number" },
         Table { name: "rosters", key: "number" },
@@ -156,6 +164,27 @@ impl Members {
         Ok(Self { database: Database::open(place, &SCHEMA, Access::Shared).await? })
     }
 
+    /// Checks that these are the members of the federation with this authority, and remembers it.
+    ///
+    /// # Errors
+    /// [`StorageError::OtherFederation`].
+    pub async fn belong_to(&mut self, authority: &Digest) -> Result<(), StorageError> {
+        let path = self.database.place().shown();
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        if known.is_none() {
+            let remember = sql("INSERT INTO federation (\"only\", authority) VALUES (1, $1)
+                 ON CONFLICT DO NOTHING")
+            .bind(*authority);
+            let written = async |transaction: &mut Transaction<'_>| {
+                transaction.execute(remember).await.map(|_| ())
+            };
+            self.database.write::<(), StorageError>(written).await?;
+        }
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        let known = known.map(|row| self.database.digest(&row, "authority")).transpose()?;
+        if known == Some(*authority) { Ok(()) } else { Err(StorageError::OtherFederation { path }) }
+    }
+
     /// Changes whenever another program has written.
     ///
     /// # Errors
@@ -229,6 +258,54 @@ impl Members {
         self.database.write(async |transaction| transaction.execute(votes).await.map(|_| ())).await
     }
 
+    /// Puts a roster that others have in the place of whatever is stored from its number on. Whoever
+    /// is approved here, was in the roster `before`, and is not in this one has been shut out since:
+    /// they are suspended, and returned by name.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing is changed.
+    pub async fn adopt(
+        &mut self,
+        before: &Roster,
+        newer: &CertifiedRoster,
+        now_s: u64,
+    ) -> Result<Vec<Name>, StorageError> {
+        let gone = |entry: &MemberEntry| {
+            let id = &entry.member.id;
+            entry.standing == Standing::Approved
+                && before.member(id).is_some()
+                && newer.roster.member(id).is_none()
+        };
+        let mut gone: Vec<Member> = self
+            .all()
+            .await?
+            .into_iter()
+            .filter_map(|entry| gone(&entry).then_some(entry.member))
+            .collect();
+        let forget = sql("DELETE FROM rosters WHERE number >= $1").bind(newer.roster.number);
+        let votes = (!newer.votes.is_empty()).then(|| wire::encode(&newer.votes));
+        let put =
+            sql("INSERT INTO rosters (number, digest, roster, votes) VALUES ($1, $2, $3, $4)")
+                .bind(newer.roster.number)
+                .bind(newer.roster.digest())
+                .bind(wire::encode(&newer.roster))
+                .bind(votes);
+        let adopted = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(forget).await?;
+            transaction.execute(put).await?;
+            for member in &gone {
+                let suspend = sql("UPDATE members SET standing = $1, since_s = $2 WHERE id = $3")
+                    .bind(Standing::Suspended.word())
+                    .bind(now_s.cast_signed())
+                    .bind(member.id.0.as_slice());
+                transaction.execute(suspend).await?;
+            }
+            Ok(())
+        };
+        self.database.write::<(), StorageError>(adopted).await?;
+        Ok(gone.drain(..).map(|member| member.name).collect())
+    }
+
     /// Rosters from `number` on, the newest last; votes are empty where there are none.
     ///
     /// # Errors
@@ -245,7 +322,7 @@ impl Members {
     /// [`StorageError`].
     pub async fn roster_of(
         &mut self,
-        digest: &covey_aggregation::hash::Digest,
+        digest: &Digest,
     ) -> Result<Option<CertifiedRoster>, StorageError> {
         let roster = sql("SELECT * FROM rosters WHERE digest = $1").bind(*digest);
         let row = self.database.row(roster).await?;

@@ -16,6 +16,8 @@ use super::database::{Access, Connection, Readable, Row};
 use super::members::MEMBERS_FILE;
 use super::registry::{REGISTRY_FILE, run_folder};
 
+pub(crate) use marker::MARKER_FILE;
+pub(crate) use marker::{begin_restoring, end_restoring};
 pub use marker::{check, settle};
 pub use server::{BadUrl, Server};
 
@@ -152,7 +154,7 @@ impl Place {
     }
 
     /// For people.
-    pub(super) fn shown(&self) -> PathBuf {
+    pub(crate) fn shown(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
             Self::Schema(..) => PathBuf::from(self.to_string()),

@@ -11,10 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use covey_aggregation::message::SignedHeader;
 use covey_aggregation::net::membership::MEMBER_FILE;
 use covey_aggregation::net::request::{REQUEST_FILE, Request};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
-use covey_aggregation::net::{IdentityKey, Membership, authority::AUTHORITY_FILE, read_roster};
+use covey_aggregation::net::{
+    Bulk, BulkError, IdentityKey, Membership, Offered, Outline, authority::AUTHORITY_FILE,
+    read_roster,
+};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::stop::Stopper;
@@ -46,6 +50,19 @@ pub(crate) const POOL_FILE: &str = "pool.csv";
 fn validation_data() -> String {
     let path = POOL_FILE;
     format!("validation_data = {{ format = \"csv\", path = \"{path}\", header = \"absent\" }}\n")
+}
+
+/// Sends a contribution, or what the coordinator does not have of it.
+pub(crate) async fn contribute(
+    bulk: &Bulk,
+    header: &SignedHeader,
+    bytes: &[u8],
+) -> Result<(), BulkError> {
+    let Offered::Wanted(sending) = bulk.offer(header, bytes.len() as u64).await? else {
+        return Ok(());
+    };
+    let mut rest = &bytes[usize::try_from(sending.from()).expect("in memory")..];
+    sending.send(&Outline::of(rest), &mut rest, |_| {}).await
 }
 
 pub(crate) fn name(text: &str) -> Name {

@@ -12,7 +12,7 @@ use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
-use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership, Outline};
+use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock;
@@ -175,9 +175,8 @@ impl Work {
                     let (bulk, uploaded) = (link.links.bulk(), uploaded.clone());
                     let (header, bytes) = (stored.header.clone(), Arc::clone(&stored.bytes));
                     tokio::spawn(async move {
-                        let outline = Outline::of(&bytes);
                         // A refusal or a lost link: the machine asks again if it still wants it.
-                        let _ = bulk.contribute(&header, &outline, &mut &bytes[..], |_| {}).await;
+                        let _ = super::contribute(&bulk, &header, &bytes).await;
                         let _ = uploaded.send(round_ctx).await;
                     });
                 }

@@ -4,6 +4,8 @@
 //! Where none is installed the tests that need one say so, and do nothing; with
 //! `COVEY_REQUIRE_POSTGRES=1` they fail.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -69,6 +69,22 @@ impl Connection {
         Ok(Transaction { kind, place })
     }
 
+    /// Begins a transaction that sees the store as it is at one moment.
+    pub(super) async fn begin_to_look<'a>(
+        &'a mut self,
+        place: &'a Place,
+    ) -> Result<Transaction<'a>, StorageError> {
+        let failed = |source| place.failed(source);
+        let kind = match self {
+            Self::Sqlite(connection) => Kind::Sqlite(connection.begin().await.map_err(failed)?),
+            Self::Postgres(connection) => {
+                let look = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Kind::Postgres(connection.begin_with(look).await.map_err(failed)?)
+            }
+        };
+        Ok(Transaction { kind, place })
+    }
+
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(connection) => connection.ping().await,

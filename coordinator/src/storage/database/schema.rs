@@ -94,16 +94,14 @@ fn ask_format(place: &Place) -> super::Statement {
     }
 }
 
-/// Makes the tables, or brings them to the newest format: all of it or nothing.
+/// Makes the tables, or brings them to the format `until`: all of it or nothing.
 pub(super) async fn bring_up(
     connection: &mut Connection,
     place: &Place,
     schema: &Schema,
-    is_new: bool,
+    until: i64,
 ) -> Result<(), StorageError> {
-    if !is_new {
-        keep_copy(connection, place).await?;
-    }
+    keep_copy(connection, place).await?;
     let mut transaction = connection.begin(place).await?;
     if let Place::Schema(server, name) = place {
         // Of two who come first one makes it, and the other waits and finds it.
@@ -123,10 +121,11 @@ pub(super) async fn bring_up(
         schema.admit(place, got)?;
     }
     let done = if got == 0 { 0 } else { usize::try_from(got - schema.base).unwrap_or(0) };
-    for step in schema.steps.iter().skip(done) {
+    let to_do = usize::try_from(until - schema.base).unwrap_or(0);
+    for step in schema.steps.iter().take(to_do).skip(done) {
         transaction.batch(spoken(place, step)).await?;
     }
-    let format = schema.format();
+    let format = until.max(got);
     let number = match place {
         Place::File(_) => format!("PRAGMA user_version = {format}"),
         Place::Schema(..) => format!("UPDATE store SET format = {format}"),

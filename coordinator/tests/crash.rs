@@ -7,6 +7,7 @@
 //! each, in about an hour and a half:
 //!
 //! ```sh
+//! cargo build --release --workspace    # the tests run the programs that are there
 //! cargo test --release --workspace --test crash -- --ignored --nocapture
 //! ```
 #![cfg(target_os = "linux")]

@@ -5,6 +5,7 @@
 //! A sample is tried by default; every call, every transaction and every byte, in about two hours:
 //!
 //! ```sh
+//! cargo build --release --workspace    # the tests run the programs that are there
 //! cargo test --release --workspace --test disk -- --ignored --nocapture
 //! ```
 #![cfg(target_os = "linux")]

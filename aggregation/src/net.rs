@@ -11,7 +11,8 @@
 //! - [`certificate`], [`tls`]: who a peer is, and the handshake that proves it
 //! - [`frame`], [`link`], [`bulk`]: what travels over one connection
 //! - [`egress`]: who is shown what leaves before it does
-//! - [`listener`], [`dialer`]: how a connection comes to be
+//! - [`listener`], [`dialer`]: how a connection comes to be, and what becomes of it when the listener
+//!   is started again
 //!
 //! # One link
 //! A dialer opens one control stream and greets with the roster it has pinned; the listener
@@ -38,6 +39,7 @@ pub mod listener;
 pub mod membership;
 mod newcomer;
 pub mod request;
+mod reset;
 pub mod roster_file;
 pub mod text;
 pub mod tls;

@@ -10,6 +10,7 @@
 //! - [`published`]: what a coordinator publishes, as it lies in a folder
 //! - [`doctor`]: what a person would have to put right before a program starts
 //! - [`service`]: a program as a service of systemd
+//! - [`room`]: room on a disk
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 
@@ -25,6 +26,7 @@ pub mod journal;
 pub mod line;
 pub mod published;
 pub mod renewal;
+pub mod room;
 pub mod rosters;
 pub mod service;
 pub mod state;

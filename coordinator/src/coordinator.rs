@@ -32,10 +32,12 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
+use crate::room::Room;
 use crate::run::{Carried, Past, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
 use crate::storage::blobs::Depot;
+use crate::storage::faults::Faults;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
 use crate::storage::place::{self, Databases};
@@ -77,6 +79,18 @@ impl Coordinator {
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
     pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
+        Self::start_with(config, stop, Faults::none()).await
+    }
+
+    /// The same with a storage that fails as `faults` says.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: Config,
+        stop: Stop,
+        faults: Faults,
+    ) -> Result<Running, Failure> {
         // A committee that is not complete may still be founded by invites.
         let membership = Membership::load_founding(&config.member_dir).map_err(file_failure)?;
         let membership = Arc::new(membership);
@@ -93,9 +107,11 @@ impl Coordinator {
         let blobs = Arc::new(depot.open()?);
         let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
         let journal = Journal::open(databases.journal(&config.state_dir)).await?;
-        let mut registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
+        let journal = journal.with_faults(&faults);
+        let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
+        let mut registry = registry.with_faults(&faults);
         registry.set_quotas(config.queue.quotas());
-        let (registrar, guests) = registrar(&config, &membership).await?;
+        let (registrar, guests) = registrar(&config, &membership, &faults).await?;
         // Now that all of them are open: a name that was mistyped is not remembered.
         place::settle(databases, &folders)?;
         let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
@@ -112,9 +128,10 @@ impl Coordinator {
             let _ = sender.send(event.clone());
         });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let room = Arc::new(Room::of(config.state_dir.clone()));
         let admin = match config.admin {
             Some(address) => {
-                let readiness = Readiness::of(&inputs, stop.clone());
+                let readiness = Readiness::of(&inputs, stop.clone(), Arc::clone(&room));
                 Some(Admin::open(address, Arc::clone(&metrics), readiness).await?)
             }
             None => None,
@@ -156,6 +173,7 @@ impl Coordinator {
             view,
             state_dir: config.state_dir.clone(),
             databases: databases.clone(),
+            room,
             clock,
             inputs: waiting,
             events: tell,
@@ -187,9 +205,11 @@ fn check_committee(roster: &Roster, holders: usize) -> Result<(), Failure> {
 async fn registrar(
     config: &Config,
     membership: &Membership,
+    faults: &Faults,
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
-    let mut members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    let members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    let mut members = members.with_faults(faults);
     members.belong_to(&roster.authority).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });

@@ -9,6 +9,7 @@
 //! - [`gather`](self): waiting until a round can begin
 //! - [`report`](self): telling the operator, and whoever watches, who answered and whom it waits for
 //! - [`obey`](self): what the run's researcher wants
+//! - [`room`](self): waiting until there is room on the disk
 //! - [`succession`](self): members that come and go
 
 mod deal;
@@ -17,6 +18,7 @@ mod gather;
 mod inputs;
 mod obey;
 mod report;
+mod room;
 mod succession;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,7 @@ use crate::clock::Clock;
 use crate::directing::Beginning;
 use crate::event::Event;
 use crate::registrar::Registrar;
+use crate::room::Room;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
 use crate::storage::blobs::{Blobs, Depot};
@@ -52,6 +55,7 @@ use crate::storage::journal::Journal;
 use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
+use crate::summing::Unopened;
 use crate::view::View;
 
 pub use gather::{Gathered, Needs};
@@ -103,7 +107,7 @@ pub struct RoundEnd {
 /// A worker's answer.
 enum WorkDone {
     /// The sum is opened, or not.
-    Opened { context: Digest, result: Result<Opened, OpenFailure>, took_ms: u64 },
+    Opened { context: Digest, result: Result<Opened, Unopened>, took_ms: u64 },
     /// What an audit needs of each contribution is computed, or not.
     Measured { context: Digest, result: Result<Vec<Public>, OpenFailure> },
     /// A round's directions are computed, or not.
@@ -183,6 +187,8 @@ pub struct Parts {
     pub state_dir: PathBuf,
     /// Where stores are.
     pub databases: Databases,
+    /// Room on the disk.
+    pub room: Arc<Room>,
     /// Time.
     pub clock: Clock,
     /// From the sessions.
@@ -211,6 +217,7 @@ pub struct Driver {
     wish: watch::Receiver<Wish>,
     view: watch::Sender<View>,
     state_dir: PathBuf,
+    room: Arc<Room>,
     databases: Databases,
     events: Events,
     inputs: mpsc::Receiver<Input>,
@@ -239,6 +246,7 @@ impl Driver {
             wish: parts.wish,
             view: parts.view,
             state_dir: parts.state_dir,
+            room: parts.room,
             databases: parts.databases,
             events: parts.events,
             inputs: parts.inputs,
@@ -392,7 +400,7 @@ impl Driver {
     async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
         match woken {
             Woken::Time | Woken::Wish => {}
-            Woken::Worked(done) => self.take_work(done),
+            Woken::Worked(done) => self.take_work(done)?,
             Woken::Input(input) => {
                 self.take(input).await?;
                 for _ in 1..INPUTS_AT_ONCE {
@@ -409,12 +417,17 @@ impl Driver {
         Ok(())
     }
 
-    fn take_work(&mut self, done: WorkDone) {
+    fn take_work(&mut self, done: WorkDone) -> Result<(), Halt> {
         let now = self.clock.now();
-        let Some(live) = &mut self.live else { return };
+        let Some(live) = &mut self.live else { return Ok(()) };
         match done {
             WorkDone::Opened { context, result, took_ms } if *live.round.context() == context => {
                 live.opening_ms = Some(took_ms);
+                let result = match result {
+                    Ok(opened) => Ok(opened),
+                    Err(Unopened::Failed(failure)) => Err(failure),
+                    Err(Unopened::Unstored(error)) => return Err(error.into()),
+                };
                 live.round.handle_opened(now, result);
             }
             WorkDone::Measured { context, result } if *live.round.context() == context => {
@@ -427,5 +440,6 @@ impl Driver {
             // Of a round that is over.
             WorkDone::Opened { .. } | WorkDone::Measured { .. } | WorkDone::Directed { .. } => {}
         }
+        Ok(())
     }
 }

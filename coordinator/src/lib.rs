@@ -9,7 +9,7 @@
 //! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
 //! - [`queue`]: runs that were submitted, one after the other; [`research`]: what researchers are
 //!   served with; [`view`]: what goes on at this moment
-//! - [`storage`]: journal, blobs, lock
+//! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
@@ -35,6 +35,7 @@ pub mod queue;
 pub mod registrar;
 pub mod research;
 pub mod restore;
+pub mod room;
 pub mod run;
 pub mod session;
 pub mod setup;

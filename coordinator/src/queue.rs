@@ -23,7 +23,6 @@ use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
 use crate::run::{Carried, Past, Run};
-use crate::run::{Carried, Run};
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::registry::{RunEntry, run_folder};

@@ -11,6 +11,8 @@
 //! - Every end has its reason, recorded in one transaction with the round that brought it.
 //! - A run that was submitted takes turns with others: when others wait it gives its turn up after
 //!   each round, and while it waits for members that a round cannot do without.
+//! - A round is begun only with room on the disk for twice what it stores; until then the run waits,
+//!   says so, and goes on by itself.
 //! - The run stops when so many rounds in a row were abandoned that the operator should look;
 //!   serving again goes on with the next round.
 //! - A run that was submitted heeds what its researcher wants between two rounds, while it waits
@@ -45,6 +47,7 @@ use crate::directing;
 use crate::driver::{Driver, Gathered, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
+use crate::room::round_bytes;
 use crate::storage::StorageError;
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
@@ -302,6 +305,11 @@ impl Run<'_> {
             Vec::new()
         };
         let terms = self.terms(standing, number, owners, beacons)?;
+        let bytes = round_bytes(&terms.config, terms.cohort.len());
+        if self.driver.wait_for_room(number, bytes).await? {
+            // From the beginning: who was there may have gone meanwhile.
+            return Ok(Beginning::Wish);
+        }
         let now = self.driver.clock.now();
         let opened = Round::open(terms, Arc::clone(&self.identity), now);
         opened.map(Beginning::of).map_err(|error| {

@@ -43,7 +43,7 @@ pub struct SessionId(pub u64);
 pub enum Input {
     /// Something has changed among the members.
     Members(Vec<MemberEntry>),
-    /// This program may no longer write its records.
+    /// This program may no longer write its records, or cannot make durable what it writes.
     StoreLost(StorageError),
     /// Somebody who wanted to become a member was told no.
     NotEnrolled {

@@ -6,12 +6,14 @@
 //! - [`registry`]: plans that were submitted, and what is to become of them
 //! - [`members`]: invites, members and rosters
 //! - [`blobs`]: plans, models and contributions, in a folder or in a bucket
+//! - [`faults`]: what fails when a test says so
 //! - [`shelf`]: which run's bulk bytes are served
 //! - [`durable`]: writing files so that a crash leaves the old or the new, never half
 
 pub mod blobs;
 mod database;
 pub mod durable;
+pub mod faults;
 pub mod journal;
 pub mod members;
 pub mod place;
@@ -22,6 +24,9 @@ pub(crate) mod stores;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::program::{Exit, Failure};
+
+/// What is tried with fsync, as a verb.
+pub(crate) const MAKE_DURABLE: &str = "make durable";
 
 /// The disk or the database said no. Nobody else is at fault: these are local.
 #[derive(Debug, thiserror::Error)]
@@ -198,6 +203,13 @@ impl StorageError {
     ) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
+    }
+
+    /// Whether what was written may be lost although the system takes it for written: after a failed
+    /// fsync the next one may succeed without having written anything (fsync(2), "ERRORS"). Who sees
+    /// that can promise nothing any more before it has started again and read what there is.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::File { action: MAKE_DURABLE, .. })
     }
 
     /// Whether a name or a key is there already.

@@ -197,6 +197,11 @@ async fn take(
     };
     let is_new = match received {
         Ok(Ok(is_new)) => is_new,
+        Ok(Err(Failed::Storage(error))) if error.is_lasting() => {
+            // The driver stops with it; fails only when it has stopped.
+            let _ = shared.inputs.send(Input::StoreLost(error)).await;
+            return BUSY;
+        }
         Ok(Err(failed)) => return failed.verdict(),
         Err(_) => return BUSY,
     };

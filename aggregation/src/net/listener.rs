@@ -21,6 +21,7 @@ use crate::net::guest_list::GuestList;
 use crate::net::link::Link;
 use crate::net::membership::Membership;
 use crate::net::newcomer;
+use crate::net::reset;
 use crate::net::tls::{self, Refused};
 use crate::party::Role;
 
@@ -61,11 +62,11 @@ impl Listener {
         guests: GuestList,
     ) -> Result<Self, LinkError> {
         let config = server_config(&membership, &Refused::default())?;
-        let endpoint =
-            Endpoint::server(config.clone(), address).map_err(|source| match source.kind() {
-                io::ErrorKind::AddrInUse => LinkError::PortInUse { address },
-                _ => LinkError::Socket { address, source },
-            })?;
+        let endpoint = reset::endpoint(address, config.clone(), membership.key());
+        let endpoint = endpoint.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => LinkError::PortInUse { address },
+            _ => LinkError::Socket { address, source },
+        })?;
         let bound = endpoint.local_addr();
         let bound = bound.map_err(|source| LinkError::Socket { address, source })?;
         let (sender, arrivals) = mpsc::channel(HANDSHAKES_MAX);

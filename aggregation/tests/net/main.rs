@@ -296,3 +296,43 @@ async fn bind_again(address: SocketAddr, coordinator: &Arc<Membership>) -> Liste
         }
     }
 }
+
+/// Members hold links of the life before; they are told at their next packet, and do not wait until the
+/// silence has lasted long enough.
+#[test]
+fn a_listener_that_was_killed_tells_who_held_a_link_when_it_is_started_again() {
+    let federation = Federation::new("test", 0x10);
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let (dialling, life) = (runtime(), runtime());
+    let coordinator = federation.member("c");
+    let listener = life.block_on(async { listen(&coordinator) });
+    let address = listener.address();
+    let mut dialer = dialer(federation.member("kh-2"), &listener);
+    life.spawn(async move {
+        let mut listener = listener;
+        let _link = arrived(&mut listener).await;
+        std::future::pending::<()>().await
+    });
+    let mut link = dialling.block_on(dialer.connect_once()).expect("dialled");
+    life.shutdown_timeout(Duration::from_secs(30));
+    let second_life = runtime();
+    let _listener = second_life.block_on(async {
+        loop {
+            let guests = GuestList::pinned(&coordinator);
+            match Listener::bind(address, Arc::clone(&coordinator), guests) {
+                Err(LinkError::PortInUse { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                bound => break bound.expect("bound"),
+            }
+        }
+    });
+    let told = dialling.block_on(async {
+        let round_ctx = hash(Domain::Body, &[b"round"]);
+        let said = link.sender.send(&FromHolder::Lacking { round_ctx }).await;
+        said.expect("it does not know yet");
+        link.receiver.receive::<ToHolder>().await
+    });
+    let Err(LinkError::Lost(why)) = told else { panic!("{told:?}") };
+    assert_eq!(why, "the other side restarted");
+}

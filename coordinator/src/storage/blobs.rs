@@ -39,7 +39,7 @@ use covey_aggregation::party::PartyId;
 use covey_aggregation::program::published::{CHUNKS_FILE, CORRECTION_FILE};
 
 use super::StorageError;
-use super::durable::{create_folder, remove_folder, remove_parts, rename};
+use super::durable::{create_folder, remove_folder, remove_parts, rename, sync_folder};
 use bucket::{Bucket, ObjectReader};
 use folder::Folder;
 use stored::Source;
@@ -131,6 +131,15 @@ impl Store {
         }
     }
 
+    /// Has what is directly below `folder` for good: an earlier life may have put it there and have
+    /// been gone before its name was durable.
+    fn settle(&self, folder: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Folder(store) => sync_folder(&store.path(folder)),
+            Self::Bucket(_) => Ok(()),
+        }
+    }
+
     /// All keys below `folder`, which ends in `/`, ascending.
     fn list(&self, folder: &str) -> Result<Vec<Entry>, StorageError> {
         match self {
@@ -213,7 +222,10 @@ impl Blobs {
     /// [`StorageError`].
     pub fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StorageError> {
         let key = format!("{OBJECTS}{digest}");
-        if self.store.size(&key)?.is_some() { Ok(()) } else { self.store.write(&key, bytes) }
+        match self.store.size(&key)? {
+            Some(_) => self.store.settle(OBJECTS),
+            None => self.store.write(&key, bytes),
+        }
     }
 
     /// Reads a plan or a model; none when it is not stored.
@@ -261,7 +273,11 @@ impl Blobs {
     /// # Errors
     /// [`StorageError`].
     pub fn is_contributed(&self, round: u32, header: &Digest) -> Result<bool, StorageError> {
-        self.is_stored(&contribution_key(round, header))
+        let is_stored = self.is_stored(&contribution_key(round, header))?;
+        if is_stored {
+            self.store.settle(&round_key(round))?;
+        }
+        Ok(is_stored)
     }
 
     fn is_stored(&self, key: &str) -> Result<bool, StorageError> {

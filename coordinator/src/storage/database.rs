@@ -24,6 +24,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::time::Time;
 
 use super::StorageError;
+use super::faults::{Fate, Faults};
 use super::place::Place;
 use schema::{bring_up, format_of};
 
@@ -57,6 +58,7 @@ pub(crate) struct Database {
     connection: Connection,
     /// Whether the last use did not come to its end.
     is_suspect: bool,
+    faults: Faults,
 }
 
 impl Database {
@@ -79,7 +81,8 @@ impl Database {
             bring_up(&mut database.connection, place, schema, schema.format()).await?;
         }
         if let Place::File(_) = place {
-            let wrong = database.integrity("PRAGMA quick_check(1)").await?;
+            // Not the quick check: only this one sees that a row is missing which an index has.
+            let wrong = database.integrity("PRAGMA integrity_check(1)").await?;
             if let Some(wrong) = wrong {
                 return Err(place.damaged(wrong));
             }
@@ -151,11 +154,12 @@ impl Database {
 
     async fn connect(place: &Place, access: Access) -> Result<Self, StorageError> {
         let connection = place.connect(access).await?;
-        let mut database = Self { place: place.clone(), access, connection, is_suspect: false };
-        if let Place::Schema(_, name) = place
+        let (place, faults) = (place.clone(), Faults::none());
+        let mut database = Self { place, access, connection, is_suspect: false, faults };
+        if let Place::Schema(_, name) = database.place.clone()
             && access == Access::Alone
         {
-            database.take_lock(name).await?;
+            database.take_lock(&name).await?;
         }
         Ok(database)
     }
@@ -205,6 +209,10 @@ impl Database {
         work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.revive().await?;
+        let fate = self.faults.next();
+        if fate == Fate::FailsUndone {
+            return Err(Faults::error(self.place.shown()).into());
+        }
         let Self { place, connection, is_suspect, .. } = self;
         *is_suspect = true;
         let written = async {
@@ -222,7 +230,15 @@ impl Database {
             },
         };
         *is_suspect = written.is_err();
+        if fate == Fate::FailsDone && written.is_ok() {
+            return Err(Faults::error(self.place.shown()).into());
+        }
         written
+    }
+
+    /// From now on writing fails as `faults` says.
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
     }
 
     /// What a statement finds.

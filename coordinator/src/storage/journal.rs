@@ -1,7 +1,8 @@
 //! The journal: what the machines remember, record by record, and the run they belong to.
 //!
-//! When [`Journal::append`] returns, the batch is on the disk, whole. Every record carries a digest
-//! over its place and its bytes, because a database itself does not notice a flipped byte.
+//! When [`Journal::append`] returns, the batch is on the disk, whole. Every record, every round and the
+//! run carry a digest of what they say, because a database itself does not notice a flipped byte. Rows
+//! that a program of format 2 wrote have none, and are believed.
 
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
@@ -11,13 +12,20 @@ use covey_aggregation::wire;
 
 use super::StorageError;
 use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
+use super::faults::Faults;
 use super::place::Place;
 
 /// `rounds` has one row per round that is over; a round with records and no row is
 /// the one to go on with. `changes` is what the operator changed about the run beside its plan.
 /// Format 1 held rounds whose terms were encoded otherwise; it is not read.
 pub(super) const SCHEMA: Schema =
-    Schema { name: "journal", base: 2, tables: TABLES, steps: &[], contents: CONTENTS };
+    Schema { name: "journal", base: 2, tables: TABLES, steps: &[DIGESTS], contents: CONTENTS };
+
+/// To format 3.
+const DIGESTS: &str = "
+    ALTER TABLE run ADD COLUMN digest BLOB;
+    ALTER TABLE rounds ADD COLUMN digest BLOB;
+";
 
 const CONTENTS: &[Table] = &[
     Table { name: "run", key: "\"only\"" },
@@ -96,6 +104,20 @@ pub struct RunRow {
     pub reason: Option<String>,
 }
 
+impl RunRow {
+    fn ended(self, ending: &Ending) -> Self {
+        let (ending, reason) = (Some(ending.word().to_owned()), Some(ending.to_string()));
+        Self { ending, reason, ..self }
+    }
+
+    fn digest(&self) -> Digest {
+        let digests = (self.run, self.federation, self.plan, self.model, self.state);
+        let numbers = (self.first_round, self.rounds, self.origin, self.started.0);
+        let said = wire::encode(&(digests, numbers, &self.ending, &self.reason));
+        hash(Domain::JournalRecord, &[b"run", &said])
+    }
+}
+
 /// What the operator changed about a run beside its plan, which stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRow {
@@ -132,6 +154,15 @@ pub struct RoundRow {
     pub ended: Time,
 }
 
+impl RoundRow {
+    fn digest(&self) -> Digest {
+        let digests = (self.round, self.context, self.model, self.state, self.aggregate);
+        let measured = (self.accuracy.map(f64::to_bits), self.loss.map(f64::to_bits));
+        let said = wire::encode(&(digests, &self.counters, measured, self.ended.0));
+        hash(Domain::JournalRecord, &[b"round", &said, &self.outcome])
+    }
+}
+
 /// The open database. One program writes it: the lock of the state folder sees to that, or the
 /// server's.
 pub struct Journal {
@@ -139,6 +170,13 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the journal, creating it when there is none.
     ///
     /// # Errors
@@ -191,7 +229,7 @@ impl Journal {
         let origin_round = origin_round.map(u32::try_from).transpose();
         let origin_round =
             origin_round.map_err(|_| self.database.damaged("origin_round".to_owned()))?;
-        Ok(RunRow {
+        let run = RunRow {
             run: self.database.digest(row, "run")?,
             federation: self.database.digest(row, "federation")?,
             plan: self.database.digest(row, "plan")?,
@@ -203,7 +241,18 @@ impl Journal {
             started: self.database.time(row, "started_ms")?,
             ending: self.database.column(row, "ending")?,
             reason: self.database.column(row, "reason")?,
-        })
+        };
+        let digest = self.database.optional_digest(row, "digest")?;
+        if digest.is_some_and(|digest| digest != run.digest()) {
+            return Err(self.database.damaged("the run has changed bytes".to_owned()));
+        }
+        Ok(run)
+    }
+
+    /// The run, which must be there.
+    async fn launched(&mut self) -> Result<RunRow, StorageError> {
+        let run = self.run().await?;
+        run.ok_or_else(|| self.database.damaged("its run is missing".to_owned()))
     }
 
     /// Records that a run was launched, and what of it is not as its plan says.
@@ -217,8 +266,8 @@ impl Journal {
     ) -> Result<(), StorageError> {
         let insert = sql("INSERT INTO run
              (\"only\", run, federation, plan, model, state, first_round, rounds, origin_run,
-              origin_round, started_ms, ending, reason)
-             VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+              origin_round, started_ms, ending, reason, digest)
+             VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
         .bind(run.run)
         .bind(run.federation)
         .bind(run.plan)
@@ -230,7 +279,8 @@ impl Journal {
         .bind(run.origin.map(|(_, round)| round))
         .bind(run.started)
         .bind(run.ending.as_deref())
-        .bind(run.reason.as_deref());
+        .bind(run.reason.as_deref())
+        .bind(run.digest());
         let written = async |transaction: &mut Transaction<'_>| {
             transaction.execute(insert).await?;
             match change {
@@ -246,7 +296,8 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn end(&mut self, ending: &Ending) -> Result<(), StorageError> {
-        self.database.write(async |transaction| set_ending(transaction, ending).await).await
+        let run = self.launched().await?.ended(ending);
+        self.database.write(async |transaction| update(transaction, &run).await).await
     }
 
     /// Records that the run is to have other rounds than its plan says; if it was over, it is no
@@ -255,10 +306,10 @@ impl Journal {
     /// # Errors
     /// [`StorageError`]; then nothing is changed.
     pub async fn extend(&mut self, rounds: u32, change: &ChangeRow) -> Result<(), StorageError> {
+        let run = self.launched().await?;
+        let run = RunRow { rounds, ending: None, reason: None, ..run };
         let extended = async |transaction: &mut Transaction<'_>| {
-            let rounds =
-                sql("UPDATE run SET rounds = $1, ending = NULL, reason = NULL").bind(rounds);
-            transaction.execute(rounds).await?;
+            update(transaction, &run).await?;
             insert_change(transaction, change).await
         };
         self.database.write(extended).await
@@ -343,9 +394,14 @@ impl Journal {
         row: &RoundRow,
         ending: Option<&Ending>,
     ) -> Result<(), StorageError> {
+        let ended = match ending {
+            Some(ending) => Some(self.launched().await?.ended(ending)),
+            None => None,
+        };
         let insert = sql("INSERT INTO rounds
-             (round, context, model, state, counters, aggregate, outcome, accuracy, loss, ended_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+             (round, context, model, state, counters, aggregate, outcome, accuracy, loss, ended_ms,
+              digest)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
         .bind(row.round)
         .bind(row.context)
         .bind(row.model)
@@ -355,11 +411,12 @@ impl Journal {
         .bind(row.outcome.as_slice())
         .bind(row.accuracy)
         .bind(row.loss)
-        .bind(row.ended);
+        .bind(row.ended)
+        .bind(row.digest());
         let closed = async |transaction: &mut Transaction<'_>| {
             transaction.execute(insert).await?;
-            match ending {
-                Some(ending) => set_ending(transaction, ending).await,
+            match &ended {
+                Some(run) => update(transaction, run).await,
                 None => Ok(()),
             }
         };
@@ -387,7 +444,7 @@ impl Journal {
     fn parse_round(&self, row: &Row) -> Result<RoundRow, StorageError> {
         let counters: Vec<u8> = self.database.column(row, "counters")?;
         let counters = wire::decode(&counters, FRAME_BYTES_MAX as usize);
-        Ok(RoundRow {
+        let round = RoundRow {
             round: self.database.number(row, "round")?,
             context: self.database.digest(row, "context")?,
             model: self.database.digest(row, "model")?,
@@ -399,7 +456,13 @@ impl Journal {
             accuracy: self.database.column(row, "accuracy")?,
             loss: self.database.column(row, "loss")?,
             ended: self.database.time(row, "ended_ms")?,
-        })
+        };
+        let digest = self.database.optional_digest(row, "digest")?;
+        if digest.is_some_and(|digest| digest != round.digest()) {
+            let what = format!("the end of round {} has changed bytes", round.round);
+            return Err(self.database.damaged(what));
+        }
+        Ok(round)
     }
 
     /// The encoded outcome of the round with this `round_ctx`, if it is over.
@@ -407,9 +470,9 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn outcome(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
-        let outcome = sql("SELECT outcome FROM rounds WHERE context = $1").bind(*context);
-        let row = self.database.row(outcome).await?;
-        row.map(|row| self.database.column(&row, "outcome")).transpose()
+        let round = sql("SELECT * FROM rounds WHERE context = $1").bind(*context);
+        let row = self.database.row(round).await?;
+        row.map(|row| Ok(self.parse_round(&row)?.outcome)).transpose()
     }
 
     /// Closes the database in order.
@@ -421,12 +484,14 @@ impl Journal {
     }
 }
 
-async fn set_ending(
-    transaction: &mut Transaction<'_>,
-    ending: &Ending,
-) -> Result<(), StorageError> {
-    let end = sql("UPDATE run SET ending = $1, reason = $2");
-    transaction.execute(end.bind(ending.word()).bind(ending.to_string())).await.map(|_| ())
+/// Writes what of a run may change.
+async fn update(transaction: &mut Transaction<'_>, run: &RunRow) -> Result<(), StorageError> {
+    let update = sql("UPDATE run SET rounds = $1, ending = $2, reason = $3, digest = $4")
+        .bind(run.rounds)
+        .bind(run.ending.as_deref())
+        .bind(run.reason.as_deref())
+        .bind(run.digest());
+    transaction.execute(update).await.map(|_| ())
 }
 
 async fn insert_change(

@@ -24,6 +24,7 @@ use covey_aggregation::wire;
 
 use super::StorageError;
 use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
+use super::faults::Faults;
 use super::place::Place;
 
 pub use fold::{founded, next_members};
@@ -140,6 +141,13 @@ pub struct Members {
 }
 
 impl Members {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the file of a federation's folder, creating it when there is none.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 
 use super::StorageError;
 use super::database::{Access, Database, Schema, Table, Transaction, sql};
+use super::faults::Faults;
 use super::place::Place;
 use turns::Turns;
 
@@ -166,6 +167,13 @@ pub fn run_folder(state_dir: &Path, run: &Digest) -> PathBuf {
 }
 
 impl Registry {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the registry of a state folder, creating it when there is none.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ use covey_coordinator::cli::{Enrol, Init};
 use covey_coordinator::config::Config;
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RoundSummary, RunSummary};
+use covey_coordinator::storage::faults::Faults;
 use covey_coordinator::{Coordinator, setup};
 use covey_model::task::Task;
 use owner::Owner;
@@ -355,12 +356,17 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(config: Config) -> Self {
+        Self::start_with(config, Faults::none())
+    }
+
+    /// With a storage that fails as `faults` says.
+    pub(crate) fn start_with(config: Config, faults: Faults) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (stopper, stop) = Stop::manual();
         let (sender, events) = mpsc::unbounded_channel();
         let journal_log = config.state_dir.join(format!("{JOURNAL_FILE}-wal"));
         let work = runtime.spawn(async move {
-            let mut running = Coordinator::start(config, stop).await?;
+            let mut running = Coordinator::start_with(config, stop, faults).await?;
             while let Ok(event) = running.next_event().await {
                 eprintln!("{event}");
                 // The test may be satisfied already.

@@ -7,10 +7,10 @@ use std::io::{ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Entry;
-use crate::storage::StorageError;
 use crate::storage::durable::{
     create_folder, part_of, remove_folder, rename, sync_folder, write_file,
 };
+use crate::storage::{MAKE_DURABLE, StorageError};
 
 /// A folder, below which keys are paths.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Folder {
             if written == bytes { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
         });
         written.map_err(StorageError::file("write", &part))?;
-        file.sync_all().map_err(StorageError::file("make durable", &part))?;
+        file.sync_all().map_err(StorageError::file(MAKE_DURABLE, &part))?;
         rename(&part, &path)
     }
 

@@ -32,6 +32,7 @@ impl Blobs {
         let folder = format!("{PUBLISHED}{}", round_name(round));
         let bundle = format!("{folder}/{PUBLICATION_FILE}");
         if self.store.size(&bundle)?.is_some() {
+            self.store.settle(PUBLISHED)?;
             return Ok(self.store.shown(&bundle));
         }
         let parts = counted.iter().flat_map(|header| {

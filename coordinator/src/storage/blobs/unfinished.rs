@@ -21,8 +21,8 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::program::published::{CHUNKS_FILE, CORRECTION_FILE};
 
 use super::{BOXES, Blobs};
-use crate::storage::StorageError;
 use crate::storage::durable::{create_folder, remove_folder, sync_folder};
+use crate::storage::{MAKE_DURABLE, StorageError};
 
 /// Ending of a member's folder.
 pub(super) const UPLOAD: &str = ".upload";
@@ -66,7 +66,7 @@ impl Section {
 
     fn sync(&mut self) -> Result<(), StorageError> {
         self.flush()?;
-        self.file.get_ref().sync_all().map_err(StorageError::file("make durable", &self.path))
+        self.file.get_ref().sync_all().map_err(StorageError::file(MAKE_DURABLE, &self.path))
     }
 
     /// So many bytes that are there already; none when there are fewer.
@@ -235,13 +235,22 @@ impl<'a> ContributionWriter<'a> {
         let blobs = self.blobs;
         if blobs.is_stored(&self.key)? {
             remove_folder(&self.folder)?;
+            if let Some((round, _)) = self.key.rsplit_once('/') {
+                blobs.store.settle(round)?;
+            }
             return Ok(false);
         }
         let Self { progress, correction, boxes, chunks, .. } = &mut self;
         if blobs.is_remote() {
             [correction, boxes, chunks, progress].into_iter().try_for_each(Section::flush)?;
         } else {
-            [correction, boxes, chunks].into_iter().try_for_each(Section::sync)?;
+            let synced = [correction, boxes, chunks].into_iter().try_for_each(Section::sync);
+            if synced.is_err() {
+                // What the system could not write it may take for written from now on: nobody goes on
+                // with these bytes.
+                remove_folder(&self.folder)?;
+            }
+            synced?;
             let path = &self.progress.path;
             fs::remove_file(path).map_err(StorageError::file("remove", path))?;
             sync_folder(&self.folder)?;

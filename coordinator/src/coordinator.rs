@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, Readiness};
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
@@ -55,6 +56,7 @@ pub struct Coordinator;
 /// A coordinator at work.
 pub struct Running {
     address: SocketAddr,
+    tcp: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
@@ -80,9 +82,9 @@ impl Coordinator {
         let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
         let registry = Registry::open(&config.state_dir).await?;
         let (registrar, guests) = registrar(&config, &membership).await?;
-        let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
+        let listener = Listener::bind(config.doors(), Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
-        let address = listener.address();
+        let (address, tcp) = (listener.address(), listener.tcp_address());
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
         let certificate =
             validity_of(&config.member_dir.join(MEMBER_FILE)).map_err(file_failure)?;
@@ -101,7 +103,7 @@ impl Coordinator {
             }
             None => None,
         };
-        tell(&Event::Listening { address });
+        tell(&Event::Listening { address, tcp });
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
@@ -121,6 +123,10 @@ impl Coordinator {
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
+            allowance: Allowance::new(
+                config.limits.requests_per_s.value(),
+                config.limits.requests_burst_s.value(),
+            ),
             metrics,
         };
         let driver = Driver::new(Parts {
@@ -144,7 +150,7 @@ impl Coordinator {
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
         let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
-        Ok(Running { address, admin: admin_address, events, work })
+        Ok(Running { address, tcp, admin: admin_address, events, work })
     }
 }
 
@@ -306,6 +312,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where members dial in over TCP, if they may.
+    #[must_use]
+    pub const fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp
     }
 
     /// Where health and metrics are served, if they are.

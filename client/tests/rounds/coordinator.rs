@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use covey_aggregation::config::{
@@ -92,7 +93,7 @@ impl Coordinator {
 
     /// With another plan.
     pub(crate) fn start_with(membership: Arc<Membership>, plan_text: &str) -> Self {
-        let address = "127.0.0.1:0".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let listener =
             Listener::bind(address, Arc::clone(&membership), GuestList::pinned(&membership))
                 .expect("bound");

@@ -355,7 +355,10 @@ async fn health_and_numbers_are_told_at_the_admin_address_and_name_nobody() {
 }
 
 /// A relay of TCP that breaks everything once, after so many bytes of an upload.
-async fn relay(to: std::net::SocketAddr, bytes_max: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+async fn relay(
+    to: std::net::SocketAddr,
+    bytes_max: usize,
+) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let breaks = Arc::new(AtomicUsize::new(0));

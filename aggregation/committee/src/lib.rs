@@ -107,11 +107,7 @@ fn say(config: &Path, digest: &str, is_approved: bool, format: Format) -> Result
     Ok(Exit::Done)
 }
 
-fn join(
-    invite: &str,
-    folder: &Path,
-    how: (TransportChoice, Duration),
-) -> Result<Joined, Failure> {
+fn join(invite: &str, folder: &Path, how: (TransportChoice, Duration)) -> Result<Joined, Failure> {
     let roles = [covey_aggregation::party::Role::Holder];
     let invite = read_invite_of(invite, &roles, "covey-client")?;
     runtime()?.block_on(init::join(&invite, folder, how, &mut |progress| note(progress)))

@@ -1,6 +1,7 @@
 //! A connection whose handshake is done, whatever carries it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::net::bounds::Bounds;
 use crate::net::error::{CloseReason, LinkError};
@@ -12,7 +13,7 @@ use crate::net::transport::Transport;
 #[derive(Clone)]
 pub(super) enum Connection {
     /// Of a listener with its bounds.
-    Quic(quinn::Connection, Option<Bounds>),
+    Quic(quinn::Connection, Option<Arc<Bounds>>),
     Tcp(TcpConnection),
 }
 
@@ -22,7 +23,7 @@ impl Connection {
         match self {
             Self::Quic(connection, bounds) => {
                 let (send, receive) = connection.open_bi().await?;
-                Ok((SendStream::Quic(send), RecvStream::quic(receive).within(*bounds)))
+                Ok((SendStream::Quic(send), RecvStream::quic(receive).within(bounds.clone())))
             }
             Self::Tcp(connection) => connection.open_bi().await,
         }
@@ -33,7 +34,7 @@ impl Connection {
         match self {
             Self::Quic(connection, bounds) => {
                 let (send, receive) = connection.accept_bi().await?;
-                Ok((SendStream::Quic(send), RecvStream::quic(receive).within(*bounds)))
+                Ok((SendStream::Quic(send), RecvStream::quic(receive).within(bounds.clone())))
             }
             Self::Tcp(connection) => connection.accept_bi().await,
         }
@@ -102,6 +103,8 @@ impl Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("address", &self.remote_address()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("address", &self.remote_address())
+            .finish_non_exhaustive()
     }
 }

@@ -52,16 +52,7 @@ impl Dialer {
         drop(coordinators);
         let (egress, goodbye, failures, linked_at) = (None, None, 0, None);
         let (route, versions) = (route.into(), Versions::default());
-        Ok(Self {
-            membership,
-            coordinator,
-            route,
-            versions,
-            egress,
-            goodbye,
-            failures,
-            linked_at,
-        })
+        Ok(Self { membership, coordinator, route, versions, egress, goodbye, failures, linked_at })
     }
 
     /// Speaks these versions of the protocol instead of all that this program knows.

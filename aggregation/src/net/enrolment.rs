@@ -228,16 +228,7 @@ impl Applicant {
             let application = reader.receive::<Application>().await?.ok_or(LinkError::Truncated)?;
             let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
             let (address, connection) = (connection.remote_address(), connection.clone());
-            Ok(Self {
-                address,
-                bearer,
-                application,
-                exporter,
-                version,
-                writer,
-                connection,
-                _place,
-            })
+            Ok(Self { address, bearer, application, exporter, version, writer, connection, _place })
         };
         let heard = timeout(patience, hear).await;
         heard

@@ -298,11 +298,9 @@ impl LinkError {
     pub(super) fn closed_by_code(code: u32, detail: &[u8]) -> Self {
         match CloseReason::from_code(code) {
             // Which versions were offered, the dialer knows.
-            CloseReason::Unsupported => Self::Unsupported(Mismatch::heard(
-                &Versions::default(),
-                Protocol::Link,
-                detail,
-            )),
+            CloseReason::Unsupported => {
+                Self::Unsupported(Mismatch::heard(&Versions::default(), Protocol::Link, detail))
+            }
             reason => Self::Closed(reason),
         }
     }

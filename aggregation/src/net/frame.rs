@@ -203,7 +203,7 @@ impl FrameReader {
             };
             match chunk? {
                 Some(chunk) => {
-                    let (_, bytes) = self.under_way.get_or_insert((Instant::now(), 0));
+                    let (_, bytes) = self.under_way.get_or_insert_with(|| (Instant::now(), 0));
                     *bytes += chunk.len() as u64;
                     self.deframer.push(&chunk);
                 }

@@ -129,11 +129,7 @@ impl Link {
 }
 
 /// Runs the last step of a handshake within its time, and tells the other side why it failed.
-async fn bounded<F>(
-    connection: &Connection,
-    patience: Duration,
-    step: F,
-) -> Result<Link, LinkError>
+async fn bounded<F>(connection: &Connection, patience: Duration, step: F) -> Result<Link, LinkError>
 where
     F: Future<Output = Result<Link, LinkError>>,
 {

@@ -126,11 +126,13 @@ impl Listener {
             addresses: Places::new(bounds.handshakes_per_address),
             members: Places::new(bounds.links_per_member),
             registry: Arc::clone(&registry),
-            bounds,
+            bounds: Arc::new(bounds),
         });
         let tcp = match socket {
             Some(socket) => Some((
-                socket.local_addr().map_err(|source| LinkError::Socket { address: quic, source })?,
+                socket
+                    .local_addr()
+                    .map_err(|source| LinkError::Socket { address: quic, source })?,
                 tokio::spawn(Arc::clone(&hall).admit_all_tcp(socket)),
             )),
             None => None,
@@ -163,7 +165,8 @@ impl Listener {
             admitting.abort();
         }
         self.endpoint.close(reason.code().into(), b"");
-        let told = async { tokio::join!(self.endpoint.wait_idle(), self.registry.close_all(reason)) };
+        let told =
+            async { tokio::join!(self.endpoint.wait_idle(), self.registry.close_all(reason)) };
         let _ = timeout(CLOSING, told).await;
         if let Some((_, admitting)) = self.tcp {
             // Gives the port back.
@@ -235,7 +238,7 @@ struct Hall {
     /// Links by member.
     members: Arc<Places<PartyId>>,
     registry: Arc<Registry>,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
 }
 
 /// Somebody whose handshake is done.
@@ -271,13 +274,10 @@ impl Hall {
 
     async fn admit_all_tcp(self: Arc<Self>, socket: TcpListener) {
         loop {
-            let (stream, address) = match socket.accept().await {
-                Ok(accepted) => accepted,
-                // Of a connection that is gone already, or for want of descriptors.
-                Err(_) => {
-                    sleep(NO_CONNECTION).await;
-                    continue;
-                }
+            let Ok((stream, address)) = socket.accept().await else {
+                // The connection is gone already, or there are no descriptors.
+                sleep(NO_CONNECTION).await;
+                continue;
             };
             // Who finds no place is dropped at once: nothing was spent on them, and they dial again.
             let Some(address_place) = self.addresses.take(address.ip()) else { continue };
@@ -316,7 +316,7 @@ impl Hall {
         self.welcome(Come {
             certificate: certificate_of(&connection),
             protocol: protocol_of(&connection),
-            connection: Connection::Quic(connection, Some(self.bounds)),
+            connection: Connection::Quic(connection, Some(Arc::clone(&self.bounds))),
             offered,
         })
         .await

@@ -1,5 +1,6 @@
 //! The two halves of a stream, whatever carries it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -71,7 +72,7 @@ impl SendStream {
 pub(super) struct RecvStream {
     half: Half,
     /// Of a listener: how slow the other side may be.
-    bounds: Option<Bounds>,
+    bounds: Option<Arc<Bounds>>,
     pace: Pace,
 }
 
@@ -93,13 +94,13 @@ impl RecvStream {
     }
 
     /// The same, for somebody who has to be quick enough.
-    pub(super) fn within(self, bounds: Option<Bounds>) -> Self {
+    pub(super) fn within(self, bounds: Option<Arc<Bounds>>) -> Self {
         Self { bounds, ..self }
     }
 
     /// What the other side is held to, if it is.
-    pub(super) const fn bounds(&self) -> Option<&Bounds> {
-        self.bounds.as_ref()
+    pub(super) fn bounds(&self) -> Option<&Bounds> {
+        self.bounds.as_deref()
     }
 
     /// Reads some of a long content; `None` at its end. Cancel-safe. Waits `stall` at most, and not
@@ -109,7 +110,7 @@ impl RecvStream {
         bytes: &mut [u8],
         stall: Duration,
     ) -> Result<Option<usize>, LinkError> {
-        let patience = self.bounds.map_or(stall, |bounds| stall.min(self.pace.left(&bounds)));
+        let patience = self.bounds().map_or(stall, |bounds| stall.min(self.pace.left(bounds)));
         let begun = Instant::now();
         let read = async {
             match &mut self.half {

@@ -100,7 +100,7 @@ enum Side {
     },
     Listener {
         peer: Option<PartyId>,
-        bounds: Bounds,
+        bounds: Arc<Bounds>,
         arrivals: tokio::sync::Mutex<mpsc::Receiver<Halves>>,
         further: mpsc::Sender<Halves>,
         registry: Arc<Registry>,
@@ -198,7 +198,7 @@ impl TcpConnection {
 
     fn hand_out(&self, halves: Halves) -> (SendStream, RecvStream) {
         let bounds = match &self.0.side {
-            Side::Listener { bounds, .. } => Some(*bounds),
+            Side::Listener { bounds, .. } => Some(Arc::clone(bounds)),
             Side::Dialer { .. } => None,
         };
         let (sender, receiver) = halves.hand_out(&self.0);

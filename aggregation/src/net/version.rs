@@ -151,7 +151,7 @@ impl Mismatch {
     /// As the listener sees it, from what the dialer offered.
     pub(super) fn seen(versions: &Versions, offered: &[Vec<u8>]) -> Self {
         let names = offered.iter().filter(|name| *name != ANY);
-        let offered: Vec<_> = names.take(NAMES_MAX).map(|name| printable(name)).collect();
+        let offered: Vec<_> = names.take(NAMES_MAX).map(printable).collect();
         let enrols = offered.iter().any(|name| name.starts_with(Protocol::Enrolment.text()));
         let protocol = if enrols { Protocol::Enrolment } else { Protocol::Link };
         Self { offered, supported: versions.names(protocol), dialled_here: false }
@@ -182,7 +182,10 @@ impl fmt::Display for Mismatch {
         };
         let (offered, supported) = (list(&self.offered), list(&self.supported));
         if self.dialled_here {
-            write!(f, "no version in common: {offered} offered, the coordinator speaks {supported}; ")?;
+            write!(
+                f,
+                "no version in common: {offered} offered, the coordinator speaks {supported}; "
+            )?;
         } else {
             write!(f, "no version in common: it offers {offered}, {supported} is spoken here; ")?;
         }

@@ -177,7 +177,8 @@ async fn a_refusal_is_heard_whenever_the_stream_is_stopped() {
         let mut long = header(&ada);
         long.header.components = vec![Digest::ZERO; 400];
         for _ in 0..200 {
-            let sent = bulk.contribute(&long, &Outline::of(&[0; 10]), &mut &[0; 10][..], |_| {}).await;
+            let sent =
+                bulk.contribute(&long, &Outline::of(&[0; 10]), &mut &[0; 10][..], |_| {}).await;
             let fetched = bulk.fetch(&BulkRequest::Plan(Digest::ZERO), 10).await;
             for refused in [sent.err(), fetched.err()] {
                 let is_refused = matches!(refused, Some(BulkError::Refused(Refusal::NotAdmitted)));
@@ -227,7 +228,8 @@ async fn plans_and_contributions_travel_whole() {
         let mut progress = Vec::new();
         let (bytes, outline) = (content.len() as u64, Outline::of(&content));
         let (signed, mut source) = (header(&ada), &content[..]);
-        let sent = bulk.contribute(&signed, &outline, &mut source, |sent| progress.push(sent)).await;
+        let sent =
+            bulk.contribute(&signed, &outline, &mut source, |sent| progress.push(sent)).await;
         sent.expect("stored");
         assert_eq!(progress.last(), Some(&bytes));
 
@@ -251,7 +253,8 @@ async fn a_contribution_refused_half_way_stops_at_once_with_the_reason() {
         let (owner, coordinator) = both(&mut dialer, &mut listener).await;
         let server = tokio::spawn(async move {
             let stream = coordinator.links.accept_bulk().await.expect("a stream");
-            let BulkArrival::Contribution(_, mut upload) = stream.request().await.expect("a request")
+            let BulkArrival::Contribution(_, mut upload) =
+                stream.request().await.expect("a request")
             else {
                 panic!("not a contribution");
             };

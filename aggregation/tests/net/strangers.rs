@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::net::{
-    CloseReason, Dialer, Fault, GuestList, LinkError, Listener, Membership, Mismatch, Protocol, Route,
-    Stranger, TransportChoice,
+    CloseReason, Dialer, Fault, GuestList, LinkError, Listener, Membership, Mismatch, Protocol,
+    Route, Stranger, TransportChoice,
 };
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::wire::Malformed;
@@ -161,14 +161,15 @@ async fn another_protocol_is_refused_as_such() {
 #[tokio::test]
 async fn over_tcp_strangers_hear_the_same() {
     let (ours, theirs) = (Federation::new("test", 0x10), Federation::new("theirs", 0x80));
-    (ours.member("ada"), theirs.member("ada"));
+    let _ = (ours.member("ada"), theirs.member("ada"));
     let mut listener = listen(&ours.member("c"));
     let address = listener.address();
-    let cases: [(Option<(&Federation, &str)>, &[&[u8]], &str); 4] = [
-        (Some((&theirs, "ada")), &[b"covey/1"], "unknown_ca"),
+    let (ours_ada, theirs_ada) = (Some((&ours, "ada")), Some((&theirs, "ada")));
+    let cases = [
+        (theirs_ada, &[&b"covey/1"[..]][..], "unknown_ca"),
         (None, &[b"covey/1"], "certificate_required"),
-        (Some((&ours, "ada")), &[b"covey/0"], "no_application_protocol"),
-        (Some((&ours, "ada")), &[], "closed 12"),
+        (ours_ada, &[b"covey/0"], "no_application_protocol"),
+        (ours_ada, &[], "closed 12"),
     ];
     for (member, alpn, expected) in cases {
         let heard = tokio::spawn(async move {

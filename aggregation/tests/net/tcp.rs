@@ -140,7 +140,7 @@ fn names(stream: &super::raw::Tls) -> ([u8; 16], [u8; 32]) {
 async fn a_stream_belongs_to_the_link_whose_secret_and_member_it_proves_and_to_no_other() {
     let federation = Federation::new("test", 0x10);
     let coordinator = federation.member("c");
-    (federation.member("ada"), federation.member("kh-1"));
+    let _ = (federation.member("ada"), federation.member("kh-1"));
     let (ada, holder) = (Some((&federation, "ada")), Some((&federation, "kh-1")));
     let mut listener = listen(&coordinator, doors(TcpDoor::Same, Bounds::default()));
     let address = listener.tcp_address().expect("it listens");
@@ -197,7 +197,7 @@ async fn a_record_that_cannot_be_is_the_end_of_its_connection_before_its_bytes_c
     federation.member("ada");
     let mut listener = listen(&coordinator, doors(TcpDoor::Same, Bounds::default()));
     let address = listener.tcp_address().expect("it listens");
-    let huge = u32::MAX - 0xff | 1;
+    let huge = (u32::MAX - 0xff) | 1;
     for first in [record(1, b"data"), record(CLOSE, &[0; 4]), huge.to_le_bytes().to_vec()] {
         let ada = Some((&federation, "ada"));
         let mut stream = dial_tcp(address, ada, ALPN).await.expect("a handshake");
@@ -291,7 +291,8 @@ async fn a_member_has_so_many_links_and_a_place_is_given_back() {
         let route = Route::new(listener.address().to_string(), by);
         Dialer::new(federation.member("ada"), route).expect("a dialer")
     };
-    let mut dialers = [TransportChoice::Quic, TransportChoice::Tcp, TransportChoice::Quic].map(dial);
+    let mut dialers =
+        [TransportChoice::Quic, TransportChoice::Tcp, TransportChoice::Quic].map(dial);
     let [first, second, third] = &mut dialers;
     let (one, first_link) = tokio::join!(first.connect_once(), arrived(&mut listener));
     let (two, _second_link) = tokio::join!(second.connect_once(), arrived(&mut listener));
@@ -388,8 +389,7 @@ impl tokio::io::AsyncRead for Trickle<'_> {
 async fn a_listener_that_closes_tells_everybody_who_is_linked() {
     let federation = Federation::new("test", 0x10);
     let mut listener = listen(&federation.member("c"), doors(TcpDoor::Same, Bounds::default()));
-    let mut dialer =
-        super::dialer(federation.member("kh-1"), &listener, TransportChoice::Tcp);
+    let mut dialer = super::dialer(federation.member("kh-1"), &listener, TransportChoice::Tcp);
     let (mut holder, mut link) = super::both(&mut dialer, &mut listener).await;
     let set = ToHolder::Set { round_ctx: Digest::ZERO, set: vec![Digest::ZERO; 30_000] };
     link.sender.send(&set).await.expect("sent");

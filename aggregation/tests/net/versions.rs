@@ -140,10 +140,11 @@ async fn what_is_no_version_of_ours_is_named_in_the_log() {
     let mut listener = listen(&federation, &[1]);
     let address = listener.address();
     let ada = Some((&federation, "ada"));
-    for (offered, named) in [(&[&b"h3"[..], b"covey/9"][..], vec!["h3", "covey/9"]), (&[], vec![])] {
+    for (offered, named) in [(&[&b"h3"[..], b"covey/9"][..], vec!["h3", "covey/9"]), (&[], vec![])]
+    {
         let dialled = dial(address, ada, offered, Offer::Any);
         let (dialled, seen) = tokio::join!(dialled, refused(&mut listener));
-        let error = LinkError::from(dialled.err().expect("refused"));
+        let error = LinkError::from(dialled.expect_err("refused"));
         assert!(matches!(error, LinkError::OtherProtocol), "{error}");
         assert_eq!(mismatch(seen).offered, named);
     }

@@ -86,7 +86,8 @@ impl Talk {
                     return Ok(());
                 }
                 Err(LinkError::Renewed { .. }) => {
-                    *self = Box::pin(Self::open_by(&self.config.clone(), self.route.clone())).await?;
+                    *self =
+                        Box::pin(Self::open_by(&self.config.clone(), self.route.clone())).await?;
                     return Ok(());
                 }
                 Err(error) if error.is_permanent() => return Err(Failure::link(&error)),

@@ -46,10 +46,7 @@ fn rogue() -> String {
 }
 
 pub(crate) async fn versions(stage: &mut Stage) {
-    let unsupported = format!(
-        "closed {} covey/1 covey-enrol/1",
-        CloseReason::Unsupported.code()
-    );
+    let unsupported = format!("closed {} covey/1 covey-enrol/1", CloseReason::Unsupported.code());
     let rogue = rogue();
     let cases: [(&[&[u8]], &str, &str); 3] = [
         (&[b"h3"], "no_application_protocol", "it offers h3"),
@@ -68,7 +65,9 @@ pub(crate) async fn certificates(stage: &mut Stage) {
     let alpn = Protocol::Link.newest();
     let day = Duration::from_secs(86_400);
     let federation = &stage.federation;
-    for (folder, from) in [("expired", SystemTime::now() - 9 * day), ("early", SystemTime::now() + 2 * day)] {
+    for (folder, from) in
+        [("expired", SystemTime::now() - 9 * day), ("early", SystemTime::now() + 2 * day)]
+    {
         certify(federation, folder, from);
     }
     // A member of the same name in another federation of the same name.

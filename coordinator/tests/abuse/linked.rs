@@ -45,7 +45,8 @@ pub(crate) async fn wrong_role(stage: &Stage) {
     for by in BOTH {
         // What a holder says, and what a holder may fetch.
         let (_dialer, mut link) = stage.rogue(by).await;
-        let refused = FromHolder::Refused { round_ctx: Digest([9; 32]), refusal: Refusal::Conflict };
+        let refused =
+            FromHolder::Refused { round_ctx: Digest([9; 32]), refusal: Refusal::Conflict };
         link.sender.send(&refused).await.expect("sent");
         let (role, needs) = (Role::DataOwner, Role::Holder);
         assert_eq!(refusal(&mut link).await, Refusal::NotAllowed { role, needs });

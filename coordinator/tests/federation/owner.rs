@@ -12,9 +12,7 @@ use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
-use covey_aggregation::net::{
-    BulkRequest, Dialer, Link, LinkError, Membership, Outline, Route,
-};
+use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership, Outline, Route};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock;
@@ -109,8 +107,7 @@ struct Work {
 
 impl Work {
     async fn run(mut self) {
-        let mut dialer =
-            Dialer::new(Arc::clone(&self.membership), &self.route).expect("a dialer");
+        let mut dialer = Dialer::new(Arc::clone(&self.membership), &self.route).expect("a dialer");
         loop {
             match dialer.connect(|_, _| {}).await {
                 Ok(link) => self.serve(link).await,
@@ -118,8 +115,8 @@ impl Work {
                     let membership = Membership::load(self.membership.folder());
                     self.membership = Arc::new(membership.expect("a member still"));
                     self.participant = participant(&self.membership);
-                    dialer = Dialer::new(Arc::clone(&self.membership), &self.route)
-                        .expect("a dialer");
+                    dialer =
+                        Dialer::new(Arc::clone(&self.membership), &self.route).expect("a dialer");
                 }
                 // Shut out, or the coordinator is gone for good.
                 Err(_) => return,

@@ -376,7 +376,10 @@ impl Halves {
         let link: Arc<dyn Send + Sync> = Arc::clone(link) as _;
         let sender =
             TcpSender { life: Arc::clone(&life), data: Some(data), _link: Arc::clone(&link) };
-        (sender, TcpReceiver { life, came, chunk: Vec::new(), at: 0, is_stopped: false, _link: link })
+        (
+            sender,
+            TcpReceiver { life, came, chunk: Vec::new(), at: 0, is_stopped: false, _link: link },
+        )
     }
 }
 

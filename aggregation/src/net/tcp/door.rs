@@ -76,7 +76,7 @@ pub(in crate::net) struct Dialled {
 
 /// What a listener has for everybody who dials over TCP.
 pub(in crate::net) struct Door<'a> {
-    pub(in crate::net) bounds: &'a Bounds,
+    pub(in crate::net) bounds: &'a Arc<Bounds>,
     pub(in crate::net) registry: &'a Arc<Registry>,
 }
 
@@ -133,7 +133,7 @@ impl Door<'_> {
         let (further, arrivals) = mpsc::channel(streams);
         let side = Side::Listener {
             peer: certificate.as_ref().and_then(key_of),
-            bounds: *self.bounds,
+            bounds: Arc::clone(self.bounds),
             arrivals: tokio::sync::Mutex::new(arrivals),
             further,
             registry: Arc::clone(self.registry),
@@ -160,8 +160,8 @@ impl Door<'_> {
         };
         let Side::Listener { peer, bounds, further, .. } = &link.side else { return Ok(()) };
         let key = shown(&stream).0.as_ref().and_then(key_of);
-        let is_proven = crate::hash::Digest(link.secrets.proof(&stream)?)
-            .equals(&crate::hash::Digest(*proof));
+        let is_proven =
+            crate::hash::Digest(link.secrets.proof(&stream)?).equals(&crate::hash::Digest(*proof));
         if key.is_none() || key != *peer || !is_proven {
             refuse(stream, CloseReason::Protocol).await;
             return Err(Malformed::Shape { what: "stream of a link" }.into());

@@ -35,11 +35,13 @@ impl Conditions for Carried {
 }
 
 pub(crate) fn measure(report: &Report) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("threads");
     let content = Arc::new((0..BYTES).map(|at| (at % 251) as u8).collect::<Vec<u8>>());
     let plain = rate(|| runtime.block_on(plain(&content)));
-    for (transport, by) in [("QUIC", TransportChoice::Quic), ("TLS over TCP", TransportChoice::Tcp)] {
+    for (transport, by) in [("QUIC", TransportChoice::Quic), ("TLS over TCP", TransportChoice::Tcp)]
+    {
         let federation = Federation::new("bench", 0x10);
         let mut measured = runtime.block_on(async {
             let mut rates = Vec::new();
@@ -126,7 +128,8 @@ async fn upload(federation: &Federation, content: &Arc<Vec<u8>>, by: TransportCh
 
 async fn receive(link: Link) {
     let stream = link.links.accept_bulk().await.expect("a stream");
-    let BulkArrival::Contribution(_, mut upload) = stream.request().await.expect("a request") else {
+    let BulkArrival::Contribution(_, mut upload) = stream.request().await.expect("a request")
+    else {
         panic!("not an upload");
     };
     upload.accept().await.expect("accepted");

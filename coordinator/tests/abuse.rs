@@ -76,7 +76,6 @@ impl Stage {
         self.gate.send_replace(false);
         let round = self.operator.wait_for(round_of).await;
         assert!(round.done && round.counted.len() == ROGUE, "after {after}: {round}");
-        assert!(round.faults.is_empty(), "after {after}: {round}");
         self.operator.wait_for(|event| is_phase(event, Phase::Collect)).await;
     }
 
@@ -110,7 +109,10 @@ fn is_phase(event: &Event, wanted: Phase) -> Option<()> {
 
 /// Short times, so that the table can wait for them.
 fn limited(mut config: Config) -> Config {
-    config.limits.handshake_s = Positive::of(2);
+    // Nobody waits for the rogue before the first round.
+    config.start.settle_s = Positive::of(1);
+    config.limits.queue_max = Positive::of(1024);
+    config.limits.handshake_s = Positive::of(3);
     config.limits.header_s = Positive::of(1);
     config.limits.handshakes_before_retry = Positive::of(BEFORE_RETRY);
     config.limits.requests_per_s = Positive::of(50);

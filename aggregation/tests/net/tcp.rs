@@ -338,7 +338,7 @@ async fn a_body_that_trickles_is_cut_off() {
             }
         });
         let content = vec![7; 1 << 20];
-        let mut source = Trickle { content: &content, at: 0, free: 4000, wake: None };
+        let mut source = Trickle { content: &content, at: 0, free: 256 * 1024, wake: None };
         let (header, outline) = (super::header(&ada), Outline::of(&content));
         let bulk = owner.links.bulk();
         let sending = bulk.contribute(&header, &outline, &mut source, |_| {});

@@ -29,6 +29,9 @@ use crate::wire::{self, Malformed};
 /// How long somebody who was refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A fatal alert before there are keys, in a record of its own (RFC 8446, sections 5.1 and 6).
+const NO_APPLICATION_PROTOCOL: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
+
 /// The links of a listener, by name.
 #[derive(Default)]
 pub(in crate::net) struct Registry(Mutex<HashMap<LinkName, Weak<Outer>>>);
@@ -100,10 +103,16 @@ impl Door<'_> {
         let shaken = timeout(self.bounds.handshake, accepting).await;
         let mut stream: Tls = match shaken.map_err(|_| LinkError::Stalled)? {
             Ok(stream) => stream.into(),
-            Err((error, stream)) => {
+            Err((error, mut stream)) => {
+                let error = lost(&error);
+                if matches!(error, LinkError::OtherProtocol) {
+                    // TLS gives up before it has keys, and its one attempt to say so may come before
+                    // the socket can be written to.
+                    let _ = timeout(FAREWELL, stream.write_all(&NO_APPLICATION_PROTOCOL)).await;
+                }
                 // The alert is written; a connection dropped at once could lose it.
                 say_farewell(stream).await;
-                return Err(lost(&error));
+                return Err(error);
             }
         };
         let opening = timeout(self.bounds.header, opening(&mut stream)).await;

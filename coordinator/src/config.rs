@@ -4,8 +4,15 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use covey_aggregation::limits::{
+    BODY_BYTES_PER_S_MIN, BODY_WINDOW_MS, HANDSHAKE_MS, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX,
+    HANDSHAKES_PER_ADDRESS_MAX, HEADER_MS, IDLE_MS, LINKS_PER_MEMBER_MAX, REQUESTS_BURST_S,
+    REQUESTS_PER_S_MAX, STREAMS_MAX, TCP_CONNECTIONS_MAX,
+};
 use covey_aggregation::net::files::{self, FileError};
+use covey_aggregation::net::{Bounds, Doors, TcpDoor, Versions};
 use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
@@ -22,6 +29,9 @@ const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 pub struct Config {
     /// UDP address to listen on.
     pub listen: SocketAddr,
+    /// Where TLS over TCP is taken, for members whose UDP does not get through; at the same port by
+    /// default.
+    pub listen_tcp: TcpDoor,
     /// TCP address of health and metrics, by plain HTTP; none by default.
     pub admin: Option<SocketAddr>,
     /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
@@ -206,6 +216,35 @@ pub struct Limits {
     pub malformed_max: Positive,
     /// Threads that add up contributions.
     pub summing_threads: Positive,
+    /// Longest wait for a handshake, and for the greeting after it, in seconds.
+    pub handshake_s: Positive,
+    /// Longest wait for the first frame of a bulk stream, in seconds.
+    pub header_s: Positive,
+    /// A link from which nothing came for so long is lost, in seconds. Members send something every
+    /// five.
+    pub idle_s: Positive,
+    /// What somebody who has begun to send has to send in a second, in bytes, on the average.
+    pub body_bytes_per_s: Positive,
+    /// How long they may send less, in seconds.
+    pub body_window_s: Positive,
+    /// Streams of one link at once, 8 at most.
+    pub streams_max: Positive,
+    /// Links of one member at once. Of a holder or an owner the newest counts, and the others are
+    /// closed.
+    pub links_per_member_max: Positive,
+    /// Handshakes under way, over QUIC and over TCP each.
+    pub handshakes_max: Positive,
+    /// Handshakes under way from which on a newcomer has to prove its address (QUIC Retry).
+    pub handshakes_before_retry: Positive,
+    /// Handshakes under way from one address, over TCP.
+    pub handshakes_per_address_max: Positive,
+    /// Connections over TCP; each takes a descriptor.
+    pub tcp_connections_max: Positive,
+    /// Requests and messages of one member in a second, in the long run. More are refused with
+    /// `busy`, or wait.
+    pub requests_per_s: Positive,
+    /// Seconds' worth of them that a member may ask at once.
+    pub requests_burst_s: Positive,
 }
 
 impl Default for Limits {
@@ -216,6 +255,40 @@ impl Default for Limits {
             queue_max: Positive::of(256),
             malformed_max: Positive::of(3),
             summing_threads: Positive::of(2),
+            handshake_s: Positive::seconds(HANDSHAKE_MS),
+            header_s: Positive::seconds(HEADER_MS),
+            idle_s: Positive::seconds(IDLE_MS),
+            body_bytes_per_s: Positive::of(BODY_BYTES_PER_S_MIN),
+            body_window_s: Positive::seconds(BODY_WINDOW_MS),
+            streams_max: Positive::of(STREAMS_MAX),
+            links_per_member_max: Positive::of(LINKS_PER_MEMBER_MAX as u32),
+            handshakes_max: Positive::of(HANDSHAKES_MAX as u32),
+            handshakes_before_retry: Positive::of(HANDSHAKES_BEFORE_RETRY as u32),
+            handshakes_per_address_max: Positive::of(HANDSHAKES_PER_ADDRESS_MAX as u32),
+            tcp_connections_max: Positive::of(TCP_CONNECTIONS_MAX as u32),
+            requests_per_s: Positive::of(REQUESTS_PER_S_MAX),
+            requests_burst_s: Positive::of(REQUESTS_BURST_S),
+        }
+    }
+}
+
+impl Limits {
+    /// Those of the listener.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let time = |seconds: Positive| Duration::from_millis(seconds.seconds_in_ms());
+        Bounds {
+            handshake: time(self.handshake_s),
+            header: time(self.header_s),
+            idle: time(self.idle_s),
+            body_bytes_per_s: self.body_bytes_per_s.value(),
+            body_window: time(self.body_window_s),
+            streams: self.streams_max.value(),
+            links_per_member: self.links_per_member_max.size(),
+            handshakes: self.handshakes_max.size(),
+            handshakes_before_retry: self.handshakes_before_retry.size(),
+            handshakes_per_address: self.handshakes_per_address_max.size(),
+            tcp_connections: self.tcp_connections_max.size(),
         }
     }
 }
@@ -232,6 +305,10 @@ impl Positive {
             Some(value) => Self(value),
             None => Self(NonZeroU32::MIN),
         }
+    }
+
+    const fn seconds(ms: u64) -> Self {
+        Self::of((ms / 1000) as u32)
     }
 
     /// The number.
@@ -268,6 +345,8 @@ impl<'de> Deserialize<'de> for Positive {
 struct Typed {
     #[serde(deserialize_with = "address")]
     listen: SocketAddr,
+    #[serde(default, deserialize_with = "tcp_door")]
+    listen_tcp: TcpDoor,
     admin: Option<toml::Spanned<Address>>,
     #[serde(default)]
     admin_public: bool,
@@ -326,7 +405,27 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAd
     })
 }
 
+/// `"same"`, `"off"`, or an address.
+fn tcp_door<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TcpDoor, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "same" => Ok(TcpDoor::Same),
+        "off" => Ok(TcpDoor::Off),
+        address => address.parse().map(TcpDoor::At).map_err(|_| {
+            let what = "need \"same\" (the port of `listen`), \"off\", or an address with a port";
+            serde::de::Error::custom(format!("{text:?}: {what}"))
+        }),
+    }
+}
+
 impl Config {
+    /// Where the listener listens, and its limits.
+    #[must_use]
+    pub fn doors(&self) -> Doors {
+        let (bounds, versions) = (self.limits.bounds(), Versions::default());
+        Doors { quic: self.listen, tcp: self.listen_tcp, bounds, versions }
+    }
+
     /// Reads and checks a configuration file.
     ///
     /// # Errors
@@ -437,6 +536,7 @@ impl Config {
         };
         Ok(Self {
             listen: typed.listen,
+            listen_tcp: typed.listen_tcp,
             objects,
             admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),

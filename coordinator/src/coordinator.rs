@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, Readiness};
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
@@ -67,6 +68,7 @@ pub struct Coordinator;
 /// A coordinator at work.
 pub struct Running {
     address: SocketAddr,
+    tcp: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
@@ -114,9 +116,9 @@ impl Coordinator {
         let (registrar, guests) = registrar(&config, &membership, &faults).await?;
         // Now that all of them are open: a name that was mistyped is not remembered.
         place::settle(databases, &folders)?;
-        let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
+        let listener = Listener::bind(config.doors(), Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
-        let address = listener.address();
+        let (address, tcp) = (listener.address(), listener.tcp_address());
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
         let certificate =
             validity_of(&config.member_dir.join(MEMBER_FILE)).map_err(file_failure)?;
@@ -136,7 +138,7 @@ impl Coordinator {
             }
             None => None,
         };
-        tell(&Event::Listening { address });
+        tell(&Event::Listening { address, tcp });
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
@@ -159,6 +161,10 @@ impl Coordinator {
             turns: Turns::default(),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
+            allowance: Allowance::new(
+                config.limits.requests_per_s.value(),
+                config.limits.requests_burst_s.value(),
+            ),
             metrics,
         };
         let driver = Driver::new(Parts {
@@ -184,7 +190,7 @@ impl Coordinator {
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
         let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
-        Ok(Running { address, admin: admin_address, events, work })
+        Ok(Running { address, tcp, admin: admin_address, events, work })
     }
 }
 
@@ -374,6 +380,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where members dial in over TCP, if they may.
+    #[must_use]
+    pub const fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp
     }
 
     /// Where health and metrics are served, if they are.

@@ -2,11 +2,11 @@
 
 mod database;
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
 use covey_aggregation::limits::{CONTRIBUTIONS_FLOOR, PLAN_BYTES_MAX};
-use covey_aggregation::net::files;
+use covey_aggregation::net::{TcpDoor, files};
 use covey_aggregation::party::Role;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::doctor::{Diagnosis, member, place};
@@ -51,6 +51,7 @@ pub fn examine_with(config: &Path, asked: Option<Databases>) -> Diagnosis {
     database::check(&mut diagnosis, &config);
     check_objects(&mut diagnosis, &config);
     check_port(&mut diagnosis, &config, is_running);
+    check_tcp_port(&mut diagnosis, &config, is_running);
     check_plan(&mut diagnosis, config.plan.as_deref());
     for (name, data) in
         [("test data", config.test_data.as_ref()), ("pool", config.validation_data.as_ref())]
@@ -104,6 +105,29 @@ fn check_port(diagnosis: &mut Diagnosis, config: &Config, is_running: bool) {
             let found = format!("cannot listen at {at} (UDP): {error}");
             let fix = "stop what listens there, or set another `listen` in coordinator.toml";
             diagnosis.problem("port", found, fix);
+        }
+    }
+}
+
+/// The same for TCP.
+fn check_tcp_port(diagnosis: &mut Diagnosis, config: &Config, is_running: bool) {
+    let at = match config.listen_tcp {
+        TcpDoor::Same => config.listen,
+        TcpDoor::At(address) => address,
+        TcpDoor::Off => {
+            let found = "listen_tcp is off: members whose UDP does not get through stay out";
+            return diagnosis.ok("tcp port", found);
+        }
+    };
+    match TcpListener::bind(at) {
+        Ok(_) => diagnosis.ok("tcp port", format!("{at} (TCP) is free")),
+        Err(error) if is_running && error.kind() == std::io::ErrorKind::AddrInUse => {
+            diagnosis.ok("tcp port", format!("{at} (TCP) is in use, as by the running program"));
+        }
+        Err(error) => {
+            let found = format!("cannot listen at {at} (TCP): {error}");
+            let fix = "stop what listens there, or set listen_tcp in coordinator.toml";
+            diagnosis.problem("tcp port", found, fix);
         }
     }
 }

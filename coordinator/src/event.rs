@@ -23,8 +23,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub enum Event {
     /// Members can dial in.
     Listening {
-        /// Where.
+        /// Where, over UDP.
         address: SocketAddr,
+        /// Where over TCP, if they may.
+        #[serde(default)]
+        tcp: Option<SocketAddr>,
     },
     /// The run begins, or goes on after a restart.
     Run {
@@ -409,7 +412,13 @@ impl fmt::Display for Names<'_> {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listening { address } => write!(f, "listening at {address} (UDP)"),
+            Self::Listening { address, tcp: None } => write!(f, "listening at {address} (UDP)"),
+            Self::Listening { address, tcp: Some(tcp) } if tcp == address => {
+                write!(f, "listening at {address} (UDP and TCP)")
+            }
+            Self::Listening { address, tcp: Some(tcp) } => {
+                write!(f, "listening at {address} (UDP) and {tcp} (TCP)")
+            }
             Self::Founding { holders, of } => {
                 write!(f, "founding: {holders} of {of} key holders have joined")
             }

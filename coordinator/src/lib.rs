@@ -3,7 +3,8 @@
 //!
 //! From the network inwards:
 //!
-//! - [`session`], [`upload`]: one connection, one bulk stream; no decisions
+//! - [`session`], [`upload`]: one connection, one bulk stream; no decisions; [`allowance`]: how much
+//!   one member may ask
 //! - [`driver`]: the single writer; owns the round's machine, the journal, and who is connected
 //! - [`summing`]: adds up the agreed set and opens the sum, on threads of its own
 //! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
@@ -15,6 +16,7 @@
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
 pub mod admin;
+pub mod allowance;
 pub mod backup;
 pub mod cli;
 pub mod clock;

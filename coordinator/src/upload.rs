@@ -112,7 +112,8 @@ async fn serve_stored(
     shared: &Shared,
 ) -> Result<(), LinkError> {
     if member.role != Role::Holder {
-        return fetch.refuse(Refusal::NotAdmitted).await;
+        let (role, needs) = (member.role, Role::Holder);
+        return fetch.refuse(Refusal::NotAllowed { role, needs }).await;
     }
     let asked = ask(shared, |reply| Input::MayReread { header, reply });
     let Some(Some((config, blobs))) = asked.await else {
@@ -167,7 +168,8 @@ async fn take(
     uploading: &Semaphore,
 ) -> Verdict {
     if member.role != Role::DataOwner {
-        return Verdict::Refused(Refusal::NotAdmitted);
+        let (role, needs) = (member.role, Role::DataOwner);
+        return Verdict::Refused(Refusal::NotAllowed { role, needs });
     }
     // One contribution at a time from one connection.
     let Ok(_place) = uploading.try_acquire() else { return BUSY };

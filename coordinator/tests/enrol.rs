@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use covey_aggregation::net::enrolment::{Answer, Application, Desk, NotEnrolled, Waiting};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
-use covey_aggregation::net::{IdentityKey, Invite, LinkError, Membership, Request, Stranger};
+use covey_aggregation::net::{
+    IdentityKey, Invite, LinkError, Membership, Request, Route, Stranger, TransportChoice,
+};
 use covey_aggregation::net::{read_roster, write_roster};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
@@ -56,7 +58,8 @@ async fn member(federation: &Federation, command: fn(MemberName) -> MemberComman
 /// Joins as an owner or a researcher does.
 async fn join(folder: &Path, invite: &Invite) -> Result<Joined, Failure> {
     let config = ("client.toml", "x = 1\n");
-    let joining = Joining { folder, invite, sealing_key: None, config, patience: PATIENCE };
+    let (transport, patience) = (TransportChoice::Auto, PATIENCE);
+    let joining = Joining { folder, invite, sealing_key: None, config, transport, patience };
     let mut watch = |progress| {
         eprintln!("{progress}");
         // Owners join here once the committee is complete, and are told nothing else.
@@ -93,7 +96,8 @@ async fn found(federation: &Federation, approve: &'static str) -> Vec<JoinHandle
         let invite = invite(federation, InvitedRole::KeyHolder, &who, 600).await;
         joining.push(tokio::spawn(async move {
             let mut watch = |progress| eprintln!("{who}: {progress}");
-            covey_committee::init::join(&invite, &folder, PATIENCE, &mut watch).await
+            let how = (TransportChoice::Auto, PATIENCE);
+            covey_committee::init::join(&invite, &folder, how, &mut watch).await
         }));
     }
     for joined in joining {
@@ -175,13 +179,17 @@ async fn a_federation_is_founded_by_invites_and_grows_while_it_trains() {
     assert_eq!(join(&folder, &late).await.expect_err("a member").exit, Exit::BadInput);
 }
 
+fn route(invite: &Invite) -> Route {
+    invite.address.clone().into()
+}
+
 /// Sends an application as a newcomer with this key; the last answer.
 async fn apply(
     invite: &Invite,
     key: &IdentityKey,
     application: impl FnOnce(&Desk) -> Application,
 ) -> Answer {
-    let mut desk = Desk::dial_invited(invite, key).await.expect("a desk");
+    let mut desk = Desk::dial_invited(invite, &route(invite), key).await.expect("a desk");
     let application = application(&desk);
     desk.ask(&application).await.expect("asked");
     let answer = tokio::time::timeout(PATIENCE, desk.answer()).await.expect("in time");
@@ -247,7 +255,7 @@ async fn nobody_joins_by_what_is_no_invite_of_theirs() {
     })
     .await;
     assert_eq!(refusal(no), NotEnrolled::NotBound);
-    let elsewhere = Desk::dial_invited(&good, &key(1)).await.expect("a desk");
+    let elsewhere = Desk::dial_invited(&good, &route(&good), &key(1)).await.expect("a desk");
     let heard = application(&good, &elsewhere, &ada);
     let no = apply(&good, &key(1), |_| heard).await;
     assert_eq!(refusal(no), NotEnrolled::NotBound);
@@ -288,7 +296,7 @@ async fn a_coordinator_that_is_not_the_invites_learns_nothing() {
     // Of the same name, at the address of the invite: whoever stands in between is no better off.
     let mut invite = invite(&federation, InvitedRole::DataOwner, "ada", 600).await;
     invite.address = impostor.address.to_string();
-    let error = Desk::dial_invited(&invite, &key(1)).await.err().expect("refused");
+    let error = Desk::dial_invited(&invite, &route(&invite), &key(1)).await.err().expect("refused");
     let wrong = matches!(error, LinkError::Stranger(Stranger::WrongAuthority { .. }));
     assert!(wrong, "{error}");
     let folder = federation.path("ada");
@@ -373,14 +381,14 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     let membership = Arc::new(Membership::load(&ada).expect("a member"));
     let (_, before) = membership.validity();
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    renew(&membership, &federation.address.to_string(), None).await.expect("renewed");
+    renew(&membership, &federation.address.to_string().into(), None).await.expect("renewed");
     assert!(membership.validity().1 > before);
     assert_eq!(Membership::load(&ada).expect("a member").validity(), membership.validity());
 
     // Bob goes of his own accord.
     assert!(matches!(dial(&bob).await, Err(LinkError::Renewed { .. })));
     let membership = Arc::new(Membership::load(&bob).expect("a member"));
-    leave(&membership, &federation.address.to_string()).await.expect("left");
+    leave(&membership, &federation.address.to_string().into()).await.expect("left");
     let (_, _, left_now) = operator.wait_for(in_force).await;
     assert_eq!(left_now, ["bob"]);
     assert!(matches!(dial(&bob).await, Err(LinkError::Closed(closed)) if closed == reason));

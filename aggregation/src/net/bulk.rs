@@ -14,20 +14,18 @@
 use std::io;
 use std::time::Duration;
 
-use quinn::{Connection, RecvStream, SendStream, VarInt, WriteError};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
 use crate::hash::Digest;
-use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HANDSHAKE_MS};
+use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HEADER_MS};
 use crate::message::{Refusal, SignedHeader};
+use crate::net::connection::Connection;
 use crate::net::egress::{Door, Outline, PIECE_BYTES, Parcel};
 use crate::net::error::LinkError;
-use crate::net::frame::{FrameReader, FrameWriter, STALL, Stage, of_read, of_write, write_all};
-
-/// What a stopped or reset bulk stream says; the answer beside it says why.
-const STOPPED: VarInt = VarInt::from_u32(0);
+use crate::net::frame::{FrameReader, FrameWriter, STALL, Stage, write_all};
+use crate::net::streams::{RecvStream, SendStream, WriteError};
 
 /// A dialer's first frame on a bulk stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,7 +227,7 @@ impl Sending {
             progress(sent);
         }
         // A stopped stream cannot be finished; its answer is on the way all the same.
-        let _ = writer.stream.finish();
+        writer.stream.finish();
         match answer(&mut reader).await? {
             BulkAnswer::Stored => Ok(()),
             BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
@@ -284,8 +282,8 @@ async fn write_unless_stopped(
     while !bytes.is_empty() {
         match timeout(STALL, stream.write(bytes)).await.map_err(|_| LinkError::Stalled)? {
             Ok(written) => bytes = &bytes[written..],
-            Err(WriteError::Stopped(_)) => return Ok(false),
-            Err(error) => return Err(of_write(error)),
+            Err(WriteError::Stopped) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(true)
@@ -323,8 +321,7 @@ impl BulkStream {
         let Self { mut writer, reader } = self;
         writer.send(&BulkAnswer::Refused(refusal)).await?;
         let mut stream = reader.stream;
-        // Fails only when the stream has ended already.
-        let _ = stream.stop(STOPPED);
+        stream.stop();
         writer.finish().await
     }
 
@@ -333,7 +330,8 @@ impl BulkStream {
     /// # Errors
     /// [`LinkError`].
     pub async fn request(mut self) -> Result<BulkArrival, LinkError> {
-        let wait = Duration::from_millis(HANDSHAKE_MS);
+        let bounds = self.reader.stream.bounds();
+        let wait = bounds.map_or(Duration::from_millis(HEADER_MS), |bounds| bounds.header);
         let request = timeout(wait, self.reader.receive()).await.map_err(|_| LinkError::Stalled)?;
         let Self { writer, reader } = self;
         Ok(match request?.ok_or(LinkError::Truncated)? {
@@ -449,8 +447,7 @@ impl Upload {
 
     async fn end(mut self, answer: BulkAnswer) -> Result<(), LinkError> {
         self.writer.send(&answer).await?;
-        // Fails only when the stream has ended already.
-        let _ = self.raw.stream.stop(STOPPED);
+        self.raw.stream.stop();
         self.writer.finish().await
     }
 }
@@ -473,8 +470,7 @@ impl Raw {
         self.rest.drain(..early);
         bytes = &mut bytes[early..];
         while !bytes.is_empty() {
-            let read = timeout(STALL, self.stream.read(bytes)).await;
-            match read.map_err(|_| LinkError::Stalled)?.map_err(of_read)? {
+            match self.stream.read(bytes, STALL).await? {
                 Some(read) => bytes = &mut bytes[read..],
                 None => return Err(LinkError::Truncated),
             }

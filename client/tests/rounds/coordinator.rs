@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +15,7 @@ use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, GuestList, Link, LinkError,
+    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, Doors, GuestList, Link, LinkError,
     Listener, Membership, Upload,
 };
 use covey_aggregation::party::{PartyId, Role};
@@ -96,18 +97,30 @@ impl Coordinator {
 
     /// With another plan.
     pub(crate) fn start_with(membership: Arc<Membership>, plan_text: &str) -> Self {
-        let address = "127.0.0.1:0".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let coordinator = Self::start_at(membership, plan_text, address.into());
+        coordinator.0
+    }
+
+    /// With a plan, at these doors; also where it listens over TCP.
+    pub(crate) fn start_at(
+        membership: Arc<Membership>,
+        plan_text: &str,
+        doors: Doors,
+    ) -> (Self, SocketAddr) {
         let listener =
-            Listener::bind(address, Arc::clone(&membership), GuestList::pinned(&membership))
+            Listener::bind(doors, Arc::clone(&membership), GuestList::pinned(&membership))
                 .expect("bound");
         let address = listener.address().to_string();
+        let tcp = listener.tcp_address().expect("it listens");
         let (sender, inputs) = mpsc::unbounded_channel();
         let shelf = SharedShelf::default();
         tokio::spawn(admit(listener, sender, Arc::clone(&shelf)));
         lock(&shelf).plan = plan_text.as_bytes().to_vec();
         let plan = Plan::parse(plan_text).expect("a plan");
         let task = Task::from_plan(&plan).expect("a model");
-        Self { membership, address, inputs, senders: BTreeMap::new(), shelf, task, plan }
+        let senders = BTreeMap::new();
+        (Self { membership, address, inputs, senders, shelf, task, plan }, tcp)
     }
 
     /// Has a model for owners to fetch.

@@ -37,7 +37,7 @@ impl Driver {
             }
             Input::TurnedAway { address, why } => self.tell(&Event::TurnedAway { address, why }),
             Input::Misbehaved { member, why } => self.take_nonsense(&member, why),
-            Input::Trespassed(member) => self.take_trespass(&member),
+            Input::Trespassed { member, needs } => self.take_trespass(&member, needs),
             Input::FromHolder(member, message) => self.take_holder(&member, message).await?,
             Input::FromClient(member, message) => self.take_client(&member, message).await?,
             Input::MayReread { header, reply } => {
@@ -95,8 +95,18 @@ impl Driver {
         }
     }
 
-    /// An owner or a holder asked for what only a researcher may.
-    fn take_trespass(&mut self, member: &Member) {
+    /// An owner or a holder said what only somebody in another role may.
+    fn take_trespass(&mut self, member: &Member, needs: Role) {
+        if needs != Role::Researcher {
+            let refusal = Refusal::NotAllowed { role: member.role, needs };
+            self.refused(member, &refusal);
+            if member.role == Role::DataOwner {
+                let context = self.live.as_ref().map_or(Digest::ZERO, |live| *live.round.context());
+                let message = ToClient::Refused { round_ctx: context, refusal };
+                self.send(&member.id, Outgoing::ToClient(Box::new(message)));
+            }
+            return;
+        }
         let refusal = research::Refusal::NotResearcher { role: member.role };
         self.tell(&Event::Refused { name: member.name.clone(), why: refusal.to_string() });
         let message = Box::new(ToResearcher::Refused(refusal));

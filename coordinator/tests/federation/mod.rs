@@ -6,7 +6,7 @@ pub(crate) mod owner;
 pub(crate) mod researcher;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +130,17 @@ impl PlanOptions {
     }
 }
 
+/// A port of loopback that was free a moment ago, for both UDP and TCP.
+pub(crate) fn free_port() -> SocketAddr {
+    loop {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
 impl Federation {
     /// Enrols a coordinator, 4 holders and `owners` owners, and writes plan and test data.
     pub(crate) fn new(owners: usize, plan: &PlanOptions) -> Self {
@@ -143,8 +154,7 @@ impl Federation {
         researchers: &'static [&'static str],
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound");
+        let address = free_port();
         let federation = Self { folder, address, holders: 4, owners, researchers };
         let dir = federation.dir();
         setup::init(&Init {
@@ -177,8 +187,7 @@ impl Federation {
     /// A coordinator alone, with a plan: everybody else joins by invite.
     pub(crate) fn empty(plan: &PlanOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound");
+        let address = free_port();
         let federation = Self { folder, address, holders: 0, owners: 0, researchers: &[] };
         let (dir, name) = (federation.dir(), name("coordinator"));
         setup::init(&Init { dir, federation: "test".parse().expect("a name"), name })

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::message::{Refusal, SignedHeader, ToClient};
 use covey_aggregation::net::{
-    BulkError, CloseReason, Dialer, IdentityKey, Link, Offered, Outline, Sending,
+    BulkError, CloseReason, Dialer, IdentityKey, Link, Offered, Outline, Route, Sending,
+    TransportChoice,
 };
 use covey_aggregation::publication::Publication;
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
@@ -44,9 +46,13 @@ fn plan() -> String {
         .replace("out = 2", "out = 200")
 }
 
-async fn dial(federation: &Federation, owner: usize) -> (Dialer, Link) {
+/// What carries an upload makes no difference to where it goes on: links come by both.
+const BOTH: [TransportChoice; 2] = [TransportChoice::Quic, TransportChoice::Tcp];
+
+async fn dial(federation: &Federation, owner: usize, by: TransportChoice) -> (Dialer, Link) {
     let membership = federation.membership(&federation.owner(owner));
-    let mut dialer = Dialer::new(membership, federation.address.to_string()).expect("a dialer");
+    let route = Route::new(federation.address.to_string(), by);
+    let mut dialer = Dialer::new(membership, route).expect("a dialer");
     let link = dialer.connect(|_, _| {}).await.expect("a link");
     (dialer, link)
 }
@@ -91,6 +97,8 @@ struct Scene {
     bytes: Vec<u8>,
     /// All that the owner has sent.
     sent: usize,
+    /// Links that were dialled.
+    dialled: AtomicUsize,
 }
 
 impl Scene {
@@ -108,8 +116,8 @@ impl Scene {
             owner::start(index, membership, federation.address.to_string(), open.clone())
         };
         let waiting = (0..WAITING).map(start).collect();
-        let (_other, _other_link) = dial(&federation, OTHER).await;
-        let (_dialer, mut link) = dial(&federation, BROKEN).await;
+        let (_other, _other_link) = dial(&federation, OTHER, BOTH[0]).await;
+        let (_dialer, mut link) = dial(&federation, BROKEN, BOTH[0]).await;
         let config = hear(&mut link, |message| match message {
             ToClient::Open { config, .. } => Some(config),
             _ => None,
@@ -128,7 +136,14 @@ impl Scene {
             header,
             bytes,
             sent: 0,
+            dialled: AtomicUsize::new(0),
         }
+    }
+
+    /// Twice by one transport, then twice by the other: what one has begun the other goes on with.
+    async fn dial(&self, owner: usize) -> (Dialer, Link) {
+        let turn = self.dialled.fetch_add(1, Ordering::Relaxed);
+        dial(&self.federation, owner, BOTH[turn / 2 % 2]).await
     }
 
     /// The last byte at or before `at` at which a part begins, or all parts end.
@@ -153,7 +168,7 @@ impl Scene {
     /// Comes back with a new link. A coordinator that has just been started again may not yet know the
     /// round.
     async fn offer(&self) -> (Dialer, Link, Box<Sending>) {
-        let (dialer, link) = dial(&self.federation, BROKEN).await;
+        let (dialer, link) = self.dial(BROKEN).await;
         let offering = async {
             loop {
                 match link.links.bulk().offer(&self.header, self.bytes.len() as u64).await {
@@ -245,7 +260,7 @@ impl Scene {
 
     /// An owner that is driven by hand contributes; when it hears that its update will be counted.
     async fn contribute(&self, owner: usize, header: &SignedHeader, bytes: &[u8]) {
-        let (mut dialer, mut link) = dial(&self.federation, owner).await;
+        let (mut dialer, mut link) = self.dial(owner).await;
         contribute(&link.links.bulk(), header, bytes).await.expect("stored");
         let receipt =
             hear(&mut link, |message| matches!(message, ToClient::Receipt(_)).then_some(()));
@@ -359,7 +374,7 @@ async fn nobody_gains_by_breaking_an_upload_off() {
     scene.send_until(kept).await;
 
     // Another owner does not go on with it, nor learns how far it is.
-    let (_other, link) = dial(&scene.federation, OTHER).await;
+    let (_other, link) = scene.dial(OTHER).await;
     let refused = link.links.bulk().offer(&scene.header, total).await.err().expect("not its own");
     assert!(matches!(refused, BulkError::Refused(Refusal::Malformed(_))), "{refused}");
     assert_eq!(scene.from().await, kept);
@@ -370,7 +385,7 @@ async fn nobody_gains_by_breaking_an_upload_off() {
     drop(sending);
 
     // Bytes that were changed after the break are refused, and nothing of them stays.
-    let (mut dialer, link) = dial(&scene.federation, BROKEN).await;
+    let (mut dialer, link) = scene.dial(BROKEN).await;
     let mut changed = scene.bytes.clone();
     changed[kept + 10] ^= 1;
     let refused = contribute(&link.links.bulk(), &scene.header, &changed).await;
@@ -381,7 +396,7 @@ async fn nobody_gains_by_breaking_an_upload_off() {
 
     // Too much is refused as well.
     scene.send_until(kept).await;
-    let (mut dialer, link) = dial(&scene.federation, BROKEN).await;
+    let (mut dialer, link) = scene.dial(BROKEN).await;
     let longer = [scene.bytes.as_slice(), &[0]].concat();
     let refused = contribute(&link.links.bulk(), &scene.header, &longer).await;
     assert!(matches!(refused, Err(BulkError::Refused(Refusal::Malformed(_)))), "{refused:?}");

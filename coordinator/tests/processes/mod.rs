@@ -6,7 +6,7 @@ pub(crate) mod fault;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -157,13 +157,23 @@ pub(crate) struct Federation {
     pub(crate) owners: usize,
 }
 
+/// A port of loopback that was free a moment ago, for both UDP and TCP.
+fn free_port() -> String {
+    loop {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        if TcpListener::bind(address).is_ok() {
+            return address.to_string();
+        }
+    }
+}
+
 impl Federation {
     /// Enrolled, with their settings, and their data.
     pub(crate) fn new(owners: usize, plan: &Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let this = Self { folder, owners };
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound").to_string();
+        let address = free_port();
         let home = this.text(Who::Coordinator);
         answer("covey-coordinator", &["init", "--dir", &home, "--federation", "test"]);
         let mut enrol = vec!["enrol".to_owned(), "--dir".to_owned(), home.clone()];

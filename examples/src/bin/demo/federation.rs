@@ -2,7 +2,6 @@
 //! same commands that people would type on separate machines.
 
 use std::fs;
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
@@ -226,10 +225,10 @@ pub(crate) fn holder_name(number: usize) -> String {
     format!("holder-{number}")
 }
 
-/// A UDP port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago, as text.
 fn free_address() -> Result<String, String> {
-    let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    socket.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+    let address = covey_examples::free_address().map_err(|error| error.to_string())?;
+    Ok(address.to_string())
 }
 
 /// Writes a copy of the pool into a party's folder; the setting that declares it there.

@@ -41,7 +41,7 @@ pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
 /// milliseconds that a handshake takes.
 pub const HANDSHAKES_PER_ADDRESS_MAX: usize = HANDSHAKES_MAX / 4;
 
-/// Connections over TCP at one listener, each with a descriptor and some 100 kB. A link takes one, and
+/// Connections over TCP at one listener, each with a descriptor and two tasks. A link takes one, and
 /// one more for every transfer. The program needs as many descriptors (`ulimit -n`).
 pub const TCP_CONNECTIONS_MAX: usize = 4096;
 

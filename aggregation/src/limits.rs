@@ -42,8 +42,9 @@ pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
 pub const HANDSHAKES_PER_ADDRESS_MAX: usize = HANDSHAKES_MAX / 4;
 
 /// Connections over TCP at one listener, each with a descriptor and two tasks. A link takes one, and
-/// one more for every transfer. The program needs as many descriptors (`ulimit -n`).
-pub const TCP_CONNECTIONS_MAX: usize = 4096;
+/// one more for every transfer. Half of the 1,024 descriptors that a system usually allows a program
+/// (`ulimit -n`): the rest is for its files, which nobody must be able to take away.
+pub const TCP_CONNECTIONS_MAX: usize = 512;
 
 /// Links of one member at once. Of a holder or an owner the newest counts and the others are closed; a
 /// researcher has one for each command that runs.

@@ -41,9 +41,10 @@ pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
 /// milliseconds that a handshake takes.
 pub const HANDSHAKES_PER_ADDRESS_MAX: usize = HANDSHAKES_MAX / 4;
 
-/// Connections over TCP at one listener, each with a descriptor and some 100 kB. A link takes one, and
-/// one more for every transfer. The program needs as many descriptors (`ulimit -n`).
-pub const TCP_CONNECTIONS_MAX: usize = 4096;
+/// Connections over TCP at one listener, each with a descriptor and two tasks. A link takes one, and
+/// one more for every transfer. Half of the 1,024 descriptors that a system usually allows a program
+/// (`ulimit -n`): the rest is for its files, which nobody must be able to take away.
+pub const TCP_CONNECTIONS_MAX: usize = 512;
 
 /// Links of one member at once. Of a holder or an owner the newest counts and the others are closed; a
 /// researcher has one for each command that runs.

@@ -238,7 +238,7 @@ pub struct Limits {
     pub handshakes_before_retry: Positive,
     /// Handshakes under way from one address, over TCP.
     pub handshakes_per_address_max: Positive,
-    /// Connections over TCP; each takes a descriptor.
+    /// Connections over TCP; each takes a descriptor (`ulimit -n`).
     pub tcp_connections_max: Positive,
     /// Requests and messages of one member in a second, in the long run. More are refused with
     /// `busy`, or wait.

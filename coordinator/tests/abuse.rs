@@ -151,7 +151,6 @@ async fn every_hostile_peer_has_its_answer_and_an_honest_round_follows() {
     stage.honest_round("a holder that asks to leave").await;
     linked::revoked(&mut stage).await;
     stage.honest_round("members that are revoked").await;
-    drop(stage.gate);
     let is_verified = stage.federation.is_verified();
     assert!(is_verified, "everything that was published holds");
 }

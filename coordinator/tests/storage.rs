@@ -437,7 +437,7 @@ async fn a_journal_of_an_older_program_is_refused_by_name() {
     let path = folder.path().join("journal.db");
     // `user_version` lies at byte 60 of the file, big-endian.
     let mut bytes = fs::read(&path).expect("read");
-    assert_eq!(bytes[60..64], [0, 0, 0, 2]);
+    assert_eq!(bytes[60..64], [0, 0, 0, 3]);
     bytes[63] = 1;
     fs::write(&path, bytes).expect("written");
     let error = Journal::open(&path).await.err().expect("refused");
@@ -663,4 +663,35 @@ async fn change_on_server(url: &str, change: &str) {
     let mut connection = options.connect().await.expect("connected");
     let change = change.replace("{}", &format!("{prefix}_members"));
     sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&mut connection).await.expect("changed");
+}
+
+/// Whoever wrote in format 2 stored no digests beside rounds and run: they are read all the same, and the
+/// next change of the run stores one.
+#[tokio::test]
+async fn a_journal_without_digests_is_read_and_gets_them() {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = open(folder.path()).await;
+    journal.launch(&run_row(), None).await.expect("launched");
+    journal.close().await.expect("closed");
+    let path = folder.path().join("journal.db");
+    let older = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut older = older.connect().await.expect("opened");
+    let change = "ALTER TABLE run DROP COLUMN digest; ALTER TABLE rounds DROP COLUMN digest;
+        PRAGMA user_version = 2;";
+    sqlx::raw_sql(change).execute(&mut older).await.expect("as it was");
+    older.close().await.expect("closed");
+
+    let mut journal = open(folder.path()).await;
+    assert_eq!(journal.run().await.expect("read"), Some(run_row()));
+    journal.end(&Ending::Done { rounds: 2 }).await.expect("ended");
+    journal.close().await.expect("closed");
+    let mut bytes = fs::read(&path).expect("read");
+    let reason = Ending::Done { rounds: 2 }.to_string();
+    let reason = reason.as_bytes();
+    let at = bytes.windows(reason.len()).position(|window| window == reason).expect("the reason");
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let error = open(folder.path()).await.run().await.expect_err("it says something else");
+    assert!(error.to_string().contains("the run has changed bytes"), "{error}");
 }

@@ -13,6 +13,7 @@
 //! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
+//! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
 pub mod admin;

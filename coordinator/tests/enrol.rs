@@ -507,7 +507,12 @@ async fn a_coordinator_from_an_older_backup_takes_over_the_others_list() {
     assert_eq!(adopted.data["suspended"].as_array().map(Vec::len), Some(1), "{}", adopted.text);
     assert_eq!(office::member(&adopt(), None).await.err().expect("there").code, "NOT_ADOPTED");
 
-    // A run with the members of that list, to its end.
+    // Whoever was turned away has ended, and is started again. A run with the members of that list,
+    // to its end.
+    for holder in holders {
+        holder.abort();
+    }
+    let holders: Vec<_> = (0..4).map(|index| serve_holder(&federation.holder(index))).collect();
     let plan = Some(federation.dir().join("plan.toml"));
     let mut operator = Operator::start(Config { plan, ..config });
     let mut owners = Vec::new();

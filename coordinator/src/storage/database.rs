@@ -78,7 +78,17 @@ impl Database {
             schema.admit(place, found)?;
         }
         if found != Some(schema.format()) {
-            bring_up(&mut database.connection, place, schema, schema.format()).await?;
+            let brought = bring_up(&mut database.connection, place, schema, schema.format()).await;
+            if let Err(error) = brought {
+                // Of several who come first to a file one makes the tables, and the others find them.
+                if !matches!(place, Place::File(_)) {
+                    return Err(error);
+                }
+                database = Self::connect(place, access).await?;
+                if format_of(&mut database.connection, place).await? != Some(schema.format()) {
+                    return Err(error);
+                }
+            }
         }
         if let Place::File(_) = place {
             // Not the quick check: only this one sees that a row is missing which an index has.

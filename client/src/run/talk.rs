@@ -120,7 +120,12 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
             (Exit::BadInput, Some("give this run another name: --name NAME"))
         }
         Refusal::NotPublished => (Exit::BadInput, None),
-        Refusal::TooMany { .. } | Refusal::Busy { .. } => (Exit::TimedOut, None),
+        Refusal::TooMany { .. } | Refusal::TooManyOfYours { .. } | Refusal::Busy { .. } => {
+            (Exit::TimedOut, None)
+        }
+        Refusal::TooManyRounds { .. } => {
+            (Exit::BadInput, Some("lower training.rounds, or ask the operator for more"))
+        }
         Refusal::Over { .. } | Refusal::Stopping | Refusal::Malformed => (Exit::Failed, None),
     };
     let failure = Failure::new(exit, refusal.code(), refusal);

@@ -59,7 +59,7 @@ impl Padder {
         &self,
         key: impl ExactSizeIterator<Item = i64> + Clone,
     ) -> TransformedKey {
-        self.transform_by(key, |entry, prime| residue(entry, prime))
+        self.transform_by(key, residue)
     }
 
     /// Transforms a public sum of keys, of any length: not in constant time.

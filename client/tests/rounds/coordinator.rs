@@ -15,8 +15,8 @@ use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, Doors, GuestList, Link, LinkError,
-    Listener, Membership, Upload,
+    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, Doors, GuestList, Link,
+    LinkError, Listener, Membership, Upload,
 };
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::plan::Plan;

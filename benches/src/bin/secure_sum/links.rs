@@ -7,7 +7,8 @@ use std::time::Instant;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Header, SignedHeader};
 use covey_aggregation::net::{
-    Arrival, BulkArrival, Dialer, GuestList, Link, Listener, Offered, Outline, Route, TransportChoice,
+    Arrival, BulkArrival, Dialer, GuestList, Link, Listener, Offered, Outline, Route,
+    TransportChoice,
 };
 use covey_benches::{Conditions, Figure, Report};
 use serde::Serialize;

@@ -101,7 +101,7 @@ pub(super) async fn bring_up(
     schema: &Schema,
     until: i64,
 ) -> Result<(), StorageError> {
-    keep_copy(connection, place).await?;
+    keep_copy(connection, place, until).await?;
     let mut transaction = connection.begin(place).await?;
     if let Place::Schema(server, name) = place {
         // Of two who come first one makes it, and the other waits and finds it.
@@ -152,9 +152,15 @@ async fn found_within(
 }
 
 /// Keeps a copy of a file beside it before it is migrated. A server has backups of its own.
-async fn keep_copy(connection: &mut Connection, place: &Place) -> Result<(), StorageError> {
+async fn keep_copy(
+    connection: &mut Connection,
+    place: &Place,
+    until: i64,
+) -> Result<(), StorageError> {
     let Place::File(path) = place else { return Ok(()) };
-    let Some(got) = format_of(connection, place).await? else { return Ok(()) };
+    let got = format_of(connection, place).await?;
+    // Of two who come at the same time the other may have been faster.
+    let Some(got) = got.filter(|got| *got < until) else { return Ok(()) };
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".format-{got}"));
     let copy = std::path::PathBuf::from(name);

@@ -36,7 +36,8 @@ value_of! {
     u32 => Integer, value => Some(value.into());
     Option<u32> => Integer, value => value.map(i64::from);
     Time => Integer, value => Some(millis(value));
-    Option<f64> => Real, value => value;
+    // SQLite keeps no number for what is none; then neither does PostgreSQL.
+    Option<f64> => Real, value => value.filter(|value| !value.is_nan());
     &str => Text, value => Some(value.to_owned());
     String => Text, value => Some(value);
     Option<&str> => Text, value => value.map(str::to_owned);

@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use covey_aggregation::hash::Digest;
+use covey_aggregation::net::text::to_hex;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::program::published::{CHUNKS_FILE, CORRECTION_FILE};
 
@@ -264,7 +265,9 @@ impl Blobs {
         member: &PartyId,
         header: &Digest,
     ) -> Result<ContributionWriter<'_>, StorageError> {
-        let folder = self.root.join(round_key(round)).join(format!("{member}{UPLOAD}"));
+        // As a whole: what is shown of a member is the beginning of its key, which others may share.
+        let name = to_hex(&member.0) + UPLOAD;
+        let folder = self.root.join(round_key(round)).join(name);
         ContributionWriter::open(self, folder, header, contribution_key(round, header))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::message::{Refusal, SignedHeader, ToClient};
+use covey_aggregation::net::text::to_hex;
 use covey_aggregation::net::{
     BulkError, CloseReason, Dialer, IdentityKey, Link, Offered, Outline, Route, Sending,
     TransportChoice,
@@ -38,7 +39,7 @@ const BROKEN: usize = 3;
 /// An owner that would like to go on with what is not its own.
 const OTHER: usize = 4;
 
-/// A model of some forty chunks: 64 x 64 pixels, 200 classes.
+/// A model of many chunks: 64 x 64 pixels, 200 classes.
 fn plan() -> String {
     let text = PlanOptions { collect: "300s", ..PlanOptions::default() }.text();
     text.replace("height = 2\nwidth = 2", "height = 64\nwidth = 64")
@@ -207,7 +208,7 @@ impl Scene {
 
     /// The folder of the upload under way.
     fn upload(&self) -> PathBuf {
-        let client = self.header.header.client;
+        let client = to_hex(&self.header.header.client.0);
         self.settings.state_dir.join(format!("rounds/round-0001/{client}.upload"))
     }
 
@@ -309,13 +310,15 @@ async fn an_upload_goes_on_where_it_stopped(server: Option<Server>) {
     let correction = correction_bytes(&scene.config);
     let one = box_bytes(&scene.config);
     let cuts = [1, correction - 1, correction, correction + one / 2, correction + 2 * one + 1];
-    let chunks = scene.config.chunks();
+    let (chunks, chunk_bytes) = (scene.config.chunks(), scene.config.chunk_bytes(0));
     let half = chunks / 2;
-    let within = (0..half).map(|index| scene.chunk(index) + 1000 * (index as usize + 1));
+    let within = (0..half).step_by(half as usize / 8);
+    let within = within.map(|index| scene.chunk(index) + 97 * index as usize % chunk_bytes);
     for cut in cuts.into_iter().chain(within.collect::<Vec<_>>()) {
         scene.send_until(cut).await;
         assert_eq!(scene.from().await, scene.boundary(cut), "after byte {cut}");
     }
+    scene.send_until(scene.chunk(half) + 1).await;
     // Both links are lost in the midst: nothing of what came before is.
     for _ in 0..2 {
         let before = scene.from().await;
@@ -328,7 +331,6 @@ async fn an_upload_goes_on_where_it_stopped(server: Option<Server>) {
     scene.restart(|_| {}).await;
     assert_eq!(scene.from().await, before);
     // What is spoiled on its disk comes again, and is not what the link cost.
-    let chunk_bytes = scene.config.chunk_bytes(0);
     scene.restart(|scene| scene.spoil("chunks", (half - 2) as usize * chunk_bytes)).await;
     assert_eq!(scene.from().await, scene.chunk(half - 2));
     scene.restart(|scene| scene.spoil("progress", 32 * (1 + half - 3) as usize + 8)).await;

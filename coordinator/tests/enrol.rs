@@ -511,6 +511,8 @@ async fn a_coordinator_from_an_older_backup_takes_over_the_others_list() {
     // to its end.
     for holder in holders {
         holder.abort();
+        // Until it is gone its state folder is taken.
+        let _ = holder.await;
     }
     let holders: Vec<_> = (0..4).map(|index| serve_holder(&federation.holder(index))).collect();
     let plan = Some(federation.dir().join("plan.toml"));

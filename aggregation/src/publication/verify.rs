@@ -355,7 +355,11 @@ impl Check<'_> {
                 }
                 let of = (config, self.round_ctx);
                 let checked = audit.verify(of, &certificate.set, (headers, &aggregate.sums));
-                checked.map(Some).map_err(PublicationFault::Audit)
+                let checked = checked.map_err(PublicationFault::Audit)?;
+                if audit.credit.is_some() {
+                    self.credit_weight().map_err(PublicationFault::Audit)?;
+                }
+                Ok(Some(checked))
             }
         }
     }
@@ -364,6 +368,14 @@ impl Check<'_> {
     fn credit_sum(&self, directed: &Directed) -> Result<(), BadAuditRecord> {
         let is_it = directed.aggregate == self.result.aggregate.digest();
         is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherSum.into())
+    }
+
+    /// The weight of the sum that a credit comes of is what owners declare.
+    fn credit_weight(&self) -> Result<(), BadAuditRecord> {
+        let RoundResult { config, headers, aggregate, .. } = self.result;
+        let times = config.multiplicities(headers.iter().map(|signed| signed.header.client));
+        let is_it = self.summands(&times).declared == Some(aggregate.weight);
+        is_it.then_some(()).ok_or_else(|| BadCreditRecord::OtherWeights.into())
     }
 
     /// How many contributions are in the sum, and what weight their owners declare.

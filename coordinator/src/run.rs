@@ -51,8 +51,8 @@ use place::Place;
 /// How long members are served after the last round, so that all hear how it ended.
 const LINGER: Duration = Duration::from_millis(1500);
 
-/// How the journal names a run that its researcher stopped.
-const STOPPED: &str = "stopped";
+/// How the journal names a run that was stopped: by its researcher, or by its plan for lack of owners.
+const STOPPED: [&str; 2] = ["stopped", "shortfall"];
 
 /// A run and what it needs.
 pub struct Run<'a> {
@@ -313,7 +313,7 @@ fn plan_is_audited(plan: &Plan) -> bool {
 
 impl Standing {
     fn is_stopped(&self) -> bool {
-        self.run.ending.as_deref() == Some(STOPPED)
+        self.run.ending.as_deref().is_some_and(|ending| STOPPED.contains(&ending))
     }
 
     fn next_round(&self) -> u32 {

@@ -34,8 +34,8 @@ pub struct DirectionQuestion {
     pub fold: Digest,
     /// Examples of the pool that earlier folds opened, ascending.
     pub retired: Vec<u32>,
-    /// The coordinator's: the model that the round came to is taken from it, and what is behind the parameters; everything
-    /// else is computed.
+    /// The coordinator's: the model that the round came to is taken from it, and the sums of what is
+    /// behind the parameters; everything else is computed.
     pub directed: Directed,
 }
 

@@ -3,6 +3,7 @@
 
 mod federation;
 
+use covey_aggregation::party::Name;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::time::Time;
 use covey_coordinator::config::{Asked, Config, ResumePoint};
@@ -208,4 +209,49 @@ async fn a_run_that_diverges_ends_with_its_last_good_model() {
     // What was opened is published nevertheless.
     assert!(federation.is_verified());
     assert_eq!(federation.publication(1).result.config.model, run.model);
+}
+
+/// Three owners, all of whom a round needs; the first may not prepare.
+fn short_of_one(on_shortfall: &'static str) -> (Federation, Members) {
+    let options = PlanOptions { rounds: 3, collect: "5s", on_shortfall, ..PlanOptions::default() };
+    let federation = Federation::new(3, &options);
+    let members = Members::start(&federation, 3);
+    members.gates[0].send_replace(false);
+    (federation, members)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_may_stop_its_run_when_too_few_contribute() {
+    let (federation, _members) = short_of_one("stop");
+    let config = federation.config(3);
+    let summary = serve(config.clone()).await.expect("stopped, as its plan says");
+    assert_eq!((summary.rounds_done, summary.rounds_abandoned), (0, 1));
+    let reason = "round 1 had 2 contributions, 3 are needed, and the plan says to stop then";
+    assert_eq!((summary.ending.as_str(), summary.reason.as_str()), ("shortfall", reason));
+    let (run, rounds, _) = journal(&config).await;
+    assert_eq!((run.ending.as_deref(), run.reason.as_deref()), (Some("shortfall"), Some(reason)));
+    assert_eq!(rounds.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_may_extend_a_round_that_too_few_contributed_to() {
+    let (federation, members) = short_of_one("extend-once");
+    let mut operator = Operator::start(federation.config(3));
+    let extended = |event: &Event| match event {
+        Event::Extended { round, answered, waiting, .. } => {
+            let names = |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>();
+            Some((*round, names(answered), names(waiting)))
+        }
+        _ => None,
+    };
+    let (round, mut answered, waiting) = operator.wait_for(extended).await;
+    answered.sort();
+    assert_eq!(round, 1);
+    assert_eq!(answered, ["owner-1", "owner-2"]);
+    assert_eq!(waiting, ["owner-0"]);
+    members.gates[0].send_replace(true);
+    let round = operator.wait_for(round_of).await;
+    assert!(round.done && round.counted.len() == 3, "{round}");
+    let summary = operator.finished().await.expect("done");
+    assert_eq!((summary.rounds_done, summary.rounds_abandoned), (3, 0));
 }

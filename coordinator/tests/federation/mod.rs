@@ -66,6 +66,7 @@ pub(crate) struct PlanOptions {
     pub(crate) minimum: u32,
     pub(crate) collect: &'static str,
     pub(crate) vote: &'static str,
+    pub(crate) on_shortfall: &'static str,
     pub(crate) weighting: &'static str,
     pub(crate) holdout: f64,
     pub(crate) is_audited: bool,
@@ -82,6 +83,7 @@ impl Default for PlanOptions {
             minimum: 3,
             collect: "60s",
             vote: "60s",
+            on_shortfall: "skip-round",
             weighting: "{ capped_examples = 500 }",
             holdout: 0.0,
             is_audited: false,
@@ -96,6 +98,7 @@ impl PlanOptions {
     pub(crate) fn text(&self) -> String {
         let Self { rounds, minimum, collect, vote, weighting, holdout, is_audited, more, .. } =
             self;
+        let on_shortfall = self.on_shortfall;
         let (profile, audit) = if *is_audited { ("B", "closed") } else { ("A", "off") };
         format!(
             "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\nseed = 7\n\
@@ -103,7 +106,7 @@ impl PlanOptions {
              [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
              [training]\nrounds = {rounds}\nbatch_size = 4\n\
              optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
-             [cohort]\nminimum = {minimum}\nmaximum = 10\n\
+             [cohort]\nminimum = {minimum}\nmaximum = 10\non_shortfall = \"{on_shortfall}\"\n\
              deadlines = {{ select = \"60s\", collect = \"{collect}\", vote = \"{vote}\", \
              release = \"60s\" }}\n\
              [secure_aggregation]\nprofile = \"{profile}\"\nbits = 12\nrange = 0.5\nclip_norm = 20.0\n\

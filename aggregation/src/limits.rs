@@ -36,6 +36,47 @@ pub const HANDSHAKES_MAX: usize = 256;
 /// RFC 9000 section 8.1.2), so that a flood with forged addresses costs no handshakes.
 pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
 
+/// Handshakes under way from one address over TCP, where nothing else keeps one machine from taking
+/// all places: a quarter of them. A hospital's members come from one address, but not within the
+/// milliseconds that a handshake takes.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = HANDSHAKES_MAX / 4;
+
+/// Connections over TCP at one listener, each with a descriptor and two tasks. A link takes one, and
+/// one more for every transfer. Half of the 1,024 descriptors that a system usually allows a program
+/// (`ulimit -n`): the rest is for its files, which nobody must be able to take away.
+pub const TCP_CONNECTIONS_MAX: usize = 512;
+
+/// Links of one member at once. Of a holder or an owner the newest counts and the others are closed; a
+/// researcher has one for each command that runs.
+pub const LINKS_PER_MEMBER_MAX: usize = 8;
+
+/// Longest wait for the first frame of a bulk stream: it is sent with the stream.
+pub const HEADER_MS: u64 = 5_000;
+
+/// What somebody who has begun to send has to send in a second, in bytes, on the average: a telephone
+/// line does so. Fewer hold places and memory for nothing.
+pub const BODY_BYTES_PER_S_MIN: u32 = 16 * 1024;
+
+/// How long somebody who sends may send less than [`BODY_BYTES_PER_S_MIN`]: losses and other work in
+/// between are no attack.
+pub const BODY_WINDOW_MS: u64 = 10_000;
+
+/// Requests and messages of one member in a second, in the long run. A round takes some ten of each
+/// member.
+pub const REQUESTS_PER_S_MAX: u32 = 100;
+
+/// Seconds' worth of requests that a member may ask at once: a holder that reads all of a thousand
+/// contributions again does.
+pub const REQUESTS_BURST_S: u32 = 10;
+
+/// How long a dialer that may use both waits for an answer over UDP before it tries TCP as well: three
+/// losses of a first packet are rare, and nobody likes to wait longer.
+pub const QUIC_PATIENCE_MS: u64 = 3_000;
+
+/// How long a dialer that reached its coordinator over TCP alone tries that first: networks change, and
+/// QUIC is the better way.
+pub const TCP_REMEMBERED_MS: u64 = 10 * 60 * 1000;
+
 /// A link without any packet for this long is lost.
 pub const IDLE_MS: u64 = 20_000;
 
@@ -225,6 +266,10 @@ pub const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// Runs that a coordinator takes before some are over: each is a plan on its disk.
 pub const RUNS_OPEN_MAX: u32 = 1000;
+
+/// Runs that take turns at a coordinator, unless its settings say otherwise: each waits for a round of
+/// all others between two of its own.
+pub const RUNS_AT_ONCE: u32 = 4;
 
 /// Refused plans that a coordinator remembers; the oldest are forgotten, so that nobody can fill
 /// its disk with nonsense.

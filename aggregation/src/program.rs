@@ -5,11 +5,12 @@
 //! - [`config`]: configuration files
 //! - [`state`], [`journal`]: one running program per state folder, and its durable records
 //! - [`enrol`]: how a member's keys are born
-//! - [`mod@line`]: a link that comes back
+//! - [`mod@line`], [`linked`]: a link that comes back, and what it travels by
 //! - [`credits`]: what is published of credits, as it lies in a folder
 //! - [`published`]: what a coordinator publishes, as it lies in a folder
 //! - [`doctor`]: what a person would have to put right before a program starts
 //! - [`service`]: a program as a service of systemd
+//! - [`room`]: room on a disk
 //! - [`stop`]: once drains, twice stops
 //! - [`clock`]: the only place that asks what time it is
 
@@ -23,8 +24,10 @@ pub mod exit;
 pub mod joining;
 pub mod journal;
 pub mod line;
+pub mod linked;
 pub mod published;
 pub mod renewal;
+pub mod room;
 pub mod rosters;
 pub mod service;
 pub mod state;

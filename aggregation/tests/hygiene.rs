@@ -24,6 +24,7 @@ fn every_test_and_file_that_the_readme_names_exists() {
     sources(&root.join("tests"), &mut text);
     // What a researcher may do is for the coordinator and the programs to show.
     sources(&root.join("../coordinator/tests"), &mut text);
+    sources(&root.join("../client/tests"), &mut text);
     sources(&root.join("../examples/tests"), &mut text);
     let readme = include_str!("../README.md");
     let (mut names, mut files) = (0, 0);

@@ -1,7 +1,7 @@
 """The models of `cargo run --release --bin training` in PyTorch, trained in the same way.
 
 Started by that program, which talks to it in JSON lines on standard input and output. Versions:
-requirements.txt beside this file. The argument is the number of threads.
+requirements.txt beside this file. The arguments are the number of threads and the device.
 """
 
 import json
@@ -58,10 +58,10 @@ def data(name):
     return torch.rand(EXAMPLES, 1, 28, 28), torch.randint(0, CLASSES, (EXAMPLES,))
 
 
-def train(name, batch, steps, warmup):
+def train(device, name, batch, steps, warmup):
     torch.manual_seed(1)
-    model = {"mlp": mlp, "cnn": cnn, "transformer": Transformer}[name]()
-    inputs, wanted = data(name)
+    model = {"mlp": mlp, "cnn": cnn, "transformer": Transformer}[name]().to(device)
+    inputs, wanted = (made.to(device) for made in data(name))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     loss_of = nn.CrossEntropyLoss()
     model.train()
@@ -88,10 +88,12 @@ def train(name, batch, steps, warmup):
 
 def main():
     torch.set_num_threads(int(sys.argv[1]))
+    device = torch.device(sys.argv[2])
+    torch.zeros(1, device=device)  # A card that cannot be used is told now.
     print(json.dumps({"version": torch.__version__}), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = train(asked["model"], asked["batch"], asked["steps"], asked["warmup"])
+        answer = train(device, asked["model"], asked["batch"], asked["steps"], asked["warmup"])
         print(json.dumps(answer), flush=True)
 
 

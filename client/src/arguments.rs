@@ -9,6 +9,7 @@ mod runs;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use covey_aggregation::net::TransportChoice;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::service::ServiceCommand;
 use covey_model::device::DeviceChoice;
@@ -102,6 +103,10 @@ pub(crate) enum Command {
         /// Folder for keys, certificate and configuration; made if need be.
         #[arg(long)]
         dir: PathBuf,
+        /// What to reach the coordinator by: auto (QUIC over UDP, and TLS over TCP where nothing
+        /// answers), quic or tcp.
+        #[arg(long, default_value_t)]
+        transport: TransportChoice,
         /// Longest wait for the operator and the key holders, in seconds.
         #[arg(long, default_value_t = 24 * 3600)]
         timeout_s: u64,

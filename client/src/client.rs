@@ -74,6 +74,7 @@ impl Client {
         let open =
             |membership: &Membership| Desk::open(&config, &compute, membership, observer.clone());
         let (mut desk, mut events) = open(&membership)?;
+        let route = config.route();
         loop {
             if desk.is_at_rest() {
                 watch(Event::Paused);
@@ -85,12 +86,12 @@ impl Client {
             if desk.is_paused() {
                 watch(Event::Pausing);
             }
-            let dialer = Dialer::new(Arc::clone(&membership), config.coordinator.clone());
+            let dialer = Dialer::new(Arc::clone(&membership), &route);
             // Whatever this program sends, by this dialer's links or to renew, is logged first.
             let dialer =
                 dialer.map_err(|error| Failure::link(&error))?.with_egress(desk.outbound());
-            let (address, outbound) = (config.coordinator.clone(), Some(desk.outbound()));
-            let _renewal = Renewal::begin(Arc::clone(&membership), address, outbound);
+            let (by, outbound) = (route.clone(), Some(desk.outbound()));
+            let _renewal = Renewal::begin(Arc::clone(&membership), by, outbound);
             let mut line = Line::open(dialer);
             let end = desk.work(&mut line, &mut events, &mut stop, watch).await?;
             if desk.hang_up() {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use covey_aggregation::net::{Route, TransportChoice};
 use covey_aggregation::party::Name;
 use covey_aggregation::program::Failure;
 use covey_aggregation::program::config::{ConfigError, beside, read};
@@ -22,6 +23,8 @@ pub const CONFIG_FILE: &str = "client.toml";
 pub struct Config {
     /// The coordinator's address, `host:port`.
     pub coordinator: String,
+    /// What to reach it by.
+    pub transport: TransportChoice,
     /// The folder with identity.key, member.pem, authority.pem, roster.json, datasets.toml.
     pub folder: PathBuf,
     /// The folder with records and sealed updates. Never run two clients with one, nor copy it.
@@ -64,6 +67,8 @@ struct File {
     #[serde(rename = "schema")]
     _schema: Schema,
     coordinator: String,
+    #[serde(default, deserialize_with = "word")]
+    transport: TransportChoice,
     #[serde(default = "here")]
     folder: PathBuf,
     #[serde(default = "state")]
@@ -162,6 +167,7 @@ impl Config {
         };
         Ok(Self {
             coordinator: file.coordinator,
+            transport: file.transport,
             state: beside(path, &file.state),
             device: DeviceRules {
                 choice: file.device,
@@ -176,18 +182,25 @@ impl Config {
         })
     }
 
+    /// The way to the coordinator.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        Route::new(self.coordinator.clone(), self.transport)
+    }
+
     /// The text of a new configuration.
     #[must_use]
     pub fn template(coordinator: &str) -> String {
         format!(
             r#"schema = "client/1"
-coordinator = {coordinator:?}   # host:port, UDP
+coordinator = {coordinator:?}   # host:port, UDP, or TCP where UDP does not get through
 folder = "."                    # identity.key, member.pem, authority.pem, roster.json
 state = "state"                 # records and sealed updates; never copy it to run it twice
 policy = "policy.toml"          # what you allow to run and to leave; nobody upstream can loosen it
 device = "auto"                 # auto, cpu, cuda:0
 # device_fallback = "cpu"       # train on the processor if the card cannot be used; else an error
 # device_precision = "bf16"     # what to train in on a card that can; else f32
+# transport = "auto"            # auto: QUIC (UDP), and TLS over TCP where nothing answers; quic, tcp
 
 [data]                          # stays on this machine
 format = "csv"                  # or parquet, images, idx, npy, safetensors, text; or only: name = "..."
@@ -244,6 +257,10 @@ mod tests {
             (
                 good.replace("# device_fallback = \"cpu\"", "device_fallback = \"gpu\""),
                 "client.toml:7:19: \"gpu\" is no fallback",
+            ),
+            (
+                good.replace("# transport = \"auto\"", "transport = \"udp\""),
+                "client.toml:9:13: \"udp\" is no transport: write auto, quic or tcp",
             ),
             (good.replace("\"csv\"", "\"xls\""), "unknown variant `xls`"),
             (good.replace("path =", "file ="), "`file`"),

@@ -48,7 +48,7 @@ pub fn examine(config: &Path, plan: Option<&PathBuf>) -> Result<Diagnosis, Failu
     if let Some(membership) = membership {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))?;
-        runtime.block_on(path::check(&mut diagnosis, &membership, &config.coordinator));
+        runtime.block_on(path::check(&mut diagnosis, &membership, &config.route()));
     }
     Ok(diagnosis)
 }

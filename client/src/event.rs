@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
+use covey_aggregation::net::Way;
 use serde::{Serialize, Serializer};
 
 /// A round, as far as this program knows it.
@@ -53,6 +54,9 @@ pub enum Event {
     Linked {
         /// The coordinator's address.
         address: String,
+        /// What carries it, and why.
+        #[serde(flatten)]
+        way: Way,
     },
     /// Another list of members is in force, signed by a quorum of the key holders.
     Roster {
@@ -114,7 +118,7 @@ pub enum Event {
     Uploading {
         /// The round.
         round: Round,
-        /// Bytes that have gone.
+        /// Bytes that have gone, those before a lost link included.
         sent: u64,
         /// Bytes in all.
         bytes: u64,
@@ -123,7 +127,7 @@ pub enum Event {
     Uploaded {
         /// The round.
         round: Round,
-        /// Bytes in all.
+        /// Bytes that were sent: after a lost link, those that the coordinator did not have.
         bytes: u64,
         /// Seconds it took.
         seconds: f32,
@@ -195,7 +199,9 @@ impl fmt::Display for Event {
                 "roster {number} is in force, signed by a quorum of the key holders: {data_owners} \
                  data owners, digest {digest}"
             ),
-            Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
+            Self::Linked { address, way } => {
+                write!(f, "linked to the coordinator at {address} by {way}")
+            }
             Self::Unlinked { error, retry_ms: Some(ms) } => {
                 let wait = Duration::from_millis(*ms).as_secs_f32();
                 write!(f, "no link: {error}; again in {wait:.1} s")

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use covey_aggregation::net::{Invite, Membership};
+use covey_aggregation::net::{Invite, Membership, TransportChoice};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::enrol::{Enrolment, enrol};
 use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
@@ -42,7 +42,7 @@ pub fn init_researcher(folder: &Path, name: Name, coordinator: &str) -> Result<E
 pub async fn join(
     invite: &Invite,
     folder: &Path,
-    patience: Duration,
+    (transport, patience): (TransportChoice, Duration),
     watch: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Joined, Failure> {
     let (name, text) = match invite.role {
@@ -53,7 +53,8 @@ pub async fn join(
         policy::commands::write_missing(&folder.join(POLICY_FILE))?;
     }
     let (sealing_key, config) = (None, (name, text.as_str()));
-    joining::join(Joining { folder, invite, sealing_key, config, patience }, watch).await
+    let joining = Joining { folder, invite, sealing_key, config, transport, patience };
+    joining::join(joining, watch).await
 }
 
 /// Ends a membership.
@@ -68,7 +69,7 @@ pub async fn leave(config: &Config, is_confirmed: bool) -> Result<String, Failur
         let what = format!("{name} would leave {federation} for good");
         return Err(Failure::new(Exit::BadInput, "NOT_CONFIRMED", what).with_help("add --yes"));
     }
-    renewal::leave(&Arc::new(membership), &config.coordinator)
+    renewal::leave(&Arc::new(membership), &config.route())
         .await
         .map_err(|error| Failure::new(Exit::NoAccess, "NOT_LEFT", error))?;
     Ok(format!(

@@ -105,12 +105,12 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             };
             format.answer(&enrolment, &enrolment);
         }
-        Command::Join { invite, dir, timeout_s } => {
+        Command::Join { invite, dir, transport, timeout_s } => {
             let roles = [Role::DataOwner, Role::Researcher];
             let invite = read_invite_of(&invite, &roles, "covey-committee")?;
-            let patience = Duration::from_secs(timeout_s);
+            let how = (transport, Duration::from_secs(timeout_s));
             let mut tell = |progress| note(progress);
-            let joined = init::join(&invite, &dir, patience, &mut tell);
+            let joined = init::join(&invite, &dir, how, &mut tell);
             let joined = runtime()?.block_on(joined)?;
             format.answer(&joined, &joined);
         }

@@ -43,8 +43,12 @@ impl Sent {
     pub(crate) fn open(state: &Path) -> Result<Self, FileError> {
         let path = state.join(SENT_FILE);
         let day = match files::read(&path, SENT_BYTES_MAX) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| FileError::content(&path, error.to_string()))?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let what = format!(
+                    "{error}; restore it, or delete it: then what was sent today counts as nothing"
+                );
+                FileError::content(&path, what)
+            })?,
             Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Day::default()
             }

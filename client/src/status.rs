@@ -4,6 +4,7 @@ use std::fmt;
 
 use covey_aggregation::net::Membership;
 use covey_aggregation::net::text::to_hex;
+use covey_aggregation::program::linked::{LinkedBy, LinkedFile};
 use covey_aggregation::program::{Failure, Journal, StateFolder};
 use covey_aggregation::record::ParticipantRecord;
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Status {
     pub coordinator: String,
     /// Whether a program is running with its state.
     pub is_running: bool,
+    /// What it is linked by, if it is.
+    pub link: Option<LinkedBy>,
     /// Whether its owner has paused it.
     pub is_paused: bool,
     /// What it has contributed; unknown while it is running, which has the records to itself.
@@ -75,6 +78,7 @@ impl Status {
             roster: membership.roster().digest().to_string(),
             coordinator: config.coordinator.clone(),
             is_running,
+            link: is_running.then(|| LinkedFile::read(&config.state)).flatten(),
             is_paused: Pause::of(&config.state).is_set(),
             contributed,
         })
@@ -104,7 +108,10 @@ impl fmt::Display for Status {
             writeln!(f, "paused       takes no part until: covey-client resume")?;
         }
         match &self.contributed {
-            None => write!(f, "running"),
+            None => match &self.link {
+                Some(link) => write!(f, "running, linked {link}"),
+                None => write!(f, "running, without a link"),
+            },
             Some(contributed) => write!(
                 f,
                 "not running; so far: {} updates sealed, {} receipts, {} counted",

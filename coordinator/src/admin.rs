@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
+use crate::room::Room;
 use crate::session::Input;
 
 /// What readiness is told by.
@@ -21,13 +22,14 @@ use crate::session::Input;
 pub struct Readiness {
     inputs: mpsc::WeakSender<Input>,
     is_draining: watch::Receiver<bool>,
+    room: Arc<Room>,
 }
 
 impl Readiness {
-    /// Of a coordinator whose driver takes `inputs`, and that `stop` may ask to drain. Must be called
-    /// within a tokio runtime.
+    /// Of a coordinator whose driver takes `inputs`, that `stop` may ask to drain, and that has this
+    /// `room`. Must be called within a tokio runtime.
     #[must_use]
-    pub fn of(inputs: &mpsc::Sender<Input>, mut stop: Stop) -> Self {
+    pub fn of(inputs: &mpsc::Sender<Input>, mut stop: Stop, room: Arc<Room>) -> Self {
         let (drain, is_draining) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! {
@@ -36,17 +38,19 @@ impl Readiness {
                 () = drain.closed() => {}
             }
         });
-        Self { inputs: inputs.downgrade(), is_draining }
+        Self { inputs: inputs.downgrade(), is_draining, room }
     }
 
     /// Why it takes nobody in, if so.
-    fn hindrance(&self) -> Option<&'static str> {
+    fn hindrance(&self) -> Option<String> {
         if *self.is_draining.borrow() {
-            return Some("draining");
+            return Some("draining".to_owned());
         }
         match self.inputs.upgrade() {
-            Some(inputs) if !inputs.is_closed() => None,
-            _ => Some("the run is over"),
+            Some(inputs) if !inputs.is_closed() => {
+                self.room.shortage().map(|shortage| shortage.to_string())
+            }
+            _ => Some("the run is over".to_owned()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What was typed.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,9 +9,11 @@ use covey_aggregation::limits::ROUNDS_MAX;
 use covey_aggregation::net::invite::InviteId;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::service::ServiceCommand;
+use covey_aggregation::program::{Exit, Failure};
 
 use crate::config::{Asked, ResumePoint};
 use crate::storage::members::Approval;
+use crate::storage::place::{BadUrl, Databases};
 
 /// The untrusted middle of a federation: collects, adds and publishes sealed updates.
 #[derive(Debug, Parser)]
@@ -22,7 +26,10 @@ use crate::storage::members::Approval;
     covey-coordinator doctor --config federation/coordinator.toml\n  \
     covey-coordinator serve --config federation/coordinator.toml\n  \
     sudo covey-coordinator service install --config federation/coordinator.toml\n  \
-    covey-coordinator serve --config again.toml --resume-from federation/state@5\n\n\
+    covey-coordinator serve --config again.toml --resume-from federation/state@5\n  \
+    covey-coordinator backup --config federation/coordinator.toml --to backup --key backup.key\n  \
+    covey-coordinator restore --verify --from backup --key backup.key\n  \
+    covey-coordinator restore --from backup --key backup.key --dir again\n\n\
     Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no connection or not authorised,\n\
     130 Ctrl-C, 143 SIGTERM")]
 pub struct Cli {
@@ -35,6 +42,43 @@ pub struct Cli {
     /// Say less on stderr.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Where journal, runs and members are recorded, instead of what coordinator.toml says:
+    /// postgres://USER@HOST/DATABASE, or files. Others on this machine can read what is typed here:
+    /// keep a password in PGPASSFILE, or give the URL by the environment.
+    #[arg(long, global = true, value_name = "URL", env = "COVEY_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseText>,
+}
+
+/// A URL as typed. It is read later, and never shown: it may hold a password.
+#[derive(Clone)]
+pub struct DatabaseText(String);
+
+impl std::str::FromStr for DatabaseText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for DatabaseText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseText(..)")
+    }
+}
+
+impl Cli {
+    /// The database that was asked for, if one was.
+    ///
+    /// # Errors
+    /// [`Failure`]: it is none.
+    pub fn databases(&self) -> Result<Option<Databases>, Failure> {
+        let Some(DatabaseText(text)) = &self.database else { return Ok(None) };
+        let read = text.parse().map(Some);
+        read.map_err(|error: BadUrl| {
+            Failure::new(Exit::BadInput, "BAD_DATABASE", format!("--database: {error}"))
+        })
+    }
 }
 
 /// What to do.
@@ -53,13 +97,95 @@ pub enum Command {
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
     /// Look for everything that the operator would have to put right before `serve`: settings, keys,
-    /// certificate, clock, roster, state folder, port, plan, data. Exit code 1 when there is a problem
+    /// certificate, clock, roster, state folder, database, port, plan, data. Exit code 1 when there is a problem
     Doctor(Doctor),
     /// Run the coordinator as a service of systemd
     #[command(subcommand)]
     Service(ServiceCommand),
     /// Tell how the run in a state folder is going, and which runs were submitted
     Status(Status),
+    /// Copy everything that a coordinator needs to go on elsewhere into a folder, also while it serves
+    Backup(Backup),
+    /// Make a coordinator of a backup, with SQLite files or on a server; or only check a backup
+    Restore(Restore),
+    /// Bring stores that an older program wrote to this program's format, as `serve` does
+    Migrate(Migrate),
+    /// Get what was published, wherever it lies
+    #[command(subcommand)]
+    Published(Published),
+}
+
+/// `backup`.
+///
+/// It holds what the database holds, as text that no database is needed to read; all bulk bytes; and
+/// the federation's folder with its keys, encrypted. Every file's digest is in the manifest, which is
+/// written last. Going from SQLite to PostgreSQL, or back, is a backup and a restore with --database.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// A folder that is empty or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// The key that the federation's folder is encrypted with; made if there is none. Whoever has it
+    /// and the backup has the federation's keys; whoever has lost it cannot restore.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// The key that it was made with.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The federation's folder to be, empty or not there yet. Without it nothing is restored.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The state folder to be, where it is not the one that the restored settings say.
+    #[arg(long, value_name = "DIR", requires = "dir")]
+    pub state_dir: Option<PathBuf>,
+    /// Restore the stores into a temporary place first, replay every round of every journal as a
+    /// start does, and look whether everything that they name is there. (Digests are always checked.)
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `published`.
+#[derive(Debug, Subcommand)]
+pub enum Published {
+    /// Copy everything that was published into a folder, as `covey-committee verify` and the commands of
+    /// covey-client read it; again, what is new. For a federation whose bytes are in a bucket
+    Fetch(PublishedFetch),
+}
+
+/// `published fetch`.
+#[derive(Debug, Args)]
+pub struct PublishedFetch {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Where to.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Of this run that was submitted: its name, or the beginning of its id.
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<Name>,
 }
 
 /// `init`.
@@ -141,6 +267,20 @@ pub enum MemberCommand {
     Suspend(MemberName),
     /// End a membership for good; live connections end within a second, and the name is free
     Revoke(MemberName),
+    /// After restoring an older backup: take over the newer list of members that the others have.
+    /// While the coordinator does not serve
+    Adopt(Adopt),
+}
+
+/// `member adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// The federation's folder.
+    #[command(flatten)]
+    pub dir: FederationDir,
+    /// roster.json of a key holder or an owner, or a file of published/rosters.
+    #[arg(value_name = "ROSTER")]
+    pub roster: PathBuf,
 }
 
 /// A member.

@@ -4,11 +4,22 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use covey_aggregation::limits::{
+    BODY_BYTES_PER_S_MIN, BODY_WINDOW_MS, HANDSHAKE_MS, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX,
+    HANDSHAKES_PER_ADDRESS_MAX, HEADER_MS, IDLE_MS, LINKS_PER_MEMBER_MAX, REQUESTS_BURST_S,
+    REQUESTS_PER_S_MAX, STREAMS_MAX, TCP_CONNECTIONS_MAX,
+};
 use covey_aggregation::net::files::{self, FileError};
+use covey_aggregation::net::{Bounds, Doors, TcpDoor, Versions};
 use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
+
+use crate::storage::blobs::settings::{Endpoint, ObjectsSettings, ObjectsUrl, S3Settings};
+use crate::storage::place::Databases;
+use crate::storage::registry::Quotas;
 
 /// Largest configuration file; a larger one is something else.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -18,12 +29,19 @@ const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 pub struct Config {
     /// UDP address to listen on.
     pub listen: SocketAddr,
+    /// Where TLS over TCP is taken, for members whose UDP does not get through; at the same port by
+    /// default.
+    pub listen_tcp: TcpDoor,
     /// TCP address of health and metrics, by plain HTTP; none by default.
     pub admin: Option<SocketAddr>,
     /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
     pub state_dir: PathBuf,
+    /// Where the journal, the runs and the members are recorded.
+    pub databases: Databases,
+    /// Where bulk bytes lie; none for `state_dir`.
+    pub objects: Option<ObjectsSettings>,
     /// The plan to run; none to take plans from researchers.
     pub plan: Option<PathBuf>,
     /// Data to evaluate the model on after every round, if there are any.
@@ -34,12 +52,24 @@ pub struct Config {
     pub start: Start,
     /// How much loss and failure is borne.
     pub rounds: Rounds,
+    /// How much researchers may use.
+    pub queue: QueueRules,
     /// Who may join, and how.
     pub members: MemberRules,
     /// What a peer may use.
     pub limits: Limits,
     /// What is asked for beside the plan; typed at the command line, never in the file.
     pub asked: Asked,
+}
+
+/// Where settings say that things are.
+pub struct Places {
+    /// The state folder.
+    pub state_dir: PathBuf,
+    /// Stores.
+    pub databases: Databases,
+    /// Bulk bytes.
+    pub objects: Option<ObjectsSettings>,
 }
 
 /// What the operator asks for beside the plan, which stays as it is. Recorded with the run.
@@ -114,6 +144,45 @@ impl Default for Rounds {
     }
 }
 
+/// How much researchers may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueRules {
+    /// Runs that take turns, a round each; 1 carries out one after another.
+    pub runs_at_once: Positive,
+    /// Runs that are not over, of all researchers.
+    pub runs_open_max: Positive,
+    /// Runs that are not over, of one researcher.
+    pub runs_each_max: Positive,
+    /// Rounds of a plan.
+    pub rounds_max: Positive,
+}
+
+impl Default for QueueRules {
+    fn default() -> Self {
+        let Quotas { runs_at_once, runs_open, runs_each, rounds } = Quotas::default();
+        Self {
+            runs_at_once: Positive::of(runs_at_once),
+            runs_open_max: Positive::of(runs_open),
+            runs_each_max: Positive::of(runs_each),
+            rounds_max: Positive::of(rounds),
+        }
+    }
+}
+
+impl QueueRules {
+    /// As the registry keeps them.
+    #[must_use]
+    pub const fn quotas(&self) -> Quotas {
+        Quotas {
+            runs_at_once: self.runs_at_once.value(),
+            runs_open: self.runs_open_max.value(),
+            runs_each: self.runs_each_max.value(),
+            rounds: self.rounds_max.value(),
+        }
+    }
+}
+
 /// Who may join, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -147,6 +216,35 @@ pub struct Limits {
     pub malformed_max: Positive,
     /// Threads that add up contributions.
     pub summing_threads: Positive,
+    /// Longest wait for a handshake, and for the greeting after it, in seconds.
+    pub handshake_s: Positive,
+    /// Longest wait for the first frame of a bulk stream, in seconds.
+    pub header_s: Positive,
+    /// A link from which nothing came for so long is lost, in seconds. Members send something every
+    /// five.
+    pub idle_s: Positive,
+    /// What somebody who has begun to send has to send in a second, in bytes, on the average.
+    pub body_bytes_per_s: Positive,
+    /// How long they may send less, in seconds.
+    pub body_window_s: Positive,
+    /// Streams of one link at once, 8 at most.
+    pub streams_max: Positive,
+    /// Links of one member at once. Of a holder or an owner the newest counts, and the others are
+    /// closed.
+    pub links_per_member_max: Positive,
+    /// Handshakes under way, over QUIC and over TCP each.
+    pub handshakes_max: Positive,
+    /// Handshakes under way from which on a newcomer has to prove its address (QUIC Retry).
+    pub handshakes_before_retry: Positive,
+    /// Handshakes under way from one address, over TCP.
+    pub handshakes_per_address_max: Positive,
+    /// Connections over TCP; each takes a descriptor (`ulimit -n`).
+    pub tcp_connections_max: Positive,
+    /// Requests and messages of one member in a second, in the long run. More are refused with
+    /// `busy`, or wait.
+    pub requests_per_s: Positive,
+    /// Seconds' worth of them that a member may ask at once.
+    pub requests_burst_s: Positive,
 }
 
 impl Default for Limits {
@@ -157,6 +255,40 @@ impl Default for Limits {
             queue_max: Positive::of(256),
             malformed_max: Positive::of(3),
             summing_threads: Positive::of(2),
+            handshake_s: Positive::seconds(HANDSHAKE_MS),
+            header_s: Positive::seconds(HEADER_MS),
+            idle_s: Positive::seconds(IDLE_MS),
+            body_bytes_per_s: Positive::of(BODY_BYTES_PER_S_MIN),
+            body_window_s: Positive::seconds(BODY_WINDOW_MS),
+            streams_max: Positive::of(STREAMS_MAX),
+            links_per_member_max: Positive::of(LINKS_PER_MEMBER_MAX as u32),
+            handshakes_max: Positive::of(HANDSHAKES_MAX as u32),
+            handshakes_before_retry: Positive::of(HANDSHAKES_BEFORE_RETRY as u32),
+            handshakes_per_address_max: Positive::of(HANDSHAKES_PER_ADDRESS_MAX as u32),
+            tcp_connections_max: Positive::of(TCP_CONNECTIONS_MAX as u32),
+            requests_per_s: Positive::of(REQUESTS_PER_S_MAX),
+            requests_burst_s: Positive::of(REQUESTS_BURST_S),
+        }
+    }
+}
+
+impl Limits {
+    /// Those of the listener.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let time = |seconds: Positive| Duration::from_millis(seconds.seconds_in_ms());
+        Bounds {
+            handshake: time(self.handshake_s),
+            header: time(self.header_s),
+            idle: time(self.idle_s),
+            body_bytes_per_s: self.body_bytes_per_s.value(),
+            body_window: time(self.body_window_s),
+            streams: self.streams_max.value(),
+            links_per_member: self.links_per_member_max.size(),
+            handshakes: self.handshakes_max.size(),
+            handshakes_before_retry: self.handshakes_before_retry.size(),
+            handshakes_per_address: self.handshakes_per_address_max.size(),
+            tcp_connections: self.tcp_connections_max.size(),
         }
     }
 }
@@ -173,6 +305,10 @@ impl Positive {
             Some(value) => Self(value),
             None => Self(NonZeroU32::MIN),
         }
+    }
+
+    const fn seconds(ms: u64) -> Self {
+        Self::of((ms / 1000) as u32)
     }
 
     /// The number.
@@ -209,6 +345,8 @@ impl<'de> Deserialize<'de> for Positive {
 struct Typed {
     #[serde(deserialize_with = "address")]
     listen: SocketAddr,
+    #[serde(default, deserialize_with = "tcp_door")]
+    listen_tcp: TcpDoor,
     admin: Option<toml::Spanned<Address>>,
     #[serde(default)]
     admin_public: bool,
@@ -216,6 +354,10 @@ struct Typed {
     member_dir: PathBuf,
     #[serde(default = "default_state_dir")]
     state_dir: PathBuf,
+    #[serde(default)]
+    database: Database,
+    objects: Option<ObjectsUrl>,
+    s3: Option<toml::Spanned<S3Settings>>,
     plan: Option<toml::Spanned<PathBuf>>,
     test_data: Option<toml::Spanned<DataSource>>,
     validation_data: Option<toml::Spanned<DataSource>>,
@@ -223,6 +365,8 @@ struct Typed {
     start: Start,
     #[serde(default)]
     rounds: Rounds,
+    #[serde(default)]
+    queue: QueueRules,
     #[serde(default)]
     members: MemberRules,
     #[serde(default)]
@@ -238,6 +382,17 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
+/// A database by its URL, which is never said again: it may hold a password.
+#[derive(Default)]
+struct Database(Databases);
+
+impl<'de> Deserialize<'de> for Database {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
 fn default_state_dir() -> PathBuf {
     PathBuf::from("state")
 }
@@ -250,7 +405,27 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAd
     })
 }
 
+/// `"same"`, `"off"`, or an address.
+fn tcp_door<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TcpDoor, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "same" => Ok(TcpDoor::Same),
+        "off" => Ok(TcpDoor::Off),
+        address => address.parse().map(TcpDoor::At).map_err(|_| {
+            let what = "need \"same\" (the port of `listen`), \"off\", or an address with a port";
+            serde::de::Error::custom(format!("{text:?}: {what}"))
+        }),
+    }
+}
+
 impl Config {
+    /// Where the listener listens, and its limits.
+    #[must_use]
+    pub fn doors(&self) -> Doors {
+        let (bounds, versions) = (self.limits.bounds(), Versions::default());
+        Doors { quic: self.listen, tcp: self.listen_tcp, bounds, versions }
+    }
+
     /// Reads and checks a configuration file.
     ///
     /// # Errors
@@ -266,6 +441,36 @@ impl Config {
     pub fn address_of(path: &Path) -> Result<Option<String>, ConfigError> {
         let text = read(path)?;
         Ok(typed(&text, path)?.members.address)
+    }
+
+    /// Where the file at `path` says the stores are; files where there is no such file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn databases_of(path: &Path) -> Result<Databases, ConfigError> {
+        if !path.exists() {
+            return Ok(Databases::Files);
+        }
+        let text = read(path)?;
+        Ok(typed(&text, path)?.database.0)
+    }
+
+    /// Where the text of the file at `path` says that state, stores and bulk bytes are, whatever else
+    /// is in it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn places_of(text: &str, path: &Path) -> Result<Places, ConfigError> {
+        let typed = typed(text, path)?;
+        let mut s3 = typed.s3.map(toml::Spanned::into_inner).unwrap_or_default();
+        if let Some(file) = &mut s3.credentials {
+            *file = beside(path, file);
+        }
+        Ok(Places {
+            state_dir: beside(path, &typed.state_dir),
+            databases: typed.database.0,
+            objects: typed.objects.map(|url| ObjectsSettings { url, s3 }),
+        })
     }
 
     /// Checks the text of the file at `path`, whose folder relative paths start from.
@@ -310,16 +515,39 @@ impl Config {
         };
         let test_data = data(typed.test_data, "test_data")?;
         let validation_data = data(typed.validation_data, "validation_data")?;
+        let objects = match (typed.objects, typed.s3) {
+            (None, None) => None,
+            (None, Some(s3)) => {
+                let what = "[s3] says how a bucket is reached, and `objects` names none";
+                return Err(wrong(s3.span().start, what.to_owned()));
+            }
+            (Some(url), s3) => {
+                let offset = s3.as_ref().map_or(0, |s3| s3.span().start);
+                let mut s3 = s3.map(toml::Spanned::into_inner).unwrap_or_default();
+                if s3.endpoint.as_ref().is_some_and(Endpoint::is_plain) && !s3.allow_http {
+                    let what = "the endpoint is plain HTTP: use https, or say allow_http = true";
+                    return Err(wrong(offset, what.to_owned()));
+                }
+                if let Some(file) = &mut s3.credentials {
+                    *file = existing(file, "credentials", offset)?;
+                }
+                Some(ObjectsSettings { url, s3 })
+            }
+        };
         Ok(Self {
             listen: typed.listen,
+            listen_tcp: typed.listen_tcp,
+            objects,
             admin: admin.transpose()?,
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
+            databases: typed.database.0,
             plan,
             test_data,
             validation_data,
             start: typed.start,
             rounds: typed.rounds,
+            queue: typed.queue,
             members: typed.members,
             limits: typed.limits,
             asked: Asked::default(),

@@ -1,8 +1,10 @@
 //! A coordinator as a whole: what the binary, the tests and the demo start.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use covey_aggregation::config::CommitteeShape;
 use covey_aggregation::net::authority::AUTHORITY_KEY_FILE;
@@ -21,6 +23,7 @@ use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, Readiness};
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
@@ -30,21 +33,31 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
-use crate::run::{Carried, Run};
+use crate::room::Room;
+use crate::run::{Carried, Past, Run};
 use crate::session::{self, Input, SessionId, Shared};
 use crate::setup::file_failure;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
+use crate::storage::faults::Faults;
 use crate::storage::journal::Journal;
 use crate::storage::members::Members;
+use crate::storage::place::{self, Databases};
 use crate::storage::registry::Registry;
 use crate::storage::shelf::Shelf;
+use crate::upload::Turns;
 use crate::view::View;
 
-/// The journal's name in the state folder.
-pub const JOURNAL_FILE: &str = "journal.db";
+pub use crate::storage::place::JOURNAL_FILE;
 
 /// Inputs waiting for the driver; beyond it sessions wait, and QUIC tells their peers.
 const INPUTS_WAITING_MAX: usize = 1024;
+
+/// What the operator is told beside it when a member has a roster that this coordinator does not know.
+const ROSTER_BEHIND: &str = "; after restoring an older backup take over a key holder's roster.json: \
+                             covey-coordinator member adopt";
+
+/// How often the program looks whether it still holds its stores.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Events kept for a listener that is slow; it loses the oldest beyond them.
 const EVENTS_KEPT: usize = 4096;
@@ -55,6 +68,7 @@ pub struct Coordinator;
 /// A coordinator at work.
 pub struct Running {
     address: SocketAddr,
+    tcp: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
@@ -67,6 +81,18 @@ impl Coordinator {
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
     pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
+        Self::start_with(config, stop, Faults::none()).await
+    }
+
+    /// The same with a storage that fails as `faults` says.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: Config,
+        stop: Stop,
+        faults: Faults,
+    ) -> Result<Running, Failure> {
         // A committee that is not complete may still be founded by invites.
         let membership = Membership::load_founding(&config.member_dir).map_err(file_failure)?;
         let membership = Arc::new(membership);
@@ -76,13 +102,23 @@ impl Coordinator {
         check_committee(membership.roster(), config.members.holders.size())?;
         let learning = learning(&config).await?;
         let lock = StateFolder::open(&config.state_dir)?;
-        let shelf = Arc::new(Shelf::new(Arc::new(Blobs::open(&config.state_dir)?)));
-        let journal = Journal::open(&config.state_dir.join(JOURNAL_FILE)).await?;
-        let registry = Registry::open(&config.state_dir).await?;
-        let (registrar, guests) = registrar(&config, &membership).await?;
-        let listener = Listener::bind(config.listen, Arc::clone(&membership), guests.clone());
+        let databases = &config.databases;
+        let folders = [config.state_dir.as_path(), &config.member_dir];
+        place::check(databases, &folders)?;
+        let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
+        let blobs = Arc::new(depot.open()?);
+        let shelf = Arc::new(Shelf::new(depot.clone(), blobs));
+        let journal = Journal::open(databases.journal(&config.state_dir)).await?;
+        let journal = journal.with_faults(&faults);
+        let registry = Registry::open_at(&databases.runs(&config.state_dir)).await?;
+        let mut registry = registry.with_faults(&faults);
+        registry.set_quotas(config.queue.quotas());
+        let (registrar, guests) = registrar(&config, &membership, &faults).await?;
+        // Now that all of them are open: a name that was mistyped is not remembered.
+        place::settle(databases, &folders)?;
+        let listener = Listener::bind(config.doors(), Arc::clone(&membership), guests.clone());
         let listener = listener.map_err(link_failure)?;
-        let address = listener.address();
+        let (address, tcp) = (listener.address(), listener.tcp_address());
         let (sender, events) = broadcast::channel(EVENTS_KEPT);
         let certificate =
             validity_of(&config.member_dir.join(MEMBER_FILE)).map_err(file_failure)?;
@@ -94,14 +130,15 @@ impl Coordinator {
             let _ = sender.send(event.clone());
         });
         let (inputs, waiting) = mpsc::channel(INPUTS_WAITING_MAX);
+        let room = Arc::new(Room::of(config.state_dir.clone()));
         let admin = match config.admin {
             Some(address) => {
-                let readiness = Readiness::of(&inputs, stop.clone());
+                let readiness = Readiness::of(&inputs, stop.clone(), Arc::clone(&room));
                 Some(Admin::open(address, Arc::clone(&metrics), readiness).await?)
             }
             None => None,
         };
-        tell(&Event::Listening { address });
+        tell(&Event::Listening { address, tcp });
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
@@ -109,6 +146,8 @@ impl Coordinator {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
+            depot,
             guests,
             clock,
             events: Arc::clone(&tell),
@@ -119,8 +158,13 @@ impl Coordinator {
             shelf: Arc::clone(&shelf),
             limits: config.limits,
             uploads: Arc::new(Semaphore::new(config.limits.uploads_max.size())),
+            turns: Turns::default(),
             desk: Arc::new(desk.await),
             registrar: Arc::clone(&registrar),
+            allowance: Allowance::new(
+                config.limits.requests_per_s.value(),
+                config.limits.requests_burst_s.value(),
+            ),
             metrics,
         };
         let driver = Driver::new(Parts {
@@ -134,6 +178,8 @@ impl Coordinator {
             wish,
             view,
             state_dir: config.state_dir.clone(),
+            databases: databases.clone(),
+            room,
             clock,
             inputs: waiting,
             events: tell,
@@ -144,7 +190,7 @@ impl Coordinator {
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
         let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
-        Ok(Running { address, admin: admin_address, events, work })
+        Ok(Running { address, tcp, admin: admin_address, events, work })
     }
 }
 
@@ -165,9 +211,12 @@ fn check_committee(roster: &Roster, holders: usize) -> Result<(), Failure> {
 async fn registrar(
     config: &Config,
     membership: &Membership,
+    faults: &Faults,
 ) -> Result<(Arc<Registrar>, GuestList), Failure> {
     let roster = membership.roster().as_ref().clone();
-    let mut members = Members::open(&config.member_dir).await?;
+    let members = Members::open_at(&config.databases.members(&config.member_dir)).await?;
+    let mut members = members.with_faults(faults);
+    members.belong_to(&roster.authority).await?;
     let votes = members.roster_of(&roster.digest()).await?.map(|known| known.votes);
     let guests = GuestList::new(CertifiedRoster { roster, votes: votes.unwrap_or_default() });
     let authority = match config.member_dir.join(AUTHORITY_KEY_FILE).exists() {
@@ -220,13 +269,18 @@ impl Office {
         let (driver, config) = (&mut self.driver, self.config.clone());
         let identity = Arc::clone(&self.identity);
         let Some(learning) = &self.learning else {
-            match (Queue { driver, identity, config }).serve().await? {}
+            let under_way = BTreeMap::new();
+            match (Queue { driver, identity, config, under_way }).serve().await? {}
         };
         let learning = Arc::clone(learning);
-        match (Run { driver, learning, identity, config, submitted: None }).carry_out().await? {
+        let past = &mut Past::default();
+        let mut run = Run { driver, learning, identity, config, submitted: None, past };
+        match run.carry_out().await? {
             Carried::Over(summary) => Ok(*summary),
-            // Nobody can order a run that nobody submitted.
-            Carried::Paused => Err(Failure::new(Exit::Failed, "BUG", "the run was paused")),
+            // Nobody can order a run that nobody submitted, and it has no others beside it.
+            Carried::Paused | Carried::Turn => {
+                Err(Failure::new(Exit::Failed, "BUG", "the run was paused"))
+            }
         }
     }
 }
@@ -241,9 +295,12 @@ async fn work(
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
+    let registry = Arc::clone(&office.driver.registry);
+    let keeping = tokio::spawn(watch_store(registry, shared.inputs.clone()));
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
     watching.abort();
+    keeping.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
@@ -263,6 +320,20 @@ async fn work(
     // Only now may another coordinator use the folder.
     drop(lock);
     outcome
+}
+
+/// Tells the driver when this program may no longer write its records, also while there is nothing to
+/// write: then another coordinator may have taken over.
+async fn watch_store(registry: Arc<Mutex<Registry>>, inputs: mpsc::Sender<Input>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let found = registry.lock().await.check_hold().await;
+        if let Err(error) = found {
+            // A driver that is gone has heard of it otherwise.
+            let _ = inputs.send(Input::StoreLost(error)).await;
+            return;
+        }
+    }
 }
 
 /// Takes in whoever dials, until `closed` ends.
@@ -291,7 +362,10 @@ async fn admit(mut listener: Listener, shared: Arc<Shared>, mut closed: watch::R
             // It takes the new list over, and dials again.
             Some(Arrival::Refused { error: LinkError::Closed(CloseReason::NewRoster), .. }) => {}
             Some(Arrival::Refused { address, error }) => {
-                let why = error.to_string();
+                let mut why = error.to_string();
+                if matches!(error, LinkError::Closed(CloseReason::OtherRoster)) {
+                    why += ROSTER_BEHIND;
+                }
                 // A full queue is no reason to make everybody wait at the door.
                 let _ = shared.inputs.try_send(Input::TurnedAway { address, why });
             }
@@ -306,6 +380,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where members dial in over TCP, if they may.
+    #[must_use]
+    pub const fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp
     }
 
     /// Where health and metrics are served, if they are.
@@ -345,12 +425,15 @@ fn link_failure(error: LinkError) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] when there is none.
-pub async fn journal_of(state_dir: &Path) -> Result<Journal, Failure> {
-    let path = state_dir.join(JOURNAL_FILE);
-    if !path.exists() {
-        let what = format!("no run has begun: there is no {}", path.display());
-        return Err(Failure::new(Exit::Failed, "NO_RUN", what)
-            .with_help("start one: covey-coordinator serve --config FILE"));
+pub async fn journal_of(databases: &Databases, state_dir: &Path) -> Result<Journal, Failure> {
+    place::check(databases, &[state_dir])?;
+    match Journal::open_existing(databases.journal(state_dir)).await? {
+        Some(journal) => Ok(journal),
+        None => {
+            let shown = databases.journal(state_dir);
+            let what = format!("no run has begun: there is no {shown}");
+            Err(Failure::new(Exit::Failed, "NO_RUN", what)
+                .with_help("start one: covey-coordinator serve --config FILE"))
+        }
     }
-    Ok(Journal::open_to_read(&path).await?)
 }

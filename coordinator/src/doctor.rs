@@ -1,25 +1,41 @@
 //! Before a coordinator serves: everything that its operator would have to put right.
 
-use std::net::UdpSocket;
+mod database;
+
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
 use covey_aggregation::limits::{CONTRIBUTIONS_FLOOR, PLAN_BYTES_MAX};
-use covey_aggregation::net::files;
+use covey_aggregation::net::{TcpDoor, files};
 use covey_aggregation::party::Role;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::doctor::{Diagnosis, member, place};
 use covey_aggregation::roster::Roster;
 use covey_model::data::DataSource;
 
-use crate::config::Config;
+use crate::config::{Config, Positive};
+use crate::storage::blobs::Depot;
+use crate::storage::place::Databases;
+
+/// A request to the bucket that fails is tried again for so many seconds.
+const PROBE_RETRY_S: u32 = 5;
 
 /// Looks at everything that the configuration at `config` names. Nobody is dialled: whether members
 /// reach this machine only their `doctor` can tell.
 #[must_use]
 pub fn examine(config: &Path) -> Diagnosis {
+    examine_with(config, None)
+}
+
+/// As [`examine`], with this database instead of the one that the configuration names.
+#[must_use]
+pub fn examine_with(config: &Path, asked: Option<Databases>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let config = match Config::load(config) {
-        Ok(found) => {
+        Ok(mut found) => {
+            if let Some(databases) = asked {
+                found.databases = databases;
+            }
             diagnosis.ok("config", config.display());
             found
         }
@@ -32,7 +48,10 @@ pub fn examine(config: &Path) -> Diagnosis {
         check_roster(&mut diagnosis, membership.roster());
     }
     let is_running = place::check(&mut diagnosis, &config.state_dir);
+    database::check(&mut diagnosis, &config);
+    check_objects(&mut diagnosis, &config);
     check_port(&mut diagnosis, &config, is_running);
+    check_tcp_port(&mut diagnosis, &config, is_running);
     check_plan(&mut diagnosis, config.plan.as_deref());
     for (name, data) in
         [("test data", config.test_data.as_ref()), ("pool", config.validation_data.as_ref())]
@@ -55,6 +74,25 @@ fn check_roster(diagnosis: &mut Diagnosis, roster: &Roster) {
     }
 }
 
+/// Whether the bucket takes an object, gives it back, lists it and removes it.
+fn check_objects(diagnosis: &mut Diagnosis, config: &Config) {
+    let Some(mut objects) = config.objects.clone() else { return };
+    // Whoever asks waits for the answer; serving is more patient.
+    let patience = objects.s3.retry_s.value().min(PROBE_RETRY_S);
+    objects.s3.retry_s = Positive::of(patience);
+    let probed = Depot::new(&config.state_dir, Some(&objects)).and_then(|depot| depot.probe());
+    match probed {
+        Ok(()) => {
+            diagnosis.ok("objects", format!("{}: written, read, listed, removed", objects.url));
+        }
+        Err(error) => {
+            let fix = "check the server, the bucket, and the keys: in [s3] credentials, or in the \
+                       environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)";
+            diagnosis.problem("objects", error, fix);
+        }
+    }
+}
+
 /// Whether the port can be taken. While the program runs it has it.
 fn check_port(diagnosis: &mut Diagnosis, config: &Config, is_running: bool) {
     let at = config.listen;
@@ -67,6 +105,29 @@ fn check_port(diagnosis: &mut Diagnosis, config: &Config, is_running: bool) {
             let found = format!("cannot listen at {at} (UDP): {error}");
             let fix = "stop what listens there, or set another `listen` in coordinator.toml";
             diagnosis.problem("port", found, fix);
+        }
+    }
+}
+
+/// The same for TCP.
+fn check_tcp_port(diagnosis: &mut Diagnosis, config: &Config, is_running: bool) {
+    let at = match config.listen_tcp {
+        TcpDoor::Same => config.listen,
+        TcpDoor::At(address) => address,
+        TcpDoor::Off => {
+            let found = "listen_tcp is off: members whose UDP does not get through stay out";
+            return diagnosis.ok("tcp port", found);
+        }
+    };
+    match TcpListener::bind(at) {
+        Ok(_) => diagnosis.ok("tcp port", format!("{at} (TCP) is free")),
+        Err(error) if is_running && error.kind() == std::io::ErrorKind::AddrInUse => {
+            diagnosis.ok("tcp port", format!("{at} (TCP) is in use, as by the running program"));
+        }
+        Err(error) => {
+            let found = format!("cannot listen at {at} (TCP): {error}");
+            let fix = "stop what listens there, or set listen_tcp in coordinator.toml";
+            diagnosis.problem("tcp port", found, fix);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - [`gather`](self): waiting until a round can begin
 //! - [`report`](self): telling the operator, and whoever watches, who answered and whom it waits for
 //! - [`obey`](self): what the run's researcher wants
+//! - [`room`](self): waiting until there is room on the disk
 //! - [`succession`](self): members that come and go
 
 mod deal;
@@ -17,6 +18,7 @@ mod gather;
 mod inputs;
 mod obey;
 mod report;
+mod room;
 mod succession;
 
 use std::collections::BTreeMap;
@@ -45,15 +47,18 @@ use crate::clock::Clock;
 use crate::directing::Beginning;
 use crate::event::Event;
 use crate::registrar::Registrar;
+use crate::room::Room;
 use crate::session::{Input, Peer};
 use crate::storage::StorageError;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::{Blobs, Depot};
 use crate::storage::journal::Journal;
+use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
+use crate::summing::Unopened;
 use crate::view::View;
 
-pub use gather::Needs;
+pub use gather::{Gathered, Needs};
 
 use report::Reporter;
 use succession::Succession;
@@ -102,7 +107,7 @@ pub struct RoundEnd {
 /// A worker's answer.
 enum WorkDone {
     /// The sum is opened, or not.
-    Opened { context: Digest, result: Result<Opened, OpenFailure>, took_ms: u64 },
+    Opened { context: Digest, result: Result<Opened, Unopened>, took_ms: u64 },
     /// What an audit needs of each contribution is computed, or not.
     Measured { context: Digest, result: Result<Vec<Public>, OpenFailure> },
     /// A round's directions are computed, or not.
@@ -180,6 +185,10 @@ pub struct Parts {
     pub view: watch::Sender<View>,
     /// The state folder, below which runs have theirs.
     pub state_dir: PathBuf,
+    /// Where stores are.
+    pub databases: Databases,
+    /// Room on the disk.
+    pub room: Arc<Room>,
     /// Time.
     pub clock: Clock,
     /// From the sessions.
@@ -208,6 +217,8 @@ pub struct Driver {
     wish: watch::Receiver<Wish>,
     view: watch::Sender<View>,
     state_dir: PathBuf,
+    room: Arc<Room>,
+    databases: Databases,
     events: Events,
     inputs: mpsc::Receiver<Input>,
     stop: Stop,
@@ -235,6 +246,8 @@ impl Driver {
             wish: parts.wish,
             view: parts.view,
             state_dir: parts.state_dir,
+            room: parts.room,
+            databases: parts.databases,
             events: parts.events,
             inputs: parts.inputs,
             stop: parts.stop,
@@ -248,12 +261,19 @@ impl Driver {
         }
     }
 
-    /// Takes another run's records and bytes up; returns the journal of the one before.
-    pub fn take_up(&mut self, journal: Journal, blobs: Arc<Blobs>) -> Journal {
+    /// Where the bulk bytes of all runs are.
+    #[must_use]
+    pub fn depot(&self) -> &Depot {
+        self.shelf.depot()
+    }
+
+    /// Takes a run's bytes up, and its records unless they are at hand; returns the journal of the
+    /// run before.
+    pub fn take_up(&mut self, journal: Option<Journal>, blobs: Arc<Blobs>) -> Option<Journal> {
         self.live = None;
         self.shelf.put(Arc::clone(&blobs));
         self.blobs = blobs;
-        std::mem::replace(&mut self.journal, journal)
+        journal.map(|journal| std::mem::replace(&mut self.journal, journal))
     }
 
     /// Tells the operator.
@@ -380,7 +400,7 @@ impl Driver {
     async fn absorb(&mut self, woken: Woken) -> Result<(), Halt> {
         match woken {
             Woken::Time | Woken::Wish => {}
-            Woken::Worked(done) => self.take_work(done),
+            Woken::Worked(done) => self.take_work(done)?,
             Woken::Input(input) => {
                 self.take(input).await?;
                 for _ in 1..INPUTS_AT_ONCE {
@@ -397,12 +417,17 @@ impl Driver {
         Ok(())
     }
 
-    fn take_work(&mut self, done: WorkDone) {
+    fn take_work(&mut self, done: WorkDone) -> Result<(), Halt> {
         let now = self.clock.now();
-        let Some(live) = &mut self.live else { return };
+        let Some(live) = &mut self.live else { return Ok(()) };
         match done {
             WorkDone::Opened { context, result, took_ms } if *live.round.context() == context => {
                 live.opening_ms = Some(took_ms);
+                let result = match result {
+                    Ok(opened) => Ok(opened),
+                    Err(Unopened::Failed(failure)) => Err(failure),
+                    Err(Unopened::Unstored(error)) => return Err(error.into()),
+                };
                 live.round.handle_opened(now, result);
             }
             WorkDone::Measured { context, result } if *live.round.context() == context => {
@@ -415,5 +440,6 @@ impl Driver {
             // Of a round that is over.
             WorkDone::Opened { .. } | WorkDone::Measured { .. } | WorkDone::Directed { .. } => {}
         }
+        Ok(())
     }
 }

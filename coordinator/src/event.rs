@@ -11,6 +11,7 @@ use covey_aggregation::party::{Name, Role};
 use covey_aggregation::roster::Roster;
 use serde::{Deserialize, Serialize};
 
+use crate::room::Shortage;
 use crate::weighing::Weighing;
 
 /// Version of the events' JSON form.
@@ -22,8 +23,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub enum Event {
     /// Members can dial in.
     Listening {
-        /// Where.
+        /// Where, over UDP.
         address: SocketAddr,
+        /// Where over TCP, if they may.
+        #[serde(default)]
+        tcp: Option<SocketAddr>,
     },
     /// The run begins, or goes on after a restart.
     Run {
@@ -80,6 +84,15 @@ pub enum Event {
         missing: Vec<Name>,
         /// How long it will wait, in milliseconds.
         left_ms: u64,
+    },
+    /// A round is not begun before there is room on the disk.
+    NoRoom {
+        /// The round.
+        round: u32,
+        /// Bytes that are free.
+        free_bytes: u64,
+        /// Bytes that are wanted.
+        wanted_bytes: u64,
     },
     /// A phase of a round begins.
     Phase {
@@ -399,7 +412,13 @@ impl fmt::Display for Names<'_> {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listening { address } => write!(f, "listening at {address} (UDP)"),
+            Self::Listening { address, tcp: None } => write!(f, "listening at {address} (UDP)"),
+            Self::Listening { address, tcp: Some(tcp) } if tcp == address => {
+                write!(f, "listening at {address} (UDP and TCP)")
+            }
+            Self::Listening { address, tcp: Some(tcp) } => {
+                write!(f, "listening at {address} (UDP) and {tcp} (TCP)")
+            }
             Self::Founding { holders, of } => {
                 write!(f, "founding: {holders} of {of} key holders have joined")
             }
@@ -434,6 +453,10 @@ impl fmt::Display for Event {
             Self::Left { name, role, why } => write!(f, "{role} {name} disconnected: {why}"),
             Self::TurnedAway { address, why } => write!(f, "turned away {address}: {why}"),
             Self::Refused { name, why } => write!(f, "refused {name}: {why}"),
+            Self::NoRoom { round, free_bytes, wanted_bytes } => {
+                let shortage = Shortage { free_bytes: *free_bytes, wanted_bytes: *wanted_bytes };
+                write!(f, "round {round} waits for room: {shortage}; it begins once there is")
+            }
             Self::Waiting { round, needed, missing, left_ms } => write!(
                 f,
                 "round {round} waits for {needed}, at most {} s more; not connected: {}",

@@ -3,18 +3,22 @@
 //!
 //! From the network inwards:
 //!
-//! - [`session`], [`upload`]: one connection, one bulk stream; no decisions
+//! - [`session`], [`upload`]: one connection, one bulk stream; no decisions; [`allowance`]: how much
+//!   one member may ask
 //! - [`driver`]: the single writer; owns the round's machine, the journal, and who is connected
 //! - [`summing`]: adds up the agreed set and opens the sum, on threads of its own
 //! - [`run`]: the plan's rounds one after the other; [`learning`]: what they are for
 //! - [`queue`]: runs that were submitted, one after the other; [`research`]: what researchers are
 //!   served with; [`view`]: what goes on at this moment
-//! - [`storage`]: journal, blobs, lock
+//! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
-//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`]: the program around it
+//! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
+//! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
 pub mod admin;
+pub mod allowance;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -26,11 +30,15 @@ pub mod event;
 pub mod learning;
 pub mod measuring;
 pub mod metrics;
+pub mod migrate;
 pub mod office;
 mod program;
+pub mod published;
 pub mod queue;
 pub mod registrar;
 pub mod research;
+pub mod restore;
+pub mod room;
 pub mod run;
 pub mod session;
 pub mod setup;

@@ -81,7 +81,7 @@ impl Metrics {
         }
     }
 
-    /// Counts the bytes of a link that has ended, as they went over UDP.
+    /// Counts the bytes of a link that has ended, as its transport counts them.
     pub fn see_link(&self, (sent, received): (u64, u64)) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.link_bytes.entry("sent").or_default() += sent;
@@ -160,7 +160,7 @@ impl fmt::Display for Metrics {
         let submitted = each("outcome", &["accepted", "refused"], &counts.submitted);
         family(f, ("plans_submitted_total", "counter", "Plans of researchers."), &submitted)?;
         let bytes = each("direction", &["sent", "received"], &counts.link_bytes);
-        let help = "Bytes over UDP of links that have ended.";
+        let help = "Bytes of links that have ended, over UDP or TCP.";
         family(f, ("link_bytes_total", "counter", help), &bytes)
     }
 }

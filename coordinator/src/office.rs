@@ -3,31 +3,35 @@
 
 use std::path::Path;
 
+use covey_aggregation::limits::MEMBER_FILE_BYTES_MAX;
 use covey_aggregation::net::invite::{Invite as Invitation, InviteId, InviteSecret};
-use covey_aggregation::net::read_roster;
-use covey_aggregation::net::roster_file::ROSTER_FILE;
+use covey_aggregation::net::roster_file::{ROSTER_FILE, write_roster};
+use covey_aggregation::net::{files, read_roster};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::words::key_words;
-use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::program::{Exit, Failure, StateFolder};
+use covey_aggregation::roster::succession::CertifiedRoster;
 use covey_aggregation::roster::{Member, Roster};
+use covey_aggregation::wire;
 use serde_json::json;
 
-use crate::cli::{Invite, InviteCreate, MemberCommand, MemberName};
+use crate::cli::{Adopt, Invite, InviteCreate, MemberCommand, MemberName};
 use crate::config::Config;
 use crate::registrar::now_s;
 use crate::setup::{Answer, CONFIG_FILE, file_failure};
 use crate::storage::members::{Approval, MemberEntry, Members, NewInvite, Standing};
+use crate::storage::place::{self, Databases};
 
 /// `invite`.
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no address, a name that is taken, no such invite.
-pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
+pub async fn invite(command: &Invite, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
-        Invite::Create(options) => create(options).await,
+        Invite::Create(options) => create(options, asked).await,
         Invite::List(dir) => {
-            let (_, mut members) = open(&dir.path).await?;
+            let (_, mut members) = open(&dir.path, asked).await?;
             let (invites, now) = (members.invites().await?, now_s());
             let mut text = String::new();
             for invite in &invites {
@@ -51,7 +55,7 @@ pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
             Ok(Answer { text: text.trim_end().to_owned(), data })
         }
         Invite::Revoke { dir, id } => {
-            let (_, mut members) = open(&dir.path).await?;
+            let (_, mut members) = open(&dir.path, asked).await?;
             if members.revoke_invite(*id, now_s()).await? {
                 let text = format!("invite {id} is taken back");
                 return Ok(Answer { text, data: json!({ "revoked": id.to_string() }) });
@@ -66,8 +70,8 @@ pub async fn invite(command: &Invite) -> Result<Answer, Failure> {
     }
 }
 
-async fn create(options: &InviteCreate) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(&options.dir.path).await?;
+async fn create(options: &InviteCreate, asked: Option<Databases>) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(&options.dir.path, asked).await?;
     let role = Role::from(options.role);
     let address = match &options.address {
         Some(address) => address.clone(),
@@ -163,17 +167,18 @@ fn configured_address(dir: &Path) -> Result<String, Failure> {
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no such member.
-pub async fn member(command: &MemberCommand) -> Result<Answer, Failure> {
+pub async fn member(command: &MemberCommand, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
-        MemberCommand::List(dir) => list(&dir.path).await,
-        MemberCommand::Approve(who) => stand(who, Standing::Approved).await,
-        MemberCommand::Suspend(who) => stand(who, Standing::Suspended).await,
-        MemberCommand::Revoke(who) => stand(who, Standing::Revoked).await,
+        MemberCommand::List(dir) => list(&dir.path, asked).await,
+        MemberCommand::Approve(who) => stand(who, Standing::Approved, asked).await,
+        MemberCommand::Suspend(who) => stand(who, Standing::Suspended, asked).await,
+        MemberCommand::Revoke(who) => stand(who, Standing::Revoked, asked).await,
+        MemberCommand::Adopt(options) => adopt(options, asked).await,
     }
 }
 
-async fn list(dir: &Path) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(dir).await?;
+async fn list(dir: &Path, asked: Option<Databases>) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(dir, asked).await?;
     let entries = members.all().await?;
     let mut rows = Vec::new();
     for member in &roster.members {
@@ -209,8 +214,12 @@ async fn list(dir: &Path) -> Result<Answer, Failure> {
     Ok(Answer { text, data })
 }
 
-async fn stand(who: &MemberName, standing: Standing) -> Result<Answer, Failure> {
-    let (roster, mut members) = open(&who.dir.path).await?;
+async fn stand(
+    who: &MemberName,
+    standing: Standing,
+    asked: Option<Databases>,
+) -> Result<Answer, Failure> {
+    let (roster, mut members) = open(&who.dir.path, asked).await?;
     let entries = members.all().await?;
     let name = &who.name;
     // The newest of that name: an earlier one may have been revoked.
@@ -240,10 +249,73 @@ async fn stand(who: &MemberName, standing: Standing) -> Result<Answer, Failure> 
     Ok(Answer { text, data })
 }
 
-/// The roster in force and the members' file.
-async fn open(dir: &Path) -> Result<(Roster, Members), Failure> {
+/// Takes over the list of members that the others have, when this coordinator has an older one.
+async fn adopt(options: &Adopt, asked: Option<Databases>) -> Result<Answer, Failure> {
+    let dir = &options.dir.path;
+    let (roster, mut members) = open(dir, asked).await?;
+    let no = |what: String| Err(Failure::new(Exit::BadInput, "NOT_ADOPTED", what));
+    let text = std::fs::read_to_string(dir.join(CONFIG_FILE)).unwrap_or_default();
+    let places = Config::places_of(&text, &dir.join(CONFIG_FILE))?;
+    if StateFolder::is_in_use(&places.state_dir) {
+        let what = "the coordinator is serving: it has its list of members in memory";
+        return Err(Failure::new(Exit::Failed, "ALREADY_RUNNING", what).with_help("stop it first"));
+    }
+    let path = &options.roster;
+    let published = files::read(path, MEMBER_FILE_BYTES_MAX).ok().and_then(|bytes| {
+        wire::decode::<CertifiedRoster>(&bytes, usize::try_from(MEMBER_FILE_BYTES_MAX).ok()?).ok()
+    });
+    let newer = match published {
+        Some(certified) => match roster.check_newer(&certified) {
+            Ok(()) => certified,
+            Err(bad) => return no(format!("{}: {bad}", path.display())),
+        },
+        None => {
+            let roster = read_roster(path).map_err(file_failure)?;
+            CertifiedRoster { roster, votes: Vec::new() }
+        }
+    };
+    let (ours, theirs) = (roster.number, newer.roster.number);
+    if newer.roster.digest() == roster.digest() {
+        return no(format!("this coordinator has roster {ours} already"));
+    }
+    if theirs <= ours {
+        return no(format!("that is roster {theirs}, and this coordinator has {ours}"));
+    }
+    if let Err(bad) = newer.roster.validate() {
+        return no(format!("{}: {bad}", path.display()));
+    }
+    if !roster.is_of_same_seats(&newer.roster) {
+        return no("it has another federation, coordinator or committee".to_owned());
+    }
+    let is_signed = !newer.votes.is_empty();
+    let left = members.adopt(&roster, &newer, now_s()).await?;
+    write_roster(&dir.join(ROSTER_FILE), &newer.roster).map_err(file_failure)?;
+    let mut text = format!("roster {ours} is replaced by {theirs}, {}", newer.roster.digest());
+    for name in &left {
+        text +=
+            &format!("\n{name} is no longer in it, and suspended here: member approve or revoke");
+    }
+    if !is_signed {
+        text += "\nits signatures are not here: whoever has an older one comes in after the next \
+                 change that the key holders sign; a file of published/rosters has them";
+    }
+    let data = json!({ "was": ours, "number": theirs, "suspended": left, "signed": is_signed });
+    Ok(Answer { text, data })
+}
+
+/// The roster in force, and the members' store: where it was asked for, else where the settings in
+/// the federation's folder say.
+async fn open(dir: &Path, asked: Option<Databases>) -> Result<(Roster, Members), Failure> {
     let roster = read_roster(&dir.join(ROSTER_FILE)).map_err(|error| {
         file_failure(error).with_help("create the federation first: covey-coordinator init")
     })?;
-    Ok((roster, Members::open(dir).await?))
+    let databases = match asked {
+        Some(asked) => asked,
+        None => Config::databases_of(&dir.join(CONFIG_FILE))?,
+    };
+    place::check(&databases, &[dir])?;
+    let mut members = Members::open_at(&databases.members(dir)).await?;
+    members.belong_to(&roster.authority).await?;
+    place::settle(&databases, &[dir])?;
+    Ok((roster, members))
 }

@@ -12,12 +12,16 @@ use covey_aggregation::program::{Exit, Failure, Format, Stop};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::cli::{Cli, Command};
+use crate::backup;
+use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
+use crate::migrate;
 use crate::office;
+use crate::published;
+use crate::restore::{self, Restore};
 use crate::setup::{self, Answer};
 use crate::status;
 
@@ -84,12 +88,18 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
         Exit::Done
     };
     match &cli.command {
-        Command::Invite(command) => runtime()?.block_on(office::invite(command)).map(answer),
-        Command::Member(command) => runtime()?.block_on(office::member(command)).map(answer),
+        Command::Invite(command) => {
+            let databases = cli.databases()?;
+            runtime()?.block_on(office::invite(command, databases)).map(answer)
+        }
+        Command::Member(command) => {
+            let databases = cli.databases()?;
+            runtime()?.block_on(office::member(command, databases)).map(answer)
+        }
         Command::Init(options) => setup::init(options).map(answer),
         Command::Enrol(options) => setup::enrol(options).map(answer),
         Command::Doctor(options) => {
-            let diagnosis = doctor::examine(&options.config);
+            let diagnosis = doctor::examine_with(&options.config, cli.databases()?);
             format.answer(&diagnosis, &diagnosis);
             Ok(diagnosis.exit())
         }
@@ -98,12 +108,37 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             format.answer(&installed, &installed);
             Ok(Exit::Done)
         }
+        Command::Published(cli::Published::Fetch(options)) => {
+            let config = load(cli, &options.config)?;
+            runtime()?.block_on(published::fetch_by(options, &config)).map(answer)
+        }
         Command::Status(options) => {
-            let config = Config::load(&options.config)?;
+            let config = load(cli, &options.config)?;
             runtime()?.block_on(status::status(&config)).map(answer)
         }
+        Command::Backup(options) => {
+            let config = load(cli, &options.config)?;
+            let taken = backup::backup(&config, &options.to, &options.key);
+            runtime()?.block_on(taken).map(answer)
+        }
+        Command::Restore(options) => {
+            let options = Restore {
+                from: &options.from,
+                key: &options.key,
+                dir: options.dir.as_deref(),
+                state_dir: options.state_dir.as_deref(),
+                databases: cli.databases()?,
+                verify: options.verify,
+            };
+            restore::check_asked(&options)?;
+            runtime()?.block_on(restore::restore(options)).map(answer)
+        }
+        Command::Migrate(options) => {
+            let config = load(cli, &options.config)?;
+            runtime()?.block_on(migrate::migrate(&config, options.dry_run)).map(answer)
+        }
         Command::Serve(options) => {
-            let config = Config { asked: options.asked(), ..Config::load(&options.config)? };
+            let config = Config { asked: options.asked(), ..load(cli, &options.config)? };
             let runtime = runtime()?;
             let served = runtime.block_on(serve(cli, config));
             // A worker that still adds up has been told that nobody wants the result.
@@ -111,6 +146,15 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             served.map(|()| Exit::Done)
         }
     }
+}
+
+/// The settings, with what was typed beside them.
+fn load(cli: &Cli, path: &Path) -> Result<Config, Failure> {
+    let mut config = Config::load(path)?;
+    if let Some(databases) = cli.databases()? {
+        config.databases = databases;
+    }
+    Ok(config)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

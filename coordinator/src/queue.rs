@@ -1,4 +1,4 @@
-//! The queue: runs that researchers submitted, one after another, until the program is stopped.
+//! The queue: runs that researchers submitted take turns, until the program is stopped.
 //!
 //! # Decisions
 //! - A run that cannot go on without a person (members that do not come, rounds abandoned in a
@@ -7,9 +7,11 @@
 //! - Trouble with the disk stops the program: nothing can be promised any more.
 //! - Members stay connected from one run to the next.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::research::RunState;
 use covey_aggregation::signing::Identity;
@@ -17,11 +19,10 @@ use covey_aggregation::stop::Ending;
 use tokio::task::spawn_blocking;
 
 use crate::config::Config;
-use crate::coordinator::JOURNAL_FILE;
 use crate::driver::Driver;
 use crate::event::Event;
 use crate::learning::{Learning, OwnData};
-use crate::run::{Carried, Run};
+use crate::run::{Carried, Past, Run};
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::Journal;
 use crate::storage::registry::{RunEntry, run_folder};
@@ -34,6 +35,15 @@ pub struct Queue<'a> {
     pub identity: Arc<Identity>,
     /// Settings.
     pub config: Config,
+    /// Runs that had a turn and are not over.
+    pub under_way: BTreeMap<Digest, UnderWay>,
+}
+
+/// A run between its turns: what need not be read again.
+pub struct UnderWay {
+    learning: Arc<Learning>,
+    blobs: Arc<Blobs>,
+    past: Past,
 }
 
 /// What becomes of a run that could not be carried out.
@@ -70,8 +80,9 @@ impl Queue<'_> {
         self.driver.attend(Some(entry.run));
         let carried = self.run(entry).await;
         self.driver.attend(None);
+        let is_turn = matches!(carried, Ok(Carried::Turn));
         self.conclude(entry, carried).await?;
-        self.tell(entry).await
+        if is_turn { Ok(()) } else { self.tell(entry).await }
     }
 
     /// Records what a run has come to.
@@ -89,11 +100,14 @@ impl Queue<'_> {
                         registry.end(run, state_of(&summary.ending), &summary.reason).await?;
                     }
                     Carried::Paused => registry.pause(run).await?,
+                    Carried::Turn => return Ok(()),
                 }
+                self.under_way.remove(run);
                 return Ok(());
             }
             Err(failure) => {
                 tracing::warn!(%failure, run = %entry.run, "the run does not go on");
+                self.under_way.remove(run);
                 self.fate(failure).await?
             }
         };
@@ -114,43 +128,62 @@ impl Queue<'_> {
         Ok(())
     }
 
-    /// Puts the run's folder before the driver, and carries the run out.
+    /// Puts the run's folder before the driver, and carries the run out as far as its turn goes.
     async fn run(&mut self, entry: &RunEntry) -> Result<Carried, Failure> {
+        let folder = run_folder(&self.config.state_dir, &entry.run);
+        if !self.under_way.contains_key(&entry.run) {
+            self.tell(entry).await?;
+            let under_way = self.load(entry).await?;
+            self.under_way.insert(entry.run, under_way);
+        }
+        let place = self.config.databases.journal_of(&self.config.state_dir, &entry.run);
+        // The run that was at hand last is open already, and a journal is opened once.
+        let is_open = self.driver.journal.is_at(&place);
+        let journal = if is_open { None } else { Some(Journal::open(place).await?) };
+        let Some(under_way) = self.under_way.get_mut(&entry.run) else {
+            return Err(Failure::new(Exit::Failed, "BUG", "the run at hand is not under way"));
+        };
+        let blobs = Arc::clone(&under_way.blobs);
+        if let Some(before) = self.driver.take_up(journal, blobs) {
+            before.close().await?;
+        }
+        let mut run = Run {
+            driver: self.driver,
+            learning: Arc::clone(&under_way.learning),
+            identity: Arc::clone(&self.identity),
+            config: Config { state_dir: folder, ..self.config.clone() },
+            submitted: Some(entry.run),
+            past: &mut under_way.past,
+        };
+        run.carry_out().await
+    }
+
+    /// Reads a run's plan, the data that it is evaluated and credited by, and its folder.
+    async fn load(&mut self, entry: &RunEntry) -> Result<UnderWay, Failure> {
         let died = |_| Failure::new(Exit::Failed, "BUG", "reading the plan failed");
-        self.tell(entry).await?;
         let bytes = self.driver.registry.lock().await.plan_bytes(&entry.run).await?;
         let bytes = bytes.ok_or_else(|| Failure::new(Exit::Failed, "BUG", "a run has no plan"))?;
-        let folder = run_folder(&self.config.state_dir, &entry.run);
-        let (test_data, at) = (self.config.test_data.clone(), folder.clone());
+        let depot = self.driver.depot().of_run(&entry.run);
+        let test_data = self.config.test_data.clone();
         let pool = self.config.validation_data.clone();
         let load = spawn_blocking(move || {
             let data = OwnData { test: test_data.as_ref(), validation: pool.as_ref() };
             let (learning, notes) = Learning::submitted(bytes, data)?;
-            Ok::<_, Failure>((learning, notes, Arc::new(Blobs::open(&at)?)))
+            Ok::<_, Failure>((learning, notes, Arc::new(depot.open()?)))
         });
         let loaded = self.driver.serve_while(load).await?;
         let (learning, notes, blobs) = loaded.map_err(died)??;
         for what in notes {
             self.driver.tell(&Event::Changed { by: "the coordinator".to_owned(), what });
         }
-        let journal = Journal::open(&folder.join(JOURNAL_FILE)).await?;
-        self.driver.take_up(journal, blobs).close().await?;
-        let mut run = Run {
-            driver: self.driver,
-            learning: Arc::new(learning),
-            identity: Arc::clone(&self.identity),
-            config: Config { state_dir: folder, ..self.config.clone() },
-            submitted: Some(entry.run),
-        };
-        run.carry_out().await
+        Ok(UnderWay { learning: Arc::new(learning), blobs, past: Past::default() })
     }
 
     /// What becomes of the run at hand, by the failure's stable code.
     async fn fate(&mut self, failure: Failure) -> Result<Fate, Failure> {
         Ok(match failure.code {
-            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS" => {
-                Fate::Stop(failure)
-            }
+            "STOPPED" | "STORAGE" | "STATE_NEWER" | "STATE_OLDER" | "NO_RANDOMNESS"
+            | "ALREADY_RUNNING" | "OTHER_DATABASE" => Fate::Stop(failure),
             "MEMBERS_MISSING" | "OTHER_RUN" => Fate::Hold(failure),
             "RUN_ABANDONED" => {
                 let run = self.driver.journal.run().await?;

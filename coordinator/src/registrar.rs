@@ -9,10 +9,9 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::net::enrolment::{
     Answer, Applicant, Application, Bearer, NotEnrolled, Waiting,
 };
-use covey_aggregation::net::error::LinkError;
 use covey_aggregation::net::invite::{InviteId, InviteSecret};
 use covey_aggregation::net::{Authority, GuestList, Membership, Request, Validity};
-use covey_aggregation::party::PartyId;
+use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::roster::Member;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep};
@@ -230,6 +229,11 @@ async fn attend(applicant: &mut Applicant, registrar: &Registrar) -> Result<(), 
         }
         (Application::Join { .. }, Bearer::Member(_)) => return Err(NotEnrolled::Taken.into()),
         (_, Bearer::Newcomer(_)) => return Err(NotEnrolled::NotMember.into()),
+        // The committee stays as it is: a holder that was shut out would keep its seat, and nobody
+        // could have its part of the key any more.
+        (Application::Leave, Bearer::Member(member)) if member.role == Role::Holder => {
+            return Err(NotEnrolled::Seated.into());
+        }
         (Application::Renew | Application::Leave, Bearer::Member(member)) => (**member).clone(),
     };
     let answer = if matches!(applicant.application, Application::Renew) {
@@ -268,13 +272,9 @@ async fn accompany(
         tokio::select! {
             _ = changes.changed() => {}
             () = sleep(TELL_EVERY) => {}
-            _gone = gone(applicant) => return Ok(()),
+            _gone = applicant.gone() => return Ok(()),
         }
     }
-}
-
-async fn gone(applicant: &Applicant) -> LinkError {
-    Applicant::gone(applicant.connection()).await
 }
 
 /// Tells the driver and the listener of every change among the members, for as long as the program

@@ -22,14 +22,19 @@ use covey_aggregation::message;
 use covey_aggregation::net::GuestList;
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::link::{ControlReceiver, ControlSender, Link, Links};
+use covey_aggregation::party::Role;
 use covey_aggregation::research::{FromResearcher, Refusal, ToResearcher};
 use covey_aggregation::roster::Member;
 use covey_aggregation::wire::Malformed;
 use tokio::sync::{Mutex, Semaphore, watch as watching};
+use tokio::time::sleep;
 
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::driver::Events;
 use crate::storage::StorageError;
+use crate::storage::blobs::Depot;
+use crate::storage::place::Databases;
 use crate::storage::registry::{NotRecorded, Registry};
 use crate::view::View;
 
@@ -45,6 +50,8 @@ pub struct Desk {
     changes: watching::Receiver<u64>,
     view: watching::Receiver<View>,
     state_dir: PathBuf,
+    databases: Databases,
+    depot: Depot,
     guests: GuestList,
     clock: Clock,
     events: Events,
@@ -61,6 +68,10 @@ pub struct DeskParts {
     pub view: watching::Receiver<View>,
     /// The state folder.
     pub state_dir: PathBuf,
+    /// Where stores are.
+    pub databases: Databases,
+    /// Where bulk bytes are.
+    pub depot: Depot,
     /// Everybody.
     pub guests: GuestList,
     /// Time.
@@ -74,10 +85,32 @@ pub struct DeskParts {
 impl Desk {
     /// A desk with nobody at it.
     pub async fn new(parts: DeskParts) -> Self {
-        let DeskParts { registry, view, state_dir, guests, clock, events, is_open } = parts;
+        let DeskParts {
+            registry,
+            view,
+            state_dir,
+            databases,
+            depot,
+            guests,
+            clock,
+            events,
+            is_open,
+        } = parts;
         let changes = registry.lock().await.changes();
         let places = Semaphore::new(RESEARCH_LINKS_MAX);
-        Self { registry, changes, view, state_dir, guests, clock, events, is_open, places }
+        Self {
+            registry,
+            changes,
+            view,
+            state_dir,
+            databases,
+            depot,
+            guests,
+            clock,
+            events,
+            is_open,
+            places,
+        }
     }
 }
 
@@ -119,27 +152,28 @@ impl From<LinkError> for Trouble {
 }
 
 /// Serves one researcher's link until it ends.
-pub async fn serve(link: Link, desk: Arc<Desk>) {
+pub async fn serve(link: Link, desk: Arc<Desk>, allowance: &Allowance) {
     let Link { peer, sender, receiver, links, .. } = link;
     let Ok(_place) = desk.places.try_acquire() else {
         links.close(CloseReason::Busy);
         return;
     };
     let refusing = tokio::spawn(refuse_bulk(links.clone()));
-    let mut talk = Talk { member: peer, sender, desk: &desk };
+    let mut talk = Talk { member: peer, sender, desk: &desk, allowance };
     let ended = talk.serve(receiver).await;
     refusing.abort();
     links.close(match ended {
-        Err(LinkError::Malformed(_) | LinkError::Truncated) => CloseReason::Protocol,
-        Err(LinkError::Stalled) => CloseReason::Stalled,
-        _ => CloseReason::Finished,
+        Err(error) => error.close_reason(),
+        Ok(()) => CloseReason::Finished,
     });
 }
 
 /// Bulk streams are for rounds.
 async fn refuse_bulk(links: Links) {
+    let (role, needs) = (Role::Researcher, Role::DataOwner);
+    let refusal = message::Refusal::NotAllowed { role, needs };
     while let Ok(stream) = links.accept_bulk().await {
-        if let Err(error) = stream.refuse(message::Refusal::NotAdmitted).await {
+        if let Err(error) = stream.refuse(refusal.clone()).await {
             tracing::debug!(%error, "a researcher's bulk stream ended early");
         }
     }
@@ -150,6 +184,7 @@ struct Talk<'a> {
     member: Member,
     sender: ControlSender,
     desk: &'a Desk,
+    allowance: &'a Allowance,
 }
 
 impl Talk<'_> {
@@ -175,6 +210,10 @@ impl Talk<'_> {
                     Err(error) => return Err(error),
                 },
             };
+            // Requests are served one after the other: who asks too much waits, and nobody else does.
+            while let Err(wait) = self.allowance.take(&self.member.id) {
+                sleep(wait).await;
+            }
             let answered = match request {
                 FromResearcher::Watch { run, after } => {
                     self.watch(&run, after, &mut receiver).await.map(|next| waiting = next)

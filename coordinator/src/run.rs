@@ -9,6 +9,10 @@
 //! - What a round began with (model and what the strategy keeps) is kept for ever: a run can be
 //!   resumed from any round, and anybody can compute every model again from the published sums.
 //! - Every end has its reason, recorded in one transaction with the round that brought it.
+//! - A run that was submitted takes turns with others: when others wait it gives its turn up after
+//!   each round, and while it waits for members that a round cannot do without.
+//! - A round is begun only with room on the disk for twice what it stores; until then the run waits,
+//!   says so, and goes on by itself.
 //! - The run stops when so many rounds in a row were abandoned that the operator should look;
 //!   serving again goes on with the next round.
 //! - A run that was submitted heeds what its researcher wants between two rounds, while it waits
@@ -20,6 +24,7 @@ mod credit;
 mod place;
 mod terms;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,15 +39,16 @@ use covey_aggregation::record::RoundRecord;
 use covey_aggregation::round::Round;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::stop::Ending;
+use covey_aggregation::time::Time;
 use covey_aggregation::wire;
 
 use crate::config::Config;
-use crate::directing::Beginning;
-use crate::driver::{Driver, Halt, Needs};
+use crate::directing;
+use crate::driver::{Driver, Gathered, Halt, Needs};
 use crate::event::{Event, RunSummary};
 use crate::learning::Learning;
+use crate::room::round_bytes;
 use crate::storage::StorageError;
-use crate::storage::durable::{create_folder, write_file};
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
 
@@ -66,6 +72,21 @@ pub struct Run<'a> {
     pub config: Config,
     /// The run that was submitted; none of the plan that the settings name.
     pub submitted: Option<Digest>,
+    /// Its turns so far.
+    pub past: &'a mut Past,
+}
+
+/// What is remembered of a run from one turn to the next, since this program began.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// It was told what the run is.
+    is_told: bool,
+    /// Everybody was waited for.
+    is_settled: bool,
+    /// Rounds that were abandoned since the last one that was not.
+    abandoned_in_a_row: u32,
+    /// How long it has waited for members since its last round, in milliseconds.
+    waited_ms: u64,
 }
 
 /// What a run has come to.
@@ -74,6 +95,24 @@ pub enum Carried {
     Over(Box<RunSummary>),
     /// Its researcher wants no further round for now.
     Paused,
+    /// It gives its turn to another run.
+    Turn,
+}
+
+/// What comes of the wish to begin a round.
+enum Beginning {
+    /// It begins.
+    Round(Box<Round>),
+    /// Somebody wants something else of the run.
+    Wish,
+    /// It waits, and another run goes on meanwhile.
+    Turn,
+}
+
+impl Beginning {
+    fn of(round: Round) -> Self {
+        Self::Round(Box::new(round))
+    }
 }
 
 /// Where the run stands.
@@ -92,31 +131,42 @@ impl Run<'_> {
     pub async fn carry_out(&mut self) -> Result<Carried, Failure> {
         let mut standing = self.prepare().await?;
         let (rounds, was_over) = (standing.run.rounds, standing.run.ending.is_some());
-        let mut is_first = true;
-        let mut abandoned_in_a_row = 0;
         while standing.next_round() <= rounds && standing.run.ending.is_none() {
-            let Some(round) = self.begin_round(&standing, is_first).await? else {
-                match self.driver.wish() {
+            let round = match self.begin_round(&standing).await? {
+                Beginning::Round(round) => *round,
+                Beginning::Turn => return Ok(Carried::Turn),
+                Beginning::Wish => match self.driver.wish() {
                     Wish::Go => continue,
                     Wish::Pause => return Ok(Carried::Paused),
                     Wish::Stop { by } => {
                         self.end(&mut standing, &Ending::Stopped { by }).await?;
                         break;
                     }
-                }
+                },
             };
-            let beginning = Arc::new(Beginning {
+            let start = Arc::new(directing::Beginning {
                 learning: Arc::clone(&self.learning),
                 parameters: Arc::clone(&standing.place.parameters),
                 state: Arc::clone(&standing.place.state),
             });
-            let end = self.driver.run_round(round, beginning).await?;
+            let end = self.driver.run_round(round, start).await?;
             let done = self.conclude(&mut standing, end).await?;
-            is_first = false;
-            abandoned_in_a_row = if done { 0 } else { abandoned_in_a_row + 1 };
+            let in_a_row = if done { 0 } else { self.past.abandoned_in_a_row + 1 };
+            *self.past = Past {
+                is_told: true,
+                is_settled: true,
+                abandoned_in_a_row: in_a_row,
+                waited_ms: 0,
+            };
             let abandoned_max = self.config.rounds.abandons_in_a_row_max.value();
-            if abandoned_in_a_row >= abandoned_max && !standing.is_stopped() {
-                return Err(too_many_abandoned(&standing, abandoned_in_a_row));
+            if in_a_row >= abandoned_max && standing.run.ending.is_none() {
+                // When it is resumed, it begins anew to count.
+                self.past.abandoned_in_a_row = 0;
+                return Err(too_many_abandoned(&standing, in_a_row));
+            }
+            let goes_on = standing.next_round() <= rounds && standing.run.ending.is_none();
+            if goes_on && self.others_wait().await? {
+                return Ok(Carried::Turn);
             }
         }
         if standing.run.ending.is_none() {
@@ -132,6 +182,14 @@ impl Run<'_> {
             self.driver.serve_while(tokio::time::sleep(LINGER)).await?;
         }
         Ok(Carried::Over(Box::new(summary)))
+    }
+
+    /// Whether another run would have its turn now.
+    async fn others_wait(&self) -> Result<bool, Failure> {
+        match self.submitted {
+            Some(_) => Ok(self.driver.registry.lock().await.others_wait().await?),
+            None => Ok(false),
+        }
     }
 
     async fn end(&mut self, standing: &mut Standing, ending: &Ending) -> Result<(), Failure> {
@@ -177,14 +235,17 @@ impl Run<'_> {
         }
         let round = standing.next_round().min(standing.run.rounds);
         let resumed = !self.driver.journal.replay(round, 0).await?.is_empty();
-        self.driver.tell(&Event::Run {
-            run: standing.run.run.to_string(),
-            plan: learning.plan.name.to_string(),
-            rounds: standing.run.rounds,
-            round,
-            parameters: learning.task.parameters() as u64,
-            resumed: resumed && standing.run.ending.is_none(),
-        });
+        if !self.past.is_told {
+            self.past.is_told = true;
+            self.driver.tell(&Event::Run {
+                run: standing.run.run.to_string(),
+                plan: learning.plan.name.to_string(),
+                rounds: standing.run.rounds,
+                round,
+                parameters: learning.task.parameters() as u64,
+                resumed: resumed && standing.run.ending.is_none(),
+            });
+        }
         Ok(standing)
     }
 
@@ -202,17 +263,12 @@ impl Run<'_> {
             .with_help("give this plan a state_dir of its own, or take back the change"))
     }
 
-    /// The round that the records tell of, or a new one as soon as enough members are there; none
-    /// if no new one is wanted.
-    async fn begin_round(
-        &mut self,
-        standing: &Standing,
-        is_first: bool,
-    ) -> Result<Option<Round>, Failure> {
+    /// The round that the records tell of, or a new one as soon as enough members are there.
+    async fn begin_round(&mut self, standing: &Standing) -> Result<Beginning, Failure> {
         let number = standing.next_round();
         let records = self.driver.journal.replay(number, 0).await?;
         if !records.is_empty() {
-            return self.resume_round(number, &records).map(Some);
+            return self.resume_round(number, &records).map(Beginning::of);
         }
         let plan = &self.learning.plan;
         let Some(shape) = self.shape() else { return Err(self.no_committee()) };
@@ -225,25 +281,38 @@ impl Run<'_> {
                 Some(owners) if number == standing.run.first_round => owners.size().max(minimum),
                 _ => minimum,
             },
-            wait_ms: start.wait_s.seconds_in_ms(),
-            settle_ms: if is_first { start.settle_s.seconds_in_ms() } else { 0 },
+            wait_ms: start.wait_s.seconds_in_ms().saturating_sub(self.past.waited_ms),
+            settle_ms: if self.past.is_settled { 0 } else { start.settle_s.seconds_in_ms() },
+            gives_way: self.submitted.is_some(),
         };
-        let Some(owners) = self.driver.gather(needs).await? else { return Ok(None) };
+        let owners = match self.driver.gather(needs).await? {
+            Gathered::Owners(owners) => owners,
+            Gathered::Wish => return Ok(Beginning::Wish),
+            Gathered::Turn { waited_ms } => {
+                self.past.waited_ms += waited_ms;
+                return Ok(Beginning::Turn);
+            }
+        };
         self.publish_roster().await?;
         let beacons = if plan_is_audited(&self.learning.plan) {
             // After rounds that were abandoned, with the keys of other dealers.
             let done = standing.rounds.iter().rev().take_while(|row| row.aggregate.is_none());
             let wait_ms = start.wait_s.seconds_in_ms();
             let keys = self.driver.beacons(shape, done.count(), wait_ms).await?;
-            let Some(keys) = keys else { return Ok(None) };
+            let Some(keys) = keys else { return Ok(Beginning::Wish) };
             keys
         } else {
             Vec::new()
         };
         let terms = self.terms(standing, number, owners, beacons)?;
+        let bytes = round_bytes(&terms.config, terms.cohort.len());
+        if self.driver.wait_for_room(number, bytes).await? {
+            // From the beginning: who was there may have gone meanwhile.
+            return Ok(Beginning::Wish);
+        }
         let now = self.driver.clock.now();
         let opened = Round::open(terms, Arc::clone(&self.identity), now);
-        opened.map(Some).map_err(|error| {
+        opened.map(Beginning::of).map_err(|error| {
             let what = format!("round {number} cannot be opened: {error}");
             Failure::new(Exit::BadInput, "BAD_TERMS", what)
         })
@@ -251,31 +320,24 @@ impl Run<'_> {
 
     /// Publishes the roster that the next round is held under, for whoever has pinned another one.
     async fn publish_roster(&self) -> Result<(), Failure> {
-        let folder = self.driver.blobs.published().join(ROSTERS_FOLDER);
-        if folder.join(roster_file(&self.driver.roster.digest())).exists() {
+        let blobs = &self.driver.blobs;
+        let name = |digest: &Digest| format!("{ROSTERS_FOLDER}/{}", roster_file(digest));
+        if blobs.is_published(&name(&self.driver.roster.digest()))? {
             return Ok(());
         }
-        create_folder(&folder)?;
         for certified in self.driver.rosters_in_force().await? {
-            let path = folder.join(roster_file(&certified.roster.digest()));
-            if !path.exists() {
-                write_file(&path, &wire::encode(&certified))?;
+            let name = name(&certified.roster.digest());
+            if !blobs.is_published(&name)? {
+                blobs.put_published(&name, &wire::encode(&certified))?;
             }
         }
         Ok(())
     }
 
     fn resume_round(&self, number: u32, records: &[Vec<u8>]) -> Result<Round, Failure> {
-        let damaged = |what: String| StorageError::Damaged {
-            path: self.config.state_dir.join(crate::coordinator::JOURNAL_FILE),
-            what,
-        };
-        let decode = |bytes: &Vec<u8>| wire::decode::<RoundRecord>(bytes, RECORD_BYTES_MAX);
-        let records: Result<Vec<_>, _> = records.iter().map(decode).collect();
-        let records = records.map_err(|error| damaged(format!("round {number}: {error}")))?;
+        let path = self.config.state_dir.join(crate::coordinator::JOURNAL_FILE);
         let now = self.driver.clock.now();
-        Round::replay(records, Arc::clone(&self.identity), now)
-            .map_err(|error| damaged(format!("round {number}: {error}")).into())
+        Ok(replay_round(path, number, records, &self.identity, now)?)
     }
 
     fn summary(&self, standing: &Standing) -> RunSummary {
@@ -301,6 +363,25 @@ impl Run<'_> {
     fn last_scores(&self, standing: &Standing) -> Option<Scores> {
         standing.rounds.iter().rev().find_map(|row| self.scores(row)?.ok())
     }
+}
+
+/// The round that its records tell of; `path` is theirs, for people.
+pub(crate) fn replay_round(
+    path: PathBuf,
+    number: u32,
+    records: &[Vec<u8>],
+    identity: &Arc<Identity>,
+    now: Time,
+) -> Result<Round, StorageError> {
+    let damaged =
+        |why: String| StorageError::Damaged { path, what: format!("round {number}: {why}") };
+    let decode = |bytes: &Vec<u8>| wire::decode::<RoundRecord>(bytes, RECORD_BYTES_MAX);
+    let records: Result<Vec<_>, _> = records.iter().map(decode).collect();
+    let records = match records {
+        Ok(records) => records,
+        Err(error) => return Err(damaged(error.to_string())),
+    };
+    Round::replay(records, Arc::clone(identity), now).map_err(|error| damaged(error.to_string()))
 }
 
 /// A record: an opening holds the terms with a cohort of 10,000, which is below a message's size;

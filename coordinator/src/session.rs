@@ -14,7 +14,7 @@ use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::error::{CloseReason, LinkError};
-use covey_aggregation::net::link::{ControlReceiver, ControlSender, Link, Links};
+use covey_aggregation::net::link::{Among, ControlReceiver, ControlSender, Link, Links};
 use covey_aggregation::party::Role;
 use covey_aggregation::research::{FromResearcher, ToResearcher};
 use covey_aggregation::roster::Member;
@@ -23,8 +23,9 @@ use covey_aggregation::wire::Malformed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::allowance::{Allowance, wait_ms};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::registrar::Registrar;
@@ -33,7 +34,7 @@ use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::storage::members::MemberEntry;
 use crate::storage::shelf::Shelf;
-use crate::upload;
+use crate::upload::{self, Turns};
 
 /// Tells apart the connections of one member; grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,8 @@ pub struct SessionId(pub u64);
 pub enum Input {
     /// Something has changed among the members.
     Members(Vec<MemberEntry>),
+    /// This program may no longer write its records, or cannot make durable what it writes.
+    StoreLost(StorageError),
     /// Somebody who wanted to become a member was told no.
     NotEnrolled {
         /// From where.
@@ -95,8 +98,13 @@ pub enum Input {
         /// The answer.
         reply: oneshot::Sender<Option<(Arc<RoundConfig>, Arc<Blobs>)>>,
     },
-    /// A holder or an owner asked for what only a researcher may.
-    Trespassed(Member),
+    /// A holder or an owner said what only somebody in another role may.
+    Trespassed {
+        /// Who.
+        member: Member,
+        /// Who may.
+        needs: Role,
+    },
     /// A contribution is checked and durable.
     Contributed {
         /// Whose.
@@ -246,10 +254,14 @@ pub struct Shared {
     pub limits: Limits,
     /// Uploads under way.
     pub uploads: Arc<Semaphore>,
+    /// Whose contributions are coming.
+    pub turns: Turns,
     /// What researchers are served with.
     pub desk: Arc<Desk>,
     /// Who joins and leaves.
     pub registrar: Arc<Registrar>,
+    /// How much a member may ask.
+    pub allowance: Allowance,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -259,18 +271,18 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     if link.peer.role == Role::Researcher {
         let (links, peer) = (link.links.clone(), link.peer.id);
         tokio::select! {
-            () = research::serve(link, Arc::clone(&shared.desk)) => {}
+            () = research::serve(link, Arc::clone(&shared.desk), &shared.allowance) => {}
             () = shared.registrar.shut_out(&peer) => links.close(CloseReason::ShutOut),
         }
         return;
     }
-    let Link { peer: member, roster, sender, receiver, links } = link;
+    let Link { peer: member, roster, sender, receiver, links, .. } = link;
     let (queue, outgoing) = mpsc::channel(shared.limits.queue_max.size());
     let peer = Peer {
         session,
         member: member.clone(),
         roster,
-        queue,
+        queue: queue.clone(),
         links: links.clone(),
         envelopes_pending: Arc::default(),
         proofs_pending: Arc::default(),
@@ -281,16 +293,18 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     }
     let writing = tokio::spawn(write(sender, outgoing, links.clone()));
     let accepting = tokio::spawn(accept(links.clone(), member.clone(), Arc::clone(&shared)));
+    let listening = Listening { member: &member, shared: &shared, queue };
     let ended = match member.role {
-        Role::Holder => read(receiver, &member, &shared, Input::FromHolder).await,
-        Role::DataOwner => read(receiver, &member, &shared, Input::FromClient).await,
+        Role::Holder => listening.hear::<FromHolder, FromClient>(receiver, Input::FromHolder).await,
+        Role::DataOwner => {
+            listening.hear::<FromClient, FromHolder>(receiver, Input::FromClient).await
+        }
         // Researchers are served elsewhere, and the listener admits no other role.
         Role::Coordinator | Role::Researcher => Err(LinkError::ClosedHere),
     };
     links.close(match &ended {
-        Err(LinkError::Malformed(_) | LinkError::Truncated) => CloseReason::Protocol,
-        Err(LinkError::Stalled) => CloseReason::Stalled,
-        _ => CloseReason::Finished,
+        Err(error) => error.close_reason(),
+        Ok(()) => CloseReason::Finished,
     });
     let why = match ended {
         Ok(()) => "it has finished".to_owned(),
@@ -303,41 +317,99 @@ pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
     let _ = shared.inputs.send(Input::Left { session, member, why }).await;
 }
 
-/// Reads messages until the connection ends, or too many made no sense.
-async fn read<T: Serialize + DeserializeOwned>(
-    mut receiver: ControlReceiver,
-    member: &Member,
-    shared: &Shared,
-    wrap: fn(Member, T) -> Input,
-) -> Result<(), LinkError> {
-    let mut malformed = 0;
-    loop {
-        let input = match receiver.receive_either::<T, FromResearcher>().await {
-            Ok(Some(Ok(message))) => wrap(member.clone(), message),
-            Ok(Some(Err(_))) => {
-                malformed += 1;
-                if malformed >= shared.limits.malformed_max.value() {
-                    let what = "message of this role";
-                    return Err(LinkError::Malformed(Malformed::Shape { what }));
+/// The reading half of a session.
+struct Listening<'a> {
+    member: &'a Member,
+    shared: &'a Shared,
+    /// To the peer itself, for what needs no driver.
+    queue: mpsc::Sender<Outgoing>,
+}
+
+/// A message of a holder or of a client.
+trait Said: Serialize + DeserializeOwned {
+    /// Who may say it.
+    const ROLE: Role;
+
+    /// How somebody who says too much is told to wait; none where it is made to wait.
+    fn busy(&self, retry_after_ms: u64) -> Option<Outgoing>;
+}
+
+impl Said for FromClient {
+    const ROLE: Role = Role::DataOwner;
+
+    fn busy(&self, retry_after_ms: u64) -> Option<Outgoing> {
+        let (round_ctx, refusal) = (*self.round_ctx(), Refusal::Busy { retry_after_ms });
+        Some(Outgoing::ToClient(Box::new(ToClient::Refused { round_ctx, refusal })))
+    }
+}
+
+impl Said for FromHolder {
+    const ROLE: Role = Role::Holder;
+
+    fn busy(&self, _: u64) -> Option<Outgoing> {
+        None
+    }
+}
+
+impl Listening<'_> {
+    /// Reads messages until the connection ends, or too many made no sense.
+    async fn hear<T: Said, Other: Said>(
+        &self,
+        mut receiver: ControlReceiver,
+        wrap: fn(Member, T) -> Input,
+    ) -> Result<(), LinkError> {
+        let (member, shared) = (self.member, self.shared);
+        let mut malformed = 0;
+        loop {
+            let input = match receiver.receive_among::<T, FromResearcher, Other>().await {
+                Ok(Some(Among::First(message))) => match self.allow(&message).await {
+                    true => wrap(member.clone(), message),
+                    false => continue,
+                },
+                Ok(Some(of_others)) => {
+                    malformed += 1;
+                    if malformed >= shared.limits.malformed_max.value() {
+                        let what = "message of this role";
+                        return Err(LinkError::Malformed(Malformed::Shape { what }));
+                    }
+                    let needs = match of_others {
+                        Among::Third(_) => Other::ROLE,
+                        _ => Role::Researcher,
+                    };
+                    Input::Trespassed { member: member.clone(), needs }
                 }
-                Input::Trespassed(member.clone())
-            }
-            Ok(None) => return Ok(()),
-            // The frame was whole, so the next one can be found.
-            Err(LinkError::Malformed(
-                why @ (Malformed::Shape { .. } | Malformed::Version { .. }),
-            )) => {
-                malformed += 1;
-                if malformed >= shared.limits.malformed_max.value() {
-                    return Err(LinkError::Malformed(why));
+                Ok(None) => return Ok(()),
+                // The frame was whole, so the next one can be found.
+                Err(LinkError::Malformed(
+                    why @ (Malformed::Shape { .. } | Malformed::Version { .. }),
+                )) => {
+                    malformed += 1;
+                    if malformed >= shared.limits.malformed_max.value() {
+                        return Err(LinkError::Malformed(why));
+                    }
+                    Input::Misbehaved { member: member.clone(), why: why.to_string() }
                 }
-                Input::Misbehaved { member: member.clone(), why: why.to_string() }
+                Err(error) => return Err(error),
+            };
+            // The driver's queue is bounded: when it is full this peer waits, and its transport
+            // tells it so.
+            if shared.inputs.send(input).await.is_err() {
+                return Ok(());
             }
-            Err(error) => return Err(error),
-        };
-        // The driver's queue is bounded: when it is full this peer waits, and QUIC tells it so.
-        if shared.inputs.send(input).await.is_err() {
-            return Ok(());
+        }
+    }
+
+    /// Whether the driver may be asked. Who asks too much is told when to come again, or waits until
+    /// it may; the driver, and so everybody else, does not notice.
+    async fn allow<T: Said>(&self, message: &T) -> bool {
+        loop {
+            let Err(wait) = self.shared.allowance.take(&self.member.id) else { return true };
+            if let Some(busy) = message.busy(wait_ms(wait)) {
+                // A full queue says the same.
+                let _ = self.queue.try_send(busy);
+                return false;
+            }
+            sleep(wait).await;
         }
     }
 }
@@ -436,6 +508,14 @@ async fn accept(links: Links, member: Member, shared: Arc<Shared>) {
     while let Ok(stream) = links.accept_bulk().await {
         let (member, shared) = (member.clone(), Arc::clone(&shared));
         let uploading = Arc::clone(&uploading);
+        if let Err(wait) = shared.allowance.take(&member.id) {
+            let busy = Refusal::Busy { retry_after_ms: wait_ms(wait) };
+            tokio::spawn(async move {
+                // Whoever is gone does not hear it.
+                let _ = stream.refuse(busy).await;
+            });
+            continue;
+        }
         tokio::spawn(async move {
             if let Err(error) = upload::serve(stream, member, shared, uploading).await {
                 tracing::debug!(%error, "a bulk stream ended early");

@@ -224,6 +224,7 @@ mod tests {
         let path = folder.path().join(CONFIG_FILE);
         let config = crate::config::Config::parse(CONFIG, &path).expect("valid");
         assert_eq!(config.plan, None);
+        assert_eq!(config.databases, crate::storage::place::Databases::Files);
         assert_eq!(config.members, crate::config::MemberRules::default());
         assert_eq!(config.start, crate::config::Start::default());
         assert_eq!(config.rounds, crate::config::Rounds::default());

@@ -12,16 +12,16 @@ use serde_json::json;
 use crate::config::Config;
 use crate::coordinator::journal_of;
 use crate::setup::Answer;
-use crate::storage::blobs::Blobs;
+use crate::storage::blobs::Depot;
 use crate::storage::journal::RoundRow;
-use crate::storage::registry::{REGISTRY_FILE, Registry, RunEntry, run_folder};
+use crate::storage::registry::{Registry, RunEntry, run_folder};
 
 /// Tells how a run is going.
 ///
 /// # Errors
 /// [`Failure`] when there is no run.
 pub async fn status(config: &Config) -> Result<Answer, Failure> {
-    let mut journal = journal_of(&config.state_dir).await?;
+    let mut journal = journal_of(&config.databases, &config.state_dir).await?;
     let Some(run) = journal.run().await? else { return submitted(config).await };
     let rounds = journal.rounds().await?;
     let next = rounds.last().map_or(run.first_round, |last| last.round + 1);
@@ -79,10 +79,10 @@ pub async fn status(config: &Config) -> Result<Answer, Failure> {
 
 /// The runs that researchers submitted.
 async fn submitted(config: &Config) -> Result<Answer, Failure> {
-    let mut runs = Vec::new();
-    if config.state_dir.join(REGISTRY_FILE).exists() {
-        runs = Registry::open_to_read(&config.state_dir).await?.rows(true).await?;
-    }
+    let runs = match Registry::open_existing(&config.databases.runs(&config.state_dir)).await? {
+        Some(mut registry) => registry.rows(true).await?,
+        None => Vec::new(),
+    };
     if runs.is_empty() {
         return Err(Failure::new(
             Exit::Failed,
@@ -118,7 +118,8 @@ async fn submitted(config: &Config) -> Result<Answer, Failure> {
 
 /// The run's own plan, where it can be read: the settings may name another one by now.
 fn plan_of(config: &Config, digest: &Digest) -> Option<Plan> {
-    let bytes = Blobs::open_to_read(&config.state_dir).object(digest).ok()??;
+    let depot = Depot::new(&config.state_dir, config.objects.as_ref()).ok()?;
+    let bytes = depot.read().object(digest).ok()??;
     Plan::from_bytes(&bytes).ok()
 }
 

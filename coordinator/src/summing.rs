@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use covey_aggregation::config::RoundConfig;
-use covey_aggregation::hash::Digest;
+use covey_aggregation::hash::{Digest, Domain, chunk_leaf, hash, merkle_root};
 use covey_aggregation::limits::PUBLICATION_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
 use covey_aggregation::round::{OpenFailure, Opened};
@@ -28,6 +28,17 @@ pub const AGGREGATE: &str = "aggregate";
 /// Contributions that a thread reads side by side: enough to make reading and writing the sums
 /// cheap beside reading the contributions, few enough to hold a chunk of each in the cache.
 const CONTRIBUTIONS_AT_ONCE: usize = 8;
+
+/// A sum that was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Unopened {
+    /// It cannot be stored. Nothing is lost: it is opened again at the next start.
+    #[error(transparent)]
+    Unstored(#[from] StorageError),
+    /// It cannot be opened at all, by who is at fault.
+    #[error(transparent)]
+    Failed(#[from] OpenFailure),
+}
 
 /// What is to be opened.
 pub struct Opening {
@@ -53,8 +64,8 @@ impl Opening {
     /// Adds, recovers the sum of the keys, opens, and stores both results durably.
     ///
     /// # Errors
-    /// [`OpenFailure`], by who is at fault: some contribution, or this machine.
-    pub fn run(&self) -> Result<Opened, OpenFailure> {
+    /// [`Unopened`], by who is at fault: some contribution, or this machine.
+    pub fn run(&self) -> Result<Opened, Unopened> {
         let times = self.config.multiplicities(self.set.iter().map(|one| one.header.client));
         let count = self.summands.count;
         let accumulator = self.add_all(&times)?;
@@ -65,9 +76,7 @@ impl Opening {
             open_with_rest(&self.config, &self.context, &accumulator, &key_sum, self.summands)
                 .map_err(|error| spoiled(&error))?;
         let round = self.config.round;
-        let store = |name, bytes: &[u8]| {
-            self.blobs.put_result(round, name, bytes).map_err(|error| unavailable(&error))
-        };
+        let store = |name, bytes: &[u8]| self.blobs.put_result(round, name, bytes);
         store(KEY_SUM, &key_sum.to_bytes())?;
         store(REST, &wire::encode(&rest))?;
         store(AGGREGATE, &wire::encode(&aggregate))?;
@@ -80,24 +89,41 @@ impl Opening {
     }
 
     /// One accumulator, whatever the number of contributions; each thread adds its own chunks of
-    /// all of them, of each as often as it counts (`times`).
+    /// all of them, of each as often as it counts (`times`). What is added is compared with what was
+    /// signed for: it was checked when it came, but a disk may give other bytes since.
     fn add_all(&self, times: &[u32]) -> Result<Accumulator, OpenFailure> {
         let mut sum = Accumulator::new(&self.config).map_err(|error| unavailable(&error))?;
-        for (header, times) in self.set.iter().zip(times) {
-            let correction = self.stored(header).correction();
-            let correction = correction.map_err(|error| unavailable(&error))?;
+        let all: Vec<(&SignedHeader, u32)> = self.set.iter().zip(times.iter().copied()).collect();
+        for (header, times) in &all {
+            let stored = self.stored(header);
+            let correction = stored.correction().map_err(|error| unavailable(&error))?;
+            if hash(Domain::Correction, &[&correction]) != header.header.correction {
+                return Err(changed(&stored));
+            }
             let added = sum.add_correction_times(&correction, *times);
             added.map_err(|error| unavailable(&error))?;
         }
-        let parts: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = (sum.strips(self.threads).into_iter())
-                .map(|strip| scope.spawn(move || self.add(strip, times)))
-                .collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for part in parts {
-            part.map_err(|_| OpenFailure::Unavailable("a worker died".to_owned()))??;
+        let mut strips = sum.strips(self.threads);
+        for some in all.chunks(CONTRIBUTIONS_AT_ONCE) {
+            let parts: Vec<_> = thread::scope(|scope| {
+                let running: Vec<_> = (strips.iter_mut())
+                    .map(|strip| scope.spawn(move || self.add(strip, some)))
+                    .collect();
+                running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+            });
+            let mut leaves = vec![Vec::new(); some.len()];
+            for part in parts {
+                let died = |_| OpenFailure::Unavailable("a worker died".to_owned());
+                let part: Vec<Vec<Digest>> = part.map_err(died)??;
+                leaves.iter_mut().zip(part).for_each(|(all, part)| all.extend(part));
+            }
+            for ((header, _), leaves) in some.iter().zip(&leaves) {
+                if merkle_root(leaves) != header.header.chunks_root {
+                    return Err(changed(&self.stored(header)));
+                }
+            }
         }
+        drop(strips);
         Ok(sum)
     }
 
@@ -105,36 +131,42 @@ impl Opening {
         self.blobs.contribution(self.config.round, &header.header.digest())
     }
 
-    /// Contributions were checked when they came, so what does not fit now is the disk's fault.
-    fn add(&self, mut strip: Strip<'_>, times: &[u32]) -> Result<(), OpenFailure> {
+    /// Adds a strip of some contributions; the leaves of its chunks, for each of them.
+    fn add(
+        &self,
+        strip: &mut Strip<'_>,
+        some: &[(&SignedHeader, u32)],
+    ) -> Result<Vec<Vec<Digest>>, OpenFailure> {
         let offset = u64::from(strip.chunks().start) * self.config.chunk_bytes(0) as u64;
-        let mut buffers = vec![vec![0; self.config.chunk_bytes(0)]; CONTRIBUTIONS_AT_ONCE];
-        let counting = self.set.iter().zip(times).filter(|(_, times)| **times > 0);
-        let (set, times): (Vec<_>, Vec<_>) = counting.unzip();
-        for (set, times) in
-            set.chunks(CONTRIBUTIONS_AT_ONCE).zip(times.chunks(CONTRIBUTIONS_AT_ONCE))
-        {
-            let readers = set.iter().map(|header| self.stored(header).chunks(offset));
-            let mut readers =
-                readers.collect::<Result<Vec<_>, _>>().map_err(|error| unavailable(&error))?;
-            for index in strip.chunks() {
-                if self.cancelled.load(Ordering::Relaxed) {
-                    return Err(OpenFailure::Unavailable("the program is stopping".to_owned()));
-                }
-                let bytes = self.config.chunk_bytes(index);
-                for (reader, buffer) in readers.iter_mut().zip(&mut buffers) {
-                    reader.next(&mut buffer[..bytes]).map_err(|error| unavailable(&error))?;
-                }
-                let as_often = |(buffer, times): (_, &&u32)| {
-                    let buffer: &Vec<u8> = buffer;
-                    std::iter::repeat_n(&buffer[..bytes], **times as usize)
-                };
-                let chunks: Vec<&[u8]> = buffers.iter().zip(times).flat_map(as_often).collect();
-                strip.add(index, &chunks).map_err(|error| unavailable(&error))?;
+        let readers = some.iter().map(|(header, _)| self.stored(header).chunks(offset));
+        let mut readers =
+            readers.collect::<Result<Vec<_>, _>>().map_err(|error| unavailable(&error))?;
+        let mut buffers = vec![vec![0; self.config.chunk_bytes(0)]; some.len()];
+        let mut leaves = vec![Vec::with_capacity(strip.chunks().len()); some.len()];
+        for index in strip.chunks() {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(OpenFailure::Unavailable("the program is stopping".to_owned()));
             }
+            let bytes = self.config.chunk_bytes(index);
+            for ((reader, buffer), leaves) in readers.iter_mut().zip(&mut buffers).zip(&mut leaves)
+            {
+                let chunk = &mut buffer[..bytes];
+                reader.next(chunk).map_err(|error| unavailable(&error))?;
+                leaves.push(chunk_leaf(index, chunk));
+            }
+            let as_often = |(buffer, (_, times)): (_, &(_, u32))| {
+                let buffer: &Vec<u8> = buffer;
+                std::iter::repeat_n(&buffer[..bytes], *times as usize)
+            };
+            let chunks: Vec<&[u8]> = buffers.iter().zip(some).flat_map(as_often).collect();
+            strip.add(index, &chunks).map_err(|error| unavailable(&error))?;
         }
-        Ok(())
+        Ok(leaves)
     }
+}
+
+fn changed(stored: &StoredContribution) -> OpenFailure {
+    unavailable(&stored.damaged("it is not what its owner signed for".to_owned()))
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> OpenFailure {

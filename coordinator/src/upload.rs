@@ -1,6 +1,18 @@
 //! One bulk stream: a plan or a model that is fetched, or a contribution that comes. Memory for
 //! a contribution is bounded whatever its size: pieces go from the network through the check to
 //! the disk, a few at a time.
+//!
+//! # An upload that breaks off
+//! What came of it is kept: of each member one contribution and no more, in a folder of its own, until
+//! it is whole, the member sends another header, or the round is over. When the member comes back with
+//! the same header it is told from which byte on it is to send; that is where the first part (the
+//! correction, a box, a chunk) begins that is not there whole. What is there is checked again as if it
+//! came now, and against the leaves of when it came; in the end the whole is held against the header.
+//! So nobody but the member whose header is signed gets at it, bytes of two contributions are never
+//! mixed, and whoever breaks off on purpose takes the room that its contribution would have taken.
+
+mod storing;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +24,19 @@ use covey_aggregation::net::bulk::{BulkArrival, BulkStream, Fetch, Upload};
 use covey_aggregation::net::error::LinkError;
 use covey_aggregation::party::Role;
 use covey_aggregation::roster::Member;
-use covey_aggregation::sum::contribution::{
-    BadContribution, ContributionCheck, box_bytes, correction_bytes,
-};
+use covey_aggregation::sum::contribution::{BadContribution, box_bytes, correction_bytes};
 use covey_aggregation::wire;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::session::{Admission, Input, Shared, ask};
 use crate::storage::StorageError;
 use crate::storage::blobs::Blobs;
 use crate::summing::stored_aggregate;
+
+pub use turns::Turns;
+
+use storing::{Failed, Part, Position, Store};
 
 /// Parts between the network and the disk; each is a chunk of 50 kB, a correction or a box.
 const PARTS_WAITING_MAX: usize = 3;
@@ -33,7 +47,7 @@ const RETRY_AFTER_MS: u64 = 2000;
 /// Serves one bulk stream.
 ///
 /// # Errors
-/// [`LinkError`]: the stream ended early. Nothing of it is kept then.
+/// [`LinkError`]: the stream ended early.
 pub async fn serve(
     stream: BulkStream,
     member: Member,
@@ -98,7 +112,8 @@ async fn serve_stored(
     shared: &Shared,
 ) -> Result<(), LinkError> {
     if member.role != Role::Holder {
-        return fetch.refuse(Refusal::NotAdmitted).await;
+        let (role, needs) = (member.role, Role::Holder);
+        return fetch.refuse(Refusal::NotAllowed { role, needs }).await;
     }
     let asked = ask(shared, |reply| Input::MayReread { header, reply });
     let Some(Some((config, blobs))) = asked.await else {
@@ -153,7 +168,8 @@ async fn take(
     uploading: &Semaphore,
 ) -> Verdict {
     if member.role != Role::DataOwner {
-        return Verdict::Refused(Refusal::NotAdmitted);
+        let (role, needs) = (member.role, Role::DataOwner);
+        return Verdict::Refused(Refusal::NotAllowed { role, needs });
     }
     // One contribution at a time from one connection.
     let Ok(_place) = uploading.try_acquire() else { return BUSY };
@@ -169,13 +185,25 @@ async fn take(
         None => return BUSY,
     };
     let Ok(_place) = shared.uploads.try_acquire() else { return BUSY };
-    if let Err(error) = upload.accept().await {
-        return Verdict::Lost(error);
-    }
+    let Some((turn, place)) = shared.turns.take(&member.id).await else { return BUSY };
     let limit = Duration::from_secs(u64::from(shared.limits.upload_s.value()));
-    let received = timeout(limit, receive(upload, &config, &header, &blobs)).await;
+    let store = Store {
+        config: Arc::clone(&config),
+        header: (*header).clone(),
+        blobs: Arc::clone(&blobs),
+        _place: place,
+    };
+    let received = tokio::select! {
+        received = timeout(limit, receive(upload, &config, store)) => received,
+        () = turn.newer.notified() => return Verdict::Lost(LinkError::ClosedHere),
+    };
     let is_new = match received {
         Ok(Ok(is_new)) => is_new,
+        Ok(Err(Failed::Storage(error))) if error.is_lasting() => {
+            // The driver stops with it; fails only when it has stopped.
+            let _ = shared.inputs.send(Input::StoreLost(error)).await;
+            return BUSY;
+        }
         Ok(Err(failed)) => return failed.verdict(),
         Err(_) => return BUSY,
     };
@@ -199,31 +227,6 @@ async fn discard(blobs: &Arc<Blobs>, round: u32, header: Digest) {
     let removed = tokio::task::spawn_blocking(move || blobs.discard(round, &header)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "a refused contribution stays until its round is forgotten");
-    }
-}
-
-/// Why a contribution did not come to be.
-enum Failed {
-    Link(LinkError),
-    Bad(BadContribution),
-    Storage(StorageError),
-}
-
-impl From<LinkError> for Failed {
-    fn from(error: LinkError) -> Self {
-        Self::Link(error)
-    }
-}
-
-impl From<BadContribution> for Failed {
-    fn from(bad: BadContribution) -> Self {
-        Self::Bad(bad)
-    }
-}
-
-impl From<StorageError> for Failed {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
     }
 }
 
@@ -254,20 +257,25 @@ fn refusal_of(bad: &BadContribution) -> Refusal {
 }
 
 /// Receives, checks and stores; when it returns the bytes are durable. Says whether they are new.
+/// Dropped, it leaves what came for the next try.
 async fn receive(
     upload: &mut Upload,
     config: &Arc<RoundConfig>,
-    header: &SignedHeader,
-    blobs: &Arc<Blobs>,
+    store: Store,
 ) -> Result<bool, Failed> {
     let (parts, waiting) = mpsc::channel(PARTS_WAITING_MAX);
-    let job =
-        Store { config: Arc::clone(config), header: header.clone(), blobs: Arc::clone(blobs) };
-    let storing = tokio::task::spawn_blocking(move || job.run(waiting));
-    let sent = send_parts(upload, config, &parts).await;
-    if sent.is_ok() {
+    let (beginning, begun) = oneshot::channel();
+    let storing = tokio::task::spawn_blocking(move || store.run(beginning, waiting));
+    let sent = match begun.await {
+        Ok(position) => send_parts(upload, config, position, &parts).await,
+        // It ended before it began, and tells why.
+        Err(_) => Ok(()),
+    };
+    match &sent {
         // Only a whole upload says that it is whole; see `Store::run`.
-        let _ = parts.send(Part::End).await;
+        Ok(()) => drop(parts.send(Part::End).await),
+        Err(LinkError::Malformed(_)) => drop(parts.send(Part::Surplus).await),
+        Err(_) => {}
     }
     drop(parts);
     let stored = storing.await;
@@ -275,32 +283,28 @@ async fn receive(
     stored.map_err(|_| Failed::Link(LinkError::ClosedHere))?
 }
 
-/// One part of a contribution.
-enum Part {
-    Correction(Vec<u8>),
-    Box(HolderIndex, Vec<u8>),
-    Chunk(u32, Vec<u8>),
-    End,
-}
-
-/// Reads the parts in order. Stops early, without an error, when the storing side has found a
-/// fault and takes no more.
+/// Reads the parts from `position` on, in order. Stops early, without an error, when the storing side
+/// has found a fault and takes no more.
 async fn send_parts(
     upload: &mut Upload,
     config: &RoundConfig,
+    position: Position,
     parts: &mpsc::Sender<Part>,
 ) -> Result<(), LinkError> {
-    let correction = read(upload, correction_bytes(config)).await?;
-    if parts.send(Part::Correction(correction)).await.is_err() {
-        return Ok(());
+    upload.accept(position.bytes(config)).await?;
+    if !position.has_correction {
+        let correction = read(upload, correction_bytes(config)).await?;
+        if parts.send(Part::Correction(correction)).await.is_err() {
+            return Ok(());
+        }
     }
-    for holder in (0u8..).take(config.shape.members()) {
+    for holder in (0u8..).take(config.shape.members()).skip(usize::from(position.boxes)) {
         let sealed_box = read(upload, box_bytes(config)).await?;
         if parts.send(Part::Box(HolderIndex(holder), sealed_box)).await.is_err() {
             return Ok(());
         }
     }
-    for index in 0..config.chunks() {
+    for index in position.chunks..config.chunks() {
         let chunk = read(upload, config.chunk_bytes(index)).await?;
         if parts.send(Part::Chunk(index, chunk)).await.is_err() {
             return Ok(());
@@ -313,40 +317,4 @@ async fn read(upload: &mut Upload, bytes: usize) -> Result<Vec<u8>, LinkError> {
     let mut part = vec![0; bytes];
     upload.read_exact(&mut part).await?;
     Ok(part)
-}
-
-/// The side that may block: check and disk.
-struct Store {
-    config: Arc<RoundConfig>,
-    header: SignedHeader,
-    blobs: Arc<Blobs>,
-}
-
-impl Store {
-    fn run(self, mut parts: mpsc::Receiver<Part>) -> Result<bool, Failed> {
-        let mut check = ContributionCheck::new(&self.config, &self.header)?;
-        let mut writer = self.blobs.begin(self.config.round, &self.header.header.digest())?;
-        while let Some(part) = parts.blocking_recv() {
-            match part {
-                Part::Correction(bytes) => {
-                    check.correction(&bytes)?;
-                    writer.correction(&bytes)?;
-                }
-                Part::Box(holder, bytes) => {
-                    check.sealed_box(holder, &bytes)?;
-                    writer.boxes(&bytes)?;
-                }
-                Part::Chunk(index, bytes) => {
-                    check.chunk(index, &bytes)?;
-                    writer.chunks(&bytes)?;
-                }
-                Part::End => {
-                    check.finish()?;
-                    return Ok(writer.finish()?);
-                }
-            }
-        }
-        // The network ended first; the caller tells why. What was written goes with the writer.
-        Err(Failed::Link(LinkError::Truncated))
-    }
 }

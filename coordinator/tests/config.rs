@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use covey_aggregation::net::{Bounds, TcpDoor};
 use covey_coordinator::config::{Config, Positive};
 
 fn error_of(text: &str) -> String {
@@ -34,6 +36,11 @@ fn each_mistake_names_file_line_and_column() {
         (
             "listen = \"127.0.0.1:1\"\nadmin = \"0.0.0.0:9443\"",
             "D/coordinator.toml:2:9: admin is plain HTTP, for everybody who reaches it",
+        ),
+        (
+            "listen = \"127.0.0.1:1\"\nlisten_tcp = \"on\"",
+            "D/coordinator.toml:2:14: \"on\": need \"same\" (the port of `listen`), \"off\", or an \
+             address with a port",
         ),
         ("listen = ", "D/coordinator.toml:1:10: string values must be quoted"),
     ];
@@ -71,6 +78,31 @@ fn paths_start_from_the_files_folder_and_the_rest_has_defaults() {
     assert_eq!(config.start.owners, Some(Positive::of(4)));
     assert_eq!(config.start.wait_s, Positive::of(600));
     assert_eq!(config.limits.queue_max, Positive::of(256));
+}
+
+/// The limits that are said to be the defaults are the listener's own.
+#[test]
+fn what_others_may_take_has_defaults_and_can_be_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("coordinator.toml");
+    let config = |more: &str| {
+        let text = format!("listen = \"127.0.0.1:7443\"\n{more}");
+        Config::parse(&text, &path).expect("good")
+    };
+    let plain = config("");
+    assert_eq!((plain.limits.bounds(), plain.listen_tcp), (Bounds::default(), TcpDoor::Same));
+    assert_eq!(config("listen_tcp = \"same\"").listen_tcp, TcpDoor::Same);
+    assert_eq!(config("listen_tcp = \"off\"").listen_tcp, TcpDoor::Off);
+    let elsewhere = "0.0.0.0:443".parse().expect("an address");
+    assert_eq!(config("listen_tcp = \"0.0.0.0:443\"").doors().tcp, TcpDoor::At(elsewhere));
+    let set = config("[limits]\nheader_s = 2\nbody_bytes_per_s = 9\ntcp_connections_max = 7\n");
+    let expected = Bounds {
+        header: Duration::from_secs(2),
+        body_bytes_per_s: 9,
+        tcp_connections: 7,
+        ..Bounds::default()
+    };
+    assert_eq!(set.doors().bounds, expected);
 }
 
 #[test]

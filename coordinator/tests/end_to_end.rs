@@ -1,17 +1,23 @@
-//! Whole runs over real QUIC, real disks and the real machines of all three programs, with the
+//! Whole runs over real QUIC, and TCP, real disks and the real machines of all three programs, with the
 //! faults that a federation must bear. Every opened sum is compared with the plain one.
 
 mod federation;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use covey_aggregation::message::Phase;
+use covey_aggregation::net::{Route, TcpDoor, TransportChoice};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::{Exit, Signal};
 use covey_coordinator::event::Event;
 use covey_coordinator::learning::from_bytes;
-use federation::owner::{units, weight};
+use federation::owner::{self, units, weight};
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// The opened sum of a round is the plain sum of these owners' updates, and everything that was
 /// published holds.
@@ -346,4 +352,97 @@ async fn health_and_numbers_are_told_at_the_admin_address_and_name_nobody() {
     operator.wait_for(round_of).await;
     // It ends as soon as the run is done; the last page is whatever it still answers.
     operator.finished().await.expect("done");
+}
+
+/// A relay of TCP that breaks everything once, after so many bytes of an upload.
+async fn relay(
+    to: std::net::SocketAddr,
+    bytes_max: usize,
+) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let breaks = Arc::new(AtomicUsize::new(0));
+    let (broken, passed) = (Arc::clone(&breaks), Arc::new(AtomicUsize::new(0)));
+    let (cut, _) = watch::channel(());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(to).await.expect("connected");
+            let (broken, passed) = (Arc::clone(&broken), Arc::clone(&passed));
+            let (cut, mut is_cut) = (cut.clone(), cut.subscribe());
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let up = async {
+                    let mut bytes = vec![0; 4096];
+                    loop {
+                        let read = from_client.read(&mut bytes).await.unwrap_or(0);
+                        if read == 0 {
+                            return;
+                        }
+                        let so_far = passed.fetch_add(read, Ordering::Relaxed) + read;
+                        if so_far > bytes_max && broken.swap(1, Ordering::Relaxed) == 0 {
+                            cut.send_replace(());
+                            return;
+                        }
+                        if to_server.write_all(&bytes[..read]).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = up => {}
+                    _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+                    _ = is_cut.changed() => {}
+                }
+            });
+        }
+    });
+    (address, breaks)
+}
+
+/// Nobody's UDP gets through but one owner's; another's connections break in the middle of its upload.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_is_done_over_tcp_where_udp_is_blocked() {
+    let federation = Federation::new(4, &PlanOptions::default());
+    // At the port that everybody knows, UDP is answered by nobody.
+    let blocked = std::net::UdpSocket::bind(federation.address).expect("the port is free");
+    blocked.set_nonblocking(true).expect("set");
+    let mut config = federation.config(4);
+    config.listen = "127.0.0.1:0".parse().expect("an address");
+    config.listen_tcp = TcpDoor::At(federation.address);
+    let mut operator = Operator::start(config);
+    let open = operator
+        .wait_for(|event| match event {
+            Event::Listening { address, tcp } => {
+                assert_eq!(*tcp, Some(federation.address));
+                Some(*address)
+            }
+            _ => None,
+        })
+        .await;
+    let holders: Vec<_> = (0..4).map(|index| federation.start_holder(index)).collect();
+    let (relayed, breaks) = relay(federation.address, 12_000).await;
+    let (_gate, gate) = watch::channel(true);
+    let routes = [
+        // Its UDP gets through, by a port of its own.
+        Route::new(open.to_string(), TransportChoice::Auto),
+        Route::new(federation.address.to_string(), TransportChoice::Auto),
+        Route::new(federation.address.to_string(), TransportChoice::Auto),
+        Route::new(relayed.to_string(), TransportChoice::Tcp),
+    ];
+    let owners: Vec<_> = (0..)
+        .zip(routes)
+        .map(|(index, route)| {
+            let membership = federation.membership(&federation.owner(index));
+            owner::start(index, membership, route, gate.clone())
+        })
+        .collect();
+    let summary = operator.wait_for(round_of).await;
+    assert!(summary.done && summary.counted.len() == 4, "{summary}");
+    assert!(summary.faults.is_empty(), "{summary}");
+    operator.finished().await.expect("done");
+    assert_exact(&federation, 1, &[0, 1, 2, 3]);
+    assert_eq!(breaks.load(Ordering::Relaxed), 1, "an upload was broken off");
+    assert!(blocked.recv_from(&mut [0; 2048]).is_ok(), "UDP was tried");
+    drop((owners, holders));
 }

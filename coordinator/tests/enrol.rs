@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use covey_aggregation::net::enrolment::{Answer, Application, Desk, NotEnrolled, Waiting};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
-use covey_aggregation::net::{IdentityKey, Invite, LinkError, Membership, Request, Stranger};
+use covey_aggregation::net::{
+    IdentityKey, Invite, LinkError, Membership, Request, Route, Stranger, TransportChoice,
+};
 use covey_aggregation::net::{read_roster, write_roster};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::joining::{self, Joined, Joining, Progress};
@@ -18,8 +20,10 @@ use covey_aggregation::program::renewal::{leave, renew};
 use covey_aggregation::program::{Exit, Failure, Stop};
 use covey_committee::config::{CONFIG_FILE, Config as HolderConfig};
 use covey_coordinator::cli::{
-    FederationDir, Invite as InviteCommand, InviteCreate, InvitedRole, MemberCommand, MemberName,
+    Adopt, FederationDir, Invite as InviteCommand, InviteCreate, InvitedRole, MemberCommand,
+    MemberName,
 };
+use covey_coordinator::config::Config;
 use covey_coordinator::event::Event;
 use covey_coordinator::office;
 use covey_coordinator::storage::members::Approval;
@@ -42,19 +46,20 @@ async fn invite(federation: &Federation, role: InvitedRole, who: &str, expires_s
         approval: Some(Approval::Auto),
         address: Some(federation.address.to_string()),
     };
-    let answer = office::invite(&InviteCommand::Create(options)).await.expect("an invite");
+    let answer = office::invite(&InviteCommand::Create(options), None).await.expect("an invite");
     Invite::from_text(answer.data["invite"].as_str().expect("its text")).expect("an invite")
 }
 
 async fn member(federation: &Federation, command: fn(MemberName) -> MemberCommand, who: &str) {
     let who = MemberName { dir: folder_of(federation), name: name(who) };
-    office::member(&command(who)).await.expect("done");
+    office::member(&command(who), None).await.expect("done");
 }
 
 /// Joins as an owner or a researcher does.
 async fn join(folder: &Path, invite: &Invite) -> Result<Joined, Failure> {
     let config = ("client.toml", "x = 1\n");
-    let joining = Joining { folder, invite, sealing_key: None, config, patience: PATIENCE };
+    let (transport, patience) = (TransportChoice::Auto, PATIENCE);
+    let joining = Joining { folder, invite, sealing_key: None, config, transport, patience };
     let mut watch = |progress| {
         eprintln!("{progress}");
         // Owners join here once the committee is complete, and are told nothing else.
@@ -91,7 +96,8 @@ async fn found(federation: &Federation, approve: &'static str) -> Vec<JoinHandle
         let invite = invite(federation, InvitedRole::KeyHolder, &who, 600).await;
         joining.push(tokio::spawn(async move {
             let mut watch = |progress| eprintln!("{who}: {progress}");
-            covey_committee::init::join(&invite, &folder, PATIENCE, &mut watch).await
+            let how = (TransportChoice::Auto, PATIENCE);
+            covey_committee::init::join(&invite, &folder, how, &mut watch).await
         }));
     }
     for joined in joining {
@@ -173,13 +179,17 @@ async fn a_federation_is_founded_by_invites_and_grows_while_it_trains() {
     assert_eq!(join(&folder, &late).await.expect_err("a member").exit, Exit::BadInput);
 }
 
+fn route(invite: &Invite) -> Route {
+    invite.address.clone().into()
+}
+
 /// Sends an application as a newcomer with this key; the last answer.
 async fn apply(
     invite: &Invite,
     key: &IdentityKey,
     application: impl FnOnce(&Desk) -> Application,
 ) -> Answer {
-    let mut desk = Desk::dial_invited(invite, key).await.expect("a desk");
+    let mut desk = Desk::dial_invited(invite, &route(invite), key).await.expect("a desk");
     let application = application(&desk);
     desk.ask(&application).await.expect("asked");
     let answer = tokio::time::timeout(PATIENCE, desk.answer()).await.expect("in time");
@@ -245,7 +255,7 @@ async fn nobody_joins_by_what_is_no_invite_of_theirs() {
     })
     .await;
     assert_eq!(refusal(no), NotEnrolled::NotBound);
-    let elsewhere = Desk::dial_invited(&good, &key(1)).await.expect("a desk");
+    let elsewhere = Desk::dial_invited(&good, &route(&good), &key(1)).await.expect("a desk");
     let heard = application(&good, &elsewhere, &ada);
     let no = apply(&good, &key(1), |_| heard).await;
     assert_eq!(refusal(no), NotEnrolled::NotBound);
@@ -261,7 +271,7 @@ async fn nobody_joins_by_what_is_no_invite_of_theirs() {
     assert_eq!(refusal(no), NotEnrolled::Expired);
     let back = invite(&federation, InvitedRole::Researcher, "eve", 600).await;
     let revoke = InviteCommand::Revoke { dir: folder_of(&federation), id: back.id };
-    office::invite(&revoke).await.expect("taken back");
+    office::invite(&revoke, None).await.expect("taken back");
     let eve = request(&key(4), "eve", Role::Researcher);
     let no = apply(&back, &key(4), |desk| application(&back, desk, &eve)).await;
     assert_eq!(refusal(no), NotEnrolled::Revoked);
@@ -286,7 +296,7 @@ async fn a_coordinator_that_is_not_the_invites_learns_nothing() {
     // Of the same name, at the address of the invite: whoever stands in between is no better off.
     let mut invite = invite(&federation, InvitedRole::DataOwner, "ada", 600).await;
     invite.address = impostor.address.to_string();
-    let error = Desk::dial_invited(&invite, &key(1)).await.err().expect("refused");
+    let error = Desk::dial_invited(&invite, &route(&invite), &key(1)).await.err().expect("refused");
     let wrong = matches!(error, LinkError::Stranger(Stranger::WrongAuthority { .. }));
     assert!(wrong, "{error}");
     let folder = federation.path("ada");
@@ -371,14 +381,14 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     let membership = Arc::new(Membership::load(&ada).expect("a member"));
     let (_, before) = membership.validity();
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    renew(&membership, &federation.address.to_string(), None).await.expect("renewed");
+    renew(&membership, &federation.address.to_string().into(), None).await.expect("renewed");
     assert!(membership.validity().1 > before);
     assert_eq!(Membership::load(&ada).expect("a member").validity(), membership.validity());
 
     // Bob goes of his own accord.
     assert!(matches!(dial(&bob).await, Err(LinkError::Renewed { .. })));
     let membership = Arc::new(Membership::load(&bob).expect("a member"));
-    leave(&membership, &federation.address.to_string()).await.expect("left");
+    leave(&membership, &federation.address.to_string().into()).await.expect("left");
     let (_, _, left_now) = operator.wait_for(in_force).await;
     assert_eq!(left_now, ["bob"]);
     assert!(matches!(dial(&bob).await, Err(LinkError::Closed(closed)) if closed == reason));
@@ -430,4 +440,91 @@ async fn without_a_quorum_of_holders_nobody_becomes_a_member() {
     let joined = tokio::time::timeout(PATIENCE, joining).await.expect("in time");
     let joined = joined.expect("no panic").expect("a member");
     assert_eq!((joined.number, joined.roster.as_str()), (1, digest.as_str()));
+}
+
+/// A coordinator from an older backup has an older list of members than the others, and lets nobody
+/// in. It says so; with a key holder's list it goes on, and whoever was shut out since stays out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_from_an_older_backup_takes_over_the_others_list() {
+    let plan = PlanOptions { rounds: 3, ..PlanOptions::default() };
+    let federation = Federation::empty(&plan);
+    let mut config = federation.config(3);
+    config.start.settle_s = covey_coordinator::config::Positive::of(1);
+    config.plan = None;
+    let mut operator = Operator::start(config.clone());
+    let founding =
+        |event: &Event| matches!(event, Event::Founding { holders: 0, .. }).then_some(());
+    operator.wait_for(founding).await;
+    let holders = found(&federation, "auto").await;
+    for who in ["owner-0", "owner-1", "owner-2"] {
+        join_owner(&federation, who).await;
+    }
+    let (to, key) = (federation.path("backup"), federation.path("backup.key"));
+    covey_coordinator::backup::backup(&config, &to, &key).await.expect("backed up");
+    let backed_up = read_roster(&federation.dir().join(ROSTER_FILE)).expect("read").number;
+
+    // Since then one was revoked, and another came.
+    member(&federation, MemberCommand::Revoke, "owner-2").await;
+    operator.wait_for(|event| in_force(event).filter(|(_, _, left)| left == &["owner-2"])).await;
+    join_owner(&federation, "owner-3").await;
+    let newest = federation.holder(0).join(ROSTER_FILE);
+    let number = read_roster(&federation.dir().join(ROSTER_FILE)).expect("read").number;
+    assert!(number > backed_up);
+    let taken_over = async {
+        while read_roster(&newest).expect("read").number < number {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken_over).await.expect("in time");
+    operator.kill().await;
+    std::fs::remove_dir_all(federation.dir()).expect("ruined");
+    let dir = federation.dir();
+    let options = covey_coordinator::restore::Restore {
+        from: &to,
+        key: &key,
+        dir: Some(&dir),
+        state_dir: None,
+        databases: None,
+        verify: false,
+    };
+    covey_coordinator::restore::restore(options).await.expect("restored");
+
+    let mut operator = Operator::start(config.clone());
+    let behind = |event: &Event| match event {
+        Event::TurnedAway { why, .. } => why.contains("member adopt").then_some(()),
+        _ => None,
+    };
+    operator.wait_for(behind).await;
+    let adopt = || {
+        let dir = folder_of(&federation);
+        MemberCommand::Adopt(Adopt { dir, roster: newest.clone() })
+    };
+    let serving = office::member(&adopt(), None).await.err().expect("it serves");
+    assert_eq!(serving.code, "ALREADY_RUNNING");
+    operator.kill().await;
+    let adopted = office::member(&adopt(), None).await.expect("taken over");
+    assert_eq!(adopted.data["number"].as_u64(), Some(number.into()));
+    assert_eq!(adopted.data["suspended"].as_array().map(Vec::len), Some(1), "{}", adopted.text);
+    assert_eq!(office::member(&adopt(), None).await.err().expect("there").code, "NOT_ADOPTED");
+
+    // Whoever was turned away has ended, and is started again. A run with the members of that list,
+    // to its end.
+    for holder in holders {
+        holder.abort();
+        // Until it is gone its state folder is taken.
+        let _ = holder.await;
+    }
+    let holders: Vec<_> = (0..4).map(|index| serve_holder(&federation.holder(index))).collect();
+    let plan = Some(federation.dir().join("plan.toml"));
+    let mut operator = Operator::start(Config { plan, ..config });
+    let mut owners = Vec::new();
+    for (index, who) in ["owner-0", "owner-1", "owner-3"].into_iter().enumerate() {
+        // Those who stayed away take the newest list over first, as any member does.
+        let path = federation.path(who).join(ROSTER_FILE);
+        write_roster(&path, &read_roster(&newest).expect("read")).expect("written");
+        owners.push(start_owner(&federation, index, &federation.path(who)));
+    }
+    let summary = operator.finished().await.expect("done");
+    assert_eq!(summary.rounds_done, 3);
+    drop((holders, owners));
 }

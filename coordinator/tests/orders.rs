@@ -2,11 +2,13 @@
 //! stop, also across restarts, and what the coordinator does when members do not come.
 
 mod federation;
+mod postgres;
 
 use covey_aggregation::research::{Order, Refusal, RunState, RunStatus};
 use covey_coordinator::config::Positive;
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::storage::journal::Journal;
+use covey_coordinator::storage::place::Databases;
 use covey_coordinator::storage::registry::run_folder;
 use federation::researcher::{Researcher, assert_verified, open, plan, stop, waits_for_the_first};
 use federation::{Members, Operator};
@@ -105,8 +107,21 @@ async fn a_stopped_run_opens_nothing_more_also_when_the_stop_is_only_on_the_disk
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_members_do_not_come_is_held_and_goes_on_when_it_is_resumed() {
+    held_and_resumed(Databases::Files).await;
+}
+
+/// The same run is taken up again and again: its journal, which one session holds, is there still.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_run_goes_on_when_its_records_are_on_a_server() {
+    if let Some(databases) = postgres::databases() {
+        held_and_resumed(databases).await;
+    }
+}
+
+async fn held_and_resumed(databases: Databases) {
     let federation = open();
     let mut config = federation.open_config(4);
+    config.databases = databases;
     config.start.wait_s = Positive::of(1);
     let operator = Operator::start(config.clone());
     let mut alice = Researcher::dial(&federation, "alice").await;
@@ -124,5 +139,37 @@ async fn a_run_whose_members_do_not_come_is_held_and_goes_on_when_it_is_resumed(
         }
     }
     assert_eq!(alice.show("digits").await.0.state, RunState::Done);
+    stop(operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_take_turns_and_both_are_whole() {
+    let federation = open();
+    let config = federation.open_config(4);
+    let operator = Operator::start(config.clone());
+    let members = Members::start(&federation, 4);
+    members.gates[0].send_replace(false);
+    let mut alice = Researcher::dial(&federation, "alice").await;
+    let mut bob = Researcher::dial(&federation, "bob").await;
+    let (one, _) = alice.submit("one", &plan(3, 1)).await.expect("taken");
+    alice.watch("one", waits_for_the_first).await;
+    // It comes while the first round of the other is held, and need not wait for its last.
+    let (two, _) = bob.submit("two", &plan(2, 2)).await.expect("taken");
+    members.gates[0].send_replace(true);
+    alice.until("one", RunState::Done).await;
+    bob.until("two", RunState::Done).await;
+    let mut ends = Vec::new();
+    for run in [&one, &two] {
+        let journal = run_folder(&config.state_dir, &run.run).join(JOURNAL_FILE);
+        let mut journal = Journal::open_to_read(&journal).await.expect("a journal");
+        let rounds = journal.rounds().await.expect("read");
+        ends.extend(rounds.iter().map(|row| (row.ended, run.name.to_string())));
+    }
+    ends.sort();
+    let order: Vec<_> = ends.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(order, ["one", "two", "one", "two", "one"]);
+    for run in [&one, &two] {
+        assert_verified(&federation, &config, run);
+    }
     stop(operator).await;
 }

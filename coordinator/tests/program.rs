@@ -18,7 +18,12 @@ const PLAN: &str = "schema = \"plan/1\"\nname = \"small\"\npurpose = \"A test\"\
 
 fn program(arguments: &[&str]) -> Output {
     let path = env!("CARGO_BIN_EXE_covey-coordinator");
-    Command::new(path).args(arguments).env_remove("COVEY_JSON").output().expect("it runs")
+    Command::new(path)
+        .args(arguments)
+        .env_remove("COVEY_JSON")
+        .env_remove("COVEY_DATABASE")
+        .output()
+        .expect("it runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -319,4 +324,78 @@ fn the_doctor_tells_an_operator_what_to_put_right() {
         words.contains("plan check") && words.contains("fix: stop what listens there"),
         "{words}"
     );
+}
+
+/// Whatever goes wrong with a database, its password is in nothing that is said.
+#[test]
+fn a_database_that_cannot_be_used_is_told_without_its_password() {
+    let federation = Federation::new("test");
+    let config = federation.path("operator/coordinator.toml");
+    let (listen, url) =
+        ("listen = \"127.0.0.1:0\"\nplan = \"plan.toml\"\n", "ada:s3cr3t@127.0.0.1:1");
+    let clean = |output: &Output| -> String {
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(!said.contains("s3cr3t") && !said.contains("panicked"), "{said}");
+        said
+    };
+    federation.settings(&format!("{listen}database = \"postgres://{url}/covey\"\n"));
+    let dir = federation.dir();
+    let (to, key) = (federation.path("backup"), federation.path("backup.key"));
+    for arguments in [
+        &["serve", "--config", &config][..],
+        &["doctor", "--config", &config],
+        &["status", "--config", &config],
+        &["migrate", "--dry-run", "--config", &config],
+        &["backup", "--config", &config, "--to", &to, "--key", &key],
+        &["member", "list", "--dir", &dir],
+    ] {
+        let output = program(arguments);
+        let said = clean(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("postgres://127.0.0.1:1/covey"), "{arguments:?}: {said}");
+    }
+    // Nothing of it is remembered, and settings and flag are read alike.
+    federation.settings(listen);
+    assert!(program(&["member", "list", "--dir", &dir]).status.success());
+    for bad in ["mysql://ada:s3cr3t@host/covey", "postgres://ada:s3cr3t@host/covey?prefix=S3cr3t"] {
+        let typed = program(&["status", "--config", &config, "--database", bad]);
+        assert_eq!(typed.status.code(), Some(2), "{}", clean(&typed));
+        federation.settings(&format!("{listen}database = \"{bad}\"\n"));
+        let settings = program(&["status", "--config", &config]);
+        assert!(clean(&settings).contains("coordinator.toml:3:12"), "{}", clean(&settings));
+        assert_eq!(settings.status.code(), Some(2));
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"))
+        .args(["serve", "--help"])
+        .env("COVEY_DATABASE", "postgres://ada:s3cr3t@host/covey")
+        .output();
+    assert!(clean(&help.expect("it runs")).contains("COVEY_DATABASE"));
+}
+
+/// What an operator types around a backup.
+#[test]
+fn a_federation_is_backed_up_checked_and_restored_by_command() {
+    let federation = Federation::new("test");
+    let config = federation.path("operator/coordinator.toml");
+    let invite = ["invite", "create", "--dir", &federation.dir(), "--role", "data-owner", "--name"];
+    let invite = [&invite[..], &["ada", "--address", "localhost:7443"]].concat();
+    assert!(program(&invite).status.success());
+    let dry = program(&["migrate", "--dry-run", "--config", &config]);
+    assert!(text(&dry.stdout).contains("nothing to do"), "{}", text(&dry.stdout));
+    let (to, key) = (federation.path("backup"), federation.path("backup.key"));
+    let made = program(&["backup", "--config", &config, "--to", &to, "--key", &key]);
+    assert!(text(&made.stdout).contains("made the key"), "{}", text(&made.stderr));
+    let from = ["restore", "--from", &to, "--key", &key];
+    let asked = program(&from);
+    assert_eq!(asked.status.code(), Some(2), "neither --verify nor --dir");
+    let checked = program(&[&from[..], &["--verify"]].concat());
+    assert!(text(&checked.stdout).contains("nothing was restored"), "{}", text(&checked.stderr));
+    let again = federation.path("again");
+    let restored = program(&[&from[..], &["--dir", &again]].concat());
+    assert_eq!(restored.status.code(), Some(0), "{}", text(&restored.stderr));
+    let invites = program(&["invite", "list", "--dir", &again]);
+    assert!(text(&invites.stdout).contains("ada"), "{}", text(&invites.stdout));
+    let doctor = program(&["doctor", "--config", &federation.path("again/coordinator.toml")]);
+    assert_eq!(doctor.status.code(), Some(0), "{}", text(&doctor.stdout));
+    assert!(text(&doctor.stdout).contains("its pages are whole"), "{}", text(&doctor.stdout));
 }

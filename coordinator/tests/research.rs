@@ -188,7 +188,7 @@ async fn only_researchers_submit_and_each_orders_its_own_runs_only() {
     let digest = covey_aggregation::hash::Digest::ZERO;
     let fetched = bulk.fetch(&BulkRequest::Plan(digest), 1 << 20).await;
     assert!(
-        matches!(fetched, Err(BulkError::Refused(message::Refusal::NotAdmitted))),
+        matches!(fetched, Err(BulkError::Refused(message::Refusal::NotAllowed { .. }))),
         "{fetched:?}"
     );
     let pending = FromClient::Pending { round_ctx: digest };

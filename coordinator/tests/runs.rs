@@ -2,14 +2,19 @@
 //! resumed from any round, and extended.
 
 mod federation;
+mod postgres;
 
+use covey_aggregation::net::roster_file::ROSTER_FILE;
 use covey_aggregation::party::Name;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::time::Time;
+use covey_coordinator::backup;
 use covey_coordinator::config::{Asked, Config, ResumePoint};
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RunSummary};
+use covey_coordinator::restore::{self, Restore};
 use covey_coordinator::storage::journal::{ChangeRow, Journal, RoundRow, RunRow};
+use covey_coordinator::storage::place::Databases;
 use federation::{Federation, Members, Operator, PlanOptions, round_of};
 
 /// Serves to the end.
@@ -18,8 +23,8 @@ async fn serve(config: Config) -> Result<RunSummary, Failure> {
 }
 
 async fn journal(config: &Config) -> (RunRow, Vec<RoundRow>, Vec<String>) {
-    let path = config.state_dir.join(JOURNAL_FILE);
-    let mut journal = Journal::open_to_read(&path).await.expect("a journal");
+    let place = config.databases.journal(&config.state_dir);
+    let mut journal = Journal::open_to_read(place).await.expect("a journal");
     let run = journal.run().await.expect("read").expect("a run");
     let rounds = journal.rounds().await.expect("read");
     let changes = journal.changes().await.expect("read");
@@ -100,6 +105,132 @@ async fn a_run_resumed_from_its_middle_ends_with_the_same_model() {
     assert_eq!(failure.code, "BAD_ROUNDS");
     let stored = std::fs::read_dir(federation.dir().join("late/objects")).expect("listed");
     assert_eq!(stored.count(), 1, "nothing but the plan");
+}
+
+/// Backed up in the middle of a round while it serves, ruined, and restored: from files to a server
+/// and from there to files again. The run goes on to its end, with the sums that were opened before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_after_ruin_from_its_backup_also_with_another_database() {
+    let options = PlanOptions { rounds: 6, more: ADAM, ..PlanOptions::default() };
+    let federation = Federation::new(4, &options);
+    let mut config = federation.config(4);
+    let members = Members::start(&federation, 4);
+    let (dir, key) = (federation.dir(), federation.path("backup.key"));
+    let server = postgres::databases();
+    let others = server.into_iter().chain([Databases::Files]).collect::<Vec<_>>();
+    let mut before = Vec::new();
+    for (number, databases) in (1_u32..).zip(others) {
+        let mut operator = Operator::start(config.clone());
+        operator.wait_for(round_of).await;
+        // The next round waits for this owner, or the one after it.
+        members.gates[3].send_replace(false);
+        let still = std::time::Duration::from_secs(1);
+        while tokio::time::timeout(still, operator.wait_for(round_of)).await.is_ok() {}
+        let to = federation.path(&format!("backup-{number}"));
+        backup::backup(&config, &to, &key).await.expect("backed up while it serves");
+        before = journal(&config).await.1;
+        operator.kill().await;
+        std::fs::remove_dir_all(&dir).expect("ruined");
+        members.gates[3].send_replace(true);
+
+        let (dir_to_be, databases) = (Some(dir.as_path()), Some(databases));
+        let restoring = Restore {
+            from: &to,
+            key: &key,
+            dir: None,
+            state_dir: None,
+            databases: None,
+            verify: true,
+        };
+        let found = restore::restore(restoring).await.expect("whole");
+        assert_eq!(
+            found.data["replayed"]["open"].as_array().map(Vec::len),
+            Some(1),
+            "{}",
+            found.text
+        );
+        assert!(!dir.exists(), "only looked");
+        let restoring = Restore {
+            from: &to,
+            key: &key,
+            dir: dir_to_be,
+            state_dir: None,
+            databases: databases.clone(),
+            verify: false,
+        };
+        restore::restore(restoring).await.expect("restored");
+        config = Config::load(&dir.join("coordinator.toml")).expect("the same settings");
+        let elsewhere = Operator::start(config.clone()).finished().await;
+        if let Some(Databases::Server(_)) = &databases {
+            assert_eq!(elsewhere.expect_err("its stores are on the server").code, "OTHER_DATABASE");
+            config.databases = databases.expect("a server");
+            assert_eq!(journal(&config).await.1, before, "every row");
+        } else {
+            assert_eq!(elsewhere.expect("the run goes on to its end").rounds_done, 6);
+        }
+    }
+    let (run, rounds, _) = journal(&config).await;
+    assert_eq!((run.ending.as_deref(), rounds.len()), (Some("done"), 6));
+    assert_eq!(rounds[..before.len()], before, "what was opened before");
+    assert_all_follows(&federation, &rounds);
+    assert!(federation.is_verified());
+    assert!(dir.join(ROSTER_FILE).exists());
+}
+
+/// A backup that was cut off, changed, or is opened with another key restores nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_not_whole_is_refused() {
+    let federation = Federation::new(4, &PlanOptions::default());
+    let config = federation.config(4);
+    let _members = Members::start(&federation, 4);
+    serve(config.clone()).await.expect("done");
+    let (to, key) = (federation.path("backup"), federation.path("backup.key"));
+    let inside = backup::backup(&config, &to, &to.join("key")).await;
+    assert_eq!(inside.err().expect("refused").code, "BAD_KEY");
+    backup::backup(&config, &to, &key).await.expect("backed up");
+    assert_eq!(backup::backup(&config, &to, &key).await.err().expect("full").code, "NOT_EMPTY");
+    let again = federation.path("again");
+    let code = async |key: &std::path::Path| {
+        let options = Restore {
+            from: &to,
+            key,
+            dir: Some(&again),
+            state_dir: None,
+            databases: None,
+            verify: true,
+        };
+        restore::restore(options).await.err().map(|failure| failure.code)
+    };
+    let other = federation.path("other.key");
+    backup::backup(&config, &federation.path("other"), &other).await.expect("another");
+    assert_eq!(code(&other).await, Some("BAD_KEY"));
+    let change = |file: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let path = to.join(file);
+        let whole = std::fs::read(&path).expect("read");
+        let mut bytes = whole.clone();
+        change(&mut bytes);
+        std::fs::write(&path, bytes).expect("written");
+        (path, whole)
+    };
+    for file in ["manifest.json", "manifest.tag", "federation.sealed", "stores/journal.jsonl"] {
+        let (path, whole) = change(file, &|bytes| bytes[10] ^= 1);
+        assert!(matches!(code(&key).await, Some("BAD_KEY" | "BAD_BACKUP")), "{file}");
+        std::fs::write(path, whole).expect("mended");
+    }
+    let manifest = to.join("manifest.json");
+    let kept = std::fs::read(&manifest).expect("read");
+    std::fs::remove_file(&manifest).expect("cut off");
+    assert_eq!(code(&key).await, Some("BAD_BACKUP"));
+    assert!(!again.exists(), "nothing was restored");
+    std::fs::write(&manifest, kept).expect("mended");
+    assert_eq!(code(&key).await, None);
+    assert_eq!(code(&key).await, Some("NOT_EMPTY"));
+    // Nothing secret is in it in the clear.
+    let secret = std::fs::read(federation.dir().join("identity.key")).expect("read");
+    for file in ["federation.sealed", "manifest.json"] {
+        let bytes = std::fs::read(to.join(file)).expect("read");
+        assert!(!bytes.windows(40).any(|window| window == &secret[40..80]), "{file}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

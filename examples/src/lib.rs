@@ -17,6 +17,8 @@ pub mod search;
 pub mod statistics;
 pub mod variant;
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -54,6 +56,19 @@ pub fn read_data(path: &Path, help: &str) -> Result<String, Failure> {
         let what = format!("{}: {error}", path.display());
         Failure::new(Exit::BadInput, "NO_DATA", what).with_help(help)
     })
+}
+
+/// A port of loopback that was free a moment ago, for both UDP and TCP.
+///
+/// # Errors
+/// As the system.
+pub fn free_address() -> io::Result<SocketAddr> {
+    loop {
+        let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
 }
 
 /// Writes a file of an experiment's temporary folder.

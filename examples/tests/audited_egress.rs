@@ -9,7 +9,6 @@ mod canary;
 mod tap;
 
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -113,9 +112,7 @@ async fn an_audited_round_tells_nothing_of_the_data_and_has_its_proofs_in_the_lo
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     let members = enrol(root);
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = socket.local_addr().expect("bound").to_string();
-    drop(socket);
+    let address = covey_examples::free_address().expect("a free port").to_string();
     let operator = root.join("operator");
     let owners = OWNERS.iter().map(|owner| ((*owner).to_owned(), root.join(owner)));
     let tap = Tap::start(&address, &operator, owners);

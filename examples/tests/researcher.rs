@@ -2,7 +2,6 @@
 //! owners that really train, and everything typed as people type it.
 
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -83,8 +82,7 @@ struct Federation {
 impl Federation {
     fn new() -> Self {
         let this = Self { folder: tempfile::tempdir().expect("a folder") };
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound").to_string();
+        let address = covey_examples::free_address().expect("a free port").to_string();
         let done = |role: &str, arguments: &[&str]| {
             let output = program(role, arguments).output().expect("it runs");
             assert!(output.status.success(), "{}", text(&output.stderr));

@@ -2,7 +2,6 @@
 //! owners over QUIC, each with its own files, against `covey-client sim` in the same process.
 
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -203,8 +202,7 @@ struct Federation {
 
 impl Federation {
     fn enrol(bench: &Bench) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound").to_string();
+        let address = covey_examples::free_address().expect("a free port").to_string();
         let operator = bench.path("operator");
         let federation = (name("test"), name("coordinator"));
         let init = Init { dir: operator.clone(), federation: federation.0, name: federation.1 };

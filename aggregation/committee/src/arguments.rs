@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use covey_aggregation::net::TransportChoice;
 use covey_aggregation::party::Name;
 use covey_aggregation::program::service::ServiceCommand;
 
@@ -53,6 +54,10 @@ pub(crate) enum Command {
         /// Folder for keys, certificate and configuration; made if need be.
         #[arg(long)]
         dir: PathBuf,
+        /// What to reach the coordinator by: auto (QUIC over UDP, and TLS over TCP where nothing
+        /// answers), quic or tcp.
+        #[arg(long, default_value_t)]
+        transport: TransportChoice,
         /// Longest wait for the operator and for the other holders, in seconds.
         #[arg(long, default_value_t = 24 * 3600)]
         timeout_s: u64,

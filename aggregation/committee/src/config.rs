@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::net::{Route, TransportChoice};
 use covey_aggregation::program::config::{ConfigError, beside, read};
 use covey_model::data::DataSource;
 use serde::Deserialize;
@@ -20,6 +21,9 @@ pub struct Config {
     _schema: Schema,
     /// The coordinator's address, `host:port`.
     pub coordinator: String,
+    /// What to reach it by.
+    #[serde(default)]
+    pub transport: TransportChoice,
     /// The folder with identity.key, sealing.key, member.pem, authority.pem, roster.json.
     #[serde(default = "here")]
     pub folder: PathBuf,
@@ -72,12 +76,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The way to the coordinator.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        Route::new(self.coordinator.clone(), self.transport)
+    }
+
     /// The text of a new configuration.
     #[must_use]
     pub fn template(coordinator: &str) -> String {
         format!(
             "schema = \"holder/1\"\n\
-             coordinator = {coordinator:?}  # host:port, UDP\n\
+             coordinator = {coordinator:?}  # host:port, UDP, or TCP where UDP does not get through\n\
+             # auto: QUIC (UDP), and TLS over TCP where nothing answers; quic, tcp\n\
+             # transport = \"auto\"\n\
              # The folder with identity.key, sealing.key, member.pem, authority.pem, roster.json.\n\
              folder = \".\"\n\
              state = \"state\"              # what was signed; never copy it to run it twice\n\

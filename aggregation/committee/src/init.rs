@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use covey_aggregation::config::SealingKey;
-use covey_aggregation::net::{Invite, files};
+use covey_aggregation::net::{Invite, TransportChoice, files};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::Failure;
 use covey_aggregation::program::enrol::{Enrolment, enrol, secret};
@@ -30,13 +30,14 @@ pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, F
 pub async fn join(
     invite: &Invite,
     folder: &Path,
-    patience: Duration,
+    (transport, patience): (TransportChoice, Duration),
     watch: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Joined, Failure> {
     let sealing_key = Some(sealing_key(folder)?);
     let text = Config::template(&invite.address);
     let config = (CONFIG_FILE, text.as_str());
-    joining::join(Joining { folder, invite, sealing_key, config, patience }, watch).await
+    let joining = Joining { folder, invite, sealing_key, config, transport, patience };
+    joining::join(joining, watch).await
 }
 
 /// The public part of the folder's sealing key, which is made if need be.

@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use covey_aggregation::net::TransportChoice;
 use covey_aggregation::program::answer::{Failure, Format, note};
 use covey_aggregation::program::joining::{Joined, read_invite_of};
 use covey_aggregation::program::service::{Place, Program};
@@ -59,8 +60,8 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
             format.answer(&enrolment, &enrolment);
             Ok(Exit::Done)
         }
-        Command::Join { invite, dir, timeout_s } => {
-            let joined = join(&invite, &dir, Duration::from_secs(timeout_s))?;
+        Command::Join { invite, dir, transport, timeout_s } => {
+            let joined = join(&invite, &dir, (transport, Duration::from_secs(timeout_s)))?;
             format.answer(&joined, &joined);
             Ok(Exit::Done)
         }
@@ -106,10 +107,10 @@ fn say(config: &Path, digest: &str, is_approved: bool, format: Format) -> Result
     Ok(Exit::Done)
 }
 
-fn join(invite: &str, folder: &Path, patience: Duration) -> Result<Joined, Failure> {
+fn join(invite: &str, folder: &Path, how: (TransportChoice, Duration)) -> Result<Joined, Failure> {
     let roles = [covey_aggregation::party::Role::Holder];
     let invite = read_invite_of(invite, &roles, "covey-client")?;
-    runtime()?.block_on(init::join(&invite, folder, patience, &mut |progress| note(progress)))
+    runtime()?.block_on(init::join(&invite, folder, how, &mut |progress| note(progress)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -13,10 +13,11 @@ use covey_aggregation::audit::rereading::Signed;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::holder::{Approval, DirectionQuestion, Holder, HolderEffect, HolderSetup};
 use covey_aggregation::message::{FromHolder, Outcome, Refusal, ToHolder};
-use covey_aggregation::net::{Dialer, LinkError, Membership};
+use covey_aggregation::net::{Dialer, LinkError, Membership, Route, Way};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::journal::JournalError;
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
+use covey_aggregation::program::linked::LinkedFile;
 use covey_aggregation::program::renewal::Renewal;
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::HolderRecord;
@@ -54,6 +55,8 @@ pub enum Event {
     Linked {
         /// The coordinator's address.
         address: String,
+        /// What carries it, and why.
+        way: Way,
     },
     /// It has none.
     Unlinked {
@@ -81,7 +84,9 @@ impl fmt::Display for Event {
             Self::Ready { name, seat, records, roster } => {
                 write!(f, "holder {name}, seat {seat}, {records} records, roster {roster}")
             }
-            Self::Linked { address } => write!(f, "linked to the coordinator at {address}"),
+            Self::Linked { address, way } => {
+                write!(f, "linked to the coordinator at {address} by {way}")
+            }
             Self::Unlinked { error, wait: Some(wait) } => {
                 write!(f, "no link: {error}; again in {:.1} s", wait.as_secs_f32())
             }
@@ -138,9 +143,11 @@ pub async fn serve(
     mut stop: Stop,
     watch: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Signal, Failure> {
+    let route = config.route();
     loop {
         // As after a start whenever another roster is in force: what matters is on the disk.
-        if let Worked::Stopped(signal) = serve_roster(config, &mut stop, watch).await? {
+        let worked = serve_roster(config, &route, &mut stop, watch).await?;
+        if let Worked::Stopped(signal) = worked {
             return Ok(signal);
         }
     }
@@ -157,6 +164,7 @@ enum Worked {
 /// Serves under the roster that is on the disk.
 async fn serve_roster(
     config: &Config,
+    route: &Route,
     stop: &mut Stop,
     watch: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Worked, Failure> {
@@ -167,14 +175,15 @@ async fn serve_roster(
         .map_err(|error| Failure::new(Exit::NoAccess, "IDENTITY", error))?;
     let folder = StateFolder::open(&config.state)?;
     let mut desk = Desk::open(config, &membership, folder)?;
+    let linked_file = LinkedFile::in_folder(&config.state);
     watch(Event::Ready {
         name: membership.member().name.to_string(),
         seat: desk.holder.seat().0,
         records: desk.journal.len(),
         roster: membership.roster().number,
     });
-    let _renewal = Renewal::begin(Arc::clone(&membership), config.coordinator.clone(), None);
-    let dialer = Dialer::new(membership, config.coordinator.clone());
+    let _renewal = Renewal::begin(Arc::clone(&membership), route.clone(), None);
+    let dialer = Dialer::new(membership, route);
     let mut line = Line::open(dialer.map_err(|error| Failure::link(&error))?);
     let mut link: Option<Linked<FromHolder>> = None;
     let mut draining: Option<Signal> = None;
@@ -199,7 +208,7 @@ async fn serve_roster(
                 draining = Some(signal);
                 drained.as_mut().reset(tokio::time::Instant::now() + DRAIN);
             }
-            event = line.event() => match follow(event, &mut link, watch)? {
+            event = line.event() => match follow(event, (&mut link, &linked_file), watch)? {
                 Heard::Nothing => {}
                 Heard::Renewed => break Worked::Renewed,
                 Heard::Message(message) => {
@@ -238,7 +247,7 @@ enum Heard {
 /// Follows the line; returns a message to answer.
 fn follow(
     event: Option<LineEvent<ToHolder, FromHolder>>,
-    link: &mut Option<Linked<FromHolder>>,
+    (link, file): (&mut Option<Linked<FromHolder>>, &LinkedFile),
     watch: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Heard, Failure> {
     match event {
@@ -249,11 +258,13 @@ fn follow(
             return Ok(Heard::Message(Box::new(message)));
         }
         Some(LineEvent::Linked(linked)) => {
-            watch(Event::Linked { address: linked.address.clone() });
+            file.linked(&linked.address, &linked.way);
+            watch(Event::Linked { address: linked.address.clone(), way: linked.way.clone() });
             *link = Some(linked);
         }
         Some(LineEvent::Lost(error)) => {
             *link = None;
+            file.unlinked();
             watch(Event::Unlinked { error: error.to_string(), wait: None });
         }
         Some(LineEvent::Retry(error, wait)) => {

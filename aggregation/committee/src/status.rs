@@ -4,6 +4,7 @@ use std::fmt;
 
 use covey_aggregation::net::Membership;
 use covey_aggregation::net::text::to_hex;
+use covey_aggregation::program::linked::{LinkedBy, LinkedFile};
 use covey_aggregation::program::{Failure, Journal, StateFolder};
 use covey_aggregation::record::HolderRecord;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub struct Status {
     pub coordinator: String,
     /// Whether a program is running with its state.
     pub is_running: bool,
+    /// What it is linked by, if it is.
+    pub link: Option<LinkedBy>,
     /// What it has signed; unknown while it is running, which has the records to itself.
     pub signed: Option<Signed>,
 }
@@ -78,6 +81,7 @@ impl Status {
             roster: membership.roster().digest().to_string(),
             coordinator: config.coordinator.clone(),
             is_running,
+            link: is_running.then(|| LinkedFile::read(&config.state)).flatten(),
             signed,
         })
     }
@@ -108,7 +112,10 @@ impl fmt::Display for Status {
         writeln!(f, "roster       {}", self.roster)?;
         writeln!(f, "coordinator  {}", self.coordinator)?;
         match &self.signed {
-            None => write!(f, "running"),
+            None => match &self.link {
+                Some(link) => write!(f, "running, linked {link}"),
+                None => write!(f, "running, without a link"),
+            },
             Some(signed) => write!(
                 f,
                 "not running; signed so far: {} terms, {} votes, {} verdicts, {} releases, {} rounds' \

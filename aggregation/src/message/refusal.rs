@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::party::PartyId;
+use crate::party::{PartyId, Role};
 
 /// Why a client does not take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,4 +93,41 @@ pub enum Refusal {
     /// The person who runs the receiver says no.
     #[error("the person who runs it does not approve")]
     Disapproved,
+    /// Only somebody in another role may do that.
+    #[error("a {role} may not do this; it is for a {needs}")]
+    NotAllowed {
+        /// What the sender is.
+        role: Role,
+        /// What it takes.
+        needs: Role,
+    },
+}
+
+impl Refusal {
+    /// A stable code for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownRound => "UNKNOWN_ROUND",
+            Self::WrongPhase => "WRONG_PHASE",
+            Self::NotAdmitted => "NOT_ADMITTED",
+            Self::Malformed(_) => "MALFORMED",
+            Self::BadSignature => "BAD_SIGNATURE",
+            Self::Conflict => "CONFLICT",
+            Self::Terms(_) => "TERMS",
+            Self::Replayed => "REPLAYED",
+            Self::AlreadyVoted => "ALREADY_VOTED",
+            Self::SetSize { .. } => "SET_SIZE",
+            Self::BadSet(_) => "BAD_SET",
+            Self::BadCertificate => "BAD_CERTIFICATE",
+            Self::BadBeacon(_) => "BAD_BEACON",
+            Self::Misread(_) => "MISREAD",
+            Self::Directions(_) => "DIRECTIONS",
+            Self::Evidence(_) => "EVIDENCE",
+            Self::Busy { .. } => "BUSY",
+            Self::Undecided => "UNDECIDED",
+            Self::Disapproved => "DISAPPROVED",
+            Self::NotAllowed { .. } => "NOT_ALLOWED",
+        }
+    }
 }

@@ -4,28 +4,28 @@
 //! dialer                                listener
 //! BulkRequest::Plan | Model  ---------> BulkAnswer::Follows { bytes } and the bytes, or Refused
 //! BulkRequest::Stored        ---------> BulkAnswer::Follows, correction and chunks, or Refused
-//! BulkRequest::Contribution  ---------> BulkAnswer::Accepted, or Refused
+//! BulkRequest::Contribution  ---------> BulkAnswer::Accepted { from }, Stored, or Refused
 //! correction, boxes by seat, chunks --> BulkAnswer::Stored, or Refused (also half-way)
 //! ```
-//! A contribution's lengths follow from the round's terms; both sides know them.
+//! A contribution's lengths follow from the round's terms; both sides know them. Whoever sends one
+//! again after a lost link is told how many of its bytes are there already, `from`, and sends those
+//! after them.
 
 use std::io;
 use std::time::Duration;
 
-use quinn::{Connection, RecvStream, SendStream, VarInt, WriteError};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
 use crate::hash::Digest;
-use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HANDSHAKE_MS};
+use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HEADER_MS};
 use crate::message::{Refusal, SignedHeader};
+use crate::net::connection::Connection;
 use crate::net::egress::{Door, Outline, PIECE_BYTES, Parcel};
 use crate::net::error::LinkError;
-use crate::net::frame::{FrameReader, FrameWriter, STALL, Stage, of_read, of_write, write_all};
-
-/// What a stopped or reset bulk stream says; the answer beside it says why.
-const STOPPED: VarInt = VarInt::from_u32(0);
+use crate::net::frame::{FrameReader, FrameWriter, STALL, Stage, write_all};
+use crate::net::streams::{RecvStream, SendStream, WriteError};
 
 /// A dialer's first frame on a bulk stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,10 @@ pub enum BulkAnswer {
         bytes: u64,
     },
     /// Send the contribution's bytes.
-    Accepted,
+    Accepted {
+        /// From this one on: those before are there already.
+        from: u64,
+    },
     /// The contribution is stored (a receipt follows on the control stream once its record is).
     Stored,
     /// No.
@@ -133,19 +136,70 @@ impl Bulk {
             }
             BulkAnswer::Follows { bytes } => Ok(Incoming { raw: Raw::new(reader), bytes }),
             BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
-            BulkAnswer::Accepted | BulkAnswer::Stored => Err(BulkError::OutOfTurn),
+            BulkAnswer::Accepted { .. } | BulkAnswer::Stored => Err(BulkError::OutOfTurn),
         }
     }
 
-    /// Sends a contribution: the bytes of `source` (correction, boxes by seat, chunks), which must
-    /// be those of its outline. `progress` is told how many bytes have gone. Returns when the other
-    /// side has stored it.
+    /// Asks whether a contribution of `bytes` bytes may be sent, and from where on.
     ///
     /// # Errors
     /// [`BulkError`].
-    pub async fn contribute<R>(
-        &self,
-        header: &SignedHeader,
+    pub async fn offer(&self, header: &SignedHeader, bytes: u64) -> Result<Offered, BulkError> {
+        let (mut writer, mut reader) = self.open().await?;
+        ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
+        match answer(&mut reader).await? {
+            BulkAnswer::Accepted { from } if from <= bytes => {
+                let (header, door) = (header.clone(), self.door.clone());
+                Ok(Offered::Wanted(Box::new(Sending { writer, reader, door, header, from })))
+            }
+            // The other side has it already, from before a lost link.
+            BulkAnswer::Stored => Ok(Offered::Stored),
+            BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
+            BulkAnswer::Accepted { .. } | BulkAnswer::Follows { .. } => Err(BulkError::OutOfTurn),
+        }
+    }
+
+    async fn open(&self) -> Result<(FrameWriter, FrameReader), LinkError> {
+        let opened = timeout(STALL, self.connection.open_bi()).await;
+        let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
+        let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
+        let writer = writer.through(self.door.as_ref(), Stage::Request);
+        Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
+    }
+}
+
+/// What came of [`Bulk::offer`].
+pub enum Offered {
+    /// The other side has stored it already.
+    Stored,
+    /// It is to be sent.
+    Wanted(Box<Sending>),
+}
+
+/// A contribution that may be sent.
+pub struct Sending {
+    writer: FrameWriter,
+    reader: FrameReader,
+    door: Option<Door>,
+    header: SignedHeader,
+    from: u64,
+}
+
+impl Sending {
+    /// The first byte of correction, boxes by seat and chunks that the other side does not have.
+    #[must_use]
+    pub const fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// Sends the bytes of `source`, which must be those of the outline: all from
+    /// [`from`](Self::from) on. `progress` is told how many of them have gone. Returns when the other
+    /// side has stored the contribution.
+    ///
+    /// # Errors
+    /// [`BulkError`].
+    pub async fn send<R>(
+        self,
         outline: &Outline,
         source: &mut R,
         mut progress: impl FnMut(u64),
@@ -153,17 +207,9 @@ impl Bulk {
     where
         R: AsyncRead + Unpin,
     {
-        let (mut writer, mut reader) = self.open().await?;
-        ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
-        match answer(&mut reader).await? {
-            BulkAnswer::Accepted => {}
-            // The other side has it already, from before a lost link.
-            BulkAnswer::Stored => return Ok(()),
-            BulkAnswer::Refused(refusal) => return Err(BulkError::Refused(refusal)),
-            BulkAnswer::Follows { .. } => return Err(BulkError::OutOfTurn),
-        }
-        if let Some(door) = &self.door {
-            door.pass(Parcel::Contribution(header, outline))?;
+        let Self { mut writer, mut reader, door, header, .. } = self;
+        if let Some(door) = door.filter(|_| outline.bytes() > 0) {
+            door.pass(Parcel::Contribution(&header, outline))?;
         }
         let mut piece = vec![0; PIECE_BYTES];
         let (mut sent, bytes) = (0, outline.bytes());
@@ -181,20 +227,12 @@ impl Bulk {
             progress(sent);
         }
         // A stopped stream cannot be finished; its answer is on the way all the same.
-        let _ = writer.stream.finish();
+        writer.stream.finish();
         match answer(&mut reader).await? {
             BulkAnswer::Stored => Ok(()),
             BulkAnswer::Refused(refusal) => Err(BulkError::Refused(refusal)),
-            BulkAnswer::Follows { .. } | BulkAnswer::Accepted => Err(BulkError::OutOfTurn),
+            BulkAnswer::Follows { .. } | BulkAnswer::Accepted { .. } => Err(BulkError::OutOfTurn),
         }
-    }
-
-    async fn open(&self) -> Result<(FrameWriter, FrameReader), LinkError> {
-        let opened = timeout(STALL, self.connection.open_bi()).await;
-        let (send, receive) = opened.map_err(|_| LinkError::Stalled)??;
-        let writer = FrameWriter::new(send, BULK_REQUEST_BYTES_MAX);
-        let writer = writer.through(self.door.as_ref(), Stage::Request);
-        Ok((writer, FrameReader::new(receive, BULK_ANSWER_BYTES_MAX)))
     }
 }
 
@@ -244,8 +282,8 @@ async fn write_unless_stopped(
     while !bytes.is_empty() {
         match timeout(STALL, stream.write(bytes)).await.map_err(|_| LinkError::Stalled)? {
             Ok(written) => bytes = &bytes[written..],
-            Err(WriteError::Stopped(_)) => return Ok(false),
-            Err(error) => return Err(of_write(error)),
+            Err(WriteError::Stopped) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(true)
@@ -283,8 +321,7 @@ impl BulkStream {
         let Self { mut writer, reader } = self;
         writer.send(&BulkAnswer::Refused(refusal)).await?;
         let mut stream = reader.stream;
-        // Fails only when the stream has ended already.
-        let _ = stream.stop(STOPPED);
+        stream.stop();
         writer.finish().await
     }
 
@@ -293,7 +330,8 @@ impl BulkStream {
     /// # Errors
     /// [`LinkError`].
     pub async fn request(mut self) -> Result<BulkArrival, LinkError> {
-        let wait = Duration::from_millis(HANDSHAKE_MS);
+        let bounds = self.reader.stream.bounds();
+        let wait = bounds.map_or(Duration::from_millis(HEADER_MS), |bounds| bounds.header);
         let request = timeout(wait, self.reader.receive()).await.map_err(|_| LinkError::Stalled)?;
         let Self { writer, reader } = self;
         Ok(match request?.ok_or(LinkError::Truncated)? {
@@ -366,12 +404,12 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Lets the bytes come.
+    /// Lets the bytes come, from this one on.
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn accept(&mut self) -> Result<(), LinkError> {
-        self.writer.send(&BulkAnswer::Accepted).await
+    pub async fn accept(&mut self, from: u64) -> Result<(), LinkError> {
+        self.writer.send(&BulkAnswer::Accepted { from }).await
     }
 
     /// Reads the next `bytes.len()` bytes.
@@ -409,8 +447,7 @@ impl Upload {
 
     async fn end(mut self, answer: BulkAnswer) -> Result<(), LinkError> {
         self.writer.send(&answer).await?;
-        // Fails only when the stream has ended already.
-        let _ = self.raw.stream.stop(STOPPED);
+        self.raw.stream.stop();
         self.writer.finish().await
     }
 }
@@ -433,8 +470,7 @@ impl Raw {
         self.rest.drain(..early);
         bytes = &mut bytes[early..];
         while !bytes.is_empty() {
-            let read = timeout(STALL, self.stream.read(bytes)).await;
-            match read.map_err(|_| LinkError::Stalled)?.map_err(of_read)? {
+            match self.stream.read(bytes, STALL).await? {
                 Some(read) => bytes = &mut bytes[read..],
                 None => return Err(LinkError::Truncated),
             }

@@ -1,21 +1,23 @@
 //! The end of holders and data owners: they only dial out, for ever, and never all at once.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quinn::{Connection, Endpoint};
 use rand::RngExt as _;
-use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
-use crate::limits::{BACKOFF_MAX_MS, BACKOFF_MIN_MS, HANDSHAKE_MS};
+use crate::limits::{BACKOFF_MAX_MS, BACKOFF_MIN_MS};
+use crate::net::connection::Connection;
 use crate::net::egress::{Door, Egress};
 use crate::net::error::{CloseReason, LinkError};
 use crate::net::link::{Greeting, Link};
-use crate::net::listener::transport;
 use crate::net::membership::Membership;
+use crate::net::route::{Goodbye, Route};
+use crate::net::tcp::Credentials;
 use crate::net::tls::{self, Refused};
+use crate::net::transport::Way;
+use crate::net::version::{Protocol, Versions};
 use crate::party::Role;
 use crate::roster::Member;
 
@@ -30,25 +32,33 @@ const GOOD_LINK: Duration = Duration::from_secs(10);
 pub struct Dialer {
     membership: Arc<Membership>,
     coordinator: Member,
-    address: String,
+    route: Route,
+    versions: Versions,
     egress: Option<Arc<dyn Egress>>,
-    endpoint: Option<Endpoint>,
+    goodbye: Option<Goodbye>,
     failures: u32,
     linked_at: Option<Instant>,
 }
 
 impl Dialer {
-    /// Dials `address` (`host:port`, resolved anew each time) as `membership`.
+    /// Dials by `route` as `membership`; an address alone is by QUIC, or by TCP where nothing answers.
     ///
     /// # Errors
     /// [`LinkError::Credentials`] when the roster has no coordinator.
-    pub fn new(membership: Arc<Membership>, address: String) -> Result<Self, LinkError> {
+    pub fn new(membership: Arc<Membership>, route: impl Into<Route>) -> Result<Self, LinkError> {
         let mut coordinators = membership.roster().with_role(Role::Coordinator);
         let none = || LinkError::Credentials("the roster has no coordinator".to_owned());
         let coordinator = coordinators.next().cloned().ok_or_else(none)?;
         drop(coordinators);
-        let (egress, endpoint, failures, linked_at) = (None, None, 0, None);
-        Ok(Self { membership, coordinator, address, egress, endpoint, failures, linked_at })
+        let (egress, goodbye, failures, linked_at) = (None, None, 0, None);
+        let (route, versions) = (route.into(), Versions::default());
+        Ok(Self { membership, coordinator, route, versions, egress, goodbye, failures, linked_at })
+    }
+
+    /// Speaks these versions of the protocol instead of all that this program knows.
+    #[must_use]
+    pub fn with_versions(self, versions: Versions) -> Self {
+        Self { versions, ..self }
     }
 
     /// Shows `egress` everything before it leaves by a link of this dialer.
@@ -102,60 +112,48 @@ impl Dialer {
     /// # Errors
     /// [`LinkError`].
     pub async fn connect_once(&mut self) -> Result<Link, LinkError> {
-        let connection = self.handshake().await?;
+        let (connection, way, version) = self.handshake().await?;
         let door = self.egress.clone().map(|egress| {
             Door::new(egress, self.coordinator.name.clone(), connection.remote_address())
         });
         let roster = self.membership.roster();
         let greeting = Greeting { roster: roster.digest(), number: roster.number };
-        match Link::greet(connection, self.coordinator.clone(), greeting, door).await {
+        let with = (connection, way, version);
+        match Link::greet(with, self.coordinator.clone(), greeting, door).await {
             Err(LinkError::Newer(newer)) => Err(self.membership.take_over(&newer)),
             link => link,
         }
     }
 
     /// Dials once and says nothing: whether the coordinator answers, is who the roster says, and
-    /// does not turn this member away within `patience`.
+    /// does not turn this member away within `patience`. Where it is, and the way to it.
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn probe(&mut self, patience: Duration) -> Result<SocketAddr, LinkError> {
-        let connection = self.handshake().await?;
+    pub async fn probe(&mut self, patience: Duration) -> Result<(SocketAddr, Way), LinkError> {
+        let (connection, way, _) = self.handshake().await?;
         // A listener checks the dialer's certificate after its own part of the handshake.
         match timeout(patience, connection.closed()).await {
-            Ok(lost) => Err(lost.into()),
-            Err(_) => Ok(connection.remote_address()),
+            Ok(lost) => Err(lost),
+            Err(_) => Ok((connection.remote_address(), way)),
         }
     }
 
-    async fn handshake(&mut self) -> Result<Connection, LinkError> {
-        let address = resolve(&self.address).await?;
-        let refused = Refused::default();
-        let crypto = tls::client_config(&self.membership, &refused)
-            .map_err(|error| LinkError::Credentials(error.to_string()))?;
-        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        // The coordinator opens no streams.
-        config.transport_config(Arc::new(transport(0)));
-        // A fresh socket each time: the machine may have moved to another network.
-        let endpoint = self.endpoint.insert(open(address)?);
-        let connecting = endpoint
-            .connect_with(config, address, SERVER_NAME)
-            .map_err(|error| LinkError::Credentials(error.to_string()))?;
-        let handshake = timeout(Duration::from_millis(HANDSHAKE_MS), connecting).await;
-        match handshake {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(quinn::ConnectionError::TimedOut)) | Err(_) => {
-                Err(LinkError::Unreachable { address })
-            }
-            Ok(Err(lost)) => Err(tls::take(&refused).map_or_else(|| lost.into(), LinkError::from)),
-        }
+    async fn handshake(&mut self) -> Result<(Connection, Way, u16), LinkError> {
+        let (membership, versions) = (Arc::clone(&self.membership), self.versions.clone());
+        let credentials: Credentials = Arc::new(move |refused: &Refused| {
+            tls::client_config(&membership, (Protocol::Link, &versions), refused)
+        });
+        let reached = self.route.reach(&credentials).await?;
+        let version = reached.agreed(&self.versions, Protocol::Link).await?;
+        self.goodbye = Some(reached.goodbye);
+        Ok((reached.connection, reached.way, version))
     }
 
     /// Ends the link, tells the coordinator, and waits a second at most for that to arrive.
     pub async fn close(&mut self) {
-        if let Some(endpoint) = self.endpoint.take() {
-            endpoint.close(CloseReason::ShuttingDown.code(), b"");
-            let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+        if let Some(goodbye) = self.goodbye.take() {
+            goodbye.say(CloseReason::ShuttingDown).await;
         }
     }
 
@@ -166,19 +164,4 @@ impl Dialer {
         let longest_ms = (BACKOFF_MIN_MS << doublings).min(BACKOFF_MAX_MS);
         Duration::from_millis(rand::rng().random_range(longest_ms / 2..=longest_ms))
     }
-}
-
-pub(super) async fn resolve(address: &str) -> Result<SocketAddr, LinkError> {
-    let bad = |reason: String| LinkError::Address { address: address.to_owned(), reason };
-    let mut found = lookup_host(address).await.map_err(|error| bad(error.to_string()))?;
-    found.next().ok_or_else(|| bad("the name has no address".to_owned()))
-}
-
-pub(super) fn open(remote: SocketAddr) -> Result<Endpoint, LinkError> {
-    let any: IpAddr = match remote {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let address = SocketAddr::new(any, 0);
-    Endpoint::client(address).map_err(|source| LinkError::Socket { address, source })
 }

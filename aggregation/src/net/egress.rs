@@ -4,7 +4,8 @@
 //! Every byte that this side writes to a stream goes through a `Door`, where there is one: frames
 //! whole, a contribution's bytes by their [`Outline`], of which no other byte is sent. What is no
 //! stream carries nothing of a program's own: packets of QUIC and TLS (with the member's
-//! certificate), and the code that a link is closed with.
+//! certificate), over TCP the heads of records and which link a stream belongs to, and the code that a
+//! link is closed with.
 
 use std::io;
 use std::net::SocketAddr;

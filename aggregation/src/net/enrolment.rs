@@ -1,5 +1,5 @@
 //! How somebody becomes a member, stays one and leaves: a connection of its own kind, told apart by
-//! its protocol ([`ENROL_ALPN`]), with one stream of frames.
+//! its protocol ([`Protocol::Enrolment`]), with one stream of frames.
 //!
 //! A newcomer shows a certificate that it made itself; a member shows its own. The listener shows its
 //! certificate and the authority's, which a newcomer compares with its invite and a member with the one
@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Connection, Endpoint};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -17,24 +16,25 @@ use tokio::time::timeout;
 use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS, NAME_BYTES_MAX, REQUEST_BYTES_MAX};
 use crate::net::certificate::authority_digest;
-use crate::net::dialer::{open, resolve};
+use crate::net::connection::Connection;
 use crate::net::egress::{Door, Egress};
 use crate::net::error::{CloseReason, LinkError};
 use crate::net::frame::{FrameReader, FrameWriter, Stage};
 use crate::net::invite::{Invite, InviteId, InviteSecret};
 use crate::net::key::IdentityKey;
-use crate::net::listener::transport;
 use crate::net::membership::Membership;
+use crate::net::places::MemberPlace;
+use crate::net::route::{Goodbye, Route};
+use crate::net::tcp::Credentials;
 use crate::net::tls::{self, Refused};
+use crate::net::transport::Way;
+use crate::net::version::{Protocol, Versions};
 use crate::party::{Name, PartyId, Role};
 use crate::roster::Member;
 use crate::roster::succession::CertifiedRoster;
 
-/// The protocol of enrolment and its version.
-pub const ENROL_ALPN: &[u8] = b"covey-enrol/1";
-
 /// Label of the exporter that requests are bound to (RFC 8446, section 7.5).
-const EXPORTER_LABEL: &[u8] = b"covey enrolment";
+pub(super) const EXPORTER_LABEL: &[u8] = b"covey enrolment";
 
 /// Longest frame of somebody who enrols: a request and what goes with it.
 const APPLICATION_BYTES_MAX: u32 = 2 * REQUEST_BYTES_MAX as u32 + NAME_BYTES_MAX as u32;
@@ -169,6 +169,12 @@ pub enum NotEnrolled {
     /// Not now.
     #[error("the coordinator cannot do that now; try again later")]
     Busy,
+    /// A key holder asks to leave.
+    #[error(
+        "a key holder keeps its seat for as long as its federation lives: the sums need its part of \
+         the keys. Speak with the operator; another committee is another federation"
+    )]
+    Seated,
 }
 
 /// Who enrols.
@@ -178,6 +184,17 @@ pub enum Bearer {
     Newcomer(PartyId),
     /// A member.
     Member(Box<Member>),
+}
+
+impl Bearer {
+    /// The key that the handshake proved.
+    #[must_use]
+    pub fn key(&self) -> PartyId {
+        match self {
+            Self::Newcomer(key) => *key,
+            Self::Member(member) => member.id,
+        }
+    }
 }
 
 /// Somebody who enrols, at the coordinator's end.
@@ -190,26 +207,33 @@ pub struct Applicant {
     pub application: Application,
     /// What a request is bound to.
     pub exporter: [u8; 32],
+    /// The version of the protocol that both speak.
+    pub version: u16,
     writer: FrameWriter,
     connection: Connection,
+    _place: MemberPlace,
 }
 
 impl Applicant {
     /// Takes in what is asked for: the last step of listening.
-    pub(super) async fn hear(connection: Connection, bearer: Bearer) -> Result<Self, LinkError> {
-        let exporter = exporter(&connection)?;
+    pub(super) async fn hear(
+        (connection, version): (Connection, u16),
+        (bearer, _place): (Bearer, MemberPlace),
+        patience: Duration,
+    ) -> Result<Self, LinkError> {
+        let exporter = connection.exporter(EXPORTER_LABEL)?;
         let hear = async {
             let (send, receive) = connection.accept_bi().await?;
             let mut reader = FrameReader::new(receive, APPLICATION_BYTES_MAX);
             let application = reader.receive::<Application>().await?.ok_or(LinkError::Truncated)?;
             let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
             let (address, connection) = (connection.remote_address(), connection.clone());
-            Ok(Self { address, bearer, application, exporter, writer, connection })
+            Ok(Self { address, bearer, application, exporter, version, writer, connection, _place })
         };
-        let heard = timeout(Duration::from_millis(HANDSHAKE_MS), hear).await;
-        heard.unwrap_or(Err(LinkError::Stalled)).inspect_err(|error| {
-            connection.close(error.close_reason().code(), b"");
-        })
+        let heard = timeout(patience, hear).await;
+        heard
+            .unwrap_or(Err(LinkError::Stalled))
+            .inspect_err(|error| connection.close(error.close_reason()))
     }
 
     /// Answers; more answers may follow.
@@ -225,18 +249,12 @@ impl Applicant {
         let Self { writer, connection, .. } = self;
         // Whoever it was may be gone: what was decided is recorded.
         let _ = timeout(Duration::from_millis(HANDSHAKE_MS), writer.finish()).await;
-        connection.close(CloseReason::Finished.code(), b"");
+        connection.close(CloseReason::Finished);
     }
 
-    /// Waits until the other side is gone.
-    pub async fn gone(connection: &Connection) -> LinkError {
-        connection.closed().await.into()
-    }
-
-    /// The connection, to wait for its end beside answering.
-    #[must_use]
-    pub const fn connection(&self) -> &Connection {
-        &self.connection
+    /// Waits until the other side is gone; cancel-safe.
+    pub async fn gone(&self) -> LinkError {
+        self.connection.closed().await
     }
 }
 
@@ -244,10 +262,11 @@ impl Applicant {
 pub struct Desk {
     exporter: [u8; 32],
     authority: Option<CertificateDer<'static>>,
+    way: Way,
     writer: FrameWriter,
     reader: FrameReader,
     connection: Connection,
-    endpoint: Endpoint,
+    goodbye: Goodbye,
 }
 
 impl Desk {
@@ -255,10 +274,35 @@ impl Desk {
     ///
     /// # Errors
     /// [`LinkError`]; [`LinkError::Stranger`] where another federation's coordinator answers.
-    pub async fn dial_invited(invite: &Invite, key: &IdentityKey) -> Result<Self, LinkError> {
-        let seen = tls::SeenAuthority::default();
-        let crypto = |refused: &Refused| tls::newcomer_config(invite, key, refused, &seen);
-        let dialled = Self::dial(&invite.address, crypto).await?;
+    pub async fn dial_invited(
+        invite: &Invite,
+        route: &Route,
+        key: &IdentityKey,
+    ) -> Result<Self, LinkError> {
+        Self::dial_invited_with(invite, route, key, &Versions::default()).await
+    }
+
+    /// The same, with these versions of the protocol instead of all that this program knows.
+    ///
+    /// # Errors
+    /// As [`Self::dial_invited`].
+    pub async fn dial_invited_with(
+        invite: &Invite,
+        route: &Route,
+        key: &IdentityKey,
+        versions: &Versions,
+    ) -> Result<Self, LinkError> {
+        let (seen, refused) = (tls::SeenAuthority::default(), Refused::default());
+        // One certificate for all attempts: it is made here.
+        let config = tls::newcomer_config(invite, key, versions, (&refused, &seen));
+        let config = config.map_err(|error| LinkError::Credentials(error.to_string()))?;
+        let credentials: Credentials = Arc::new(move |_| Ok(config.clone()));
+        let dialled = Self::dial(route, &credentials, versions).await;
+        // All attempts leave their reason in the same place.
+        let dialled = dialled.map_err(|error| match tls::take(&refused) {
+            Some(stranger) => stranger.into(),
+            None => error,
+        })?;
         let authority = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         Ok(Self { authority, ..dialled })
     }
@@ -268,12 +312,16 @@ impl Desk {
     /// # Errors
     /// [`LinkError`].
     pub async fn dial_member(
-        address: &str,
+        route: &Route,
         membership: &Arc<Membership>,
         egress: Option<Arc<dyn Egress>>,
     ) -> Result<Self, LinkError> {
-        let dialled = Self::dial(address, |refused| tls::enrolled_config(membership, refused));
-        let mut dialled = dialled.await?;
+        let (versions, own) = (Versions::default(), Arc::clone(membership));
+        let offered = versions.clone();
+        let credentials: Credentials = Arc::new(move |refused: &Refused| {
+            tls::client_config(&own, (Protocol::Enrolment, &offered), refused)
+        });
+        let mut dialled = Self::dial(route, &credentials, &versions).await?;
         let coordinator = membership.roster().with_role(Role::Coordinator).next();
         if let (Some(egress), Some(coordinator)) = (egress, coordinator) {
             let address = dialled.connection.remote_address();
@@ -284,32 +332,25 @@ impl Desk {
     }
 
     async fn dial(
-        address: &str,
-        crypto: impl Fn(&Refused) -> Result<quinn::crypto::rustls::QuicClientConfig, rustls::Error>,
+        route: &Route,
+        credentials: &Credentials,
+        versions: &Versions,
     ) -> Result<Self, LinkError> {
-        let address = resolve(address).await?;
-        let refused = Refused::default();
-        let credentials = |error: String| LinkError::Credentials(error);
-        let crypto = crypto(&refused).map_err(|error| credentials(error.to_string()))?;
-        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        config.transport_config(Arc::new(transport(0)));
-        let endpoint = open(address)?;
-        let connecting = endpoint.connect_with(config, address, super::dialer::SERVER_NAME);
-        let connecting = connecting.map_err(|error| credentials(error.to_string()))?;
-        let connection = match timeout(Duration::from_millis(HANDSHAKE_MS), connecting).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(quinn::ConnectionError::TimedOut)) | Err(_) => {
-                return Err(LinkError::Unreachable { address });
-            }
-            Ok(Err(lost)) => {
-                return Err(tls::take(&refused).map_or_else(|| lost.into(), LinkError::from));
-            }
-        };
-        let exporter = exporter(&connection)?;
+        let reached = route.reach(credentials).await?;
+        reached.agreed(versions, Protocol::Enrolment).await?;
+        let connection = reached.connection;
+        let exporter = connection.exporter(EXPORTER_LABEL)?;
         let (send, receive) = connection.open_bi().await?;
         let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
         let reader = FrameReader::new(receive, FRAME_BYTES_MAX);
-        Ok(Self { exporter, authority: None, writer, reader, connection, endpoint })
+        let (way, goodbye) = (reached.way, reached.goodbye);
+        Ok(Self { exporter, authority: None, way, writer, reader, connection, goodbye })
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub const fn way(&self) -> &Way {
+        &self.way
     }
 
     /// What requests are bound to.
@@ -343,14 +384,7 @@ impl Desk {
 
     /// Ends the connection.
     pub async fn close(self) {
-        self.connection.close(CloseReason::Finished.code(), b"");
-        let _ = timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
+        self.connection.close(CloseReason::Finished);
+        self.goodbye.say(CloseReason::Finished).await;
     }
-}
-
-fn exporter(connection: &Connection) -> Result<[u8; 32], LinkError> {
-    let mut bytes = [0; 32];
-    let exported = connection.export_keying_material(&mut bytes, EXPORTER_LABEL, b"");
-    exported.map_err(|_| LinkError::Credentials("no exporter".to_owned()))?;
-    Ok(bytes)
 }

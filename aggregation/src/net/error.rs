@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::net::certificate::Stranger;
+use crate::net::version::{Mismatch, Protocol, Versions};
 use crate::roster::succession::{BadSuccessor, CertifiedRoster};
 use crate::wire::Malformed;
 
@@ -66,13 +67,19 @@ pub enum CloseReason {
     /// Another roster is in force; dialling again takes it over.
     #[error("another list of members is in force")]
     NewRoster,
+    /// No version of the protocol in common.
+    #[error("it speaks other versions of the protocol")]
+    Unsupported,
+    /// Something larger than it may be.
+    #[error("something was larger than it may be; do both sides run the same version?")]
+    TooLarge,
     /// A code that this version does not know.
     #[error("an unknown reason (code {0})")]
     Unknown(u32),
 }
 
 impl CloseReason {
-    const KNOWN: [Self; 12] = [
+    const KNOWN: [Self; 14] = [
         Self::Finished,
         Self::ShuttingDown,
         Self::Replaced,
@@ -85,19 +92,21 @@ impl CloseReason {
         Self::Busy,
         Self::ShutOut,
         Self::NewRoster,
+        Self::Unsupported,
+        Self::TooLarge,
     ];
 
-    pub(super) fn code(self) -> quinn::VarInt {
+    /// The reason's number on the wire.
+    #[must_use]
+    pub fn code(self) -> u32 {
         let known = Self::KNOWN.iter().position(|reason| *reason == self);
-        let code = known.and_then(|index| u32::try_from(index).ok());
-        quinn::VarInt::from_u32(match self {
+        match self {
             Self::Unknown(code) => code,
-            _ => code.unwrap_or(u32::MAX),
-        })
+            _ => known.and_then(|index| u32::try_from(index).ok()).unwrap_or(u32::MAX),
+        }
     }
 
-    pub(super) fn from_code(code: quinn::VarInt) -> Self {
-        let code = u32::try_from(code.into_inner()).unwrap_or(u32::MAX);
+    pub(super) fn from_code(code: u32) -> Self {
         let known = usize::try_from(code).ok().and_then(|index| Self::KNOWN.get(index));
         known.copied().unwrap_or(Self::Unknown(code))
     }
@@ -122,6 +131,7 @@ impl CloseReason {
                 | Self::OtherKey
                 | Self::OtherRoster
                 | Self::ShutOut
+                | Self::Unsupported
         )
     }
 }
@@ -147,8 +157,16 @@ pub enum LinkError {
         address: SocketAddr,
     },
     /// The socket cannot be opened for another reason.
-    #[error("cannot open a UDP socket at {address}: {source}")]
+    #[error("cannot open a socket at {address}: {source}")]
     Socket {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing answers over TCP.
+    #[error("no connection to {address} over TCP: {source}")]
+    NoTcp {
         /// Where.
         address: SocketAddr,
         /// Why.
@@ -159,12 +177,14 @@ pub enum LinkError {
     Credentials(String),
     /// Nothing answers.
     #[error(
-        "nothing answers at {address} (UDP): is the coordinator running, and does a firewall let \
-         UDP through?"
+        "nothing answers at {address} ({tried}): is the coordinator running, and does a firewall let \
+         that through?"
     )]
     Unreachable {
         /// Where.
         address: SocketAddr,
+        /// What was tried, and what came of it.
+        tried: String,
     },
     /// The other side showed a certificate that is not accepted here.
     #[error("{0}")]
@@ -172,9 +192,21 @@ pub enum LinkError {
     /// The other side does not accept this member's certificate.
     #[error("the other side does not accept this member: {0}")]
     NotAccepted(String),
-    /// The other side speaks another protocol or version.
-    #[error("the other side does not speak covey/1; do both sides run the same version?")]
+    /// The other side speaks another protocol.
+    #[error(
+        "the other side speaks another protocol, or so old a version of this one that it cannot say \
+         which; install the same version on both sides"
+    )]
     OtherProtocol,
+    /// The two sides have no version of the protocol in common.
+    #[error("{0}")]
+    Unsupported(Mismatch),
+    /// The member has as many links as it may have.
+    #[error("this member has {links} links already, which is as many as it may have")]
+    Crowded {
+        /// So many.
+        links: usize,
+    },
     /// The coordinator has a newer roster; whoever dials takes it over.
     #[error("the coordinator has a newer list of members, number {}", .0.roster.number)]
     Newer(Box<CertifiedRoster>),
@@ -219,6 +251,7 @@ impl LinkError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Address { .. }
+            | Self::Unsupported(_)
             | Self::PortInUse { .. }
             | Self::Socket { .. }
             | Self::Credentials(_)
@@ -230,9 +263,11 @@ impl LinkError {
             Self::Stranger(_)
             | Self::OtherProtocol
             | Self::BadRoster(_)
+            | Self::Crowded { .. }
             | Self::Malformed(_)
             | Self::Truncated => Fault::Peer,
             Self::Unreachable { .. }
+            | Self::NoTcp { .. }
             | Self::Newer(_)
             | Self::Lost(_)
             | Self::Closed(_)
@@ -247,6 +282,7 @@ impl LinkError {
             Self::Stranger(_)
             | Self::NotAccepted(_)
             | Self::OtherProtocol
+            | Self::Unsupported(_)
             | Self::Credentials(_)
             | Self::BadRoster(_)
             | Self::RosterFile(_)
@@ -258,13 +294,39 @@ impl LinkError {
         }
     }
 
-    /// How to tell the other side when this error ends the link.
-    pub(super) const fn close_reason(&self) -> CloseReason {
+    /// The other side has closed the connection with a code, and said `detail`.
+    pub(super) fn closed_by_code(code: u32, detail: &[u8]) -> Self {
+        match CloseReason::from_code(code) {
+            // Which versions were offered, the dialer knows.
+            CloseReason::Unsupported => {
+                Self::Unsupported(Mismatch::heard(&Versions::default(), Protocol::Link, detail))
+            }
+            reason => Self::Closed(reason),
+        }
+    }
+
+    /// The same, for a dialer that has offered these versions of this protocol.
+    pub(super) fn offered(self, versions: &Versions, protocol: Protocol) -> Self {
         match self {
+            Self::Unsupported(Mismatch { supported, dialled_here: true, .. }) => {
+                let said = supported.join(" ");
+                Self::Unsupported(Mismatch::heard(versions, protocol, said.as_bytes()))
+            }
+            other => other,
+        }
+    }
+
+    /// How to tell the other side when this error ends the link.
+    #[must_use]
+    pub const fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::Malformed(Malformed::TooLarge { .. }) => CloseReason::TooLarge,
             Self::Malformed(_) | Self::Truncated => CloseReason::Protocol,
             Self::Stalled => CloseReason::Stalled,
             Self::Stranger(stranger) => CloseReason::of_stranger(stranger),
             Self::Newer(_) | Self::Renewed { .. } => CloseReason::NewRoster,
+            Self::Unsupported(_) => CloseReason::Unsupported,
+            Self::Crowded { .. } => CloseReason::Busy,
             _ => CloseReason::Finished,
         }
     }
@@ -278,7 +340,8 @@ impl From<quinn::ConnectionError> for LinkError {
         use quinn::ConnectionError as Lost;
         match error {
             Lost::ApplicationClosed(close) => {
-                Self::Closed(CloseReason::from_code(close.error_code))
+                let code = u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX);
+                Self::closed_by_code(code, &close.reason)
             }
             Lost::ConnectionClosed(close) => of_code(close.error_code.into(), &close.to_string()),
             Lost::TransportError(error) => of_code(error.code.into(), &error.to_string()),
@@ -292,18 +355,26 @@ impl From<quinn::ConnectionError> for LinkError {
 }
 
 fn of_code(code: u64, text: &str) -> LinkError {
-    let refused = |why: &str| LinkError::NotAccepted(why.to_owned());
     if code == u64::from(quinn::TransportErrorCode::CONNECTION_REFUSED) {
         return LinkError::Closed(CloseReason::Busy);
     }
-    match code.checked_sub(ALERTS) {
-        Some(48 | 51) => refused(
+    match code.checked_sub(ALERTS).map(u8::try_from) {
+        Some(Ok(alert)) => of_tls(alert, text),
+        _ => LinkError::Lost(text.to_owned()),
+    }
+}
+
+/// What the other side's alert says (RFC 8446, section 6).
+pub(super) fn of_tls(alert: u8, text: &str) -> LinkError {
+    let refused = |why: &str| LinkError::NotAccepted(why.to_owned());
+    match alert {
+        48 | 51 => refused(
             "its certificate (member.pem) is of another federation or signed by another authority",
         ),
-        Some(45) => refused("its certificate (member.pem) has expired, or is not valid yet"),
-        Some(49) => refused("its certificate (member.pem) is not the one in the roster"),
-        Some(42..=46 | 116) => refused("its certificate (member.pem) is not a valid one"),
-        Some(120) => LinkError::OtherProtocol,
+        45 => refused("its certificate (member.pem) has expired, or is not valid yet"),
+        49 => refused("its certificate (member.pem) is not the one in the roster"),
+        42..=46 | 116 => refused("its certificate (member.pem) is not a valid one"),
+        120 => LinkError::OtherProtocol,
         _ => LinkError::Lost(text.to_owned()),
     }
 }
@@ -315,9 +386,9 @@ mod tests {
     #[test]
     fn every_reason_keeps_its_code() {
         for (index, reason) in CloseReason::KNOWN.into_iter().enumerate() {
-            assert_eq!(reason.code().into_inner(), index as u64);
+            assert_eq!(reason.code() as usize, index);
             assert_eq!(CloseReason::from_code(reason.code()), reason);
         }
-        assert_eq!(CloseReason::from_code(quinn::VarInt::from_u32(99)), CloseReason::Unknown(99));
+        assert_eq!(CloseReason::from_code(99), CloseReason::Unknown(99));
     }
 }

@@ -2,9 +2,8 @@
 //! length is checked before anything is allocated.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -12,6 +11,8 @@ use tokio::time::timeout;
 use crate::limits::STALL_MS;
 use crate::net::egress::{Door, Parcel};
 use crate::net::error::LinkError;
+use crate::net::link::Among;
+use crate::net::streams::{RecvStream, SendStream};
 use crate::wire::{self, Malformed};
 
 const LENGTH_BYTES: usize = 4;
@@ -132,14 +133,8 @@ impl FrameWriter {
 
     /// Ends the stream and waits until everything has arrived.
     pub(super) async fn finish(mut self) -> Result<(), LinkError> {
-        // Fails only when the other side has closed the stream, which the wait below tells.
-        let _ = self.stream.finish();
-        match timeout(STALL, self.stream.stopped()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(quinn::StoppedError::ConnectionLost(lost))) => Err(lost.into()),
-            Ok(Err(other)) => Err(LinkError::Lost(other.to_string())),
-            Err(_) => Err(LinkError::Stalled),
-        }
+        self.stream.finish();
+        timeout(STALL, self.stream.arrived()).await.unwrap_or(Err(LinkError::Stalled))
     }
 }
 
@@ -147,11 +142,13 @@ impl FrameWriter {
 pub(super) struct FrameReader {
     pub(super) stream: RecvStream,
     deframer: Deframer,
+    /// Since when a frame is under way, and how many bytes of it have come.
+    under_way: Option<(Instant, u64)>,
 }
 
 impl FrameReader {
     pub(super) const fn new(stream: RecvStream, bytes_max: u32) -> Self {
-        Self { stream, deframer: Deframer::new(bytes_max) }
+        Self { stream, deframer: Deframer::new(bytes_max), under_way: None }
     }
 
     /// The next value; `None` when the other side has finished in order. Cancel-safe. Waits
@@ -164,19 +161,26 @@ impl FrameReader {
         Ok(Some(self.decode(&frame)?))
     }
 
-    /// As [`Self::receive`], of either of two kinds: of the second what is none of the first.
-    pub(super) async fn receive_either<T, U>(&mut self) -> Result<Option<Result<T, U>>, LinkError>
+    /// As [`Self::receive`], of the first of three kinds that it is one of.
+    pub(super) async fn receive_among<T, U, V>(
+        &mut self,
+    ) -> Result<Option<Among<T, U, V>>, LinkError>
     where
         T: Serialize + DeserializeOwned,
         U: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned,
     {
         let Some(frame) = self.frame().await? else { return Ok(None) };
+        let malformed = match self.decode(&frame) {
+            Ok(first) => return Ok(Some(Among::First(first))),
+            Err(malformed) => malformed,
+        };
+        if let Ok(second) = self.decode(&frame) {
+            return Ok(Some(Among::Second(second)));
+        }
         match self.decode(&frame) {
-            Ok(first) => Ok(Some(Ok(first))),
-            Err(malformed) => match self.decode(&frame) {
-                Ok(second) => Ok(Some(Err(second))),
-                Err(_) => Err(malformed.into()),
-            },
+            Ok(third) => Ok(Some(Among::Third(third))),
+            Err(_) => Err(malformed.into()),
         }
     }
 
@@ -188,19 +192,35 @@ impl FrameReader {
     async fn frame(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
         loop {
             if let Some(frame) = self.deframer.next_frame()? {
+                self.under_way = None;
                 return Ok(Some(frame));
             }
-            let read = self.stream.read_chunk(READ_BYTES, true);
-            let chunk = if self.deframer.is_inside_a_frame() {
-                timeout(STALL, read).await.map_err(|_| LinkError::Stalled)?
-            } else {
-                read.await
+            let left = self.deframer.is_inside_a_frame().then(|| self.left());
+            let read = self.stream.read_chunk(READ_BYTES);
+            let chunk = match left {
+                Some(left) => timeout(left, read).await.map_err(|_| LinkError::Stalled)?,
+                None => read.await,
             };
-            match chunk.map_err(of_read)? {
-                Some(chunk) => self.deframer.push(&chunk.bytes),
+            match chunk? {
+                Some(chunk) => {
+                    let (_, bytes) = self.under_way.get_or_insert_with(|| (Instant::now(), 0));
+                    *bytes += chunk.len() as u64;
+                    self.deframer.push(&chunk);
+                }
                 None if self.deframer.is_inside_a_frame() => return Err(LinkError::Truncated),
                 None => return Ok(None),
             }
+        }
+    }
+
+    /// How much longer to wait for more of a frame that has begun: without end where some of it comes
+    /// again and again, unless the other side is held to be quick enough.
+    fn left(&self) -> Duration {
+        match (self.stream.bounds(), self.under_way) {
+            (Some(bounds), Some((begun, bytes))) => {
+                bounds.patience(bytes).saturating_sub(begun.elapsed()).min(STALL)
+            }
+            _ => STALL,
         }
     }
 
@@ -214,26 +234,10 @@ impl FrameReader {
 pub(super) async fn write_all(stream: &mut SendStream, mut bytes: &[u8]) -> Result<(), LinkError> {
     while !bytes.is_empty() {
         let written = timeout(STALL, stream.write(bytes)).await;
-        let written = written.map_err(|_| LinkError::Stalled)?.map_err(of_write)?;
+        let written = written.map_err(|_| LinkError::Stalled)??;
         bytes = &bytes[written..];
     }
     Ok(())
-}
-
-pub(super) fn of_read(error: ReadError) -> LinkError {
-    match error {
-        ReadError::ConnectionLost(lost) => lost.into(),
-        ReadError::Reset(_) => LinkError::Truncated,
-        other => LinkError::Lost(other.to_string()),
-    }
-}
-
-pub(super) fn of_write(error: WriteError) -> LinkError {
-    match error {
-        WriteError::ConnectionLost(lost) => lost.into(),
-        WriteError::Stopped(_) => LinkError::Truncated,
-        other => LinkError::Lost(other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -79,6 +79,11 @@ impl IdentityKey {
         Ok(Self::from_seed(Zeroizing::new(seed)))
     }
 
+    /// Another secret, for one purpose, the same after every start.
+    pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(purpose, self.seed.as_slice()))
+    }
+
     /// The key as certificates are signed with.
     pub(super) fn pair(&self) -> Result<rcgen::KeyPair, rcgen::Error> {
         rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&self.pkcs8(), &rcgen::PKCS_ED25519)

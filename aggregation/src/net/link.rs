@@ -1,9 +1,9 @@
 //! One authenticated connection: a control stream for messages, and bulk streams beside it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::Connection;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -11,10 +11,14 @@ use tokio::time::timeout;
 use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS};
 use crate::net::bulk::{Bulk, BulkStream};
+use crate::net::connection::Connection;
 use crate::net::egress::Door;
 use crate::net::error::{CloseReason, LinkError};
 use crate::net::frame::{FrameReader, FrameWriter, Stage};
 use crate::net::guest_list::Guests;
+use crate::net::places::MemberPlace;
+use crate::net::streams::{RecvStream, SendStream};
+use crate::net::transport::{Transport, Way};
 use crate::roster::Member;
 use crate::roster::succession::CertifiedRoster;
 
@@ -43,6 +47,10 @@ pub struct Link {
     pub peer: Member,
     /// Digest of the roster that both have.
     pub roster: Digest,
+    /// The version of the protocol that both speak.
+    pub version: u16,
+    /// What carries it.
+    pub way: Way,
     /// Messages to it.
     pub sender: ControlSender,
     /// Messages from it.
@@ -54,15 +62,15 @@ pub struct Link {
 impl Link {
     /// Greets a listener: the last step of dialling.
     pub(super) async fn greet(
-        connection: Connection,
+        (connection, way, version): (Connection, Way, u16),
         peer: Member,
         greeting: Greeting,
         door: Option<Door>,
     ) -> Result<Self, LinkError> {
         let greet = async {
-            let (send, receive) = connection.open_bi().await?;
-            let mut link =
-                Self::new(connection.clone(), (peer, greeting.roster), (send, receive), door);
+            let streams = connection.open_bi().await?;
+            let links = Links { connection: connection.clone(), door, _place: None };
+            let mut link = Self::new(links, (peer, greeting.roster), (version, way), streams);
             link.sender.send(&greeting).await?;
             match link.receiver.receive::<Welcome>().await? {
                 Some(Welcome::Same) => Ok(link),
@@ -70,19 +78,22 @@ impl Link {
                 None => Err(LinkError::Truncated),
             }
         };
-        bounded(&connection, greet).await
+        bounded(&connection, Duration::from_millis(HANDSHAKE_MS), greet).await
     }
 
     /// Answers a dialer's greeting: the last step of listening.
     pub(super) async fn welcome(
-        connection: Connection,
-        peer: Member,
+        (connection, version): (Connection, u16),
+        (peer, place): (Member, MemberPlace),
         guests: &Guests,
+        patience: Duration,
     ) -> Result<Self, LinkError> {
+        let way = Way { transport: connection.transport(), why: None };
         let welcome = async {
-            let (send, receive) = connection.accept_bi().await?;
-            let with = (peer, guests.digest);
-            let mut link = Self::new(connection.clone(), with, (send, receive), None);
+            let streams = connection.accept_bi().await?;
+            let _place = Some(Arc::new(place));
+            let links = Links { connection: connection.clone(), door: None, _place };
+            let mut link = Self::new(links, (peer, guests.digest), (version, way), streams);
             let greeting = link.receiver.receive::<Greeting>().await?;
             let greeting = greeting.ok_or(LinkError::Truncated)?;
             if greeting.roster == guests.digest {
@@ -101,31 +112,31 @@ impl Link {
             link.links.close(reason);
             Err(LinkError::Closed(reason))
         };
-        bounded(&connection, welcome).await
+        bounded(&connection, patience, welcome).await
     }
 
     fn new(
-        connection: Connection,
+        links: Links,
         (peer, roster): (Member, Digest),
-        (send, receive): (quinn::SendStream, quinn::RecvStream),
-        door: Option<Door>,
+        (version, way): (u16, Way),
+        (send, receive): (SendStream, RecvStream),
     ) -> Self {
         let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
-        let sender = ControlSender(writer.through(door.as_ref(), Stage::Greeting));
+        let sender = ControlSender(writer.through(links.door.as_ref(), Stage::Greeting));
         let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
-        Self { peer, roster, sender, receiver, links: Links { connection, door } }
+        Self { peer, roster, version, way, sender, receiver, links }
     }
 }
 
 /// Runs the last step of a handshake within its time, and tells the other side why it failed.
-async fn bounded<F>(connection: &Connection, step: F) -> Result<Link, LinkError>
+async fn bounded<F>(connection: &Connection, patience: Duration, step: F) -> Result<Link, LinkError>
 where
     F: Future<Output = Result<Link, LinkError>>,
 {
-    let outcome = timeout(Duration::from_millis(HANDSHAKE_MS), step).await;
-    outcome.unwrap_or(Err(LinkError::Stalled)).inspect_err(|error| {
-        connection.close(error.close_reason().code(), b"");
-    })
+    let outcome = timeout(patience, step).await;
+    outcome
+        .unwrap_or(Err(LinkError::Stalled))
+        .inspect_err(|error| connection.close(error.close_reason()))
 }
 
 /// The sending half of a control stream.
@@ -149,6 +160,16 @@ impl ControlSender {
     }
 }
 
+/// A message of one of three kinds.
+pub enum Among<T, U, V> {
+    /// Of the first.
+    First(T),
+    /// Of the second, and not of the first.
+    Second(U),
+    /// Of the third alone.
+    Third(V),
+}
+
 /// The receiving half of a control stream.
 pub struct ControlReceiver(FrameReader);
 
@@ -164,17 +185,18 @@ impl ControlReceiver {
         self.0.receive().await
     }
 
-    /// As [`Self::receive`], of either of two kinds: `Err` is of the second, which is no message of
-    /// the first. So somebody who speaks out of its role can be told so. Cancel-safe.
+    /// As [`Self::receive`], of any of three kinds, of the first that it is one of. So somebody who
+    /// speaks out of its role can be told so. Cancel-safe.
     ///
     /// # Errors
-    /// [`LinkError`]; of a message of neither kind, what is wrong with it as one of the first.
-    pub async fn receive_either<T, U>(&mut self) -> Result<Option<Result<T, U>>, LinkError>
+    /// [`LinkError`]; of a message of no kind, what is wrong with it as one of the first.
+    pub async fn receive_among<T, U, V>(&mut self) -> Result<Option<Among<T, U, V>>, LinkError>
     where
         T: Serialize + DeserializeOwned,
         U: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned,
     {
-        self.0.receive_either().await
+        self.0.receive_among().await
     }
 }
 
@@ -183,6 +205,8 @@ impl ControlReceiver {
 pub struct Links {
     pub(super) connection: Connection,
     door: Option<Door>,
+    /// Of a listener: the link counts as the member's until all of this is gone.
+    _place: Option<Arc<MemberPlace>>,
 }
 
 impl Links {
@@ -198,17 +222,16 @@ impl Links {
         self.connection.remote_address()
     }
 
-    /// Smoothed round-trip time.
+    /// What carries it.
     #[must_use]
-    pub fn round_trip(&self) -> Duration {
-        self.connection.rtt()
+    pub const fn transport(&self) -> Transport {
+        self.connection.transport()
     }
 
-    /// Bytes sent and received over UDP, headers and retransmissions included.
+    /// Bytes sent and received: over QUIC with headers and retransmissions, over TCP with those of TLS.
     #[must_use]
     pub fn traffic_bytes(&self) -> (u64, u64) {
-        let stats = self.connection.stats();
-        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+        self.connection.traffic_bytes()
     }
 
     /// Waits for the dialer's next bulk stream; cancel-safe. Give each a task of its own: a dialer
@@ -223,11 +246,11 @@ impl Links {
 
     /// Ends the link and tells why.
     pub fn close(&self, reason: CloseReason) {
-        self.connection.close(reason.code(), b"");
+        self.connection.close(reason);
     }
 
     /// Waits until the link has ended.
     pub async fn closed(&self) -> LinkError {
-        self.connection.closed().await.into()
+        self.connection.closed().await
     }
 }

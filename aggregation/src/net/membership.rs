@@ -160,6 +160,10 @@ impl Membership {
         &self.authority
     }
 
+    pub(super) const fn key(&self) -> &IdentityKey {
+        &self.key
+    }
+
     pub(super) fn tls_key(&self) -> PrivatePkcs8KeyDer<'static> {
         self.key.pkcs8()
     }

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -16,13 +15,12 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::hash::Digest;
-use crate::net::ALPN;
 use crate::net::certificate::{Claim, Side, Stranger, authority_digest};
-use crate::net::enrolment::ENROL_ALPN;
 use crate::net::invite::Invite;
 use crate::net::key::IdentityKey;
 use crate::net::membership::Membership;
 use crate::net::newcomer;
+use crate::net::version::{Protocol, Versions};
 use crate::party::{Name, Role};
 
 /// The cryptography of TLS: AWS-LC, with X25519MLKEM768 before X25519, and nothing else.
@@ -42,80 +40,74 @@ pub(super) fn take(refused: &Refused) -> Option<Stranger> {
     refused.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Where a listener leaves the names of the protocols that a dialer offers.
+pub(super) type Offered = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// TLS for a listener.
 pub(super) fn server_config(
     membership: &Arc<Membership>,
-    refused: &Refused,
-) -> Result<QuicServerConfig, Error> {
+    versions: &Versions,
+    (refused, offered): (&Refused, &Offered),
+) -> Result<rustls::ServerConfig, Error> {
     let verifier = Verifier::new(membership, Side::Dialer, refused);
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(Arc::new(OwnCertificates::of(membership)?));
-    config.alpn_protocols = vec![ALPN.to_vec(), ENROL_ALPN.to_vec()];
+        .with_cert_resolver(Arc::new(OwnCertificates::of(membership, offered)?));
+    config.alpn_protocols = versions.taken();
     // No resumption: a member that left the roster must not come back with an old ticket.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    QuicServerConfig::try_from(config).map_err(no_initial_suite)
+    Ok(config)
 }
 
-/// TLS for a dialer.
+/// TLS for a member that dials: for a link, or to renew its certificate or to leave.
 pub(super) fn client_config(
     membership: &Arc<Membership>,
+    (protocol, versions): (Protocol, &Versions),
     refused: &Refused,
-) -> Result<QuicClientConfig, Error> {
+) -> Result<rustls::ClientConfig, Error> {
     let verifier = Verifier::new(membership, Side::Listener, refused);
-    dialing(Arc::new(verifier), membership.certificate(), secret(membership), ALPN)
-}
-
-/// TLS for a member that renews, or that leaves.
-pub(super) fn enrolled_config(
-    membership: &Arc<Membership>,
-    refused: &Refused,
-) -> Result<QuicClientConfig, Error> {
-    let verifier = Verifier::new(membership, Side::Listener, refused);
-    dialing(Arc::new(verifier), membership.certificate(), secret(membership), ENROL_ALPN)
+    let (certificate, secret) = (membership.certificate(), secret(membership));
+    dialing(Arc::new(verifier), certificate, secret, versions.offer(protocol))
 }
 
 /// TLS for somebody who comes with an invite; `seen` is where the authority's certificate is left.
 pub(super) fn newcomer_config(
     invite: &Invite,
     key: &IdentityKey,
-    refused: &Refused,
-    seen: &SeenAuthority,
-) -> Result<QuicClientConfig, Error> {
+    versions: &Versions,
+    (refused, seen): (&Refused, &SeenAuthority),
+) -> Result<rustls::ClientConfig, Error> {
     let (federation, authority) = (invite.federation.clone(), invite.authority);
     let (refused, seen) = (Arc::clone(refused), Arc::clone(seen));
     let trust = Trust::Invite { federation, authority, seen };
     let verifier = Verifier { trust, side: Side::Listener, refused, provider: provider() };
     let certificate =
         newcomer::certificate(key).map_err(|error| Error::General(error.to_string()))?;
-    dialing(Arc::new(verifier), certificate, PrivateKeyDer::Pkcs8(key.pkcs8()), ENROL_ALPN)
+    let secret = PrivateKeyDer::Pkcs8(key.pkcs8());
+    dialing(Arc::new(verifier), certificate, secret, versions.offer(Protocol::Enrolment))
 }
 
 fn dialing(
     verifier: Arc<dyn ServerCertVerifier>,
     certificate: CertificateDer<'static>,
     secret: PrivateKeyDer<'static>,
-    protocol: &[u8],
-) -> Result<QuicClientConfig, Error> {
+    offer: Vec<Vec<u8>>,
+) -> Result<rustls::ClientConfig, Error> {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(vec![certificate], secret)?;
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = offer;
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
-    QuicClientConfig::try_from(config).map_err(no_initial_suite)
+    Ok(config)
 }
 
 fn secret(membership: &Membership) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(membership.tls_key())
-}
-
-fn no_initial_suite(error: quinn::crypto::rustls::NoInitialCipherSuite) -> Error {
-    Error::General(error.to_string())
 }
 
 /// Checks the other side's certificate. A dialer checks everything before it sends its own; a
@@ -324,6 +316,7 @@ impl ClientCertVerifier for Verifier {
 /// A listener's certificate; with the authority's beside it for those who enrol, as a newcomer has
 /// nothing but its digest.
 struct OwnCertificates {
+    offered: Offered,
     own: Arc<CertifiedKey>,
     with_authority: Arc<CertifiedKey>,
 }
@@ -335,7 +328,7 @@ impl std::fmt::Debug for OwnCertificates {
 }
 
 impl OwnCertificates {
-    fn of(membership: &Membership) -> Result<Self, Error> {
+    fn of(membership: &Membership, offered: &Offered) -> Result<Self, Error> {
         let secret = secret(membership);
         let (own, authority) = (membership.certificate(), membership.authority().clone());
         let certified = |chain: Vec<CertificateDer<'static>>| {
@@ -344,13 +337,16 @@ impl OwnCertificates {
         };
         let (own, with_authority) =
             (certified(vec![own.clone()])?, certified(vec![own, authority])?);
-        Ok(Self { own, with_authority })
+        Ok(Self { offered: Arc::clone(offered), own, with_authority })
     }
 }
 
 impl ResolvesServerCert for OwnCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let enrols = hello.alpn().is_some_and(|mut offered| offered.any(|one| one == ENROL_ALPN));
+        // A hello is bounded by TLS itself: these are some thousand names at most.
+        let offered: Vec<_> = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
+        let enrols = offered.iter().any(|name| name.starts_with(Protocol::Enrolment.prefix()));
+        *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = offered;
         Some(Arc::clone(if enrols { &self.with_authority } else { &self.own }))
     }
 }

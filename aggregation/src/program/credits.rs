@@ -128,25 +128,42 @@ pub fn publish(
     rounds: &[RoundEvidence],
     carried: &[Debt],
 ) -> Result<Settlement, Failure> {
-    let settlement = settle(terms, rounds, carried)
-        .map_err(|error| Failure::new(Exit::BadInput, "BAD_EVIDENCE", error))?;
     let credits = folder.join(CREDITS_FILE);
     if credits.exists() {
         let message = format!("{} exists already and is not overwritten", credits.display());
         return Err(Failure::new(Exit::BadInput, "EXISTS", message)
             .with_help("an epoch is settled once; choose another folder"));
     }
+    let (settlement, published) = published_files(terms, rounds, carried)?;
     files::create_private_folder(folder).map_err(|error| Failure::file(&error))?;
-    let write = |name: &str, text: String| {
+    for (name, text) in published {
         files::write_durably(&folder.join(name), text.as_bytes())
-            .map_err(|error| Failure::file(&error))
-    };
-    for round in rounds {
-        write(&evidence_file(round.round()), evidence_to_json(&terms.digest(), round))?;
+            .map_err(|error| Failure::file(&error))?;
     }
-    // Last, so that an epoch that has it is whole.
-    write(CREDITS_FILE, credits_to_json(terms, carried, &settlement))?;
     Ok(settlement)
+}
+
+/// A file's name and its text.
+pub type NamedText = (String, String);
+
+/// Settles an epoch; the settlement, and everything that is published of it in the order in which it
+/// is to be written: an epoch that has the last file is whole.
+///
+/// # Errors
+/// [`Failure`]: the evidence is bad.
+pub fn published_files(
+    terms: &CreditTerms,
+    rounds: &[RoundEvidence],
+    carried: &[Debt],
+) -> Result<(Settlement, Vec<NamedText>), Failure> {
+    let settlement = settle(terms, rounds, carried)
+        .map_err(|error| Failure::new(Exit::BadInput, "BAD_EVIDENCE", error))?;
+    let digest = terms.digest();
+    let evidence =
+        |round| (evidence_file(RoundEvidence::round(round)), evidence_to_json(&digest, round));
+    let mut texts: Vec<_> = rounds.iter().map(evidence).collect();
+    texts.push((CREDITS_FILE.to_owned(), credits_to_json(terms, carried, &settlement)));
+    Ok((settlement, texts))
 }
 
 fn to_text(value: &impl Serialize) -> String {

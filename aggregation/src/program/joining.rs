@@ -17,13 +17,18 @@ use crate::net::certificate::{Claim, authority_digest};
 use crate::net::enrolment::{Answer, Application, Desk, NotEnrolled, Waiting};
 use crate::net::membership::MEMBER_FILE;
 use crate::net::roster_file::{ROSTER_FILE, write_roster};
-use crate::net::{FileError, IdentityKey, Invite, LinkError, Request, files};
+use crate::net::{
+    FileError, IdentityKey, Invite, LinkError, Request, Route, TransportChoice, Way, files,
+};
 use crate::party::{Name, Role};
 use crate::program::answer::Failure;
 use crate::program::enrol::key_of;
 use crate::program::exit::Exit;
 use crate::program::words::key_words;
 use crate::roster::succession::CertifiedRoster;
+
+/// What configurations begin with, and a choice takes the place of.
+pub const TRANSPORT_LINE: &str = "# transport = \"auto\"";
 
 /// Wait before it dials again after the link was lost.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -38,6 +43,8 @@ pub struct Joining<'a> {
     pub sealing_key: Option<SealingKey>,
     /// Name and text of the configuration to begin with.
     pub config: (&'a str, &'a str),
+    /// What to dial by; a choice other than the usual is written into the configuration.
+    pub transport: TransportChoice,
     /// Longest time to wait for others.
     pub patience: Duration,
 }
@@ -49,6 +56,8 @@ pub enum Progress {
     Asked {
         /// Its address.
         address: String,
+        /// What carries the connection.
+        way: Way,
         /// This key, in words.
         words: String,
     },
@@ -63,10 +72,10 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked { address, words } => write!(
+            Self::Asked { address, way, words } => write!(
                 f,
                 "the coordinator at {address} is the invite's (its authority's certificate is the one \
-                 in the invite)\nthis key is {words}; it was made here, and never leaves"
+                 in the invite); it is reached by {way}\nthis key is {words}; it was made here, and never leaves"
             ),
             Self::Waiting(waiting) => {
                 write!(f, "waiting: {waiting} (Ctrl-C is safe; the same command goes on)")
@@ -121,7 +130,7 @@ pub async fn join(
     joining: Joining<'_>,
     watch: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Joined, Failure> {
-    let Joining { folder, invite, sealing_key, config, patience } = joining;
+    let Joining { folder, invite, sealing_key, config, transport, patience } = joining;
     let file = |error: FileError| Failure::file(&error);
     files::create_private_folder(folder).map_err(file)?;
     if folder.join(ROSTER_FILE).exists() {
@@ -132,11 +141,13 @@ pub async fn join(
     let key = key_of(folder)?;
     let config_path = folder.join(config.0);
     if !config_path.exists() {
-        files::write_durably(&config_path, config.1.as_bytes()).map_err(file)?;
+        let text = with_transport(config.1, transport);
+        files::write_durably(&config_path, text.as_bytes()).map_err(file)?;
     }
     let request = Request::create(&key, invite.name.clone(), invite.role, sealing_key)
         .map_err(|error| Failure::new(Exit::Failed, "REQUEST", error))?;
-    let newcomer = Newcomer { folder, invite, key: &key, request: request.to_json() };
+    let route = Route::new(invite.address.clone(), transport);
+    let newcomer = Newcomer { folder, invite, route, key: &key, request: request.to_json() };
     let certified = newcomer.ask_until_member(Instant::now() + patience, watch).await?;
     let roster = newcomer.take_roster(&certified)?;
     let holders = roster.roster.with_role(Role::Holder);
@@ -157,8 +168,17 @@ pub async fn join(
 struct Newcomer<'a> {
     folder: &'a Path,
     invite: &'a Invite,
+    route: Route,
     key: &'a IdentityKey,
     request: String,
+}
+
+/// The text of a configuration with another transport than the usual.
+fn with_transport(template: &str, choice: TransportChoice) -> String {
+    match choice {
+        TransportChoice::Auto => template.to_owned(),
+        other => template.replacen(TRANSPORT_LINE, &format!("transport = \"{other}\""), 1),
+    }
 }
 
 /// How one connection ended.
@@ -193,7 +213,7 @@ impl Newcomer<'_> {
         last: &mut Option<Waiting>,
         watch: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Step, Failure> {
-        let dialled = Desk::dial_invited(self.invite, self.key).await;
+        let dialled = Desk::dial_invited(self.invite, &self.route, self.key).await;
         let mut desk = match dialled {
             Ok(desk) => desk,
             Err(error) if last.is_some() && !error.is_permanent() => return Ok(Step::Lost(error)),
@@ -208,7 +228,7 @@ impl Newcomer<'_> {
             return Ok(Step::Lost(error));
         }
         if last.is_none() {
-            watch(Progress::Asked { address, words });
+            watch(Progress::Asked { address, way: desk.way().clone(), words });
         }
         let step = loop {
             match desk.answer().await {

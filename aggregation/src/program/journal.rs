@@ -1,13 +1,30 @@
 //! A machine's records on disk, in order, durable when [`Journal::append`] returns.
+//!
+//! # Decisions
+//! - Commits have two phases. With one, redb takes a damaged last commit for one that a crash tore, and
+//!   goes on from the one before: the last record would be gone, and with it what a holder has signed.
+//! - A new file gets its name when it is whole: redb takes one whose first pages a crash tore for no
+//!   database at all, so that the program could never be started again.
+//! - The checksums of everything are checked at each start; otherwise redb checks after crashes alone,
+//!   and gives other bytes for records than were stored. What stays: the one byte of redb's header that
+//!   tells which of the last two commits is the newer has no checksum. If it changes on the disk of a
+//!   program that was killed, the last commit is gone unnoticed.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::limits::FRAME_BYTES_MAX;
+use crate::net::{FileError, files};
 use crate::party::PartyId;
 use crate::program::answer::Failure;
 use crate::program::exit::Exit;
@@ -39,11 +56,22 @@ pub enum JournalError {
         /// Why.
         source: Box<redb::Error>,
     },
+    /// Its name cannot be made durable.
+    #[error(transparent)]
+    Folder(#[from] FileError),
     /// Records of another party: another identity.key than when the state was made.
     #[error("{} holds the records of another key than identity.key", path.display())]
     OtherOwner {
         /// The file.
         path: PathBuf,
+    },
+    /// The file is not as it was written.
+    #[error("{} is damaged: {what}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        what: String,
     },
     /// A record does not decode, or one is missing before it.
     #[error("{}: record {index} is damaged", path.display())]
@@ -68,12 +96,16 @@ pub enum JournalError {
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let help = match &error {
-            JournalError::Damaged { .. } | JournalError::OutOfOrder { .. } => {
+            JournalError::Broken { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::OutOfOrder { .. } => {
                 "do not delete it: it is what keeps this member from signing twice. Restore it \
                  from a backup of this very machine, or enrol again with a new key"
             }
             JournalError::OtherOwner { .. } => "give each identity a state folder of its own",
-            JournalError::Database { .. } => "check the disk, and that it is not full",
+            JournalError::Database { .. } | JournalError::Folder(_) => {
+                "check the disk, and that it is not full"
+            }
         };
         Self::new(Exit::Failed, "JOURNAL", &error).with_help(help)
     }
@@ -85,33 +117,18 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
     /// # Errors
     /// [`JournalError`].
     pub fn open(path: &Path, owner: &PartyId) -> Result<(Self, Vec<R>), JournalError> {
-        let failed = |source: redb::Error| JournalError::Database {
-            path: path.to_owned(),
-            source: Box::new(source),
+        if !path.exists() {
+            begin(path, owner).map_err(|source| classify(path, source))?;
+        }
+        // What redb finds in a damaged file may surprise it.
+        let opened = catch_unwind(AssertUnwindSafe(|| open(path, owner)));
+        let surprised = |_| {
+            let what = "it cannot be read at all".to_owned();
+            JournalError::Broken { path: path.to_owned(), what }
         };
-        let open = || -> Result<_, redb::Error> {
-            let database = Database::create(path)?;
-            let mut transaction = database.begin_write()?;
-            transaction.set_durability(Durability::Immediate)?;
-            let is_owner = {
-                let mut owners = transaction.open_table(OWNER)?;
-                let known = owners.get("id")?.map(|id| id.value().to_vec());
-                if known.is_none() {
-                    owners.insert("id", owner.0.as_slice())?;
-                }
-                transaction.open_table(RECORDS)?;
-                known.is_none_or(|known| known == owner.0)
-            };
-            transaction.commit()?;
-            let records = database.begin_read()?.open_table(RECORDS)?;
-            let mut all = Vec::new();
-            for entry in records.iter()? {
-                let (place, bytes) = entry?;
-                all.push((place.value(), bytes.value().to_vec()));
-            }
-            Ok((database, is_owner, all))
-        };
-        let (database, is_owner, all) = open().map_err(failed)?;
+        let opened = opened.map_err(surprised)?;
+        let (database, is_owner, all) = opened.map_err(|source| classify(path, source))?;
+        files::sync_folder(path)?;
         if !is_owner {
             return Err(JournalError::OtherOwner { path: path.to_owned() });
         }
@@ -141,8 +158,7 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             }
         }
         let write = || -> Result<(), redb::Error> {
-            let mut transaction = self.database.begin_write()?;
-            transaction.set_durability(Durability::Immediate)?;
+            let transaction = begin_write(&self.database)?;
             {
                 let mut table = transaction.open_table(RECORDS)?;
                 for (place, record) in records {
@@ -151,10 +167,7 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             }
             Ok(transaction.commit()?)
         };
-        write().map_err(|source| JournalError::Database {
-            path: self.path.clone(),
-            source: Box::new(source),
-        })?;
+        write().map_err(|source| classify(&self.path, source))?;
         self.next = last.0 + 1;
         Ok(Some(*last))
     }
@@ -169,6 +182,68 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.next == 0
+    }
+}
+
+/// All that is in it, by place.
+type Stored = Vec<(u64, Vec<u8>)>;
+
+/// Puts an empty journal of `owner` at `path`, whole. Its name is durable once the folder is.
+fn begin(path: &Path, owner: &PartyId) -> Result<(), redb::Error> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let database = Database::create(&part)?;
+    let transaction = begin_write(&database)?;
+    transaction.open_table(OWNER)?.insert("id", owner.0.as_slice())?;
+    transaction.open_table(RECORDS)?;
+    transaction.commit()?;
+    drop(database);
+    File::open(&part)?.sync_all()?;
+    Ok(fs::rename(&part, path)?)
+}
+
+/// Opens the database at `path`. Whether it is `owner`'s, and what is in it.
+fn open(path: &Path, owner: &PartyId) -> Result<(Database, bool, Stored), redb::Error> {
+    let mut database = Database::open(path)?;
+    if !database.check_integrity()? {
+        let what = "its checksums do not hold".to_owned();
+        return Err(redb::Error::Corrupted(what));
+    }
+    let transaction = database.begin_read()?;
+    let owners = transaction.open_table(OWNER)?;
+    let is_owner = owners.get("id")?.is_some_and(|known| known.value() == owner.0);
+    let records = transaction.open_table(RECORDS)?;
+    let mut all = Vec::new();
+    for entry in records.iter()? {
+        let (place, bytes) = entry?;
+        all.push((place.value(), bytes.value().to_vec()));
+    }
+    Ok((database, is_owner, all))
+}
+
+/// A transaction that is durable, and told from a torn one, once it is committed.
+fn begin_write(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
+}
+
+/// Tells a damaged file from other trouble.
+fn classify(path: &Path, source: redb::Error) -> JournalError {
+    let path = path.to_owned();
+    match source {
+        redb::Error::Corrupted(what) => JournalError::Broken { path, what },
+        // The magic number, which redb does not take for one of its own.
+        redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+            JournalError::Broken { path, what: error.to_string() }
+        }
+        source => JournalError::Database { path, source: Box::new(source) },
     }
 }
 

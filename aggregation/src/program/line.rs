@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::net::{Bulk, Dialer, Link, LinkError};
+use crate::net::{Bulk, Dialer, Link, LinkError, Way};
 
 /// Messages waiting in either direction. A full queue slows the other side down, nothing more.
 const QUEUE_MESSAGES: usize = 256;
@@ -37,6 +37,10 @@ pub enum LineEvent<In, Out> {
 pub struct Linked<Out> {
     /// The coordinator's address.
     pub address: String,
+    /// What carries it.
+    pub way: Way,
+    /// The version of the protocol.
+    pub version: u16,
     /// Messages to it. What is not sent when the link is lost is dropped.
     pub messages: mpsc::Sender<Out>,
     /// Bulk transfer.
@@ -113,10 +117,10 @@ where
     In: Serialize + DeserializeOwned,
     Out: Serialize + Send + Sync + 'static,
 {
-    let Link { mut sender, mut receiver, links, .. } = link;
+    let Link { mut sender, mut receiver, links, way, version, .. } = link;
     let (messages, mut queue) = mpsc::channel::<Out>(QUEUE_MESSAGES);
     let address = links.remote_address().to_string();
-    let linked = Linked { address, messages, bulk: links.bulk() };
+    let linked = Linked { address, way, version, messages, bulk: links.bulk() };
     if events.send(LineEvent::Linked(linked)).await.is_err() {
         return LinkError::ClosedHere;
     }

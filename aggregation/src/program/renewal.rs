@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::net::enrolment::{Answer, Application, Desk};
-use crate::net::{Egress, LinkError, Membership};
+use crate::net::{Egress, LinkError, Membership, Route};
 use crate::program::answer::note;
 
 /// Longest sleep: the clock may be set meanwhile, and the machine may sleep.
@@ -40,10 +40,10 @@ pub enum NotRenewed {
 /// [`NotRenewed`].
 pub async fn renew(
     membership: &Arc<Membership>,
-    address: &str,
+    route: &Route,
     egress: Option<Arc<dyn Egress>>,
 ) -> Result<(), NotRenewed> {
-    let mut desk = Desk::dial_member(address, membership, egress).await?;
+    let mut desk = Desk::dial_member(route, membership, egress).await?;
     desk.ask(&Application::Renew).await?;
     let answer = timeout(ANSWER, desk.answer()).await.unwrap_or(Err(LinkError::Stalled))?;
     desk.close().await;
@@ -60,21 +60,21 @@ pub async fn renew(
 ///
 /// # Errors
 /// [`NotRenewed`].
-pub async fn renew_if_due(membership: &Arc<Membership>, address: &str) -> Result<(), NotRenewed> {
+pub async fn renew_if_due(membership: &Arc<Membership>, route: &Route) -> Result<(), NotRenewed> {
     let (from, until) = membership.validity();
     let life = until.duration_since(from).unwrap_or_default();
     if SystemTime::now() < from + life.mul_f64(2.0 / 3.0) {
         return Ok(());
     }
-    renew(membership, address, None).await
+    renew(membership, route, None).await
 }
 
 /// Ends a membership: asked by the member itself.
 ///
 /// # Errors
 /// [`NotRenewed`].
-pub async fn leave(membership: &Arc<Membership>, address: &str) -> Result<(), NotRenewed> {
-    let mut desk = Desk::dial_member(address, membership, None).await?;
+pub async fn leave(membership: &Arc<Membership>, route: &Route) -> Result<(), NotRenewed> {
+    let mut desk = Desk::dial_member(route, membership, None).await?;
     desk.ask(&Application::Leave).await?;
     let answer = timeout(ANSWER, desk.answer()).await.unwrap_or(Err(LinkError::Stalled))?;
     desk.close().await;
@@ -94,7 +94,7 @@ impl Renewal {
     #[must_use]
     pub fn begin(
         membership: Arc<Membership>,
-        address: String,
+        route: Route,
         egress: Option<Arc<dyn Egress>>,
     ) -> Self {
         Self(tokio::spawn(async move {
@@ -106,7 +106,7 @@ impl Renewal {
                 while let Ok(left) = due.duration_since(SystemTime::now()) {
                     sleep(left.min(LOOK_EVERY).max(Duration::from_secs(1))).await;
                 }
-                if let Err(error) = renew(&membership, &address, egress.clone()).await {
+                if let Err(error) = renew(&membership, &route, egress.clone()).await {
                     let left = until.duration_since(SystemTime::now()).unwrap_or_default();
                     let hours = left.as_secs() / 3600;
                     note(format!(

@@ -1,6 +1,7 @@
 //! A program's state folder: at most one running program uses it.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::net::FileError;
@@ -53,6 +54,13 @@ impl StateFolder {
     /// [`StateError`].
     pub fn open(path: &Path) -> Result<Self, StateError> {
         files::create_private_folder(path)?;
+        // Its name, too: a folder that a power cut takes away takes along what was signed.
+        match files::sync_folder(path) {
+            // Whoever made a folder within one that this program may not read answers for its name.
+            Err(FileError::Write { source, .. })
+                if source.kind() == ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
         let lock_path = path.join(LOCK_FILE);
         let failed = |source| FileError::Write { path: lock_path.clone(), source };
         let mut options = File::options();

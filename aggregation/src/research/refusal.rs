@@ -58,6 +58,22 @@ pub enum Refusal {
         /// The limit.
         runs_max: u32,
     },
+    /// So many runs of this researcher wait already.
+    #[error(
+        "{runs_max} of your runs are not over yet, which is what the operator allows each researcher; stop one, or wait"
+    )]
+    TooManyOfYours {
+        /// The limit.
+        runs_max: u32,
+    },
+    /// The plan has more rounds than the operator allows.
+    #[error("the plan has {rounds} rounds, the operator allows {rounds_max}")]
+    TooManyRounds {
+        /// The plan's.
+        rounds: u32,
+        /// The limit.
+        rounds_max: u32,
+    },
     /// The round is not published, or has no such part.
     #[error("that is not published of this round")]
     NotPublished,
@@ -85,7 +101,8 @@ impl Refusal {
             Self::NotYours { .. } => "NOT_YOUR_RUN",
             Self::Over { .. } => "RUN_OVER",
             Self::Stopping => "RUN_STOPPING",
-            Self::TooMany { .. } => "TOO_MANY_RUNS",
+            Self::TooMany { .. } | Self::TooManyOfYours { .. } => "TOO_MANY_RUNS",
+            Self::TooManyRounds { .. } => "TOO_MANY_ROUNDS",
             Self::NotPublished => "NOT_PUBLISHED",
             Self::Busy { .. } => "BUSY",
             Self::Malformed => "MALFORMED",

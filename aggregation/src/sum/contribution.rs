@@ -207,11 +207,11 @@ impl ContributionCheck {
         Ok(())
     }
 
-    /// Chunk `index`, in order.
+    /// Chunk `index`, in order; its leaf.
     ///
     /// # Errors
     /// [`BadContribution`]: order, length. (Contents are checked all at once, at the end.)
-    pub fn chunk(&mut self, index: u32, bytes: &[u8]) -> Result<(), BadContribution> {
+    pub fn chunk(&mut self, index: u32, bytes: &[u8]) -> Result<Digest, BadContribution> {
         if usize::from(self.boxes) != self.header.header.boxes.len() {
             return Err(BadContribution::Order);
         }
@@ -219,8 +219,9 @@ impl ContributionCheck {
             return Err(BadContribution::Order);
         }
         check_chunk(&self.config, index, bytes)?;
-        self.leaves.push(chunk_leaf(index, bytes));
-        Ok(())
+        let leaf = chunk_leaf(index, bytes);
+        self.leaves.push(leaf);
+        Ok(leaf)
     }
 
     /// Everything has come.

@@ -84,7 +84,7 @@ pub fn contribution(bytes: &[u8]) -> bool {
             let result = match part {
                 0 => check.correction(&parts[0]),
                 _ if part <= boxes => check.sealed_box(HolderIndex(part as u8 - 1), &parts[part]),
-                _ => check.chunk((part - 1 - boxes) as u32, &parts[part]),
+                _ => check.chunk((part - 1 - boxes) as u32, &parts[part]).map(drop),
             };
             let in_order = part == expected;
             expected += usize::from(in_order);

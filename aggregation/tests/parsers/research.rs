@@ -70,6 +70,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotYours { by: name("bob") },
         Refusal::Over { state: RunState::Stopped },
         Refusal::TooMany { runs_max: 1000 },
+        Refusal::TooManyOfYours { runs_max: 10 },
+        Refusal::TooManyRounds { rounds: 1001, rounds_max: 1000 },
         Refusal::NotPublished,
         Refusal::Busy { retry_after_ms: 2000 },
     ]

@@ -323,8 +323,11 @@ impl Seeds {
     }
 
     pub fn bulk_answer(&self) -> Vec<Vec<u8>> {
-        let answers =
-            [BulkAnswer::Follows { bytes: 300 }, BulkAnswer::Accepted, BulkAnswer::Stored];
+        let answers = [
+            BulkAnswer::Follows { bytes: 300 },
+            BulkAnswer::Accepted { from: 0 },
+            BulkAnswer::Stored,
+        ];
         let refused = Self::refusals().into_iter().map(BulkAnswer::Refused);
         answers.into_iter().chain(refused).map(|answer| encode(&answer)).collect()
     }

@@ -16,6 +16,7 @@ use covey_aggregation::net::{Bulk, BulkError, Egress, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
+use covey_aggregation::program::linked::LinkedFile;
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::ParticipantRecord;
 use covey_model::device::Compute;
@@ -91,6 +92,7 @@ pub(super) struct Desk {
     variates: Variates,
     workshop: Arc<Workshop>,
     link: Option<Linked<FromClient>>,
+    linked: LinkedFile,
     /// The workshop's view of the link.
     bulk: watch::Sender<Option<Bulk>>,
     tasks: JoinSet<Done>,
@@ -172,6 +174,7 @@ impl Desk {
             variates,
             workshop,
             link: None,
+            linked: LinkedFile::in_folder(folder.path()),
             bulk,
             tasks: JoinSet::new(),
             preparing: BTreeMap::new(),
@@ -244,6 +247,7 @@ impl Desk {
     /// Sends nothing more. Whether there was a link.
     pub(super) fn hang_up(&mut self) -> bool {
         self.bulk.send_replace(None);
+        self.linked.unlinked();
         self.link.take().is_some()
     }
 
@@ -294,12 +298,15 @@ impl Desk {
             Some(LineEvent::Message(ToClient::Open { .. })) if is_draining => {}
             Some(LineEvent::Message(message)) => self.participant.handle(now(), message),
             Some(LineEvent::Linked(linked)) => {
-                watch(Event::Linked { address: linked.address.clone() });
+                self.linked.linked(&linked.address, &linked.way);
+                let (address, way) = (linked.address.clone(), linked.way.clone());
+                watch(Event::Linked { address, way });
                 self.bulk.send_replace(Some(linked.bulk.clone()));
                 self.link = Some(linked);
             }
             Some(LineEvent::Lost(error)) => {
                 self.link = None;
+                self.linked.unlinked();
                 self.bulk.send_replace(None);
                 watch(Event::Unlinked { error: error.to_string(), retry_ms: None });
             }

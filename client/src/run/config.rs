@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use covey_aggregation::net::{Route, TransportChoice};
 use covey_aggregation::program::Failure;
 use covey_aggregation::program::config::{beside, read};
 use serde::Deserialize;
@@ -14,6 +15,8 @@ pub const CONFIG_FILE: &str = "researcher.toml";
 pub struct Config {
     /// The coordinator's address, `host:port`.
     pub coordinator: String,
+    /// What to reach it by.
+    pub transport: TransportChoice,
     /// The folder with identity.key, member.pem, authority.pem, roster.json.
     pub folder: PathBuf,
 }
@@ -25,6 +28,8 @@ struct File {
     #[serde(rename = "schema")]
     _schema: Schema,
     coordinator: String,
+    #[serde(default)]
+    transport: TransportChoice,
     #[serde(default = "here")]
     folder: PathBuf,
 }
@@ -55,7 +60,14 @@ impl Config {
                  covey-client init --role researcher makes one",
             )
         })?;
-        Ok(Self { coordinator: file.coordinator, folder: beside(path, &file.folder) })
+        let (coordinator, transport) = (file.coordinator, file.transport);
+        Ok(Self { coordinator, transport, folder: beside(path, &file.folder) })
+    }
+
+    /// The way to the coordinator.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        Route::new(self.coordinator.clone(), self.transport)
     }
 
     /// The text of a new configuration.
@@ -63,8 +75,9 @@ impl Config {
     pub fn template(coordinator: &str) -> String {
         format!(
             r#"schema = "researcher/1"
-coordinator = {coordinator:?}   # host:port, UDP
+coordinator = {coordinator:?}   # host:port, UDP, or TCP where UDP does not get through
 folder = "."                    # identity.key, member.pem, authority.pem, roster.json
+# transport = "auto"            # auto: QUIC (UDP), and TLS over TCP where nothing answers; quic, tcp
 "#
         )
     }
@@ -84,7 +97,7 @@ mod tests {
         assert!(config.folder.starts_with(folder.path()));
         std::fs::write(&path, crate::Config::template("a.example:1")).expect("written");
         let error = Config::read(&path).expect_err("an owner's").to_string();
-        assert!(error.contains("researcher.toml:10:2: unknown field `data`"), "{error}");
+        assert!(error.contains("researcher.toml:11:2: unknown field `data`"), "{error}");
         let missing = Config::read(&folder.path().join("none.toml")).expect_err("no file");
         assert!(missing.help.is_some_and(|help| help.contains("--config")));
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::limits::BULK_ANSWER_MS;
-use covey_aggregation::net::{Dialer, Link, LinkError, Membership};
+use covey_aggregation::net::{
+    Dialer, Link, LinkError, Membership, Route, Transport, TransportChoice,
+};
 use covey_aggregation::party::Role;
 use covey_aggregation::program::answer::note;
 use covey_aggregation::program::renewal::renew_if_due;
@@ -20,6 +22,7 @@ const ANSWER: Duration = Duration::from_millis(BULK_ANSWER_MS);
 /// A link to the coordinator.
 pub(super) struct Talk {
     config: Config,
+    route: Route,
     dialer: Dialer,
     link: Link,
 }
@@ -30,16 +33,29 @@ impl Talk {
     /// # Errors
     /// [`Failure`]: the files are not a researcher's, or there is no link.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let (dialer, link) = match Self::dial(config).await? {
+        Self::open_by(config, config.route()).await
+    }
+
+    async fn open_by(config: &Config, route: Route) -> Result<Self, Failure> {
+        let (dialer, link) = match Self::dial(config, &route).await? {
             // Another roster is in force, and stored.
-            Err(LinkError::Renewed { .. }) => Self::dial(config).await?,
+            Err(LinkError::Renewed { .. }) => Self::dial(config, &route).await?,
             dialled => dialled,
         }
         .map_err(|error| Failure::link(&error))?;
-        Ok(Self { config: config.clone(), dialer, link })
+        if link.way.transport == Transport::Tcp && config.transport == TransportChoice::Auto {
+            note(format!(
+                "linked by {}; transport = \"tcp\" in researcher.toml saves the wait",
+                link.way
+            ));
+        }
+        Ok(Self { config: config.clone(), route, dialer, link })
     }
 
-    async fn dial(config: &Config) -> Result<Result<(Dialer, Link), LinkError>, Failure> {
+    async fn dial(
+        config: &Config,
+        route: &Route,
+    ) -> Result<Result<(Dialer, Link), LinkError>, Failure> {
         let membership = Membership::load(&config.folder);
         let membership = Arc::new(membership.map_err(|error| Failure::identity(&error))?);
         membership.require(Role::Researcher).map_err(|error| {
@@ -48,12 +64,12 @@ impl Talk {
                  a researcher: covey-client join",
             )
         })?;
-        if let Err(error) = renew_if_due(&membership, &config.coordinator).await {
+        if let Err(error) = renew_if_due(&membership, route).await {
             // It is good for a while yet, or the next line says that it is not.
             note(format!("the certificate was not renewed: {error}"));
         }
         let no_link = |error: LinkError| Failure::link(&error);
-        let mut dialer = Dialer::new(membership, config.coordinator.clone()).map_err(no_link)?;
+        let mut dialer = Dialer::new(membership, route).map_err(no_link)?;
         Ok(dialer.connect_once().await.map(|link| (dialer, link)))
     }
 
@@ -70,7 +86,8 @@ impl Talk {
                     return Ok(());
                 }
                 Err(LinkError::Renewed { .. }) => {
-                    *self = Box::pin(Self::open(&self.config.clone())).await?;
+                    *self =
+                        Box::pin(Self::open_by(&self.config.clone(), self.route.clone())).await?;
                     return Ok(());
                 }
                 Err(error) if error.is_permanent() => return Err(Failure::link(&error)),
@@ -119,8 +136,10 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         Refusal::NameTaken { .. } => {
             (Exit::BadInput, Some("give this run another name: --name NAME"))
         }
-        Refusal::NotPublished => (Exit::BadInput, None),
-        Refusal::TooMany { .. } | Refusal::Busy { .. } => (Exit::TimedOut, None),
+        Refusal::NotPublished | Refusal::TooManyRounds { .. } => (Exit::BadInput, None),
+        Refusal::TooMany { .. } | Refusal::TooManyOfYours { .. } | Refusal::Busy { .. } => {
+            (Exit::TimedOut, None)
+        }
         Refusal::Over { .. } | Refusal::Stopping | Refusal::Malformed => (Exit::Failed, None),
     };
     let failure = Failure::new(exit, refusal.code(), refusal);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +15,8 @@ use covey_aggregation::message::{
     Envelope, FromClient, FromHolder, Outcome, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::{
-    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, GuestList, Link, Listener,
-    Membership, Upload,
+    Arrival, BulkArrival, BulkStream, CloseReason, ControlSender, Doors, GuestList, Link,
+    LinkError, Listener, Membership, Upload,
 };
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::plan::Plan;
@@ -57,6 +58,10 @@ pub(crate) struct Shelf {
     pub(crate) offered: Vec<Digest>,
     /// Cut every upload off, as a coordinator that dies does.
     pub(crate) cuts_uploads: bool,
+    /// Die when so many bytes of an upload have come, and keep them.
+    pub(crate) cuts_after: Option<usize>,
+    /// What was kept of uploads that were cut.
+    pub(crate) halves: BTreeMap<Digest, Vec<u8>>,
     plan: Vec<u8>,
     /// Models and control variates.
     models: BTreeMap<Digest, Vec<u8>>,
@@ -92,18 +97,30 @@ impl Coordinator {
 
     /// With another plan.
     pub(crate) fn start_with(membership: Arc<Membership>, plan_text: &str) -> Self {
-        let address = "127.0.0.1:0".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let coordinator = Self::start_at(membership, plan_text, address.into());
+        coordinator.0
+    }
+
+    /// With a plan, at these doors; also where it listens over TCP.
+    pub(crate) fn start_at(
+        membership: Arc<Membership>,
+        plan_text: &str,
+        doors: Doors,
+    ) -> (Self, SocketAddr) {
         let listener =
-            Listener::bind(address, Arc::clone(&membership), GuestList::pinned(&membership))
+            Listener::bind(doors, Arc::clone(&membership), GuestList::pinned(&membership))
                 .expect("bound");
         let address = listener.address().to_string();
+        let tcp = listener.tcp_address().expect("it listens");
         let (sender, inputs) = mpsc::unbounded_channel();
         let shelf = SharedShelf::default();
         tokio::spawn(admit(listener, sender, Arc::clone(&shelf)));
         lock(&shelf).plan = plan_text.as_bytes().to_vec();
         let plan = Plan::parse(plan_text).expect("a plan");
         let task = Task::from_plan(&plan).expect("a model");
-        Self { membership, address, inputs, senders: BTreeMap::new(), shelf, task, plan }
+        let senders = BTreeMap::new();
+        (Self { membership, address, inputs, senders, shelf, task, plan }, tcp)
     }
 
     /// Has a model for owners to fetch.
@@ -443,7 +460,7 @@ async fn serve_bulk(
             }
             let is_known = lock(shelf).contributions.contains_key(&digest);
             if !is_known {
-                let (contribution, upload) = receive(*header, upload, &config).await?;
+                let (contribution, upload) = receive(*header, upload, &config, shelf).await?;
                 let header = contribution.header.clone();
                 lock(shelf).contributions.insert(digest, contribution);
                 let _ = inputs.send(Input::Contributed(from, header));
@@ -459,9 +476,22 @@ async fn receive(
     header: SignedHeader,
     mut upload: Upload,
     config: &RoundConfig,
+    shelf: &SharedShelf,
 ) -> Option<(Contribution, Upload)> {
     let mut check = ContributionCheck::new(config, &header).expect("a good header");
-    upload.accept().await.ok()?;
+    let digest = header.header.digest();
+    let (half, cuts_after) = {
+        let shelf = lock(shelf);
+        (shelf.halves.get(&digest).cloned().unwrap_or_default(), shelf.cuts_after)
+    };
+    upload.accept(half.len() as u64).await.ok()?;
+    if let Some(bytes) = cuts_after {
+        let mut rest = vec![0; bytes.saturating_sub(half.len())];
+        upload.read_exact(&mut rest).await.ok()?;
+        lock(shelf).halves.insert(digest, [half, rest].concat());
+        return None;
+    }
+    let mut upload = Parts { half, upload };
     let mut correction = vec![0; correction_bytes(config)];
     upload.read_exact(&mut correction).await.ok()?;
     check.correction(&correction).expect("a good correction");
@@ -479,7 +509,23 @@ async fn receive(
         check.chunk(index, &chunk).expect("a good chunk");
         chunks.push(chunk);
     }
+    let mut upload = upload.upload;
     upload.expect_end().await.ok()?;
     check.finish().expect("a good contribution");
     Some((Contribution { header, correction, boxes, chunks }, upload))
+}
+
+/// What came of an upload before it was cut, and then the rest.
+struct Parts {
+    half: Vec<u8>,
+    upload: Upload,
+}
+
+impl Parts {
+    async fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), LinkError> {
+        let (early, late) = bytes.split_at_mut(bytes.len().min(self.half.len()));
+        early.copy_from_slice(&self.half[..early.len()]);
+        self.half.drain(..early.len());
+        self.upload.read_exact(late).await
+    }
 }

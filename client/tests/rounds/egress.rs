@@ -101,6 +101,62 @@ async fn all_that_a_client_writes_is_in_its_log_and_nothing_of_its_data_is_in_it
     }
 }
 
+/// A client that is killed in the midst of an upload has it sealed in its state, and after it is started
+/// again sends what the coordinator does not have: that, and nothing else, is in its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_killed_in_the_midst_of_an_upload_sends_and_logs_only_the_rest() {
+    /// In the midst of the correction.
+    const CUT_BYTES: usize = 10_000;
+
+    let federation = Federation::new(&OWNERS);
+    let mut coordinator = Coordinator::start(federation.membership("c"));
+    let holders = hold(&federation, &coordinator);
+    let tap = tap(&federation, &coordinator, &OWNERS);
+    let mut clients = Vec::new();
+    for owner in OWNERS {
+        federation.settle(owner, &tap.address, "*", 20);
+        clients.push(federation.start(owner, None));
+    }
+    coordinator.shelf.lock().expect("a lock").cuts_after = Some(CUT_BYTES);
+    let parameters = coordinator.task.initial_parameters();
+    let terms = coordinator.terms(1, &parameters, ids(&federation, &OWNERS));
+    let mut round = coordinator.open_round(&terms);
+    let all_cut = |shelf: &super::coordinator::Shelf| shelf.halves.len() == 3;
+    assert!(coordinator.run(&terms, &mut round, all_cut).await.is_none(), "cut before the end");
+    for client in clients {
+        client.kill().await;
+    }
+    let before = OWNERS.map(|owner| entries(&federation, owner).len());
+    coordinator.shelf.lock().expect("a lock").cuts_after = None;
+    let clients = OWNERS.map(|owner| federation.start(owner, None));
+    let finished = coordinator.run(&terms, &mut round, |_| false).await.expect("a whole round");
+    let Outcome::Done(report) = &finished.outcome else { panic!("{:?}", finished.outcome) };
+    assert_eq!(report.counted.len(), 3);
+    for ((owner, client), before) in OWNERS.into_iter().zip(clients).zip(before) {
+        let sent = |event: &Event| match event {
+            Event::Uploaded { bytes, .. } => Some(*bytes),
+            _ => None,
+        };
+        until("it was told", || client.events().iter().any(|event| sent(event).is_some())).await;
+        let bytes = client.events().iter().find_map(sent).expect("uploaded");
+        client.stop().await;
+        let is_upload = |entry: &&(String, u64, String, Option<u32>)| entry.0 == "Contribution";
+        let all = entries(&federation, owner);
+        let whole = all[..before].iter().find(is_upload).expect("the upload that was cut").1;
+        let rest: Vec<_> = all[before..].iter().filter(is_upload).collect();
+        assert_eq!(rest.len(), 1, "{owner} uploads once more: {rest:?}");
+        assert_eq!((rest[0].1, bytes), (whole - CUT_BYTES as u64, whole - CUT_BYTES as u64));
+        // These bytes, and no others, were written.
+        let written = tap.written(owner);
+        let parcels = written.iter().flat_map(parcels);
+        let found = parcels.filter(|parcel| sha256(parcel) == rest[0].2).count();
+        assert_eq!(found, 1, "{owner}: the rest as it is in the log");
+    }
+    for holder in holders {
+        holder.stop().await;
+    }
+}
+
 /// That the search finds what is there, and that the log lets no such thing through.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_value_that_is_sent_is_found_and_the_log_withholds_it() {

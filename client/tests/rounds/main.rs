@@ -8,6 +8,7 @@ mod egress;
 mod federation;
 mod policy;
 mod tap;
+mod transport;
 
 use std::fs;
 use std::sync::Arc;

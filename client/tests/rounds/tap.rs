@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use covey_aggregation::net::ALPN;
+use covey_aggregation::net::Protocol;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -170,7 +170,7 @@ fn server_config(coordinator: &Files) -> quinn::ServerConfig {
             .with_client_cert_verifier(Arc::new(TrustAll))
             .with_single_cert(vec![coordinator.certificate.clone()], coordinator.key.clone_key())
             .expect("a configuration");
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![Protocol::Link.newest()];
     let config = QuicServerConfig::try_from(config).expect("a configuration");
     quinn::ServerConfig::with_crypto(Arc::new(config))
 }
@@ -184,7 +184,7 @@ fn client_config(owner: &Files) -> quinn::ClientConfig {
             .with_custom_certificate_verifier(Arc::new(TrustAll))
             .with_client_auth_cert(vec![owner.certificate.clone()], owner.key.clone_key())
             .expect("a configuration");
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![Protocol::Link.newest()];
     let config = QuicClientConfig::try_from(config).expect("a configuration");
     quinn::ClientConfig::new(Arc::new(config))
 }

@@ -34,7 +34,13 @@ impl Driver {
                 }
             }
             if let Some(first) = first {
-                self.journal.append(live.config.round, first.0, &records).await?;
+                let stored = self.journal.append(live.config.round, first.0, &records).await;
+                if let Err(error) = stored {
+                    // Nothing that follows from these records is said: the round goes with its answers,
+                    // also with those that draining would give.
+                    self.live = None;
+                    return Err(error.into());
+                }
                 live.round.handle_stored(Sequence(first.0 + records.len() as u64 - 1));
             }
             // Their records, if they have any, are durable now.
@@ -132,7 +138,7 @@ impl Driver {
             let (context, began) = (opening.context, Instant::now());
             let result = tokio::task::spawn_blocking(move || opening.run()).await;
             let result = result.unwrap_or_else(|_| {
-                Err(OpenFailure::Unavailable("the worker that adds up died".to_owned()))
+                Err(OpenFailure::Unavailable("the worker that adds up died".to_owned()).into())
             });
             let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Nobody listens any more only when the program is stopping.

@@ -13,6 +13,9 @@ use crate::storage::registry::Wish;
 /// How often it says whom it waits for.
 const SAY_EVERY_MS: u64 = 10_000;
 
+/// How long a run waits for members that a round cannot do without before it gives its turn up.
+const TURN_MS: u64 = 2000;
+
 /// Whom a round needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
@@ -26,15 +29,30 @@ pub struct Needs {
     pub wait_ms: u64,
     /// Once they are there, longest wait for everybody else, in milliseconds.
     pub settle_ms: u64,
+    /// Whether the run gives its turn to another one while it waits.
+    pub gives_way: bool,
+}
+
+/// What waiting came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gathered {
+    /// The owners that are connected, ascending.
+    Owners(Vec<PartyId>),
+    /// No round of the run is to begin any more.
+    Wish,
+    /// Another run goes on meanwhile.
+    Turn {
+        /// How long this one has waited.
+        waited_ms: u64,
+    },
 }
 
 impl Driver {
-    /// Waits for whom a round needs. Returns the owners that are connected, ascending; none if no
-    /// round is to begin any more.
+    /// Waits for whom a round needs.
     ///
     /// # Errors
     /// [`Halt::Missing`] when they do not come in time.
-    pub async fn gather(&mut self, needs: Needs) -> Result<Option<Vec<PartyId>>, Halt> {
+    pub async fn gather(&mut self, needs: Needs) -> Result<Gathered, Halt> {
         let began = self.clock.now();
         let mut say_at = began;
         let mut enough_since = None;
@@ -43,7 +61,7 @@ impl Driver {
             self.settle().await?;
             if self.wish() != Wish::Go {
                 self.watched(None);
-                return Ok(None);
+                return Ok(Gathered::Wish);
             }
             let now = self.clock.now();
             let missing = self.missing();
@@ -55,7 +73,7 @@ impl Driver {
                     let settled = now.since_ms(since) >= needs.settle_ms;
                     if missing.is_empty() || settled && returning.is_none() {
                         self.watched(None);
-                        return Ok(Some(self.connected_with(Role::DataOwner)));
+                        return Ok(Gathered::Owners(self.connected_with(Role::DataOwner)));
                     }
                 }
                 Some(needed) => {
@@ -64,6 +82,14 @@ impl Driver {
                         self.watched(None);
                         let (needed, waited_s) = (needed.clone(), needs.wait_ms / 1000);
                         return Err(Halt::Missing { needed, missing, waited_s });
+                    }
+                    let waited_ms = now.since_ms(began);
+                    if needs.gives_way
+                        && waited_ms >= TURN_MS
+                        && self.registry.lock().await.others_wait().await?
+                    {
+                        self.watched(None);
+                        return Ok(Gathered::Turn { waited_ms });
                     }
                 }
             }
@@ -84,7 +110,11 @@ impl Driver {
                 self.tell(&Event::Waiting { round: needs.round, needed, missing, left_ms });
                 say_at = now.after_ms(SAY_EVERY_MS);
             }
-            let wake = self.clock.instant(until.min(say_at));
+            let mut wake = until.min(say_at);
+            if needs.gives_way && enough_since.is_none() {
+                wake = wake.min(now.after_ms(TURN_MS));
+            }
+            let wake = self.clock.instant(wake);
             // A little late rather than early, so that the loop does not spin.
             let woken = self.wait(Some(wake + Duration::from_millis(1))).await?;
             self.absorb(woken).await?;

@@ -14,17 +14,16 @@ use covey_aggregation::roster::Member;
 use covey_aggregation::wire;
 
 use super::{Driver, Halt, Reply, StoredBoxes};
-use crate::coordinator::JOURNAL_FILE;
 use crate::event::Event;
 use crate::session::{Admission, Input, Outgoing, Peer};
 use crate::storage::journal::Journal;
-use crate::storage::registry::run_folder;
 
 impl Driver {
     /// Takes in one input.
     pub(super) async fn take(&mut self, input: Input) -> Result<(), Halt> {
         match input {
             Input::Members(entries) => self.take_members(entries).await?,
+            Input::StoreLost(error) => return Err(error.into()),
             Input::NotEnrolled { address, why } => {
                 self.tell(&Event::NotEnrolled { address, why });
             }
@@ -38,7 +37,7 @@ impl Driver {
             }
             Input::TurnedAway { address, why } => self.tell(&Event::TurnedAway { address, why }),
             Input::Misbehaved { member, why } => self.take_nonsense(&member, why),
-            Input::Trespassed(member) => self.take_trespass(&member),
+            Input::Trespassed { member, needs } => self.take_trespass(&member, needs),
             Input::FromHolder(member, message) => self.take_holder(&member, message).await?,
             Input::FromClient(member, message) => self.take_client(&member, message).await?,
             Input::MayReread { header, reply } => {
@@ -96,8 +95,18 @@ impl Driver {
         }
     }
 
-    /// An owner or a holder asked for what only a researcher may.
-    fn take_trespass(&mut self, member: &Member) {
+    /// An owner or a holder said what only somebody in another role may.
+    fn take_trespass(&mut self, member: &Member, needs: Role) {
+        if needs != Role::Researcher {
+            let refusal = Refusal::NotAllowed { role: member.role, needs };
+            self.refused(member, &refusal);
+            if member.role == Role::DataOwner {
+                let context = self.live.as_ref().map_or(Digest::ZERO, |live| *live.round.context());
+                let message = ToClient::Refused { round_ctx: context, refusal };
+                self.send(&member.id, Outgoing::ToClient(Box::new(message)));
+            }
+            return;
+        }
         let refusal = research::Refusal::NotResearcher { role: member.role };
         self.tell(&Event::Refused { name: member.name.clone(), why: refusal.to_string() });
         let message = Box::new(ToResearcher::Refused(refusal));
@@ -183,8 +192,8 @@ impl Driver {
     /// The encoded outcome of a round of a run that is not at hand.
     async fn past_of_another_run(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, Halt> {
         let Some(run) = self.registry.lock().await.run_of(context).await? else { return Ok(None) };
-        let path = run_folder(&self.state_dir, &run).join(JOURNAL_FILE);
-        Ok(Journal::open_to_read(&path).await?.outcome(context).await?)
+        let place = self.databases.journal_of(&self.state_dir, &run);
+        Ok(Journal::open_to_read(place).await?.outcome(context).await?)
     }
 
     /// Whether the bytes of a contribution may come.

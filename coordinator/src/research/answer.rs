@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::{RETRY_AFTER_MS, Talk, Trouble, check, published};
 use crate::event::Event;
-use crate::storage::registry::{NewRun, RunEntry, run_folder};
+use crate::storage::registry::{NewRun, RunEntry};
 
 const BUSY: Refusal = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
 
@@ -119,8 +119,8 @@ impl Talk<'_> {
         part: Part,
         offset: u64,
     ) -> Result<(), Trouble> {
-        let folder = run_folder(&self.desk.state_dir, &self.find(run).await?.run);
-        let read = spawn_blocking(move || published::read(&folder, round, part, offset));
+        let blobs = self.desk.depot.of_run(&self.find(run).await?.run).read();
+        let read = spawn_blocking(move || published::read(&blobs, round, part, offset));
         let (total, bytes) = read.await.map_err(|_| BUSY)??;
         Ok(self.sender.send(&ToResearcher::Piece { total, bytes }).await?)
     }

@@ -9,10 +9,9 @@ use covey_aggregation::research::{Absence, RoundLine, RunState, RunStatus, Text}
 use covey_aggregation::wire;
 
 use super::{Talk, Trouble};
-use crate::coordinator::JOURNAL_FILE;
 use crate::event::{self, RoundSummary};
 use crate::storage::journal::{Journal, RoundRow};
-use crate::storage::registry::{RunEntry, run_folder};
+use crate::storage::registry::RunEntry;
 
 impl Talk<'_> {
     /// A run as it is now.
@@ -60,11 +59,10 @@ impl Talk<'_> {
 
     /// The rounds of a run after this one that are over.
     pub(super) async fn rounds(&self, run: &Digest, after: u32) -> Result<Vec<RoundLine>, Trouble> {
-        let path = run_folder(&self.desk.state_dir, run).join(JOURNAL_FILE);
-        if !path.exists() {
+        let place = self.desk.databases.journal_of(&self.desk.state_dir, run);
+        let Some(mut journal) = Journal::open_existing(place).await? else {
             return Ok(Vec::new());
-        }
-        let mut journal = Journal::open_to_read(&path).await?;
+        };
         let rows = journal.rounds_after(after).await?;
         journal.close().await?;
         let plan = self.desk.registry.lock().await.plan_bytes(run).await?;

@@ -26,7 +26,6 @@ use crate::config::ResumePoint;
 use crate::coordinator::journal_of;
 use crate::event::Event;
 use crate::learning::to_bytes;
-use crate::storage::blobs::Blobs;
 use crate::storage::journal::{ChangeRow, RunRow};
 
 /// How the journal names a run that went through all its rounds.
@@ -102,7 +101,8 @@ impl Run<'_> {
                 "{shown} is this run's own state_dir; give the new run another"
             )));
         }
-        let mut journal = journal_of(state_dir).await?;
+        let databases = self.config.databases.of_folder(state_dir)?;
+        let mut journal = journal_of(&databases, state_dir).await?;
         let run = journal.run().await?.ok_or_else(|| no(format!("{shown} holds no run")))?;
         let rows = journal.rounds().await?;
         let (model, kept) = if round.checked_add(1) == Some(run.first_round) {
@@ -113,7 +113,7 @@ impl Run<'_> {
                 row.ok_or_else(|| no(format!("{shown} has no round {round} that is over")))?;
             (row.model, row.state)
         };
-        let blobs = Blobs::open_to_read(state_dir);
+        let blobs = self.driver.depot().elsewhere(state_dir)?.read();
         let place = Place::load(&blobs, &self.learning, &model, kept.as_ref());
         let place = place.map_err(|error| {
             if run.plan == self.learning.plan_digest {
@@ -137,7 +137,8 @@ impl Run<'_> {
             Err(Failure::new(Exit::BadInput, code, what).with_help(help))
         };
         if let Some(ResumePoint { state_dir, round }) = &asked.resume_from {
-            let journal = journal_of(state_dir).await;
+            let databases = self.config.databases.of_folder(state_dir)?;
+            let journal = journal_of(&databases, state_dir).await;
             let mut journal = journal
                 .map_err(|no| no.with_help("this run has begun: serve it without --resume-from"))?;
             let origin = journal.run().await?.map(|origin| (origin.run, *round));

@@ -7,7 +7,8 @@
 //! - A run is one epoch: its credits are settled once it is over, from what its rounds published, into
 //!   `published/credits`. A run that is extended afterwards is not settled again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::config::RoundConfig;
@@ -16,9 +17,10 @@ use covey_aggregation::credit::{Attested, CreditConfig, CreditState, RoundEviden
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{EPOCH_ROUNDS_MIN, FRAME_BYTES_MAX, POOL_EXAMPLES_MAX};
 use covey_aggregation::net::files;
-use covey_aggregation::program::credits::{CREDITS_FILE, publish};
-use covey_aggregation::program::published::read_publication;
+use covey_aggregation::program::credits::{CREDITS_FILE, published_files};
+use covey_aggregation::program::published::PUBLICATION_FILE;
 use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::publication::Publication;
 use covey_aggregation::round::Round;
 use covey_aggregation::wire;
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,8 @@ use super::conclude::broken;
 use super::{Run, Standing};
 use crate::directing::stored_directions;
 use crate::event::Event;
-use crate::storage::blobs::round_name;
+use crate::storage::StorageError;
+use crate::storage::blobs::{Blobs, round_name};
 
 /// Folder of what was opened of validation pools, in the state folder.
 const POOLS_FOLDER: &str = "pools";
@@ -141,24 +144,33 @@ impl Run<'_> {
         let Some(terms) = self.learning.plan.credit_terms(standing.run.rounds) else {
             return Ok(());
         };
-        let published = self.driver.blobs.published();
-        let folder = published.join(CREDITS_FOLDER);
-        if folder.join(CREDITS_FILE).exists() {
+        if self.driver.blobs.is_published(&format!("{CREDITS_FOLDER}/{CREDITS_FILE}"))? {
             return Ok(());
         }
+        let folder = self.driver.blobs.published().join(CREDITS_FOLDER);
         let done = standing.rounds.iter().filter(|row| row.aggregate.is_some());
         let done: Vec<u32> = done.map(|row| row.round).collect();
-        let at = folder.clone();
+        let blobs = Arc::clone(&self.driver.blobs);
         let work = tokio::task::spawn_blocking(move || {
-            let rounds = published_evidence(&published, &done)?;
+            let rounds = published_evidence(&blobs, &done)?;
             if rounds.len() < EPOCH_ROUNDS_MIN as usize {
                 return Ok(Err(format!(
                     "{} rounds with evidence, {EPOCH_ROUNDS_MIN} at least are needed",
                     rounds.len()
                 )));
             }
-            // The run is done all the same, and its evidence is published.
-            Ok::<_, Failure>(publish(&at, &terms, &rounds, &[]).map_err(|failure| failure.message))
+            let (settlement, files) = match published_files(&terms, &rounds, &[]) {
+                Ok(settled) => settled,
+                // The run is done all the same, and its evidence is published.
+                Err(failure) => return Ok::<_, Failure>(Err(failure.message)),
+            };
+            for (name, text) in files {
+                let name = format!("{CREDITS_FOLDER}/{name}");
+                if let Err(error) = blobs.put_published(&name, text.as_bytes()) {
+                    return Ok(Err(error.to_string()));
+                }
+            }
+            Ok(Ok(settlement))
         });
         let settled = self.driver.serve_while(work).await?;
         let settled = settled.map_err(|_| broken("the worker that settles credits died"))??;
@@ -177,11 +189,17 @@ impl Run<'_> {
 }
 
 /// The evidence of these rounds, as it is published.
-fn published_evidence(published: &Path, rounds: &[u32]) -> Result<Vec<RoundEvidence>, Failure> {
+fn published_evidence(blobs: &Blobs, rounds: &[u32]) -> Result<Vec<RoundEvidence>, Failure> {
     let mut all = Vec::new();
     for round in rounds {
-        let publication = read_publication(&published.join(round_name(*round)));
-        let publication = publication.map_err(|error| Failure::file(&error))?;
+        let name = format!("{}/{PUBLICATION_FILE}", round_name(*round));
+        let damaged = |what: &str| StorageError::Damaged {
+            path: blobs.published().join(&name),
+            what: what.to_owned(),
+        };
+        let bytes = blobs.published_file(&name)?.ok_or_else(|| damaged("it is missing"))?;
+        let publication = Publication::decode(&bytes);
+        let publication = publication.map_err(|error| damaged(&error.to_string()))?;
         let credit = publication.result.audit.and_then(|audit| audit.credit);
         all.extend(credit.map(|credit| credit.evidence));
     }

@@ -1,138 +1,350 @@
-//! One SQLite file: how it is opened, whether this program knows its format, and how its columns
-//! are read.
+//! One store: how it is opened, whether this program knows its format, and the one door through
+//! which everything is written.
 //!
-//! WAL mode with `synchronous = FULL`: when a transaction is committed it is on the disk, whole
-//! (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+//! # Decisions
+//! - A store is an SQLite file, or a schema of its own on a PostgreSQL server. The SQL is the same.
+//! - Everything that is written goes through [`Database::write`]: when it returns, the transaction
+//!   is durable, whole; when it fails, nothing was promised. SQLite is in WAL mode with
+//!   `synchronous = FULL` (<https://www.sqlite.org/pragma.html#pragma_synchronous>), PostgreSQL has
+//!   `synchronous_commit = on`.
+//! - Of a store that one program alone may write, PostgreSQL's lock is held by the very session
+//!   that writes. Whoever loses the session can write no more, so nobody has to be told: there is
+//!   no moment at which two programs write. Such a connection is never made anew.
+//! - Other connections are: what they read is read again, and what they wrote was acknowledged or
+//!   was not.
 
-use std::path::{Path, PathBuf};
+mod connection;
+mod dump;
+mod schema;
+mod statement;
+
+use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::time::Time;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::StorageError;
+use super::faults::{Fate, Faults};
+use super::place::Place;
+use schema::{bring_up, format_of};
 
-/// What a database is for.
-#[derive(Clone, Copy)]
-pub(super) struct Schema {
-    /// Its format, in its `user_version`.
-    pub(super) format: i64,
-    /// Makes the tables and sets `user_version` to [`Self::format`].
-    pub(super) tables: &'static str,
+pub(super) use connection::Connection;
+pub(crate) use connection::Transaction;
+pub(crate) use dump::{Dumped, dump, load};
+pub(crate) use schema::{Schema, Table};
+pub(crate) use statement::{Readable, Row, Statement, Value, sql};
+
+/// Longest wait for a server: one that takes longer is not reachable.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for another program that holds a store to be gone.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To write what this program alone writes.
+    Alone,
+    /// To write beside others.
+    Shared,
+    /// To read beside whoever writes.
+    Read,
 }
 
-/// An open database.
-pub(super) struct Database {
-    path: PathBuf,
-    pub(super) connection: SqliteConnection,
+/// An open store.
+pub(crate) struct Database {
+    place: Place,
+    access: Access,
+    connection: Connection,
+    /// Whether the last use did not come to its end.
+    is_suspect: bool,
+    faults: Faults,
 }
 
 impl Database {
-    /// Opens a database, creating it when there is none.
+    /// Opens a store, creating it when there is none and migrating it when it is of an older
+    /// format.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn open(path: &Path, schema: Schema) -> Result<Self, StorageError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut database = Self::connect(path, options).await?;
-        if database.format(schema).await? == 0 {
-            database.create_tables(schema).await?;
+    pub(crate) async fn open(
+        place: &Place,
+        schema: &Schema,
+        access: Access,
+    ) -> Result<Self, StorageError> {
+        let mut database = Self::connect(place, access).await?;
+        let found = format_of(&mut database.connection, place).await?;
+        if let Some(found) = found {
+            schema.admit(place, found)?;
         }
-        database.check().await?;
+        if found != Some(schema.format()) {
+            let brought = bring_up(&mut database.connection, place, schema, schema.format()).await;
+            if let Err(error) = brought {
+                // Of several who come first to a file one makes the tables, and the others find them.
+                if !matches!(place, Place::File(_)) {
+                    return Err(error);
+                }
+                database = Self::connect(place, access).await?;
+                if format_of(&mut database.connection, place).await? != Some(schema.format()) {
+                    return Err(error);
+                }
+            }
+        }
+        if let Place::File(_) = place {
+            // Not the quick check: only this one sees that a row is missing which an index has.
+            let wrong = database.integrity("PRAGMA integrity_check(1)").await?;
+            if let Some(wrong) = wrong {
+                return Err(place.damaged(wrong));
+            }
+        }
         Ok(database)
     }
 
-    /// Opens an existing database to read from, beside the program that writes it.
+    /// Opens an existing store to read from, beside the program that writes it.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn open_to_read(path: &Path, schema: Schema) -> Result<Self, StorageError> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
-        let mut database = Self::connect(path, options).await?;
-        database.format(schema).await?;
+    pub(crate) async fn open_to_read(place: &Place, schema: &Schema) -> Result<Self, StorageError> {
+        let mut database = Self::connect(place, Access::Read).await?;
+        let found = format_of(&mut database.connection, place).await?;
+        let path = place.shown();
+        let got = found.ok_or_else(|| StorageError::Absent { path: path.clone() })?;
+        schema.admit(place, got)?;
+        let known = schema.format();
+        if got == known { Ok(database) } else { Err(StorageError::ToMigrate { path, got, known }) }
+    }
+
+    /// The format of a store, whether or not this program knows it; none where there is no store.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn format(place: &Place) -> Result<Option<i64>, StorageError> {
+        if !place.may_exist() {
+            return Ok(None);
+        }
+        let mut database = Self::connect(place, Access::Read).await?;
+        let found = format_of(&mut database.connection, place).await?;
+        database.close().await?;
+        Ok(found)
+    }
+
+    /// A connection to look at a store, whatever is in it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn look(place: &Place) -> Result<Self, StorageError> {
+        Self::connect(place, Access::Read).await
+    }
+
+    /// Begins to write into a store that is there, and takes it back. On a server where there is none
+    /// yet, asks whether one may be made.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it cannot be written.
+    pub(crate) async fn probe(place: &Place) -> Result<(), StorageError> {
+        if !place.may_exist() {
+            return Ok(());
+        }
+        let mut database = Self::connect(place, Access::Shared).await?;
+        if format_of(&mut database.connection, place).await?.is_some() {
+            let mut transaction = database.connection.begin(place).await?;
+            transaction.claim().await?;
+            drop(transaction);
+        } else if let Place::Schema(..) = place {
+            let may = sql("SELECT CASE WHEN has_database_privilege(current_database(), 'CREATE')
+                 THEN 1::BIGINT ELSE 0::BIGINT END AS may");
+            let row = database.row(may).await?;
+            let may = row.map_or(Ok(0), |row| database.column::<i64>(&row, "may"))?;
+            if may == 0 {
+                return Err(place.damaged("this user may not create schemas there".to_owned()));
+            }
+        }
+        database.close().await
+    }
+
+    async fn connect(place: &Place, access: Access) -> Result<Self, StorageError> {
+        let connection = place.connect(access).await?;
+        let (place, faults) = (place.clone(), Faults::none());
+        let mut database = Self { place, access, connection, is_suspect: false, faults };
+        if let Place::Schema(_, name) = database.place.clone()
+            && access == Access::Alone
+        {
+            database.take_lock(&name).await?;
+        }
         Ok(database)
     }
 
-    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, StorageError> {
-        let path = path.to_owned();
-        match options.disable_statement_logging().connect().await {
-            Ok(connection) => Ok(Self { path, connection }),
-            Err(source) => Err(classify(&path, source)),
+    /// Takes the lock that the session holds until it ends.
+    async fn take_lock(&mut self, name: &str) -> Result<(), StorageError> {
+        let until = tokio::time::Instant::now() + LOCK_WAIT;
+        loop {
+            let take = sql("SELECT CASE WHEN pg_try_advisory_lock(hashtextextended($1, 0))
+                 THEN 1::BIGINT ELSE 0::BIGINT END AS taken");
+            let row = self.row(take.bind(name)).await?;
+            let taken = row.map_or(Ok(0), |row| self.column::<i64>(&row, "taken"))?;
+            if taken == 1 {
+                return Ok(());
+            }
+            // A program that was killed a moment ago may still seem to hold it.
+            if tokio::time::Instant::now() >= until {
+                return Err(StorageError::InUse { path: self.place.shown() });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// The format, 0 for a database that was just created.
-    async fn format(&mut self, schema: Schema) -> Result<i64, StorageError> {
-        let known = schema.format;
-        let got: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|source| classify(&self.path, source))?;
-        let path = self.path.clone();
-        match got {
-            0 => Ok(got),
-            _ if got == known => Ok(got),
-            _ if got < known => Err(StorageError::Older { path, got, known }),
-            _ => Err(StorageError::Newer { path, got, known }),
-        }
+    /// What SQLite finds wrong with its pages, if anything.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn integrity(
+        &mut self,
+        check: &'static str,
+    ) -> Result<Option<String>, StorageError> {
+        let rows = self.rows(sql(check)).await?;
+        let Some(row) = rows.first() else { return Ok(Some("nothing was checked".to_owned())) };
+        let column = if check.contains("quick") { "quick_check" } else { "integrity_check" };
+        let found: String = self.column(row, column)?;
+        Ok((found != "ok").then_some(found))
     }
 
-    async fn create_tables(&mut self, schema: Schema) -> Result<(), StorageError> {
-        let created = async {
-            let mut transaction = self.connection.begin().await?;
-            sqlx::raw_sql(schema.tables).execute(&mut *transaction).await?;
-            transaction.commit().await
+    /// Carries out `work` in a transaction: when this returns without an error everything that it
+    /// wrote is durable. With an error from `work` nothing is written.
+    ///
+    /// # Errors
+    /// What `work` returns, and [`StorageError`]: then nothing may be promised. (It may be durable
+    /// all the same, if the connection ended just then.)
+    pub(crate) async fn write<T, E: From<StorageError>>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.revive().await?;
+        let fate = self.faults.next();
+        if fate == Fate::FailsUndone {
+            return Err(Faults::error(self.place.shown()).into());
+        }
+        let Self { place, connection, is_suspect, .. } = self;
+        *is_suspect = true;
+        let written = async {
+            let mut transaction = connection.begin(place).await?;
+            transaction.claim().await?;
+            let done = work(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
         };
-        created.await.map_err(|source| classify(&self.path, source))
+        let written = match place {
+            Place::File(_) => written.await,
+            Place::Schema(..) => match tokio::time::timeout(PATIENCE, written).await {
+                Ok(written) => written,
+                Err(late) => Err(place.failed(sqlx::Error::Io(late.into())).into()),
+            },
+        };
+        *is_suspect = written.is_err();
+        if fate == Fate::FailsDone && written.is_ok() {
+            return Err(Faults::error(self.place.shown()).into());
+        }
+        written
     }
 
-    /// SQLite's own look at its pages, once at start.
-    async fn check(&mut self) -> Result<(), StorageError> {
-        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|source| classify(&self.path, source))?;
-        if found == "ok" { Ok(()) } else { Err(self.damaged(found)) }
+    /// From now on writing fails as `faults` says.
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
     }
 
-    /// Closes the database: the WAL is folded back into the file.
+    /// What a statement finds.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn close(self) -> Result<(), StorageError> {
-        let Self { path, connection } = self;
-        connection.close().await.map_err(|source| classify(&path, source))
+    pub(crate) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, StorageError> {
+        self.revive().await?;
+        self.is_suspect = true;
+        let rows = self.connection.rows(statement);
+        let rows = match self.place {
+            Place::File(_) => rows.await,
+            Place::Schema(..) => match tokio::time::timeout(PATIENCE, rows).await {
+                Ok(rows) => rows,
+                Err(late) => Err(sqlx::Error::Io(late.into())),
+            },
+        };
+        self.is_suspect = rows.is_err();
+        rows.map_err(|source| self.place.failed(source))
     }
 
-    /// What is wrong, of what SQLite said.
-    pub(super) fn failed(&self, source: sqlx::Error) -> StorageError {
-        classify(&self.path, source)
+    /// The first row that a statement finds.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn row(&mut self, statement: Statement) -> Result<Option<Row>, StorageError> {
+        Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    pub(super) fn damaged(&self, what: String) -> StorageError {
-        StorageError::Damaged { path: self.path.clone(), what }
+    /// A connection whose last use failed may be gone. One that others may have taken over from is
+    /// not made anew.
+    async fn revive(&mut self) -> Result<(), StorageError> {
+        if !self.is_suspect || matches!(self.place, Place::File(_)) {
+            return Ok(());
+        }
+        let ping = tokio::time::timeout(PATIENCE, self.connection.ping()).await;
+        if !matches!(ping, Ok(Ok(()))) {
+            if self.access == Access::Alone {
+                return Err(StorageError::Lost { path: self.place.shown() });
+            }
+            self.connection = self.place.connect(self.access).await?;
+        }
+        self.is_suspect = false;
+        Ok(())
     }
 
-    pub(super) fn column<'r, T>(&self, row: &'r SqliteRow, name: &str) -> Result<T, StorageError>
-    where
-        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-    {
-        row.try_get(name).map_err(|source| classify(&self.path, source))
+    /// A number that changes whenever another program has written.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn version(&mut self) -> Result<i64, StorageError> {
+        let version = match self.place {
+            Place::File(_) => sql("PRAGMA data_version"),
+            Place::Schema(..) => sql("SELECT changes AS data_version FROM store"),
+        };
+        let row = self.row(version).await?;
+        let row = row.ok_or_else(|| self.damaged("its row of itself is missing".to_owned()))?;
+        self.column(&row, "data_version")
     }
 
-    pub(super) fn digest(&self, row: &SqliteRow, name: &str) -> Result<Digest, StorageError> {
+    /// Closes the store; SQLite folds its write-ahead log back into the file.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn close(self) -> Result<(), StorageError> {
+        let Self { place, connection, .. } = self;
+        connection.close().await.map_err(|source| place.failed(source))
+    }
+
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn damaged(&self, what: String) -> StorageError {
+        self.place.damaged(what)
+    }
+
+    pub(crate) fn column<T: Readable>(&self, row: &Row, name: &str) -> Result<T, StorageError> {
+        self.place.column(row, name)
+    }
+
+    /// A number of 32 bits.
+    pub(crate) fn number(&self, row: &Row, name: &str) -> Result<u32, StorageError> {
+        let number: i64 = self.column(row, name)?;
+        let what = |_| self.damaged(format!("{name} is {number}"));
+        u32::try_from(number).map_err(what)
+    }
+
+    pub(crate) fn digest(&self, row: &Row, name: &str) -> Result<Digest, StorageError> {
         let bytes: Vec<u8> = self.column(row, name)?;
         self.to_digest(&bytes, name)
     }
 
-    pub(super) fn optional_digest(
+    pub(crate) fn optional_digest(
         &self,
-        row: &SqliteRow,
+        row: &Row,
         name: &str,
     ) -> Result<Option<Digest>, StorageError> {
         let bytes: Option<Vec<u8>> = self.column(row, name)?;
@@ -144,25 +356,7 @@ impl Database {
         bytes.try_into().map(Digest).map_err(|_| what())
     }
 
-    pub(super) fn time(&self, row: &SqliteRow, name: &str) -> Result<Time, StorageError> {
+    pub(crate) fn time(&self, row: &Row, name: &str) -> Result<Time, StorageError> {
         self.column::<i64>(row, name).map(|ms| Time(ms.cast_unsigned()))
-    }
-}
-
-/// SQLite has signed integers only; the bits are kept.
-pub(super) const fn millis(time: Time) -> i64 {
-    time.0.cast_signed()
-}
-
-/// Tells a damaged file from other trouble.
-fn classify(path: &Path, source: sqlx::Error) -> StorageError {
-    let code = source.as_database_error().and_then(|error| error.code());
-    let path = path.to_owned();
-    match code.as_deref() {
-        // SQLITE_CORRUPT and SQLITE_NOTADB with their extended codes.
-        Some("11" | "26" | "267" | "523" | "779") => {
-            StorageError::Damaged { path, what: source.to_string() }
-        }
-        _ => StorageError::Database { path, source },
     }
 }

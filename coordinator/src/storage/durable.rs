@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::StorageError;
+use super::{MAKE_DURABLE, StorageError};
 
 /// Ending of what is not yet whole. Anything with it may be deleted at start.
 pub const PART: &str = ".part";
@@ -17,7 +17,7 @@ pub const PART: &str = ".part";
 pub fn sync_folder(path: &Path) -> Result<(), StorageError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
-        .map_err(StorageError::file("make durable", path))
+        .map_err(StorageError::file(MAKE_DURABLE, path))
 }
 
 /// Creates a folder with its parents, durably.
@@ -55,7 +55,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let part = part_of(path);
     let mut file = File::create(&part).map_err(StorageError::file("create", &part))?;
     file.write_all(bytes).map_err(StorageError::file("write", &part))?;
-    file.sync_all().map_err(StorageError::file("make durable", &part))?;
+    file.sync_all().map_err(StorageError::file(MAKE_DURABLE, &part))?;
     rename(&part, path)
 }
 

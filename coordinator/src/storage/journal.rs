@@ -1,29 +1,42 @@
 //! The journal: what the machines remember, record by record, and the run they belong to.
 //!
-//! When [`Journal::append`] returns, the batch is on the disk, whole. Every record carries a digest
-//! over its place and its bytes, because SQLite itself does not notice a flipped byte.
-
-use std::path::Path;
+//! When [`Journal::append`] returns, the batch is on the disk, whole. Every record, every round and the
+//! run carry a digest of what they say, because a database itself does not notice a flipped byte. Rows
+//! that a program of format 2 wrote have none, and are believed.
 
 use covey_aggregation::hash::{Digest, Domain, hash};
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::stop::Ending;
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::StorageError;
-use super::database::{Database, Schema, millis};
+use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
+use super::faults::Faults;
+use super::place::Place;
 
 /// `rounds` has one row per round that is over; a round with records and no row is
 /// the one to go on with. `changes` is what the operator changed about the run beside its plan.
 /// Format 1 held rounds whose terms were encoded otherwise; it is not read.
-const SCHEMA: Schema = Schema { format: 2, tables: TABLES };
+pub(super) const SCHEMA: Schema =
+    Schema { name: "journal", base: 2, tables: TABLES, steps: &[DIGESTS], contents: CONTENTS };
+
+/// To format 3.
+const DIGESTS: &str = "
+    ALTER TABLE run ADD COLUMN digest BLOB;
+    ALTER TABLE rounds ADD COLUMN digest BLOB;
+";
+
+const CONTENTS: &[Table] = &[
+    Table { name: "run", key: "\"only\"" },
+    Table { name: "changes", key: "number" },
+    Table { name: "records", key: "round, sequence" },
+    Table { name: "rounds", key: "round" },
+];
 
 const TABLES: &str = "
     CREATE TABLE run (
-        only INTEGER PRIMARY KEY CHECK (only = 1),
+        \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
         run BLOB NOT NULL,
         federation BLOB NOT NULL,
         plan BLOB NOT NULL,
@@ -62,7 +75,6 @@ const TABLES: &str = "
         loss REAL,
         ended_ms INTEGER NOT NULL
     ) STRICT;
-    PRAGMA user_version = 2;
 ";
 
 /// A run: a plan being carried out. One state folder holds one run.
@@ -90,6 +102,20 @@ pub struct RunRow {
     pub ending: Option<String>,
     /// Why it ended, in a sentence.
     pub reason: Option<String>,
+}
+
+impl RunRow {
+    fn ended(self, ending: &Ending) -> Self {
+        let (ending, reason) = (Some(ending.word().to_owned()), Some(ending.to_string()));
+        Self { ending, reason, ..self }
+    }
+
+    fn digest(&self) -> Digest {
+        let digests = (self.run, self.federation, self.plan, self.model, self.state);
+        let numbers = (self.first_round, self.rounds, self.origin, self.started.0);
+        let said = wire::encode(&(digests, numbers, &self.ending, &self.reason));
+        hash(Domain::JournalRecord, &[b"run", &said])
+    }
 }
 
 /// What the operator changed about a run beside its plan, which stays as it is.
@@ -122,32 +148,75 @@ pub struct RoundRow {
     pub outcome: Vec<u8>,
     /// Share of right answers on the test file, 0 to 1, where there is one.
     pub accuracy: Option<f64>,
-    /// Mean loss on the test file, where there is one.
+    /// Mean loss on the test file, where there is one. A model that diverged may have one that is no
+    /// number, of which nothing is kept: SQLite has no such numbers.
     pub loss: Option<f64>,
     /// When it ended.
     pub ended: Time,
 }
 
-/// The open database. One per state folder; the state lock sees to that.
+impl RoundRow {
+    fn digest(&self) -> Digest {
+        let digests = (self.round, self.context, self.model, self.state, self.aggregate);
+        let measured = (self.accuracy.map(f64::to_bits), self.kept_loss().map(f64::to_bits));
+        let said = wire::encode(&(digests, &self.counters, measured, self.ended.0));
+        hash(Domain::JournalRecord, &[b"round", &said, &self.outcome])
+    }
+
+    fn kept_loss(&self) -> Option<f64> {
+        self.loss.filter(|loss| !loss.is_nan())
+    }
+}
+
+/// The open database. One program writes it: the lock of the state folder sees to that, or the
+/// server's.
 pub struct Journal {
     database: Database,
 }
 
 impl Journal {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the journal, creating it when there is none.
     ///
     /// # Errors
     /// [`StorageError::Database`], [`StorageError::Damaged`], [`StorageError::Newer`].
-    pub async fn open(path: &Path) -> Result<Self, StorageError> {
-        Ok(Self { database: Database::open(path, SCHEMA).await? })
+    pub async fn open(place: impl Into<Place>) -> Result<Self, StorageError> {
+        Ok(Self { database: Database::open(&place.into(), &SCHEMA, Access::Alone).await? })
     }
 
     /// Opens an existing journal to read from, beside the program that writes it.
     ///
     /// # Errors
-    /// As [`Self::open`]; a journal that is not there is a [`StorageError::Database`].
-    pub async fn open_to_read(path: &Path) -> Result<Self, StorageError> {
-        Ok(Self { database: Database::open_to_read(path, SCHEMA).await? })
+    /// As [`Self::open`]; also when there is none.
+    pub async fn open_to_read(place: impl Into<Place>) -> Result<Self, StorageError> {
+        Ok(Self { database: Database::open_to_read(&place.into(), &SCHEMA).await? })
+    }
+
+    /// As [`Self::open_to_read`]; none when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_existing(place: impl Into<Place>) -> Result<Option<Self>, StorageError> {
+        let place = place.into();
+        if !place.may_exist() {
+            return Ok(None);
+        }
+        match Self::open_to_read(place).await {
+            Err(StorageError::Absent { .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Whether this is the journal of that place.
+    #[must_use]
+    pub fn is_at(&self, place: &Place) -> bool {
+        self.database.place().shown() == place.shown()
     }
 
     /// The run of this state folder, if one was launched.
@@ -155,29 +224,40 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn run(&mut self) -> Result<Option<RunRow>, StorageError> {
-        let row = sqlx::query("SELECT * FROM run")
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let row = self.database.row(sql("SELECT * FROM run")).await?;
         row.map(|row| self.parse_run(&row)).transpose()
     }
 
-    fn parse_run(&self, row: &SqliteRow) -> Result<RunRow, StorageError> {
+    fn parse_run(&self, row: &Row) -> Result<RunRow, StorageError> {
         let origin = self.database.optional_digest(row, "origin_run")?;
-        let origin_round: Option<u32> = self.database.column(row, "origin_round")?;
-        Ok(RunRow {
+        let origin_round: Option<i64> = self.database.column(row, "origin_round")?;
+        let origin_round = origin_round.map(u32::try_from).transpose();
+        let origin_round =
+            origin_round.map_err(|_| self.database.damaged("origin_round".to_owned()))?;
+        let run = RunRow {
             run: self.database.digest(row, "run")?,
             federation: self.database.digest(row, "federation")?,
             plan: self.database.digest(row, "plan")?,
             model: self.database.digest(row, "model")?,
             state: self.database.optional_digest(row, "state")?,
-            first_round: self.database.column(row, "first_round")?,
-            rounds: self.database.column(row, "rounds")?,
+            first_round: self.database.number(row, "first_round")?,
+            rounds: self.database.number(row, "rounds")?,
             origin: origin.zip(origin_round),
             started: self.database.time(row, "started_ms")?,
             ending: self.database.column(row, "ending")?,
             reason: self.database.column(row, "reason")?,
-        })
+        };
+        let digest = self.database.optional_digest(row, "digest")?;
+        if digest.is_some_and(|digest| digest != run.digest()) {
+            return Err(self.database.damaged("the run has changed bytes".to_owned()));
+        }
+        Ok(run)
+    }
+
+    /// The run, which must be there.
+    async fn launched(&mut self) -> Result<RunRow, StorageError> {
+        let run = self.run().await?;
+        run.ok_or_else(|| self.database.damaged("its run is missing".to_owned()))
     }
 
     /// Records that a run was launched, and what of it is not as its plan says.
@@ -189,34 +269,31 @@ impl Journal {
         run: &RunRow,
         change: Option<&ChangeRow>,
     ) -> Result<(), StorageError> {
-        let launched = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query(
-                "INSERT INTO run
-                 (only, run, federation, plan, model, state, first_round, rounds, origin_run,
-                  origin_round, started_ms, ending, reason)
-                 VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(run.run.0.as_slice())
-            .bind(run.federation.0.as_slice())
-            .bind(run.plan.0.as_slice())
-            .bind(run.model.0.as_slice())
-            .bind(run.state.map(|digest| digest.0.to_vec()))
-            .bind(run.first_round)
-            .bind(run.rounds)
-            .bind(run.origin.map(|(digest, _)| digest.0.to_vec()))
-            .bind(run.origin.map(|(_, round)| round))
-            .bind(millis(run.started))
-            .bind(run.ending.as_deref())
-            .bind(run.reason.as_deref())
-            .execute(&mut *transaction)
-            .await?;
-            if let Some(change) = change {
-                insert_change(&mut transaction, change).await?;
+        let insert = sql("INSERT INTO run
+             (\"only\", run, federation, plan, model, state, first_round, rounds, origin_run,
+              origin_round, started_ms, ending, reason, digest)
+             VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+        .bind(run.run)
+        .bind(run.federation)
+        .bind(run.plan)
+        .bind(run.model)
+        .bind(run.state)
+        .bind(run.first_round)
+        .bind(run.rounds)
+        .bind(run.origin.map(|(digest, _)| digest))
+        .bind(run.origin.map(|(_, round)| round))
+        .bind(run.started)
+        .bind(run.ending.as_deref())
+        .bind(run.reason.as_deref())
+        .bind(run.digest());
+        let written = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(insert).await?;
+            match change {
+                Some(change) => insert_change(transaction, change).await,
+                None => Ok(()),
             }
-            transaction.commit().await
         };
-        launched.await.map_err(|source| self.database.failed(source))
+        self.database.write(written).await
     }
 
     /// Records how the run ended.
@@ -224,9 +301,8 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn end(&mut self, ending: &Ending) -> Result<(), StorageError> {
-        set_ending(&mut self.database.connection, ending)
-            .await
-            .map_err(|source| self.database.failed(source))
+        let run = self.launched().await?.ended(ending);
+        self.database.write(async |transaction| update(transaction, &run).await).await
     }
 
     /// Records that the run is to have other rounds than its plan says; if it was over, it is no
@@ -235,16 +311,13 @@ impl Journal {
     /// # Errors
     /// [`StorageError`]; then nothing is changed.
     pub async fn extend(&mut self, rounds: u32, change: &ChangeRow) -> Result<(), StorageError> {
-        let extended = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query("UPDATE run SET rounds = ?, ending = NULL, reason = NULL")
-                .bind(rounds)
-                .execute(&mut *transaction)
-                .await?;
-            insert_change(&mut transaction, change).await?;
-            transaction.commit().await
+        let run = self.launched().await?;
+        let run = RunRow { rounds, ending: None, reason: None, ..run };
+        let extended = async |transaction: &mut Transaction<'_>| {
+            update(transaction, &run).await?;
+            insert_change(transaction, change).await
         };
-        extended.await.map_err(|source| self.database.failed(source))
+        self.database.write(extended).await
     }
 
     /// What the operator changed, in order.
@@ -252,11 +325,9 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn changes(&mut self) -> Result<Vec<ChangeRow>, StorageError> {
-        let rows = sqlx::query("SELECT at_ms, by_whom, what FROM changes ORDER BY number")
-            .fetch_all(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
-        let change = |row: &SqliteRow| {
+        let changes = sql("SELECT at_ms, by_whom, what FROM changes ORDER BY number");
+        let rows = self.database.rows(changes).await?;
+        let change = |row: &Row| {
             Ok(ChangeRow {
                 at: self.database.time(row, "at_ms")?,
                 by: self.database.column(row, "by_whom")?,
@@ -277,22 +348,19 @@ impl Journal {
         first: u64,
         records: &[Vec<u8>],
     ) -> Result<(), StorageError> {
-        let appended = async {
-            let mut transaction = self.database.connection.begin().await?;
+        let appended = async |transaction: &mut Transaction<'_>| {
             for (sequence, bytes) in (first..).zip(records) {
-                sqlx::query(
-                    "INSERT INTO records (round, sequence, bytes, digest) VALUES (?, ?, ?, ?)",
-                )
+                let record = sql("INSERT INTO records (round, sequence, bytes, digest)
+                     VALUES ($1, $2, $3, $4)")
                 .bind(round)
                 .bind(sequence.cast_signed())
                 .bind(bytes.as_slice())
-                .bind(record_digest(round, sequence, bytes).0.to_vec())
-                .execute(&mut *transaction)
-                .await?;
+                .bind(record_digest(round, sequence, bytes));
+                transaction.execute(record).await?;
             }
-            transaction.commit().await
+            Ok(())
         };
-        appended.await.map_err(|source| self.database.failed(source))
+        self.database.write(appended).await
     }
 
     /// The records of a round, in order, numbered from `first`.
@@ -300,13 +368,9 @@ impl Journal {
     /// # Errors
     /// [`StorageError::Damaged`] when one is missing or not as it was written.
     pub async fn replay(&mut self, round: u32, first: u64) -> Result<Vec<Vec<u8>>, StorageError> {
-        let rows = sqlx::query(
-            "SELECT sequence, bytes, digest FROM records WHERE round = ? ORDER BY sequence",
-        )
-        .bind(round)
-        .fetch_all(&mut self.database.connection)
-        .await
-        .map_err(|source| self.database.failed(source))?;
+        let records =
+            sql("SELECT sequence, bytes, digest FROM records WHERE round = $1 ORDER BY sequence");
+        let rows = self.database.rows(records.bind(round)).await?;
         let mut records = Vec::with_capacity(rows.len());
         for (expected, row) in (first..).zip(&rows) {
             let sequence: i64 = self.database.column(row, "sequence")?;
@@ -335,32 +399,33 @@ impl Journal {
         row: &RoundRow,
         ending: Option<&Ending>,
     ) -> Result<(), StorageError> {
-        let closed = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query(
-                "INSERT INTO rounds
-                 (round, context, model, state, counters, aggregate, outcome, accuracy, loss,
-                  ended_ms)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(row.round)
-            .bind(row.context.0.as_slice())
-            .bind(row.model.0.as_slice())
-            .bind(row.state.map(|digest| digest.0.to_vec()))
-            .bind(wire::encode(&row.counters))
-            .bind(row.aggregate.map(|digest| digest.0.to_vec()))
-            .bind(row.outcome.as_slice())
-            .bind(row.accuracy)
-            .bind(row.loss)
-            .bind(millis(row.ended))
-            .execute(&mut *transaction)
-            .await?;
-            if let Some(ending) = ending {
-                set_ending(&mut transaction, ending).await?;
-            }
-            transaction.commit().await
+        let ended = match ending {
+            Some(ending) => Some(self.launched().await?.ended(ending)),
+            None => None,
         };
-        closed.await.map_err(|source| self.database.failed(source))
+        let insert = sql("INSERT INTO rounds
+             (round, context, model, state, counters, aggregate, outcome, accuracy, loss, ended_ms,
+              digest)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        .bind(row.round)
+        .bind(row.context)
+        .bind(row.model)
+        .bind(row.state)
+        .bind(wire::encode(&row.counters))
+        .bind(row.aggregate)
+        .bind(row.outcome.as_slice())
+        .bind(row.accuracy)
+        .bind(row.kept_loss())
+        .bind(row.ended)
+        .bind(row.digest());
+        let closed = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(insert).await?;
+            match &ended {
+                Some(run) => update(transaction, run).await,
+                None => Ok(()),
+            }
+        };
+        self.database.write(closed).await
     }
 
     /// The rounds that are over, in order.
@@ -376,19 +441,16 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn rounds_after(&mut self, round: u32) -> Result<Vec<RoundRow>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM rounds WHERE round > ? ORDER BY round")
-            .bind(round)
-            .fetch_all(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let rounds = sql("SELECT * FROM rounds WHERE round > $1 ORDER BY round").bind(round);
+        let rows = self.database.rows(rounds).await?;
         rows.iter().map(|row| self.parse_round(row)).collect()
     }
 
-    fn parse_round(&self, row: &SqliteRow) -> Result<RoundRow, StorageError> {
+    fn parse_round(&self, row: &Row) -> Result<RoundRow, StorageError> {
         let counters: Vec<u8> = self.database.column(row, "counters")?;
         let counters = wire::decode(&counters, FRAME_BYTES_MAX as usize);
-        Ok(RoundRow {
-            round: self.database.column(row, "round")?,
+        let round = RoundRow {
+            round: self.database.number(row, "round")?,
             context: self.database.digest(row, "context")?,
             model: self.database.digest(row, "model")?,
             state: self.database.optional_digest(row, "state")?,
@@ -399,7 +461,13 @@ impl Journal {
             accuracy: self.database.column(row, "accuracy")?,
             loss: self.database.column(row, "loss")?,
             ended: self.database.time(row, "ended_ms")?,
-        })
+        };
+        let digest = self.database.optional_digest(row, "digest")?;
+        if digest.is_some_and(|digest| digest != round.digest()) {
+            let what = format!("the end of round {} has changed bytes", round.round);
+            return Err(self.database.damaged(what));
+        }
+        Ok(round)
     }
 
     /// The encoded outcome of the round with this `round_ctx`, if it is over.
@@ -407,14 +475,12 @@ impl Journal {
     /// # Errors
     /// [`StorageError`].
     pub async fn outcome(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
-        sqlx::query_scalar("SELECT outcome FROM rounds WHERE context = ?")
-            .bind(context.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))
+        let round = sql("SELECT * FROM rounds WHERE context = $1").bind(*context);
+        let row = self.database.row(round).await?;
+        row.map(|row| Ok(self.parse_round(&row)?.outcome)).transpose()
     }
 
-    /// Closes the database: the WAL is folded back into the file.
+    /// Closes the database in order.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -423,26 +489,26 @@ impl Journal {
     }
 }
 
-async fn set_ending(connection: &mut SqliteConnection, ending: &Ending) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE run SET ending = ?, reason = ?")
-        .bind(ending.word())
-        .bind(ending.to_string())
-        .execute(connection)
-        .await
-        .map(|_| ())
+/// Writes what of a run may change.
+async fn update(transaction: &mut Transaction<'_>, run: &RunRow) -> Result<(), StorageError> {
+    let update = sql("UPDATE run SET rounds = $1, ending = $2, reason = $3, digest = $4")
+        .bind(run.rounds)
+        .bind(run.ending.as_deref())
+        .bind(run.reason.as_deref())
+        .bind(run.digest());
+    transaction.execute(update).await.map(|_| ())
 }
 
 async fn insert_change(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     change: &ChangeRow,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO changes (at_ms, by_whom, what) VALUES (?, ?, ?)")
-        .bind(millis(change.at))
-        .bind(change.by.as_str())
-        .bind(change.what.as_str())
-        .execute(connection)
-        .await
-        .map(|_| ())
+) -> Result<(), StorageError> {
+    let insert = sql("INSERT INTO changes (number, at_ms, by_whom, what)
+         VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM changes), $1, $2, $3)")
+    .bind(change.at)
+    .bind(change.by.as_str())
+    .bind(change.what.as_str());
+    transaction.execute(insert).await.map(|_| ())
 }
 
 fn record_digest(round: u32, sequence: u64, bytes: &[u8]) -> Digest {

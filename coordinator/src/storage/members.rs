@@ -14,17 +14,18 @@ mod invites;
 
 use std::path::Path;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Vote;
 use covey_aggregation::net::Request;
 use covey_aggregation::party::{Name, PartyId, Role};
 use covey_aggregation::roster::succession::CertifiedRoster;
 use covey_aggregation::roster::{Member, Roster};
 use covey_aggregation::wire;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::StorageError;
-use super::database::{Database, Schema};
+use super::database::{Access, Database, Row, Schema, Table, Transaction, sql};
+use super::faults::Faults;
+use super::place::Place;
 
 pub use fold::{founded, next_members};
 pub use invites::{Approval, InviteEntry, NewInvite, NotJoined};
@@ -35,8 +36,9 @@ pub const MEMBERS_FILE: &str = "members.db";
 /// Longest encoded roster: one that was founded by files may be longer than one that is sent.
 const ROSTER_BYTES_MAX: usize = 16 << 20;
 
-const SCHEMA: Schema = Schema {
-    format: 1,
+pub(super) const SCHEMA: Schema = Schema {
+    name: "members",
+    base: 1,
     tables: "
     CREATE TABLE invites (
         id BLOB PRIMARY KEY,
@@ -67,8 +69,20 @@ const SCHEMA: Schema = Schema {
         roster BLOB NOT NULL,
         votes BLOB
     ) STRICT;
-    PRAGMA user_version = 1;
 ",
+    steps: &[
+        // Whose members these are: on a server, two federations could meet.
+        "CREATE TABLE federation (
+            \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
+            authority BLOB NOT NULL
+        ) STRICT;",
+    ],
+    contents: &[
+        Table { name: "federation", key: "\"only\"" },
+        Table { name: "invites", key: "id" },
+        Table { name: "members", key: "number" },
+        Table { name: "rosters", key: "number" },
+    ],
 };
 
 /// Where a member stands with the operator.
@@ -127,22 +141,56 @@ pub struct Members {
 }
 
 impl Members {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the file of a federation's folder, creating it when there is none.
     ///
     /// # Errors
     /// [`StorageError`].
     pub async fn open(folder: &Path) -> Result<Self, StorageError> {
-        Ok(Self { database: Database::open(&folder.join(MEMBERS_FILE), SCHEMA).await? })
+        Self::open_at(&Place::File(folder.join(MEMBERS_FILE))).await
     }
 
-    /// Grows whenever another program has changed the file.
+    /// Opens the members' store, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_at(place: &Place) -> Result<Self, StorageError> {
+        Ok(Self { database: Database::open(place, &SCHEMA, Access::Shared).await? })
+    }
+
+    /// Checks that these are the members of the federation with this authority, and remembers it.
+    ///
+    /// # Errors
+    /// [`StorageError::OtherFederation`].
+    pub async fn belong_to(&mut self, authority: &Digest) -> Result<(), StorageError> {
+        let path = self.database.place().shown();
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        if known.is_none() {
+            let remember = sql("INSERT INTO federation (\"only\", authority) VALUES (1, $1)
+                 ON CONFLICT DO NOTHING")
+            .bind(*authority);
+            let written = async |transaction: &mut Transaction<'_>| {
+                transaction.execute(remember).await.map(|_| ())
+            };
+            self.database.write::<(), StorageError>(written).await?;
+        }
+        let known = self.database.row(sql("SELECT authority FROM federation")).await?;
+        let known = known.map(|row| self.database.digest(&row, "authority")).transpose()?;
+        if known == Some(*authority) { Ok(()) } else { Err(StorageError::OtherFederation { path }) }
+    }
+
+    /// Changes whenever another program has written.
     ///
     /// # Errors
     /// [`StorageError`].
     pub async fn version(&mut self) -> Result<i64, StorageError> {
-        let version = sqlx::query_scalar("PRAGMA data_version");
-        let version = version.fetch_one(&mut self.database.connection).await;
-        version.map_err(|source| self.database.failed(source))
+        self.database.version().await
     }
 
     /// Everybody, in the order of joining.
@@ -150,10 +198,7 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn all(&mut self) -> Result<Vec<MemberEntry>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM members ORDER BY number")
-            .fetch_all(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let rows = self.database.rows(sql("SELECT * FROM members ORDER BY number")).await?;
         rows.iter().map(|row| self.entry(row)).collect()
     }
 
@@ -162,11 +207,8 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn entry_of(&mut self, id: &PartyId) -> Result<Option<MemberEntry>, StorageError> {
-        let row = sqlx::query("SELECT * FROM members WHERE id = ?")
-            .bind(id.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let entry = sql("SELECT * FROM members WHERE id = $1").bind(id.0.as_slice());
+        let row = self.database.row(entry).await?;
         row.map(|row| self.entry(&row)).transpose()
     }
 
@@ -180,19 +222,15 @@ impl Members {
         standing: Standing,
         now_s: u64,
     ) -> Result<(), StorageError> {
-        let done = sqlx::query(
-            "INSERT INTO members (id, name, role, standing, since_s, request)
-             VALUES (?1, ?2, ?3, ?4, ?5, '')
-             ON CONFLICT (id) DO UPDATE SET standing = ?4, since_s = ?5",
-        )
+        let stand = sql("INSERT INTO members (number, id, name, role, standing, since_s, request)
+             VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM members), $1, $2, $3, $4, $5, '')
+             ON CONFLICT (id) DO UPDATE SET standing = $4, since_s = $5")
         .bind(member.id.0.as_slice())
         .bind(member.name.as_str())
         .bind(member.role.to_string())
         .bind(standing.word())
-        .bind(now_s.cast_signed())
-        .execute(&mut self.database.connection)
-        .await;
-        done.map(|_| ()).map_err(|source| self.database.failed(source))
+        .bind(now_s.cast_signed());
+        self.database.write(async |transaction| transaction.execute(stand).await.map(|_| ())).await
     }
 
     /// Stores a roster before it is signed, or one that needs no signature.
@@ -200,17 +238,13 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn put_roster(&mut self, roster: &Roster) -> Result<(), StorageError> {
-        let done = sqlx::query(
-            "INSERT INTO rosters (number, digest, roster) VALUES (?1, ?2, ?3)
-             ON CONFLICT (number) DO UPDATE SET digest = ?2, roster = ?3
-             WHERE number = 0",
-        )
-        .bind(i64::from(roster.number))
-        .bind(roster.digest().0.as_slice())
-        .bind(wire::encode(roster))
-        .execute(&mut self.database.connection)
-        .await;
-        done.map(|_| ()).map_err(|source| self.database.failed(source))
+        let put = sql("INSERT INTO rosters (number, digest, roster) VALUES ($1, $2, $3)
+             ON CONFLICT (number) DO UPDATE SET digest = $2, roster = $3
+             WHERE rosters.number = 0")
+        .bind(roster.number)
+        .bind(roster.digest())
+        .bind(wire::encode(roster));
+        self.database.write(async |transaction| transaction.execute(put).await.map(|_| ())).await
     }
 
     /// Stores who signed a roster.
@@ -218,12 +252,58 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn certify(&mut self, certified: &CertifiedRoster) -> Result<(), StorageError> {
-        let done = sqlx::query("UPDATE rosters SET votes = ? WHERE digest = ?")
+        let votes = sql("UPDATE rosters SET votes = $1 WHERE digest = $2")
             .bind(wire::encode(&certified.votes))
-            .bind(certified.roster.digest().0.as_slice())
-            .execute(&mut self.database.connection)
-            .await;
-        done.map(|_| ()).map_err(|source| self.database.failed(source))
+            .bind(certified.roster.digest());
+        self.database.write(async |transaction| transaction.execute(votes).await.map(|_| ())).await
+    }
+
+    /// Puts a roster that others have in the place of whatever is stored from its number on. Whoever
+    /// is approved here, was in the roster `before`, and is not in this one has been shut out since:
+    /// they are suspended, and returned by name.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing is changed.
+    pub async fn adopt(
+        &mut self,
+        before: &Roster,
+        newer: &CertifiedRoster,
+        now_s: u64,
+    ) -> Result<Vec<Name>, StorageError> {
+        let gone = |entry: &MemberEntry| {
+            let id = &entry.member.id;
+            entry.standing == Standing::Approved
+                && before.member(id).is_some()
+                && newer.roster.member(id).is_none()
+        };
+        let mut gone: Vec<Member> = self
+            .all()
+            .await?
+            .into_iter()
+            .filter_map(|entry| gone(&entry).then_some(entry.member))
+            .collect();
+        let forget = sql("DELETE FROM rosters WHERE number >= $1").bind(newer.roster.number);
+        let votes = (!newer.votes.is_empty()).then(|| wire::encode(&newer.votes));
+        let put =
+            sql("INSERT INTO rosters (number, digest, roster, votes) VALUES ($1, $2, $3, $4)")
+                .bind(newer.roster.number)
+                .bind(newer.roster.digest())
+                .bind(wire::encode(&newer.roster))
+                .bind(votes);
+        let adopted = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(forget).await?;
+            transaction.execute(put).await?;
+            for member in &gone {
+                let suspend = sql("UPDATE members SET standing = $1, since_s = $2 WHERE id = $3")
+                    .bind(Standing::Suspended.word())
+                    .bind(now_s.cast_signed())
+                    .bind(member.id.0.as_slice());
+                transaction.execute(suspend).await?;
+            }
+            Ok(())
+        };
+        self.database.write::<(), StorageError>(adopted).await?;
+        Ok(gone.drain(..).map(|member| member.name).collect())
     }
 
     /// Rosters from `number` on, the newest last; votes are empty where there are none.
@@ -231,11 +311,8 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn rosters(&mut self, number: u32) -> Result<Vec<CertifiedRoster>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM rosters WHERE number >= ? ORDER BY number")
-            .bind(i64::from(number))
-            .fetch_all(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let rosters = sql("SELECT * FROM rosters WHERE number >= $1 ORDER BY number").bind(number);
+        let rows = self.database.rows(rosters).await?;
         rows.iter().map(|row| self.roster(row)).collect()
     }
 
@@ -245,13 +322,10 @@ impl Members {
     /// [`StorageError`].
     pub async fn roster_of(
         &mut self,
-        digest: &covey_aggregation::hash::Digest,
+        digest: &Digest,
     ) -> Result<Option<CertifiedRoster>, StorageError> {
-        let row = sqlx::query("SELECT * FROM rosters WHERE digest = ?")
-            .bind(digest.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let roster = sql("SELECT * FROM rosters WHERE digest = $1").bind(*digest);
+        let row = self.database.row(roster).await?;
         row.map(|row| self.roster(&row)).transpose()
     }
 
@@ -263,7 +337,7 @@ impl Members {
         self.database.close().await
     }
 
-    fn roster(&self, row: &SqliteRow) -> Result<CertifiedRoster, StorageError> {
+    fn roster(&self, row: &Row) -> Result<CertifiedRoster, StorageError> {
         let bytes: Vec<u8> = self.database.column(row, "roster")?;
         let votes: Option<Vec<u8>> = self.database.column(row, "votes")?;
         let damaged = |error: wire::Malformed| self.database.damaged(format!("a roster: {error}"));
@@ -273,7 +347,7 @@ impl Members {
         Ok(CertifiedRoster { roster, votes })
     }
 
-    fn entry(&self, row: &SqliteRow) -> Result<MemberEntry, StorageError> {
+    fn entry(&self, row: &Row) -> Result<MemberEntry, StorageError> {
         let (request, standing): (String, String) =
             (self.database.column(row, "request")?, self.database.column(row, "standing")?);
         let damaged = |what: String| self.database.damaged(format!("a member: {what}"));
@@ -290,19 +364,19 @@ impl Members {
     }
 
     /// Somebody without a request: enrolled by files.
-    fn bare(&self, row: &SqliteRow) -> Result<Member, StorageError> {
+    fn bare(&self, row: &Row) -> Result<Member, StorageError> {
         let id = PartyId(self.database.digest(row, "id")?.0);
         let (name, role) = (self.name(row)?, self.role(row)?);
         Ok(Member { name, id, role, sealing_key: None })
     }
 
-    fn name(&self, row: &SqliteRow) -> Result<Name, StorageError> {
-        let text: String = row.try_get("name").map_err(|source| self.database.failed(source))?;
+    fn name(&self, row: &Row) -> Result<Name, StorageError> {
+        let text: String = self.database.column(row, "name")?;
         text.parse().map_err(|_| self.database.damaged("a member's name".to_owned()))
     }
 
-    fn role(&self, row: &SqliteRow) -> Result<Role, StorageError> {
-        let text: String = row.try_get("role").map_err(|source| self.database.failed(source))?;
+    fn role(&self, row: &Row) -> Result<Role, StorageError> {
+        let text: String = self.database.column(row, "role")?;
         let role = Role::ALL.into_iter().find(|role| role.to_string() == text);
         role.ok_or_else(|| self.database.damaged("a member's role".to_owned()))
     }

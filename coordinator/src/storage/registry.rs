@@ -5,8 +5,7 @@
 //! - A run's name is unique among runs. The same plan under the same name is the same run,
 //!   whoever sends it; another plan under a taken name is refused. A refused plan is recorded with
 //!   its reasons and takes no name.
-//! - Runs are carried out one after another, in the order in which they were submitted; one that
-//!   is resumed comes before those that were submitted after it, once the run at hand is over.
+//! - Runs that are under way take turns ([`turns`]).
 //! - What a researcher wants and what is so are one column, the run's state: `pausing` and
 //!   `stopping` are a wish that the run has not followed yet, also after a restart.
 //! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state
@@ -14,30 +13,35 @@
 
 mod orders;
 mod rows;
+mod turns;
 
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::Digest;
-use covey_aggregation::limits::{RUNS_OPEN_MAX, RUNS_REFUSED_MAX};
+use covey_aggregation::limits::RUNS_REFUSED_MAX;
 use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::research::{PlanFault, Refusal, RunState};
 use covey_aggregation::time::Time;
 use covey_aggregation::wire;
-use sqlx::Connection as _;
 use tokio::sync::watch;
 
 use super::StorageError;
-use super::database::{Database, Schema, millis};
+use super::database::{Access, Database, Schema, Table, Transaction, sql};
+use super::faults::Faults;
+use super::place::Place;
+use turns::Turns;
 
 pub use orders::Wish;
+pub use turns::Quotas;
 
 /// The registry's name in the state folder.
 pub const REGISTRY_FILE: &str = "runs.db";
 
 /// `contexts` finds the run of a round that somebody asks about later. `orders` is who had what
 /// done.
-const SCHEMA: Schema = Schema {
-    format: 1,
+pub(super) const SCHEMA: Schema = Schema {
+    name: "runs",
+    base: 1,
     tables: "
     CREATE TABLE runs (
         number INTEGER PRIMARY KEY,
@@ -67,8 +71,16 @@ const SCHEMA: Schema = Schema {
         context BLOB PRIMARY KEY,
         run BLOB NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
 ",
+    steps: &[
+        // The last turn of each run.
+        "ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;",
+    ],
+    contents: &[
+        Table { name: "runs", key: "number" },
+        Table { name: "orders", key: "number" },
+        Table { name: "contexts", key: "context" },
+    ],
 };
 
 /// A plan that was submitted.
@@ -94,6 +106,8 @@ pub struct RunEntry {
     pub rounds_over: u32,
     /// Of these, rounds whose sum was opened.
     pub rounds_done: u32,
+    /// Its last turn: turns are numbered from 1 over all runs.
+    pub turn: i64,
     /// Where it stands.
     pub state: RunState,
     /// Why it stands there.
@@ -140,6 +154,10 @@ pub struct Registry {
     changes: watch::Sender<u64>,
     /// What is wanted of the run at hand.
     wish: watch::Sender<Wish>,
+    /// How much researchers may use.
+    quotas: Quotas,
+    /// Whose turn it is.
+    turns: Turns,
 }
 
 /// The folder of a run.
@@ -149,25 +167,60 @@ pub fn run_folder(state_dir: &Path, run: &Digest) -> PathBuf {
 }
 
 impl Registry {
+    /// From now on writing fails as `faults` says.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.database.set_faults(faults.clone());
+        self
+    }
+
     /// Opens the registry of a state folder, creating it when there is none.
     ///
     /// # Errors
     /// [`StorageError`].
     pub async fn open(state_dir: &Path) -> Result<Self, StorageError> {
-        Self::new(Database::open(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+        Self::open_at(&Place::File(state_dir.join(REGISTRY_FILE))).await
+    }
+
+    /// Opens a registry, creating it when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_at(place: &Place) -> Result<Self, StorageError> {
+        Ok(Self::new(Database::open(place, &SCHEMA, Access::Alone).await?))
     }
 
     /// Opens an existing registry to read from, beside the program that writes it.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn open_to_read(state_dir: &Path) -> Result<Self, StorageError> {
-        Self::new(Database::open_to_read(&state_dir.join(REGISTRY_FILE), SCHEMA).await?)
+    pub async fn open_to_read(place: &Place) -> Result<Self, StorageError> {
+        Ok(Self::new(Database::open_to_read(place, &SCHEMA).await?))
     }
 
-    fn new(database: Database) -> Result<Self, StorageError> {
+    /// As [`Self::open_to_read`]; none when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn open_existing(place: &Place) -> Result<Option<Self>, StorageError> {
+        if !place.may_exist() {
+            return Ok(None);
+        }
+        match Self::open_to_read(place).await {
+            Err(StorageError::Absent { .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn new(database: Database) -> Self {
         let (changes, wish) = (watch::Sender::new(0), watch::Sender::new(Wish::Go));
-        Ok(Self { database, changes, wish })
+        let (quotas, turns) = (Quotas::default(), Turns::default());
+        Self { database, changes, wish, quotas, turns }
+    }
+
+    /// Sets how much researchers may use.
+    pub const fn set_quotas(&mut self, quotas: Quotas) {
+        self.quotas = quotas;
     }
 
     /// Counts changes.
@@ -201,8 +254,8 @@ impl Registry {
             if let Some(known) = self.refused(&new.name, &new.plan).await? {
                 return Ok((known, false));
             }
-        } else if self.open_runs().await? >= RUNS_OPEN_MAX {
-            return Err(Refusal::TooMany { runs_max: RUNS_OPEN_MAX }.into());
+        } else {
+            self.check_quotas(&new).await?;
         }
         let run = new.run;
         self.insert(new).await?;
@@ -212,6 +265,24 @@ impl Registry {
         Ok((entry, true))
     }
 
+    async fn check_quotas(&mut self, new: &NewRun) -> Result<(), NotRecorded> {
+        let Quotas { runs_open, runs_each, rounds: rounds_max, .. } = self.quotas;
+        let open = self.rows(false).await?;
+        let of_this_researcher = open.iter().filter(|entry| entry.by == new.by).count();
+        if open.len() as u64 >= u64::from(runs_open) {
+            return Err(Refusal::TooMany { runs_max: runs_open }.into());
+        }
+        if of_this_researcher as u64 >= u64::from(runs_each) {
+            return Err(Refusal::TooManyOfYours { runs_max: runs_each }.into());
+        }
+        match new.verdict {
+            Ok(rounds) if rounds > rounds_max => {
+                Err(Refusal::TooManyRounds { rounds, rounds_max }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn insert(&mut self, new: NewRun) -> Result<(), StorageError> {
         let (state, rounds, faults) = match new.verdict {
             Ok(rounds) => (RunState::Queued, rounds, Vec::new()),
@@ -219,45 +290,29 @@ impl Registry {
         };
         // Of a refused plan its digest and its faults are kept.
         let plan_bytes = (state == RunState::Queued).then_some(new.plan_bytes);
-        let inserted = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query(
-                "INSERT INTO runs
-                 (run, name, plan, plan_bytes, by_id, by_name, submitted_ms, rounds, state, faults)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(new.run.0.as_slice())
-            .bind(new.name.as_str())
-            .bind(new.plan.0.as_slice())
-            .bind(plan_bytes)
-            .bind(new.by.0.as_slice())
-            .bind(new.by_name.as_str())
-            .bind(millis(new.at))
-            .bind(rounds)
-            .bind(state.word())
-            .bind(wire::encode(&faults))
-            .execute(&mut *transaction)
-            .await?;
-            sqlx::query(
-                "DELETE FROM runs WHERE state = 'refused' AND number NOT IN
-                 (SELECT number FROM runs WHERE state = 'refused' ORDER BY number DESC LIMIT ?)",
-            )
-            .bind(RUNS_REFUSED_MAX)
-            .execute(&mut *transaction)
-            .await?;
-            transaction.commit().await
+        let insert = sql("INSERT INTO runs
+             (number, run, name, plan, plan_bytes, by_id, by_name, submitted_ms, rounds, state,
+              faults)
+             VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM runs), $1, $2, $3, $4, $5, $6, $7,
+                     $8, $9, $10)")
+        .bind(new.run)
+        .bind(new.name.as_str())
+        .bind(new.plan)
+        .bind(plan_bytes)
+        .bind(new.by.0.as_slice())
+        .bind(new.by_name.as_str())
+        .bind(new.at)
+        .bind(rounds)
+        .bind(state.word())
+        .bind(wire::encode(&faults));
+        let forget = sql("DELETE FROM runs WHERE state = 'refused' AND number NOT IN
+             (SELECT number FROM runs WHERE state = 'refused' ORDER BY number DESC LIMIT $1)")
+        .bind(RUNS_REFUSED_MAX);
+        let inserted = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(insert).await?;
+            transaction.execute(forget).await.map(|_| ())
         };
-        inserted.await.map_err(|source| self.database.failed(source))
-    }
-
-    /// The next run to carry out: one that was begun, else the first that waits.
-    async fn next(&mut self) -> Result<Option<RunEntry>, StorageError> {
-        let runs = self.rows(false).await?;
-        let going = |entry: &&RunEntry| {
-            matches!(entry.state, RunState::Running | RunState::Pausing | RunState::Stopping)
-        };
-        let waits = |entry: &&RunEntry| entry.state == RunState::Queued;
-        Ok(runs.iter().find(going).or_else(|| runs.iter().find(waits)).cloned())
+        self.database.write(inserted).await
     }
 
     /// Records what came of a run's rounds so far; `contexts` of those that are new here.
@@ -270,24 +325,16 @@ impl Registry {
         contexts: &[Digest],
         (over, done): (u32, u32),
     ) -> Result<(), StorageError> {
-        let stored = async {
-            let mut transaction = self.database.connection.begin().await?;
+        let stored = async |transaction: &mut Transaction<'_>| {
             for context in contexts {
-                sqlx::query("INSERT OR IGNORE INTO contexts (context, run) VALUES (?, ?)")
-                    .bind(context.0.as_slice())
-                    .bind(run.0.as_slice())
-                    .execute(&mut *transaction)
-                    .await?;
+                let insert = sql("INSERT INTO contexts (context, run) VALUES ($1, $2)
+                     ON CONFLICT DO NOTHING");
+                transaction.execute(insert.bind(*context).bind(*run)).await?;
             }
-            sqlx::query("UPDATE runs SET rounds_over = ?, rounds_done = ? WHERE run = ?")
-                .bind(over)
-                .bind(done)
-                .bind(run.0.as_slice())
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+            let rounds = sql("UPDATE runs SET rounds_over = $1, rounds_done = $2 WHERE run = $3");
+            transaction.execute(rounds.bind(over).bind(done).bind(*run)).await.map(|_| ())
         };
-        stored.await.map_err(|source| self.database.failed(source))?;
+        self.database.write(stored).await?;
         self.changed();
         Ok(())
     }
@@ -297,12 +344,22 @@ impl Registry {
     /// # Errors
     /// [`StorageError`].
     pub async fn run_of(&mut self, context: &Digest) -> Result<Option<Digest>, StorageError> {
-        let row = sqlx::query("SELECT run FROM contexts WHERE context = ?")
-            .bind(context.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let run = sql("SELECT run FROM contexts WHERE context = $1").bind(*context);
+        let row = self.database.row(run).await?;
         row.map(|row| self.database.digest(&row, "run")).transpose()
+    }
+
+    /// Whether this program may still write: on a server, whether its session goes on.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it may not, or the server does not answer.
+    pub async fn check_hold(&mut self) -> Result<(), StorageError> {
+        match self.database.place() {
+            Place::File(_) => Ok(()),
+            Place::Schema(..) => {
+                self.database.row(sql("SELECT 1::BIGINT AS held")).await.map(|_| ())
+            }
+        }
     }
 
     /// Closes the registry.

@@ -2,27 +2,36 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::blobs::Blobs;
+use super::blobs::{Blobs, Depot};
 
-/// The folder of the run at hand, for whoever serves its members.
+/// The bytes of the run at hand, for whoever serves its members; and where those of all runs are.
 #[derive(Debug)]
-pub struct Shelf(Mutex<Arc<Blobs>>);
+pub struct Shelf {
+    depot: Depot,
+    blobs: Mutex<Arc<Blobs>>,
+}
 
 impl Shelf {
-    /// With this folder on it.
+    /// With these bytes on it.
     #[must_use]
-    pub fn new(blobs: Arc<Blobs>) -> Self {
-        Self(Mutex::new(blobs))
+    pub fn new(depot: Depot, blobs: Arc<Blobs>) -> Self {
+        Self { depot, blobs: Mutex::new(blobs) }
     }
 
-    /// Puts another folder there.
+    /// Where bytes are.
+    #[must_use]
+    pub const fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
+    /// Puts another run's there.
     pub fn put(&self, blobs: Arc<Blobs>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
+        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
     }
 
     /// What is there now.
     #[must_use]
     pub fn blobs(&self) -> Arc<Blobs> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.blobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

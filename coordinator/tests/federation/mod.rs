@@ -6,15 +6,19 @@ pub(crate) mod owner;
 pub(crate) mod researcher;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use covey_aggregation::message::SignedHeader;
 use covey_aggregation::net::membership::MEMBER_FILE;
 use covey_aggregation::net::request::{REQUEST_FILE, Request};
 use covey_aggregation::net::roster_file::ROSTER_FILE;
-use covey_aggregation::net::{IdentityKey, Membership, authority::AUTHORITY_FILE, read_roster};
+use covey_aggregation::net::{
+    Bulk, BulkError, IdentityKey, Membership, Offered, Outline, authority::AUTHORITY_FILE,
+    read_roster,
+};
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::stop::Stopper;
@@ -26,6 +30,7 @@ use covey_coordinator::cli::{Enrol, Init};
 use covey_coordinator::config::Config;
 use covey_coordinator::coordinator::JOURNAL_FILE;
 use covey_coordinator::event::{Event, RoundSummary, RunSummary};
+use covey_coordinator::storage::faults::Faults;
 use covey_coordinator::{Coordinator, setup};
 use covey_model::task::Task;
 use owner::Owner;
@@ -45,6 +50,19 @@ pub(crate) const POOL_FILE: &str = "pool.csv";
 fn validation_data() -> String {
     let path = POOL_FILE;
     format!("validation_data = {{ format = \"csv\", path = \"{path}\", header = \"absent\" }}\n")
+}
+
+/// Sends a contribution, or what the coordinator does not have of it.
+pub(crate) async fn contribute(
+    bulk: &Bulk,
+    header: &SignedHeader,
+    bytes: &[u8],
+) -> Result<(), BulkError> {
+    let Offered::Wanted(sending) = bulk.offer(header, bytes.len() as u64).await? else {
+        return Ok(());
+    };
+    let mut rest = &bytes[usize::try_from(sending.from()).expect("in memory")..];
+    sending.send(&Outline::of(rest), &mut rest, |_| {}).await
 }
 
 pub(crate) fn name(text: &str) -> Name {
@@ -115,6 +133,17 @@ impl PlanOptions {
     }
 }
 
+/// A port of loopback that was free a moment ago, for both UDP and TCP.
+pub(crate) fn free_port() -> SocketAddr {
+    loop {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
 impl Federation {
     /// Enrols a coordinator, 4 holders and `owners` owners, and writes plan and test data.
     pub(crate) fn new(owners: usize, plan: &PlanOptions) -> Self {
@@ -128,8 +157,7 @@ impl Federation {
         researchers: &'static [&'static str],
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound");
+        let address = free_port();
         let federation = Self { folder, address, holders: 4, owners, researchers };
         let dir = federation.dir();
         setup::init(&Init {
@@ -162,8 +190,7 @@ impl Federation {
     /// A coordinator alone, with a plan: everybody else joins by invite.
     pub(crate) fn empty(plan: &PlanOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound");
+        let address = free_port();
         let federation = Self { folder, address, holders: 0, owners: 0, researchers: &[] };
         let (dir, name) = (federation.dir(), name("coordinator"));
         setup::init(&Init { dir, federation: "test".parse().expect("a name"), name })
@@ -341,12 +368,17 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(config: Config) -> Self {
+        Self::start_with(config, Faults::none())
+    }
+
+    /// With a storage that fails as `faults` says.
+    pub(crate) fn start_with(config: Config, faults: Faults) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (stopper, stop) = Stop::manual();
         let (sender, events) = mpsc::unbounded_channel();
         let journal_log = config.state_dir.join(format!("{JOURNAL_FILE}-wal"));
         let work = runtime.spawn(async move {
-            let mut running = Coordinator::start(config, stop).await?;
+            let mut running = Coordinator::start_with(config, stop, faults).await?;
             while let Ok(event) = running.next_event().await {
                 eprintln!("{event}");
                 // The test may be satisfied already.

@@ -12,7 +12,7 @@ use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::message::SignedHeader;
-use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership, Outline};
+use covey_aggregation::net::{BulkRequest, Dialer, Link, LinkError, Membership, Route};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock;
@@ -59,7 +59,7 @@ pub(crate) struct Owner {
 pub(crate) fn start(
     index: usize,
     membership: Arc<Membership>,
-    address: String,
+    route: impl Into<Route>,
     gate: watch::Receiver<bool>,
 ) -> Owner {
     let diary = Arc::new(Mutex::new(Diary::default()));
@@ -67,7 +67,7 @@ pub(crate) fn start(
         index,
         participant: participant(&membership),
         membership,
-        address,
+        route: route.into(),
         gate,
         diary: Arc::clone(&diary),
         stored: BTreeMap::new(),
@@ -96,7 +96,7 @@ struct Stored {
 struct Work {
     index: usize,
     membership: Arc<Membership>,
-    address: String,
+    route: Route,
     gate: watch::Receiver<bool>,
     participant: Participant,
     diary: Arc<Mutex<Diary>>,
@@ -107,8 +107,7 @@ struct Work {
 
 impl Work {
     async fn run(mut self) {
-        let mut dialer =
-            Dialer::new(Arc::clone(&self.membership), self.address.clone()).expect("a dialer");
+        let mut dialer = Dialer::new(Arc::clone(&self.membership), &self.route).expect("a dialer");
         loop {
             match dialer.connect(|_, _| {}).await {
                 Ok(link) => self.serve(link).await,
@@ -116,8 +115,8 @@ impl Work {
                     let membership = Membership::load(self.membership.folder());
                     self.membership = Arc::new(membership.expect("a member still"));
                     self.participant = participant(&self.membership);
-                    dialer = Dialer::new(Arc::clone(&self.membership), self.address.clone())
-                        .expect("a dialer");
+                    dialer =
+                        Dialer::new(Arc::clone(&self.membership), &self.route).expect("a dialer");
                 }
                 // Shut out, or the coordinator is gone for good.
                 Err(_) => return,
@@ -175,9 +174,8 @@ impl Work {
                     let (bulk, uploaded) = (link.links.bulk(), uploaded.clone());
                     let (header, bytes) = (stored.header.clone(), Arc::clone(&stored.bytes));
                     tokio::spawn(async move {
-                        let outline = Outline::of(&bytes);
                         // A refusal or a lost link: the machine asks again if it still wants it.
-                        let _ = bulk.contribute(&header, &outline, &mut &bytes[..], |_| {}).await;
+                        let _ = super::contribute(&bulk, &header, &bytes).await;
                         let _ = uploaded.send(round_ctx).await;
                     });
                 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// A listener on a free port, and a federation whose holders know it.
 fn meeting() -> (Listener, Federation) {
     let federation = Federation::new("test", 0x20);
-    let address = "127.0.0.1:0".parse().expect("an address");
+    let address: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let coordinator = federation.membership("c");
     let guests = GuestList::pinned(&coordinator);
     let listener = Listener::bind(address, coordinator, guests).expect("bound");
@@ -200,7 +200,7 @@ async fn the_doctor_dials_the_coordinator_and_names_what_is_wrong_with_the_keys(
     };
     let (code, said) = examine().await;
     assert_eq!(code, Some(0), "{said}");
-    for part in ["answers over UDP", "sealing key", "No problem", "roster"] {
+    for part in ["answers over QUIC", "sealing key", "No problem", "roster"] {
         assert!(said.contains(part), "no {part:?} in\n{said}");
     }
     copy(&federation.path("kh-2"), &federation.path("kh-1"), "sealing.key");

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::program::StateFolder;
+use crate::program::room::free_bytes;
 
 use super::Diagnosis;
 
@@ -45,19 +46,15 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
     flushed
 }
 
-#[cfg(unix)]
 fn check_room(diagnosis: &mut Diagnosis, folder: &Path) {
-    match rustix::fs::statvfs(folder) {
-        Ok(system) => judge_room(diagnosis, system.f_bavail.saturating_mul(system.f_frsize)),
+    match free_bytes(folder) {
+        Ok(free) => free.into_iter().for_each(|free| judge_room(diagnosis, free)),
         Err(error) => {
             let found = format!("cannot tell how much room there is: {error}");
             diagnosis.warn("room", found, "look with df");
         }
     }
 }
-
-#[cfg(not(unix))]
-fn check_room(_: &mut Diagnosis, _: &Path) {}
 
 pub(super) fn judge_room(diagnosis: &mut Diagnosis, free_bytes: u64) {
     let found = format!("{} MiB free", free_bytes >> 20);

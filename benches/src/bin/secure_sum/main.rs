@@ -2,12 +2,16 @@
 //! costs in the clear. Figures are of one thread, in its CPU time, but for what two threads
 //! gain, which is in wall time.
 //!
-//! `--json`: one object per figure. `--quick`: up to a million parameters only.
+//! `--json`: one object per figure. `--quick`: up to a million parameters only. `--links`: nothing but
+//! how fast an upload travels.
 //! `COVEY_PATH=portable`: without vector instructions of our own choosing.
 
+#[path = "../../../../aggregation/tests/net/federation.rs"]
+mod enrolled;
 mod federation;
 mod footprint;
 mod key_layer;
+mod links;
 #[cfg(feature = "naive")]
 mod naive;
 // The client's own: its crate would bring AVX-512 back into a build without.
@@ -38,6 +42,10 @@ fn main() {
         return;
     }
     let report = Report::from_arguments();
+    if arguments.iter().any(|argument| argument == "--links") {
+        links::measure(&report);
+        return;
+    }
     let is_quick = arguments.iter().any(|argument| argument == "--quick");
     let path = Path::current().name();
     report.note(&format!(
@@ -58,6 +66,7 @@ fn main() {
         key_layer::measure(&report, &Federation::new(choice));
     }
     footprint::measure(&report);
+    links::measure(&report);
     #[cfg(feature = "naive")]
     naive::measure(&report, &Federation::new(main_case(Profile::B, 1_000_000)).terms);
 }

@@ -116,6 +116,11 @@ impl Model {
 }
 
 impl Case {
+    /// On a card: as many steps of each, after those in which its kernels are compiled and chosen.
+    pub(crate) const fn on_card(self) -> Self {
+        Self { steps: 300, warmup: 60, ..self }
+    }
+
     /// The plan that asks for exactly these steps.
     pub(crate) fn plan(&self) -> Plan {
         let Self { model, batch, steps, warmup } = *self;

@@ -1,12 +1,13 @@
-//! How fast an owner trains, beside PyTorch on the same processor, with the same models, batch
-//! sizes, optimiser (SGD) and threads. `cargo run --release --bin training`.
+//! How fast an owner trains, beside PyTorch on the same processor or card, with the same models,
+//! batch sizes, optimiser (SGD) and threads. `cargo run --release --bin training`.
 //!
 //! Both train in turn, several times over, so that a busy machine slows both; figures are medians.
 //! Every step is forward, backward, the optimiser's step and reading the loss, with batches drawn
 //! from examples in memory; the first steps are not timed.
 //!
 //! `--json`: one object per figure. `--repeats N`: 5 if not given. `--threads N`: only so many
-//! threads, in place of 1 and then 2. PyTorch is that of the Python which `COVEY_PYTHON` names, else
+//! threads, in place of 1 and then 2. `--card N`: on the NVIDIA card of this number instead, in a
+//! build with `--features cuda`. PyTorch is that of the Python which `COVEY_PYTHON` names, else
 //! of `python3` (`pip install -r benches/pytorch/requirements.txt`); where there is none, that is
 //! said and figures stand alone.
 
@@ -39,6 +40,7 @@ struct Terms {
     parameters: usize,
     batch: u32,
     threads: usize,
+    device: String,
     optimizer: &'static str,
     pytorch: Option<String>,
 }
@@ -52,7 +54,7 @@ impl Conditions for Terms {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|argument| argument == ours::ARGUMENT) {
-        return ours::run();
+        return ours::run(arguments.get(1).map(String::as_str));
     }
     match measure(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,14 +68,20 @@ fn main() -> ExitCode {
 fn measure(arguments: &[String]) -> Result<(), String> {
     let report = Report::from_arguments();
     let repeats = number(arguments, "--repeats")?.unwrap_or(REPEATS);
-    let threads =
-        number(arguments, "--threads")?.map_or_else(|| THREADS.to_vec(), |threads| vec![threads]);
+    let card = index(arguments, "--card")?;
+    let threads = match (number(arguments, "--threads")?, card) {
+        (Some(threads), _) => vec![threads],
+        (None, Some(_)) => vec![1],
+        (None, None) => THREADS.to_vec(),
+    };
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     for threads in threads {
+        let place = Place { threads, card };
         let mut command = Command::new(&program);
-        command.arg(ours::ARGUMENT).env("RAYON_NUM_THREADS", threads.to_string());
+        command.args([ours::ARGUMENT, &place.device()]);
+        command.env("RAYON_NUM_THREADS", threads.to_string());
         let mut ours = Worker::start(command)?;
-        let mut pytorch = match Worker::start(python(threads)) {
+        let mut pytorch = match Worker::start(python(place)) {
             Ok(worker) => Some(worker),
             Err(why) => {
                 // Also in JSON: on standard error, beside the figures.
@@ -86,14 +94,35 @@ fn measure(arguments: &[String]) -> Result<(), String> {
         };
         let version = pytorch.as_ref().map(|worker| worker.version.as_str());
         report.note(&format!(
-            "{threads} thread(s), medians of {repeats}, ratio to PyTorch {}",
+            "{}, medians of {repeats}, ratio to PyTorch {}",
+            place.text(),
             version.unwrap_or("(not measured)")
         ));
         for case in &CASES {
-            compare(&report, case, (threads, repeats), &mut ours, pytorch.as_mut())?;
+            let case = if card.is_some() { case.on_card() } else { *case };
+            compare(&report, &case, (place, repeats), &mut ours, pytorch.as_mut())?;
         }
     }
     Ok(())
+}
+
+/// Where both train.
+#[derive(Clone, Copy)]
+struct Place {
+    threads: usize,
+    card: Option<usize>,
+}
+
+impl Place {
+    /// As PyTorch and settings write it.
+    fn device(self) -> String {
+        self.card.map_or_else(|| "cpu".to_owned(), |card| format!("cuda:{card}"))
+    }
+
+    fn text(self) -> String {
+        let threads = format!("{} thread(s)", self.threads);
+        self.card.map_or(threads, |card| format!("cuda:{card}"))
+    }
 }
 
 /// Trains in turn and prints both rates: by the wall clock, and by CPU time, which other jobs on
@@ -101,7 +130,7 @@ fn measure(arguments: &[String]) -> Result<(), String> {
 fn compare(
     report: &Report,
     case: &Case,
-    (threads, repeats): (usize, usize),
+    (place, repeats): (Place, usize),
     ours: &mut Worker,
     mut pytorch: Option<&mut Worker>,
 ) -> Result<(), String> {
@@ -118,11 +147,12 @@ fn compare(
         return Err(format!("{case:?}: {parameters} parameters, PyTorch's model has {other}"));
     }
     let terms = Terms {
-        text: format!("{}, batch {}, {threads} thread(s)", case.model.name(), case.batch),
+        text: format!("{}, batch {}, {}", case.model.name(), case.batch, place.text()),
         model: case.model.name(),
         parameters,
         batch: case.batch,
-        threads,
+        threads: place.threads,
+        device: place.device(),
         optimizer: "sgd",
         pytorch: pytorch.map(|worker| worker.version.clone()),
     };
@@ -145,12 +175,12 @@ fn compare(
 /// Seconds of what was taken.
 type Clock = fn(&Taken) -> f64;
 
-/// PyTorch with so many threads.
-fn python(threads: usize) -> Command {
+/// PyTorch at this place.
+fn python(place: Place) -> Command {
     let python = std::env::var_os("COVEY_PYTHON").unwrap_or_else(|| "python3".into());
     let mut command = Command::new(python);
-    let threads = threads.to_string();
-    command.args(["-c", SCRIPT, &threads]).env("OMP_NUM_THREADS", &threads);
+    let threads = place.threads.to_string();
+    command.args(["-c", SCRIPT, &threads, &place.device()]).env("OMP_NUM_THREADS", &threads);
     command
 }
 
@@ -162,12 +192,17 @@ fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// The number after `name`, from 1.
 fn number(arguments: &[String], name: &str) -> Result<Option<usize>, String> {
+    match index(arguments, name) {
+        Ok(value) if value != Some(0) => Ok(value),
+        _ => Err(format!("{name} takes a number from 1")),
+    }
+}
+
+/// The number after `name`, from 0.
+fn index(arguments: &[String], name: &str) -> Result<Option<usize>, String> {
     let Some(at) = arguments.iter().position(|argument| argument == name) else { return Ok(None) };
     let value = arguments.get(at + 1).and_then(|value| value.parse().ok());
-    match value.filter(|value| *value > 0) {
-        Some(value) => Ok(Some(value)),
-        None => Err(format!("{name} takes a number from 1")),
-    }
+    value.map(Some).ok_or_else(|| format!("{name} takes a number from 0"))
 }
 
 #[cfg(test)]
@@ -205,6 +240,8 @@ mod tests {
         assert_eq!(median(std::iter::empty()), None);
         let arguments = ["--repeats", "0"].map(str::to_owned);
         assert!(number(&arguments, "--repeats").is_err());
+        assert_eq!(index(&arguments, "--repeats"), Ok(Some(0)));
+        assert!(index(&["--card".to_owned()], "--card").is_err());
         assert_eq!(number(&arguments, "--threads"), Ok(None));
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use covey_benches::process_ns;
-use covey_model::device::DeviceChoice;
+use covey_model::device::{Compute, DeviceChoice, DeviceRules};
 use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitSeed, Progress, Trainer};
 
@@ -15,8 +15,19 @@ use crate::worker::{Hello, Taken};
 /// Argument of a process that only trains when it is asked to.
 pub(crate) const ARGUMENT: &str = "--worker";
 
-/// Answers until nobody asks any more.
-pub(crate) fn run() -> ExitCode {
+/// Answers until nobody asks any more. `device` is `cpu` or `cuda:N`.
+pub(crate) fn run(device: Option<&str>) -> ExitCode {
+    let device = match device.unwrap_or("cpu").parse::<DeviceChoice>() {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("training: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(error) = Compute::resolve(DeviceRules::from(device)) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| writeln!(out, "{line}").and_then(|()| out.flush());
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -31,7 +42,7 @@ pub(crate) fn run() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        if say(serde_json::to_string(&train(&case)).expect("plain data")).is_err() {
+        if say(serde_json::to_string(&train(&case, device)).expect("plain data")).is_err() {
             return ExitCode::FAILURE;
         }
     }
@@ -39,9 +50,9 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Trains as an owner does, and times the steps after the first few.
-pub(crate) fn train(case: &Case) -> Taken {
+pub(crate) fn train(case: &Case, device: DeviceChoice) -> Taken {
     let task = Task::from_plan(&case.plan()).expect("a model");
-    let trainer = Trainer::new(&task, DeviceChoice::Cpu).expect("the processor is always there");
+    let trainer = Trainer::new(&task, device).expect("a device that was found");
     let data = case.model.dataset();
     let (mut began, mut ended) = (None, None);
     let mut loss = f64::NAN;
@@ -76,7 +87,7 @@ mod tests {
     #[test]
     fn the_steps_asked_for_are_timed() {
         let case = Case { model: Model::Mlp, batch: 16, steps: 5, warmup: 2 };
-        let Taken { seconds, cpu_seconds, loss, parameters } = train(&case);
+        let Taken { seconds, cpu_seconds, loss, parameters } = train(&case, DeviceChoice::Cpu);
         assert!(seconds > 0.0 && cpu_seconds > 0.0, "{seconds} {cpu_seconds}");
         assert!((1.0..4.0).contains(&loss), "{loss} of ten classes drawn at random");
         assert_eq!(parameters, 203_530);

@@ -5,11 +5,10 @@ use covey_aggregation::net::Request;
 use covey_aggregation::net::enrolment::NotEnrolled;
 use covey_aggregation::net::invite::{InviteId, InviteSecret};
 use covey_aggregation::party::{Name, PartyId, Role};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::{MemberEntry, Members, Standing};
 use crate::storage::StorageError;
+use crate::storage::database::{Row, Transaction, sql};
 
 /// Whether somebody who comes by an invite has to wait for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
@@ -98,20 +97,17 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn invite(&mut self, new: &NewInvite) -> Result<(), StorageError> {
-        let done = sqlx::query(
-            "INSERT INTO invites (id, secret, role, name, approval, created_s, expires_s)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
+        let insert = sql("INSERT INTO invites
+             (id, secret, role, name, approval, created_s, expires_s)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(new.id.0.as_slice())
-        .bind(new.secret.0.as_slice())
+        .bind(new.secret)
         .bind(new.role.to_string())
         .bind(new.name.as_str())
         .bind(new.approval.word())
         .bind(new.created_s.cast_signed())
-        .bind(new.expires_s.cast_signed())
-        .execute(&mut self.database.connection)
-        .await;
-        done.map(|_| ()).map_err(|source| self.database.failed(source))
+        .bind(new.expires_s.cast_signed());
+        self.database.write(async |transaction| transaction.execute(insert).await.map(|_| ())).await
     }
 
     /// All invites, the oldest first.
@@ -119,10 +115,7 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn invites(&mut self) -> Result<Vec<InviteEntry>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM invites ORDER BY created_s, id")
-            .fetch_all(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let rows = self.database.rows(sql("SELECT * FROM invites ORDER BY created_s, id")).await?;
         rows.iter().map(|row| self.invite_entry(row)).collect()
     }
 
@@ -131,14 +124,12 @@ impl Members {
     /// # Errors
     /// [`StorageError`].
     pub async fn revoke_invite(&mut self, id: InviteId, now_s: u64) -> Result<bool, StorageError> {
-        let done = sqlx::query(
-            "UPDATE invites SET revoked_s = ? WHERE id = ? AND used_by IS NULL AND revoked_s IS NULL",
-        )
+        let revoke = sql("UPDATE invites SET revoked_s = $1
+             WHERE id = $2 AND used_by IS NULL AND revoked_s IS NULL")
         .bind(now_s.cast_signed())
-        .bind(id.0.as_slice())
-        .execute(&mut self.database.connection)
-        .await;
-        done.map(|done| done.rows_affected() > 0).map_err(|source| self.database.failed(source))
+        .bind(id.0.as_slice());
+        let revoked = async |transaction: &mut Transaction<'_>| transaction.execute(revoke).await;
+        self.database.write(revoked).await.map(|count| count > 0)
     }
 
     /// Takes a newcomer in by an invite, or says again where it stands. What the newcomer becomes is for
@@ -177,25 +168,24 @@ impl Members {
             Approval::Auto => Standing::Approved,
             Approval::Manual => Standing::Waiting,
         };
-        let used = use_up(&mut self.database.connection, &invite, request, standing, now_s).await;
-        match used {
+        let used = async |transaction: &mut Transaction<'_>| {
+            use_up(transaction, &invite, request, standing, now_s).await
+        };
+        match self.database.write(used).await {
             Ok(true) => Ok(MemberEntry { member: member.clone(), standing, since_s: now_s }),
             Ok(false) => Err(NotEnrolled::Used.into()),
-            Err(error) if is_taken(&error) => Err(NotEnrolled::Taken.into()),
-            Err(error) => Err(self.database.failed(error).into()),
+            Err(error) if error.is_taken() => Err(NotEnrolled::Taken.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn invite_of(&mut self, id: InviteId) -> Result<Option<InviteEntry>, StorageError> {
-        let row = sqlx::query("SELECT * FROM invites WHERE id = ?")
-            .bind(id.0.as_slice())
-            .fetch_optional(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let invite = sql("SELECT * FROM invites WHERE id = $1").bind(id.0.as_slice());
+        let row = self.database.row(invite).await?;
         row.map(|row| self.invite_entry(&row)).transpose()
     }
 
-    fn invite_entry(&self, row: &SqliteRow) -> Result<InviteEntry, StorageError> {
+    fn invite_entry(&self, row: &Row) -> Result<InviteEntry, StorageError> {
         let damaged = |what: &str| self.database.damaged(format!("an invite: {what}"));
         let id: Vec<u8> = self.database.column(row, "id")?;
         let approval: String = self.database.column(row, "approval")?;
@@ -220,45 +210,31 @@ impl Members {
 
 /// Records the newcomer and that the invite is used, or neither; false where somebody was faster.
 async fn use_up(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     invite: &InviteEntry,
     request: &Request,
     standing: Standing,
     now_s: u64,
-) -> Result<bool, sqlx::Error> {
+) -> Result<bool, StorageError> {
     let member = request.member();
-    // Writing first takes the lock: what is read in between is what will be written over.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let used = sqlx::query(
-        "UPDATE invites SET used_by = ?, used_s = ?
-         WHERE id = ? AND used_by IS NULL AND revoked_s IS NULL",
-    )
+    let used = sql("UPDATE invites SET used_by = $1, used_s = $2
+         WHERE id = $3 AND used_by IS NULL AND revoked_s IS NULL")
     .bind(member.id.0.as_slice())
     .bind(now_s.cast_signed())
-    .bind(invite.id.0.as_slice())
-    .execute(&mut *transaction)
-    .await?;
-    if used.rows_affected() == 0 {
+    .bind(invite.id.0.as_slice());
+    if transaction.execute(used).await? == 0 {
         return Ok(false);
     }
-    sqlx::query(
-        "INSERT INTO members (id, name, role, standing, since_s, invite, request)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
+    let newcomer = sql("INSERT INTO members
+         (number, id, name, role, standing, since_s, invite, request)
+         VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM members), $1, $2, $3, $4, $5, $6, $7)")
     .bind(member.id.0.as_slice())
     .bind(member.name.as_str())
     .bind(member.role.to_string())
     .bind(standing.word())
     .bind(now_s.cast_signed())
     .bind(invite.id.0.as_slice())
-    .bind(request.to_json())
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
+    .bind(request.to_json());
+    transaction.execute(newcomer).await?;
     Ok(true)
-}
-
-/// Whether a name or a key is there already.
-fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

@@ -5,11 +5,10 @@ use covey_aggregation::party::Name;
 use covey_aggregation::research::{Order, Refusal, RunState};
 use covey_aggregation::roster::Member;
 use covey_aggregation::time::Time;
-use sqlx::Connection as _;
 
 use super::{NotRecorded, Registry, RunEntry};
 use crate::storage::StorageError;
-use crate::storage::database::millis;
+use crate::storage::database::{Statement, Transaction, sql};
 
 /// What is wanted of the run at hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,36 +82,30 @@ impl Registry {
             Order::Resume => "resume",
             Order::Stop => "stop",
         };
-        let recorded = async {
-            let mut transaction = self.database.connection.begin().await?;
-            sqlx::query("INSERT INTO orders (run, at_ms, by_id, what) VALUES (?, ?, ?, ?)")
-                .bind(entry.run.0.as_slice())
-                .bind(millis(at))
-                .bind(by.id.0.as_slice())
-                .bind(word)
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE run = ?")
-                .bind(state.word())
-                .bind(reason.as_deref())
-                .bind(entry.run.0.as_slice())
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+        let insert = sql("INSERT INTO orders (number, run, at_ms, by_id, what)
+             VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM orders), $1, $2, $3, $4)")
+        .bind(entry.run)
+        .bind(at)
+        .bind(by.id.0.as_slice())
+        .bind(word);
+        let set = set(&entry.run, state, reason.as_deref());
+        let recorded = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(insert).await?;
+            transaction.execute(set).await.map(|_| ())
         };
-        recorded.await.map_err(|source| self.database.failed(source))?;
+        self.database.write::<_, StorageError>(recorded).await?;
         let was_going = entry.state != state
             && matches!(state, RunState::Running | RunState::Pausing | RunState::Stopping);
         (entry.state, entry.reason) = (state, reason);
-        if was_going {
+        // Of another run it is done when its turn comes.
+        if was_going && self.turns.at_hand == Some(entry.run) {
             self.wish.send_replace(Wish::of(&entry));
         }
         self.changed();
         Ok((entry, true))
     }
 
-    /// Begins the next run to carry out, or takes one up that was begun: it is the one at hand from
-    /// now on. Choosing and recording are one step, so that no order comes between them and is
+    /// Begins the turn of the next run, which is the one at hand from now on. Choosing and recording are one step, so that no order comes between them and is
     /// lost.
     ///
     /// # Errors
@@ -121,8 +114,17 @@ impl Registry {
         let Some(mut entry) = self.next().await? else { return Ok(None) };
         if entry.state == RunState::Queued {
             (entry.state, entry.reason) = (RunState::Running, None);
-            self.set(&entry.run, entry.state, None).await?;
         }
+        let set = set(&entry.run, entry.state, entry.reason.as_deref());
+        let turn = sql("UPDATE runs SET turn = (SELECT MAX(turn) + 1 FROM runs) WHERE run = $1");
+        let turn = turn.bind(entry.run);
+        let begun = async |transaction: &mut Transaction<'_>| {
+            transaction.execute(set).await?;
+            transaction.execute(turn).await.map(|_| ())
+        };
+        self.database.write::<_, StorageError>(begun).await?;
+        self.changed();
+        self.turns.at_hand = Some(entry.run);
         self.wish.send_replace(Wish::of(&entry));
         Ok(Some(entry))
     }
@@ -173,16 +175,17 @@ impl Registry {
         state: RunState,
         reason: Option<&str>,
     ) -> Result<(), StorageError> {
-        sqlx::query("UPDATE runs SET state = ?, reason = ? WHERE run = ?")
-            .bind(state.word())
-            .bind(reason)
-            .bind(run.0.as_slice())
-            .execute(&mut self.database.connection)
-            .await
-            .map_err(|source| self.database.failed(source))?;
+        let set = set(run, state, reason);
+        let stored = async |transaction: &mut Transaction<'_>| transaction.execute(set).await;
+        self.database.write(stored).await?;
         self.changed();
         Ok(())
     }
+}
+
+fn set(run: &Digest, state: RunState, reason: Option<&str>) -> Statement {
+    let set = sql("UPDATE runs SET state = $1, reason = $2 WHERE run = $3");
+    set.bind(state.word()).bind(reason).bind(*run)
 }
 
 #[cfg(test)]

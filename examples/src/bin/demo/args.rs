@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use covey_coordinator::storage::blobs::settings::ObjectsUrl;
 
 use crate::scenario::Scenario;
 
@@ -56,11 +57,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "covey-demo")]
     pub(crate) keep: Option<PathBuf>,
 
+    /// Keep bulk bytes in a bucket, below a prefix of this run's own: s3://BUCKET/PREFIX. The server and
+    /// the keys are in the usual variables of the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)
+    #[arg(long, value_name = "URL")]
+    pub(crate) objects: Option<ObjectsUrl>,
+
     /// Train on other data: a folder with IDX image and label files (plain or .gz), or with CSV
     /// files that have a `label` column; a file or pair named test or t10k is the test set, else
     /// a fifth is held out
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// The coordinator keeps its records on this PostgreSQL server instead of in SQLite files:
+    /// postgres://USER@HOST/DATABASE, under a prefix of its own that stays there
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
 
     /// One JSON object per line on standard output; the last has "terminal":true
     #[arg(long)]

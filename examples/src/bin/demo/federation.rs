@@ -2,14 +2,18 @@
 //! same commands that people would type on separate machines.
 
 use std::fs;
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use covey_aggregation::net::read_roster;
 use covey_aggregation::party::PartyId;
+use covey_aggregation::program::published::read_publication;
+use covey_aggregation::publication::Publication;
 use covey_aggregation::roster::Roster;
+use covey_coordinator::storage::blobs::round_name;
+use covey_coordinator::storage::blobs::settings::ObjectsUrl;
 use serde_json::Value;
 
 use crate::args::ROUNDS_MAX;
@@ -40,6 +44,8 @@ pub(crate) struct Federation {
     parts: Vec<Part>,
     pool: Option<Pool>,
     cuda_owners: u32,
+    /// Where bulk bytes are, if not with the coordinator.
+    objects: Option<String>,
 }
 
 impl Federation {
@@ -52,6 +58,7 @@ impl Federation {
         plan: &str,
         division: Division,
         cuda_owners: u32,
+        (database, objects): (Option<&str>, Option<&ObjectsUrl>),
     ) -> Result<Self, String> {
         let Division { parts, test, pool, .. } = division;
         let coordinator = root.join("coordinator");
@@ -63,11 +70,15 @@ impl Federation {
         test.write(&coordinator.join("test")).map_err(settings)?;
         let pool_setting = validation_data(&coordinator, pool.as_ref()).map_err(settings)?;
         let (test, owners) = (test.declared("test"), parts.len());
-        let text = coordinator_toml(&address, owners, &test, &pool_setting);
+        let objects = objects.map(own_prefix);
+        let bucket =
+            objects.as_ref().map_or_else(String::new, |url| format!("objects = \"{url}\"\n"));
+        let more = database_setting(database) + &bucket + &pool_setting;
+        let text = coordinator_toml(&address, owners, &test, &more);
         fs::write(coordinator.join("coordinator.toml"), text).map_err(settings)?;
         let roles = parts.iter().map(|part| part.role).collect();
         let (root, roster) = (root.to_owned(), OnceLock::new());
-        Ok(Self { root, address, roster, roles, parts, pool, cuda_owners })
+        Ok(Self { root, address, roster, roles, parts, pool, cuda_owners, objects })
     }
 
     /// The key holders join by invite, while the coordinator serves: each waits for the others.
@@ -162,9 +173,35 @@ impl Federation {
         (1..=self.roles.len()).find(|number| owner_name(*number) == name)
     }
 
-    /// Where rounds are published.
+    /// Where rounds are published; what is published in a bucket, once it was fetched.
     pub(crate) fn published(&self) -> PathBuf {
-        self.root.join("coordinator").join("state").join("published")
+        match self.objects {
+            Some(_) => self.root.join("published"),
+            None => self.root.join("coordinator").join("state").join("published"),
+        }
+    }
+
+    /// Fetches what was published in a bucket, with the operator's command.
+    ///
+    /// # Errors
+    /// What it said.
+    pub(crate) fn fetch_published(&self) -> Result<(), String> {
+        if self.objects.is_none() {
+            return Ok(());
+        }
+        let config = self.root.join("coordinator/coordinator.toml").display().to_string();
+        let to = self.published().display().to_string();
+        let arguments = ["published", "fetch", "--config", &config, "--to", &to];
+        run_to_end("coordinator", &arguments).map(drop)
+    }
+
+    /// What a round published.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn publication(&self, round: u32) -> Result<Publication, String> {
+        let folder = self.published().join(round_name(round));
+        read_publication(&folder).map_err(|error| error.to_string())
     }
 
     /// How the client is told of the validation pool, as the coordinator has it.
@@ -188,10 +225,10 @@ pub(crate) fn holder_name(number: usize) -> String {
     format!("holder-{number}")
 }
 
-/// A UDP port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago, as text.
 fn free_address() -> Result<String, String> {
-    let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    socket.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+    let address = covey_examples::free_address().map_err(|error| error.to_string())?;
+    Ok(address.to_string())
 }
 
 /// Writes a copy of the pool into a party's folder; the setting that declares it there.
@@ -209,15 +246,28 @@ fn validation_data_of_holder(home: &Path, pool: Option<&Pool>) -> std::io::Resul
     fs::write(path, setting + &settings)
 }
 
-fn coordinator_toml(
-    address: &str,
-    owners: usize,
-    test_data: &str,
-    validation_data: &str,
-) -> String {
+/// A prefix below `url` that no other run has.
+fn own_prefix(url: &ObjectsUrl) -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{url}demo-{}-{}", since.as_millis(), std::process::id())
+}
+
+/// Where the coordinator keeps its records. Every demo is a federation of its own, and a prefix keeps
+/// them apart.
+fn database_setting(url: Option<&str>) -> String {
+    let Some(url) = url else { return String::new() };
+    let join = if url.contains('?') { '&' } else { '?' };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let moment = since.map_or(0, |since| since.as_millis());
+    let prefix =
+        if url.contains("prefix=") { String::new() } else { format!("{join}prefix=demo_{moment}") };
+    format!("database = \"{url}{prefix}\"\n")
+}
+
+fn coordinator_toml(address: &str, owners: usize, test_data: &str, more: &str) -> String {
     format!(
         "listen = \"{address}\"\nplan = \"plan.toml\"\ntest_data = {test_data}\n\
-         {validation_data}\n[members]\naddress = \"{address}\"\n\n[start]\nowners = {owners}\n\n\
+         {more}\n[members]\naddress = \"{address}\"\n\n[start]\nowners = {owners}\n\n\
          [rounds]\nresend_ms = 500\n"
     )
 }

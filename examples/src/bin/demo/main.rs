@@ -126,12 +126,14 @@ fn run(args: &Args) -> Result<Report, Stop> {
         folder.path().display()
     ));
     division.notes.iter().for_each(|note| screen.note(note));
-    let federation = Federation::found(folder.path(), &plan, division, args.cuda_owners)
+    let stores = (args.database.as_deref(), args.objects.as_ref());
+    let federation = Federation::found(folder.path(), &plan, division, args.cuda_owners, stores)
         .map_err(Stop::failed)?;
     let accidents = Accidents::plan(args, is_credited);
     let ending = Story::start(&federation, &accidents, &mut screen, &memory)
         .and_then(Story::follow)
         .map_err(Stop::failed)?;
+    federation.fetch_published().map_err(Stop::failed)?;
     screen.note("the same in the clear, for comparison, and every owner alone");
     let laboratory = Laboratory::open(&federation).map_err(Stop::failed)?;
     let reference = laboratory.compare(&ending.rounds).map_err(Stop::failed)?;
@@ -149,7 +151,7 @@ fn run(args: &Args) -> Result<Report, Stop> {
         cuda_owners: args.cuda_owners as usize,
         owners: federation.owners(),
         parameters: laboratory.parameters(),
-        bytes: Bytes::published(&ending).map_err(Stop::failed)?,
+        bytes: Bytes::published(&federation, &ending).map_err(Stop::failed)?,
         ending,
         accidents,
         reference,

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use covey_aggregation::config::Weighting;
 use covey_aggregation::plan::Plan;
-use covey_aggregation::publication::Publication;
 use covey_coordinator::event::RoundSummary;
 use covey_model::data::{DataSource, Dataset, Header};
 use covey_model::device::DeviceChoice;
@@ -75,9 +74,7 @@ impl<'a> Laboratory<'a> {
     /// Adds the plain average of a round's updates to `parameters`; whether the round's opened
     /// aggregate is exactly the sum of what was sealed.
     fn average(&self, summary: &RoundSummary, parameters: &mut [f64]) -> Result<bool, String> {
-        let path = summary.publication.as_ref().ok_or("a round is done but not published")?;
-        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let publication = Publication::decode(&bytes).map_err(|error| error.to_string())?;
+        let publication = self.federation.publication(summary.round)?;
         let result = &publication.result;
         let mut units = vec![0i32; parameters.len()];
         let mut mean = vec![0f64; parameters.len()];

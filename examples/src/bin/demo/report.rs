@@ -4,14 +4,13 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use covey_aggregation::publication::Publication;
 use covey_aggregation::sum::contribution::{box_bytes, correction_bytes};
 use covey_aggregation::wire;
 use covey_coordinator::event::RoundSummary;
 use serde_json::{Value, json};
 
 use crate::credits::Credits;
-use crate::federation::owner_name;
+use crate::federation::{Federation, owner_name};
 use crate::reference::Reference;
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -30,12 +29,11 @@ pub(crate) struct Bytes {
 
 impl Bytes {
     /// As published of the first round that was done.
-    pub(crate) fn published(ending: &Ending) -> Result<Self, String> {
-        let Some(path) = ending.rounds.iter().find_map(|round| round.publication.as_deref()) else {
+    pub(crate) fn published(federation: &Federation, ending: &Ending) -> Result<Self, String> {
+        let Some(round) = ending.rounds.iter().find(|round| round.done) else {
             return Ok(Self::default());
         };
-        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let result = Publication::decode(&bytes).map_err(|error| error.to_string())?.result;
+        let result = federation.publication(round.round)?.result;
         let config = &result.config;
         let header = result.headers.first().map_or(0, |header| wire::encode(header).len());
         let boxes = config.committee.len() * box_bytes(config);

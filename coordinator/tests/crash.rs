@@ -1,0 +1,226 @@
+//! The four programs, killed: whatever is killed, and when, no promise is broken, nothing is counted
+//! twice, and the run goes on by itself. Every run is judged by what everybody has on disk at its end
+//! (`processes/oracle.rs`).
+//!
+//! What kills at an exact call is a small library that is loaded into the program
+//! (`processes/interpose.c`). A seeded sample of calls is tried by default; all of them, before and after
+//! each, in about an hour and a half:
+//!
+//! ```sh
+//! cargo build --release --workspace    # the tests run the programs that are there
+//! cargo test --release --workspace --test crash -- --ignored --nocapture
+//! ```
+#![cfg(target_os = "linux")]
+
+#[path = "processes/oracle.rs"]
+mod oracle;
+mod processes;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+use processes::fault::{Fault, Happening, calls};
+use processes::{Federation, Plan, Process, Story, Who, Work};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// SIGKILL.
+const KILL: i32 = 9;
+
+/// Far more than a start takes; what it takes is printed.
+const BACK_MAX: Duration = Duration::from_secs(30);
+
+/// The phases of a round, as the coordinator tells them; the last one is publishing.
+const PHASES: [&str; 7] = ["Select", "Collect", "Vote", "Audit", "Release", "Credit", "Done"];
+
+/// One of each role: the others of it are alike.
+const ROLES: [Who; 3] = [Who::Coordinator, Who::Owner(0), Who::Holder(0)];
+
+fn small() -> Federation {
+    Federation::new(4, &Plan { rounds: 2, ..Plan::default() })
+}
+
+/// Waits until the coordinator, in whichever life, has begun this phase.
+#[track_caller]
+fn wait_for_phase(work: &mut Work<'_>, round: u64, phase: &str) {
+    work.process(Who::Coordinator).wait_for(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_it = event["event"] == "phase" && event["round"] == round && event["phase"] == phase;
+        is_it.then_some(())
+    });
+}
+
+fn is_linked(line: &str) -> Option<()> {
+    line.contains("linked").then_some(())
+}
+
+/// Round after round, in the next phase and at the next role.
+fn killed_in_every_phase(shift: usize) {
+    let rounds = u32::try_from(PHASES.len()).expect("few");
+    let federation =
+        Federation::new(6, &Plan { rounds, minimum: 5, has_credit: true, ..Plan::default() });
+    let mut work = Work::start(&federation, None);
+    let mut slowest = Duration::ZERO;
+    for (index, (round, phase)) in (1..).zip(PHASES).enumerate() {
+        let who = ROLES[(index + shift) % ROLES.len()];
+        wait_for_phase(&mut work, round, phase);
+        work.restart(who);
+        let process = work.process(who);
+        match who {
+            Who::Coordinator => process.wait_for(|line| line.contains("listening").then_some(())),
+            Who::Holder(_) | Who::Owner(_) => process.wait_for(is_linked),
+        }
+        let back = process.serving_since().expect("it serves").duration_since(process.began);
+        println!("round {round}, {phase}: {who} killed, serving again in {back:.2?}");
+        if who == Who::Coordinator {
+            slowest = slowest.max(back);
+        }
+    }
+    let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    println!(
+        "over in {:.1?}; a killed coordinator served again in {slowest:.2?} at most",
+        story.took
+    );
+    assert!(slowest < BACK_MAX);
+    assert_eq!(story.finished["rounds"], rounds);
+    oracle::check(&federation);
+}
+
+#[test]
+fn whoever_is_killed_in_whichever_phase_no_promise_is_broken_and_the_run_goes_on() {
+    killed_in_every_phase(0);
+}
+
+#[test]
+#[ignore = "the other roles in each phase: two minutes"]
+fn every_role_is_killed_in_every_phase() {
+    killed_in_every_phase(1);
+    killed_in_every_phase(2);
+}
+
+/// A run in which `who` is killed at one call.
+fn killed_at(who: Who, fault: Fault) -> Story {
+    let federation = small();
+    let work = Work::start(&federation, Some((who, Some(fault))));
+    let story = work.finish(Some(who)).unwrap_or_else(|why| panic!("{who}, {fault}: {why}"));
+    let call = calls(&federation.calls_file(who)).get(fault.at - 1).cloned().unwrap_or_default();
+    let (took, back) = (story.took, &story.back);
+    println!("{who}, {fault} ({call}): over in {took:.1?}, serving again in {back:.2?}");
+    assert!(story.ends.iter().all(|status| status.signal() == Some(KILL)), "{:?}", story.ends);
+    assert!(back.iter().all(|back| *back < BACK_MAX), "{back:?}");
+    oracle::check(&federation);
+    story
+}
+
+/// How many calls each role makes in a run in which nothing happens.
+fn counts() -> [(Who, usize); 3] {
+    let federation = small();
+    let work = Work::start_all_watched(&federation);
+    work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    oracle::check(&federation);
+    let counts = ROLES.map(|who| (who, calls(&federation.calls_file(who)).len()));
+    println!("calls that change what is on the disk: {counts:?}");
+    assert!(counts.iter().all(|(_, count)| *count > 50), "{counts:?}");
+    counts
+}
+
+/// As many calls as a few seconds allow; others with another `COVEY_SEED`.
+#[test]
+fn whoever_is_killed_at_whichever_call_no_promise_is_broken_and_the_run_goes_on() {
+    let seed = std::env::var("COVEY_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or(20_261_128);
+    println!("COVEY_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    for (who, count) in counts() {
+        // Those towards the end may come after the run is over, or not at all.
+        let at = rng.random_range(1..=count * 9 / 10);
+        let happenings = [Happening::KilledBefore, Happening::KilledAfter];
+        let happening = *happenings.choose(&mut rng).expect("two");
+        let story = killed_at(who, Fault { at, happening });
+        assert_eq!(story.ends.len(), 1, "{who} was killed once");
+    }
+}
+
+#[test]
+#[ignore = "every call of every role, before and after it: an hour and a half"]
+fn every_call_of_every_role_survives_a_kill() {
+    let mut points = Vec::new();
+    for (who, count) in counts() {
+        for at in 1..=count {
+            points.push((who, Fault { at, happening: Happening::KilledBefore }));
+            points.push((who, Fault { at, happening: Happening::KilledAfter }));
+        }
+    }
+    let all = points.len();
+    let points = std::sync::Mutex::new(points.into_iter());
+    let reached = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let next = points.lock().expect("no panic").next();
+                    let Some((who, fault)) = next else { break };
+                    let killed = killed_at(who, fault).ends.len();
+                    reached.fetch_add(killed, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let reached = reached.into_inner();
+    println!("{reached} of {all} kills happened before the run was over");
+    // How often SQLite writes depends on what comes at the same moment, so the last calls vary.
+    assert!(reached * 10 > all * 9, "{reached} of {all}");
+}
+
+/// Stopped processes keep their beliefs; what they say late must change nothing.
+#[test]
+fn who_was_stopped_for_a_while_finds_out_and_takes_part_again() {
+    // With one holder missing a vote ends at its deadline.
+    let plan = Plan { rounds: 3, holders_s: 6, ..Plan::default() };
+    let federation = Federation::new(4, &plan);
+    let mut work = Work::start(&federation, None);
+    wait_for_phase(&mut work, 1, "Collect");
+    // A holder, until the others have ended the round without it.
+    work.process(Who::Holder(0)).signal("-STOP");
+    let over = work.process(Who::Coordinator).wait_for(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        (event["event"] == "round").then_some(event)
+    });
+    assert_eq!(over["done"], true, "{over}");
+    let faults = over["faults"].to_string();
+    assert!(faults.contains("holder-0") && !faults.contains("holder-1"), "{over}");
+    work.process(Who::Holder(0)).signal("-CONT");
+    // It hears that the round is over, and of the next one.
+    work.process(Who::Holder(0)).wait_for(|line| line.contains("round done").then_some(()));
+    wait_for_phase(&mut work, 2, "Collect");
+    work.process(Who::Coordinator).signal("-STOP");
+    std::thread::sleep(Duration::from_secs(2));
+    work.process(Who::Coordinator).signal("-CONT");
+    let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(story.finished["rounds_done"], 3, "{}", story.finished);
+    oracle::check(&federation);
+}
+
+#[test]
+fn a_coordinator_that_is_asked_to_stop_drains_and_a_second_one_is_refused() {
+    let federation = small();
+    let mut work = Work::start(&federation, None);
+    wait_for_phase(&mut work, 1, "Collect");
+    let mut second = Process::start(Who::Coordinator, &mut federation.command(Who::Coordinator));
+    assert_eq!(second.wait().code(), Some(1), "{}", second.words());
+    assert!(second.words().contains("ALREADY_RUNNING"), "{}", second.words());
+
+    let asked = Instant::now();
+    let coordinator = work.process(Who::Coordinator);
+    coordinator.signal("-TERM");
+    let status = coordinator.wait();
+    println!("drained in {:.2?}", asked.elapsed());
+    // Not 0: the run is not over, and 143 says why the program ended.
+    assert_eq!(status.code(), Some(143), "{}", coordinator.words());
+    assert!(asked.elapsed() < BACK_MAX);
+    work.restart(Who::Coordinator);
+    let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(story.finished["rounds_done"], 2, "{}", story.finished);
+    oracle::check(&federation);
+}

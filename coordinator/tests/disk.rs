@@ -1,0 +1,25 @@
+//! Disks that fail, are full, or give back other bytes than they were given: a clear refusal or a
+//! recovery, never a wrong answer. Runs are judged by what everybody has on disk at their end
+//! (`processes/oracle.rs`), made-up updates by their exact sum.
+//!
+//! A sample is tried by default; every call, every transaction and every byte, in about two hours:
+//!
+//! ```sh
+//! cargo build --release --workspace    # the tests run the programs that are there
+//! cargo test --release --workspace --test disk -- --ignored --nocapture
+//! ```
+#![cfg(target_os = "linux")]
+
+mod federation;
+#[path = "processes/oracle.rs"]
+mod oracle;
+mod processes;
+
+#[path = "disk/damaged.rs"]
+mod damaged;
+#[path = "disk/failing.rs"]
+mod failing;
+#[path = "disk/full.rs"]
+mod full;
+#[path = "disk/transactions.rs"]
+mod transactions;

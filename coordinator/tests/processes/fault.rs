@@ -1,0 +1,99 @@
+//! What goes wrong with a program's storage: at which of its calls, and how.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What happens at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// The process is killed; the call is not done.
+    KilledBefore,
+    /// The process is killed; the call is done.
+    KilledAfter,
+    /// The call is told as failed, and is not done.
+    FailsUndone(Errno),
+    /// The call is told as failed, and is done.
+    FailsDone(Errno),
+    /// So are it and all that follow, and none is done.
+    FailsFromOn(Errno),
+}
+
+/// What a failing call is told, by Linux's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errno {
+    Io = 5,
+    NoSpace = 28,
+}
+
+/// Something that happens at the `at`th call of a process, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) at: usize,
+    pub(crate) happening: Happening,
+}
+
+impl Happening {
+    pub(crate) const fn kills(self) -> bool {
+        matches!(self, Self::KilledBefore | Self::KilledAfter)
+    }
+
+    const fn words(self) -> (&'static str, Errno) {
+        match self {
+            Self::KilledBefore => ("kill-before", Errno::Io),
+            Self::KilledAfter => ("kill-after", Errno::Io),
+            Self::FailsUndone(errno) => ("fail-before", errno),
+            Self::FailsDone(errno) => ("fail-after", errno),
+            Self::FailsFromOn(errno) => ("fail-on", errno),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at call {}", self.happening, self.at)
+    }
+}
+
+/// Has the calls of `command` below `root` counted into `log`, and `fault` happen.
+pub(crate) fn watch(command: &mut Command, root: &Path, log: &Path, fault: Option<Fault>) {
+    command
+        .env("LD_PRELOAD", interposer())
+        .env("COVEY_FAULT_ROOT", root)
+        .env("COVEY_FAULT_LOG", log);
+    if let Some(Fault { at, happening }) = fault {
+        let (what, errno) = happening.words();
+        command
+            .env("COVEY_FAULT_AT", at.to_string())
+            .env("COVEY_FAULT_DO", what)
+            .env("COVEY_FAULT_ERRNO", (errno as i32).to_string());
+    }
+}
+
+/// The calls that were counted, in order: name and path.
+pub(crate) fn calls(log: &Path) -> Vec<String> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let without_number =
+        |line: &str| line.split_once(' ').map_or(line, |(_, rest)| rest).to_owned();
+    text.lines().map(without_number).collect()
+}
+
+/// The library that does it, compiled once by the compiler that the workspace needs anyway.
+fn interposer() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/processes/interpose.c");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let library = folder.join(format!("interpose-{}.so", std::process::id()));
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .output()
+            .expect("a C compiler, which building the workspace needs as well");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        library
+    })
+}

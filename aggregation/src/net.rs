@@ -10,6 +10,7 @@
 //! - [`guest_list`]: whom a listener lets in
 //! - [`certificate`], [`tls`]: who a peer is, and the handshake that proves it
 //! - [`version`]: which versions of the protocol are spoken
+//! - [`boxed`]: futures that are compiled once
 //! - [`frame`], [`link`], [`bulk`]: what travels over one connection
 //! - [`egress`]: who is shown what leaves before it does
 //! - [`transport`], [`route`]: QUIC, or TLS over TCP where UDP does not get through
@@ -28,6 +29,7 @@
 
 pub mod authority;
 pub mod bounds;
+pub mod boxed;
 pub mod bulk;
 pub mod certificate;
 mod connection;
@@ -58,6 +60,7 @@ pub mod version;
 
 pub use authority::{Authority, Validity};
 pub use bounds::Bounds;
+pub use boxed::Boxed;
 pub use bulk::{
     Bulk, BulkAnswer, BulkArrival, BulkError, BulkRequest, BulkStream, Fetch, Offered, Sending,
     Upload,

@@ -5,6 +5,7 @@ mod sending;
 
 pub(crate) use desk::SKETCHES_FOLDER;
 
+use covey_aggregation::net::Boxed;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,15 @@ impl Client {
     /// # Errors
     /// [`Failure`] when this client cannot work: its files, its state, its device, or a
     /// coordinator that a person has to do something about before there ever was a link.
-    pub async fn run(
+    pub fn run<'a>(
+        self,
+        stop: Stop,
+        watch: &'a mut (dyn FnMut(Event) + Send),
+    ) -> Boxed<'a, Result<Signal, Failure>> {
+        Box::pin(self.take_part(stop, watch))
+    }
+
+    async fn take_part(
         self,
         mut stop: Stop,
         watch: &mut (dyn FnMut(Event) + Send),

@@ -1,5 +1,6 @@
 //! The keys of an owner or a researcher are born.
 
+use covey_aggregation::net::Boxed;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,16 @@ pub fn init_researcher(folder: &Path, name: Name, coordinator: &str) -> Result<E
 ///
 /// # Errors
 /// [`Failure`]: a file, the link, the coordinator's no, or others that were not there in time.
-pub async fn join(
+pub fn join<'a>(
+    invite: &'a Invite,
+    folder: &'a Path,
+    how: (TransportChoice, Duration),
+    watch: &'a mut (dyn FnMut(Progress) + Send),
+) -> Boxed<'a, Result<Joined, Failure>> {
+    Box::pin(join_with(invite, folder, how, watch))
+}
+
+async fn join_with(
     invite: &Invite,
     folder: &Path,
     (transport, patience): (TransportChoice, Duration),
@@ -61,7 +71,11 @@ pub async fn join(
 ///
 /// # Errors
 /// [`Failure`]: it was not confirmed, or the coordinator was not reached.
-pub async fn leave(config: &Config, is_confirmed: bool) -> Result<String, Failure> {
+pub fn leave(config: &Config, is_confirmed: bool) -> Boxed<'_, Result<String, Failure>> {
+    Box::pin(leave_for_good(config, is_confirmed))
+}
+
+async fn leave_for_good(config: &Config, is_confirmed: bool) -> Result<String, Failure> {
     let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
     let (name, federation) =
         (membership.member().name.clone(), membership.roster().federation.clone());

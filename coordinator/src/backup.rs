@@ -20,6 +20,7 @@ pub(crate) mod bulk;
 pub(crate) mod manifest;
 pub(crate) mod vault;
 
+use covey_aggregation::net::Boxed;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -144,8 +145,12 @@ struct Root {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn backup(config: &Config, to: &Path, key: &Path) -> Result<Answer, Failure> {
-    Ok(take(config, to, key).await?)
+pub fn backup<'a>(
+    config: &'a Config,
+    to: &'a Path,
+    key: &'a Path,
+) -> Boxed<'a, Result<Answer, Failure>> {
+    Box::pin(async move { Ok(take(config, to, key).await?) })
 }
 
 async fn take(config: &Config, to: &Path, key_path: &Path) -> Result<Answer, BackupError> {

@@ -1,5 +1,6 @@
 //! A coordinator as a whole: what the binary, the tests and the demo start.
 
+use covey_aggregation::net::Boxed;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -80,19 +81,23 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`Failure`]: a file, the plan, the state folder, the port.
-    pub async fn start(config: Config, stop: Stop) -> Result<Running, Failure> {
-        Self::start_with(config, stop, Faults::none()).await
+    pub fn start(config: Config, stop: Stop) -> Boxed<'static, Result<Running, Failure>> {
+        Self::start_with(config, stop, Faults::none())
     }
 
     /// The same with a storage that fails as `faults` says.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_with(
+    pub fn start_with(
         config: Config,
         stop: Stop,
         faults: Faults,
-    ) -> Result<Running, Failure> {
+    ) -> Boxed<'static, Result<Running, Failure>> {
+        Box::pin(Self::begin(config, stop, faults))
+    }
+
+    async fn begin(config: Config, stop: Stop, faults: Faults) -> Result<Running, Failure> {
         // A committee that is not complete may still be founded by invites.
         let membership = Membership::load_founding(&config.member_dir).map_err(file_failure)?;
         let membership = Arc::new(membership);

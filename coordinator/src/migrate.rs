@@ -1,5 +1,6 @@
 //! `migrate`: brings stores of an older format to this program's.
 
+use covey_aggregation::net::Boxed;
 use covey_aggregation::program::{Exit, Failure, StateFolder};
 use serde_json::json;
 
@@ -13,7 +14,11 @@ use crate::storage::stores::{self, Store};
 ///
 /// # Errors
 /// [`Failure`]: a store is of a format that cannot be migrated, or a coordinator is running.
-pub async fn migrate(config: &Config, is_dry: bool) -> Result<Answer, Failure> {
+pub fn migrate(config: &Config, is_dry: bool) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(migrate_all(config, is_dry))
+}
+
+async fn migrate_all(config: &Config, is_dry: bool) -> Result<Answer, Failure> {
     let (state_dir, member_dir) = (&config.state_dir, &config.member_dir);
     place::check(&config.databases, &[state_dir, member_dir])?;
     let lock = if is_dry { None } else { Some(StateFolder::open(state_dir)?) };

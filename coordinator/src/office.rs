@@ -1,6 +1,7 @@
 //! `invite` and `member`: the operator's word about who is a member. What is said here counts at once,
 //! also while the coordinator serves.
 
+use covey_aggregation::net::Boxed;
 use std::path::Path;
 
 use covey_aggregation::limits::MEMBER_FILE_BYTES_MAX;
@@ -27,7 +28,11 @@ use crate::storage::place::{self, Databases};
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no address, a name that is taken, no such invite.
-pub async fn invite(command: &Invite, asked: Option<Databases>) -> Result<Answer, Failure> {
+pub fn invite(command: &Invite, asked: Option<Databases>) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(invites(command, asked))
+}
+
+async fn invites(command: &Invite, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
         Invite::Create(options) => create(options, asked).await,
         Invite::List(dir) => {
@@ -167,7 +172,14 @@ fn configured_address(dir: &Path) -> Result<String, Failure> {
 ///
 /// # Errors
 /// [`Failure`]: no such federation, no such member.
-pub async fn member(command: &MemberCommand, asked: Option<Databases>) -> Result<Answer, Failure> {
+pub fn member(
+    command: &MemberCommand,
+    asked: Option<Databases>,
+) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(members(command, asked))
+}
+
+async fn members(command: &MemberCommand, asked: Option<Databases>) -> Result<Answer, Failure> {
     match command {
         MemberCommand::List(dir) => list(&dir.path, asked).await,
         MemberCommand::Approve(who) => stand(who, Standing::Approved, asked).await,

@@ -1,5 +1,6 @@
 //! `published`: what a federation published, taken to a folder.
 
+use covey_aggregation::net::Boxed;
 use covey_aggregation::program::{Exit, Failure};
 use serde_json::json;
 
@@ -13,15 +14,22 @@ use crate::storage::registry::{NotRecorded, Registry};
 ///
 /// # Errors
 /// [`Failure`]: the settings, no such run, or a file or object.
-pub async fn fetch(options: &PublishedFetch) -> Result<Answer, Failure> {
-    fetch_by(options, &Config::load(&options.config)?).await
+pub fn fetch(options: &PublishedFetch) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(async { copy(options, &Config::load(&options.config)?).await })
 }
 
 /// As [`fetch`], with these settings.
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn fetch_by(options: &PublishedFetch, config: &Config) -> Result<Answer, Failure> {
+pub fn fetch_by<'a>(
+    options: &'a PublishedFetch,
+    config: &'a Config,
+) -> Boxed<'a, Result<Answer, Failure>> {
+    Box::pin(copy(options, config))
+}
+
+async fn copy(options: &PublishedFetch, config: &Config) -> Result<Answer, Failure> {
     let depot = Depot::new(&config.state_dir, config.objects.as_ref())?;
     let depot = match &options.run {
         None => depot,

@@ -1,5 +1,6 @@
 //! `restore`: a backup becomes a coordinator again, on either database; or is only looked at.
 
+use covey_aggregation::net::Boxed;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,8 @@ struct Found {
 ///
 /// # Errors
 /// [`Failure`]; a backup that is damaged, cut off or of another key restores nothing.
-pub async fn restore(options: Restore<'_>) -> Result<Answer, Failure> {
-    Ok(carry_out(options).await?)
+pub fn restore(options: Restore<'_>) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(async move { Ok(carry_out(options).await?) })
 }
 
 async fn carry_out(options: Restore<'_>) -> Result<Answer, BackupError> {

@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_that_the_written_settings_show_are_all_there_are_with_their_defaults() {
+        let (_, section) = CONFIG.split_once("[limits]\n").expect("a section");
+        let (section, _) = section.split_once("\n\n").expect("its end");
+        let shown = section.lines().filter_map(|line| line.strip_prefix("# "));
+        let shown = shown.filter(|line| line.contains(" = ")).collect::<Vec<_>>();
+        let limits: crate::config::Limits = toml::from_str(&shown.join("\n")).expect("limits");
+        assert_eq!(limits, crate::config::Limits::default());
+        let fields = format!("{limits:?}").matches("Positive(").count();
+        assert_eq!(shown.len(), fields, "one line for each");
+    }
+
+    #[test]
     fn a_federation_is_never_overwritten() {
         let folder = tempfile::tempdir().expect("a folder");
         init(&options(folder.path())).expect("created");

@@ -4,6 +4,7 @@
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
 use covey_aggregation::message::Outcome;
+use covey_aggregation::net::Boxed;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::wire;
@@ -20,7 +21,11 @@ use crate::storage::registry::{Registry, RunEntry, run_folder};
 ///
 /// # Errors
 /// [`Failure`] when there is no run.
-pub async fn status(config: &Config) -> Result<Answer, Failure> {
+pub fn status(config: &Config) -> Boxed<'_, Result<Answer, Failure>> {
+    Box::pin(of_run(config))
+}
+
+async fn of_run(config: &Config) -> Result<Answer, Failure> {
     let mut journal = journal_of(&config.databases, &config.state_dir).await?;
     let Some(run) = journal.run().await? else { return submitted(config).await };
     let rounds = journal.rounds().await?;

@@ -1,5 +1,6 @@
 //! A holder's keys are born.
 
+use covey_aggregation::net::Boxed;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +28,16 @@ pub fn init(folder: &Path, name: Name, coordinator: &str) -> Result<Enrolment, F
 ///
 /// # Errors
 /// [`Failure`]: a file, the link, the coordinator's no, or others that were not there in time.
-pub async fn join(
+pub fn join<'a>(
+    invite: &'a Invite,
+    folder: &'a Path,
+    how: (TransportChoice, Duration),
+    watch: &'a mut (dyn FnMut(Progress) + Send),
+) -> Boxed<'a, Result<Joined, Failure>> {
+    Box::pin(join_with(invite, folder, how, watch))
+}
+
+async fn join_with(
     invite: &Invite,
     folder: &Path,
     (transport, patience): (TransportChoice, Duration),

@@ -3,6 +3,7 @@
 //! Every answer goes the same way: the machine decides, its records are stored durably, and only
 //! then do its messages leave. What is lost with a link is asked for again.
 
+use covey_aggregation::net::Boxed;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -138,7 +139,15 @@ impl fmt::Display for Event {
 /// # Errors
 /// [`Failure`] when this holder cannot work: its files, its state, or a coordinator that a person
 /// has to do something about before there ever was a link.
-pub async fn serve(
+pub fn serve<'a>(
+    config: &'a Config,
+    stop: Stop,
+    watch: &'a mut (dyn FnMut(Event) + Send),
+) -> Boxed<'a, Result<Signal, Failure>> {
+    Box::pin(serve_rosters(config, stop, watch))
+}
+
+async fn serve_rosters(
     config: &Config,
     mut stop: Stop,
     watch: &mut (dyn FnMut(Event) + Send),

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
+use super::boxed::Boxed;
 use crate::hash::Digest;
 use crate::limits::{BULK_ANSWER_BYTES_MAX, BULK_ANSWER_MS, BULK_REQUEST_BYTES_MAX, HEADER_MS};
 use crate::message::{Refusal, SignedHeader};
@@ -102,7 +103,15 @@ impl Bulk {
     ///
     /// # Errors
     /// [`BulkError`].
-    pub async fn fetch(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, BulkError> {
+    pub fn fetch<'a>(
+        &'a self,
+        request: &'a BulkRequest,
+        bytes_max: u64,
+    ) -> Boxed<'a, Result<Vec<u8>, BulkError>> {
+        Box::pin(self.read_all(request, bytes_max))
+    }
+
+    async fn read_all(&self, request: &BulkRequest, bytes_max: u64) -> Result<Vec<u8>, BulkError> {
         let Incoming { mut raw, bytes } = self.begin(request, bytes_max).await?;
         // Grows as bytes come: an announcement alone takes no memory.
         let mut content = Vec::new();
@@ -144,7 +153,15 @@ impl Bulk {
     ///
     /// # Errors
     /// [`BulkError`].
-    pub async fn offer(&self, header: &SignedHeader, bytes: u64) -> Result<Offered, BulkError> {
+    pub fn offer<'a>(
+        &'a self,
+        header: &'a SignedHeader,
+        bytes: u64,
+    ) -> Boxed<'a, Result<Offered, BulkError>> {
+        Box::pin(self.ask_to_send(header, bytes))
+    }
+
+    async fn ask_to_send(&self, header: &SignedHeader, bytes: u64) -> Result<Offered, BulkError> {
         let (mut writer, mut reader) = self.open().await?;
         ask(&mut writer, &BulkRequest::Contribution(Box::new(header.clone()))).await?;
         match answer(&mut reader).await? {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use tokio::time::{sleep, timeout};
 
+use super::boxed::Boxed;
 use crate::limits::{BACKOFF_MAX_MS, BACKOFF_MIN_MS};
 use crate::net::connection::Connection;
 use crate::net::egress::{Door, Egress};
@@ -111,7 +112,11 @@ impl Dialer {
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn connect_once(&mut self) -> Result<Link, LinkError> {
+    pub fn connect_once(&mut self) -> Boxed<'_, Result<Link, LinkError>> {
+        Box::pin(self.dial())
+    }
+
+    async fn dial(&mut self) -> Result<Link, LinkError> {
         let (connection, way, version) = self.handshake().await?;
         let door = self.egress.clone().map(|egress| {
             Door::new(egress, self.coordinator.name.clone(), connection.remote_address())
@@ -130,7 +135,11 @@ impl Dialer {
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn probe(&mut self, patience: Duration) -> Result<(SocketAddr, Way), LinkError> {
+    pub fn probe(&mut self, patience: Duration) -> Boxed<'_, Result<(SocketAddr, Way), LinkError>> {
+        Box::pin(self.knock(patience))
+    }
+
+    async fn knock(&mut self, patience: Duration) -> Result<(SocketAddr, Way), LinkError> {
         let (connection, way, _) = self.handshake().await?;
         // A listener checks the dialer's certificate after its own part of the handshake.
         match timeout(patience, connection.closed()).await {

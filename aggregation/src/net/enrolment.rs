@@ -13,6 +13,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::boxed::Boxed;
 use crate::hash::Digest;
 use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_MS, NAME_BYTES_MAX, REQUEST_BYTES_MAX};
 use crate::net::certificate::authority_digest;
@@ -331,7 +332,15 @@ impl Desk {
         Ok(dialled)
     }
 
-    async fn dial(
+    fn dial<'a>(
+        route: &'a Route,
+        credentials: &'a Credentials,
+        versions: &'a Versions,
+    ) -> Boxed<'a, Result<Self, LinkError>> {
+        Box::pin(Self::dial_once(route, credentials, versions))
+    }
+
+    async fn dial_once(
         route: &Route,
         credentials: &Credentials,
         versions: &Versions,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::config::SealingKey;
+use crate::net::Boxed;
 use crate::net::authority::AUTHORITY_FILE;
 use crate::net::certificate::{Claim, authority_digest};
 use crate::net::enrolment::{Answer, Application, Desk, NotEnrolled, Waiting};
@@ -126,7 +127,14 @@ impl fmt::Display for Joined {
 ///
 /// # Errors
 /// [`Failure`]: a file, the link, the coordinator's no, or others that did not do their part in time.
-pub async fn join(
+pub fn join<'a>(
+    joining: Joining<'a>,
+    watch: &'a mut (dyn FnMut(Progress) + Send),
+) -> Boxed<'a, Result<Joined, Failure>> {
+    Box::pin(join_with(joining, watch))
+}
+
+async fn join_with(
     joining: Joining<'_>,
     watch: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Joined, Failure> {

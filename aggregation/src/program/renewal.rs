@@ -7,6 +7,7 @@ use rand::RngExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::net::Boxed;
 use crate::net::enrolment::{Answer, Application, Desk};
 use crate::net::{Egress, LinkError, Membership, Route};
 use crate::program::answer::note;
@@ -60,7 +61,14 @@ pub async fn renew(
 ///
 /// # Errors
 /// [`NotRenewed`].
-pub async fn renew_if_due(membership: &Arc<Membership>, route: &Route) -> Result<(), NotRenewed> {
+pub fn renew_if_due<'a>(
+    membership: &'a Arc<Membership>,
+    route: &'a Route,
+) -> Boxed<'a, Result<(), NotRenewed>> {
+    Box::pin(renew_late(membership, route))
+}
+
+async fn renew_late(membership: &Arc<Membership>, route: &Route) -> Result<(), NotRenewed> {
     let (from, until) = membership.validity();
     let life = until.duration_since(from).unwrap_or_default();
     if SystemTime::now() < from + life.mul_f64(2.0 / 3.0) {

@@ -94,14 +94,14 @@ impl Tally {
     }
 }
 
-/// Plays these strategies on two threads.
+/// Plays these strategies on all cores.
 fn play(seeds: std::ops::Range<u64>) -> Tally {
     let four = Theatre::new(CommitteeShape::Four);
     let seven = Theatre::new(CommitteeShape::Seven);
     let next = AtomicU64::new(seeds.start);
     let (tally, failed) = (Mutex::new(Tally::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..crate::threads() {
             scope.spawn(|| {
                 let mut own = Tally::new();
                 loop {

@@ -62,12 +62,17 @@ fn run_and_judge(scenario: Scenario) -> (World, Digest, bool) {
     (world, trace, recovered)
 }
 
-/// Runs these seeds on two threads. A seed that fails says how to run it alone.
+/// As many as there are cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// Runs these seeds on all cores. A seed that fails says how to run it alone.
 fn run_seeds(seeds: std::ops::Range<u64>) -> Lives {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let lives = Mutex::new(Lives::default());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);

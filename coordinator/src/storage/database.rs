@@ -18,6 +18,7 @@ mod dump;
 mod schema;
 mod statement;
 
+use covey_aggregation::net::Boxed;
 use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
@@ -67,11 +68,15 @@ impl Database {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(crate) async fn open(
-        place: &Place,
-        schema: &Schema,
+    pub(crate) fn open<'a>(
+        place: &'a Place,
+        schema: &'a Schema,
         access: Access,
-    ) -> Result<Self, StorageError> {
+    ) -> Boxed<'a, Result<Self, StorageError>> {
+        Box::pin(Self::open_as(place, schema, access))
+    }
+
+    async fn open_as(place: &Place, schema: &Schema, access: Access) -> Result<Self, StorageError> {
         let mut database = Self::connect(place, access).await?;
         let found = format_of(&mut database.connection, place).await?;
         if let Some(found) = found {
@@ -255,7 +260,14 @@ impl Database {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(crate) async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>, StorageError> {
+    pub(crate) fn rows(
+        &mut self,
+        statement: Statement,
+    ) -> Boxed<'_, Result<Vec<Row>, StorageError>> {
+        Box::pin(self.find(statement))
+    }
+
+    async fn find(&mut self, statement: Statement) -> Result<Vec<Row>, StorageError> {
         self.revive().await?;
         self.is_suspect = true;
         let rows = self.connection.rows(statement);

@@ -3,6 +3,7 @@
 mod marker;
 mod server;
 
+use covey_aggregation::net::Boxed;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -161,7 +162,11 @@ impl Place {
         }
     }
 
-    pub(super) async fn connect(&self, access: Access) -> Result<Connection, StorageError> {
+    pub(super) fn connect(&self, access: Access) -> Boxed<'_, Result<Connection, StorageError>> {
+        Box::pin(self.connect_once(access))
+    }
+
+    async fn connect_once(&self, access: Access) -> Result<Connection, StorageError> {
         match self {
             Self::File(path) => {
                 let connection = connect_file(path, access).await;

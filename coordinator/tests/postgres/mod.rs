@@ -18,6 +18,9 @@ use covey_coordinator::storage::place::Databases;
 /// Longest wait for the server to let somebody in.
 const START_WAIT: Duration = Duration::from_secs(60);
 
+/// What a server needs.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_isready"];
+
 /// A server that runs.
 struct Running {
     socket: PathBuf,
@@ -49,7 +52,7 @@ fn programs() -> Option<PathBuf> {
         .flatten()
         .map(|version| version.path().join("bin"))
         .chain([PathBuf::from("/usr/bin"), PathBuf::from("/usr/local/bin")])
-        .filter(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+        .filter(|bin| PROGRAMS.iter().all(|program| bin.join(program).exists()))
         .collect();
     found.sort();
     found.pop()

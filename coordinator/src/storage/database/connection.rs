@@ -1,5 +1,6 @@
 //! A connection to either database, and a transaction on it.
 
+use covey_aggregation::net::Boxed;
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection as _, SqlSafeStr};
@@ -55,7 +56,14 @@ impl Connection {
     /// SQLite locks the file. In PostgreSQL whoever writes first changes the store's one row of
     /// [`STORE`](super::schema::STORE), which others then wait for; each later statement sees what
     /// they had written.
-    pub(super) async fn begin<'a>(
+    pub(super) fn begin<'a>(
+        &'a mut self,
+        place: &'a Place,
+    ) -> Boxed<'a, Result<Transaction<'a>, StorageError>> {
+        Box::pin(self.begin_to_write(place))
+    }
+
+    async fn begin_to_write<'a>(
         &'a mut self,
         place: &'a Place,
     ) -> Result<Transaction<'a>, StorageError> {
@@ -85,17 +93,17 @@ impl Connection {
         Ok(Transaction { kind, place })
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) fn ping(&mut self) -> Boxed<'_, Result<(), sqlx::Error>> {
         match self {
-            Self::Sqlite(connection) => connection.ping().await,
-            Self::Postgres(connection) => connection.ping().await,
+            Self::Sqlite(connection) => Box::pin(connection.ping()),
+            Self::Postgres(connection) => Box::pin(connection.ping()),
         }
     }
 
-    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+    pub(super) fn close(self) -> Boxed<'static, Result<(), sqlx::Error>> {
         match self {
-            Self::Sqlite(connection) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
+            Self::Sqlite(connection) => Box::pin(connection.close()),
+            Self::Postgres(connection) => Box::pin(connection.close()),
         }
     }
 }
@@ -145,37 +153,37 @@ impl Transaction<'_> {
 
     /// Makes what was written durable.
     pub(super) async fn commit(self) -> Result<(), StorageError> {
-        let committed = match self.kind {
-            Kind::Sqlite(transaction) => transaction.commit().await,
-            Kind::Postgres(transaction) => transaction.commit().await,
+        let committing: Boxed<'_, _> = match self.kind {
+            Kind::Sqlite(transaction) => Box::pin(transaction.commit()),
+            Kind::Postgres(transaction) => Box::pin(transaction.commit()),
         };
-        committed.map_err(|source| self.place.failed(source))
+        committing.await.map_err(|source| self.place.failed(source))
     }
 }
 
-impl Lent<'_> {
-    async fn rows(self, statement: Statement) -> Result<Vec<Row>, sqlx::Error> {
-        Ok(match self {
-            Lent::Sqlite(connection) => {
+impl<'a> Lent<'a> {
+    fn rows(self, statement: Statement) -> Boxed<'a, Result<Vec<Row>, sqlx::Error>> {
+        match self {
+            Lent::Sqlite(connection) => Box::pin(async {
                 let rows = query!(statement, Sqlite).fetch_all(connection).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
-            }
-            Lent::Postgres(connection) => {
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }),
+            Lent::Postgres(connection) => Box::pin(async {
                 let rows = query!(statement, Postgres).fetch_all(connection).await?;
-                rows.into_iter().map(Row::Postgres).collect()
-            }
-        })
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }),
+        }
     }
 
-    async fn execute(self, statement: Statement) -> Result<u64, sqlx::Error> {
-        Ok(match self {
-            Lent::Sqlite(connection) => {
-                query!(statement, Sqlite).execute(connection).await?.rows_affected()
-            }
-            Lent::Postgres(connection) => {
-                query!(statement, Postgres).execute(connection).await?.rows_affected()
-            }
-        })
+    fn execute(self, statement: Statement) -> Boxed<'a, Result<u64, sqlx::Error>> {
+        match self {
+            Lent::Sqlite(connection) => Box::pin(async {
+                Ok(query!(statement, Sqlite).execute(connection).await?.rows_affected())
+            }),
+            Lent::Postgres(connection) => Box::pin(async {
+                Ok(query!(statement, Postgres).execute(connection).await?.rows_affected())
+            }),
+        }
     }
 
     async fn batch(self, text: impl SqlSafeStr) -> Result<(), sqlx::Error> {

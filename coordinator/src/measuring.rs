@@ -71,8 +71,12 @@ impl Measuring {
             (header.digest(), header.correction, header.chunks_root);
         let stored = self.blobs.contribution(self.config.round, &name);
         let bytes = stored.correction().map_err(|error| unavailable(&error))?;
+        let changed = |error: &dyn std::fmt::Display| {
+            let what = format!("it is not what its owner signed for: {error}");
+            unavailable(&stored.damaged(what))
+        };
         let signed = Signed { header: name, correction, chunks_root };
-        let mut reading = rereading.begin(signed, &bytes).map_err(|error| unavailable(&error))?;
+        let mut reading = rereading.begin(signed, &bytes).map_err(|error| changed(&error))?;
         let mut chunks = stored.chunks(0).map_err(|error| unavailable(&error))?;
         let mut buffer = vec![0; self.config.chunk_bytes(0)];
         for index in 0..self.config.chunks() {
@@ -81,9 +85,9 @@ impl Measuring {
             }
             let chunk = &mut buffer[..self.config.chunk_bytes(index)];
             chunks.next(chunk).map_err(|error| unavailable(&error))?;
-            reading.chunk(chunk).map_err(|error| unavailable(&error))?;
+            reading.chunk(chunk).map_err(|error| changed(&error))?;
         }
-        reading.finish().map_err(|error| unavailable(&error))
+        reading.finish().map_err(|error| changed(&error))
     }
 }
 

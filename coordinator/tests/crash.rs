@@ -104,7 +104,7 @@ fn killed_at(who: Who, fault: Fault) -> Story {
     let federation = small();
     let work = Work::start(&federation, Some((who, Some(fault))));
     let story = work.finish(Some(who)).unwrap_or_else(|why| panic!("{who}, {fault}: {why}"));
-    let call = calls(&federation.calls_file(who)).get(fault.at - 1).cloned().unwrap_or_default();
+    let call = fault.call(&federation.calls_file(who));
     let (took, back) = (story.took, &story.back);
     println!("{who}, {fault} ({call}): over in {took:.1?}, serving again in {back:.2?}");
     assert!(story.ends.iter().all(|status| status.signal() == Some(KILL)), "{:?}", story.ends);
@@ -137,7 +137,7 @@ fn whoever_is_killed_at_whichever_call_no_promise_is_broken_and_the_run_goes_on(
         let at = rng.random_range(1..=count * 9 / 10);
         let happenings = [Happening::KilledBefore, Happening::KilledAfter];
         let happening = *happenings.choose(&mut rng).expect("two");
-        let story = killed_at(who, Fault { at, happening });
+        let story = killed_at(who, Fault { of: "", at, happening });
         assert_eq!(story.ends.len(), 1, "{who} was killed once");
     }
 }
@@ -148,8 +148,8 @@ fn every_call_of_every_role_survives_a_kill() {
     let mut points = Vec::new();
     for (who, count) in counts() {
         for at in 1..=count {
-            points.push((who, Fault { at, happening: Happening::KilledBefore }));
-            points.push((who, Fault { at, happening: Happening::KilledAfter }));
+            points.push((who, Fault { of: "", at, happening: Happening::KilledBefore }));
+            points.push((who, Fault { of: "", at, happening: Happening::KilledAfter }));
         }
     }
     let all = points.len();

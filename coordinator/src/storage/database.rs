@@ -52,6 +52,20 @@ pub(crate) enum Access {
     Read,
 }
 
+/// Bytes of the smallest page of SQLite (<https://www.sqlite.org/fileformat2.html>, section 1.3.2).
+const PAGE_BYTES_MIN: u64 = 512;
+
+/// SQLite would take what is left of a file that was cut off in its first page for one that is to be
+/// filled.
+fn refuse_stump(place: &Place) -> Result<(), StorageError> {
+    let Place::File(path) = place else { return Ok(()) };
+    let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if bytes == 0 || bytes >= PAGE_BYTES_MIN {
+        return Ok(());
+    }
+    Err(place.damaged(format!("it has {bytes} bytes, and every store has more")))
+}
+
 /// An open store.
 pub(crate) struct Database {
     place: Place,
@@ -77,6 +91,7 @@ impl Database {
     }
 
     async fn open_as(place: &Place, schema: &Schema, access: Access) -> Result<Self, StorageError> {
+        refuse_stump(place)?;
         let mut database = Self::connect(place, access).await?;
         let found = format_of(&mut database.connection, place).await?;
         if let Some(found) = found {

@@ -22,6 +22,8 @@ const SLOW: usize = 200;
 
 pub(crate) async fn requests(stage: &Stage) {
     for by in BOTH {
+        // Whatever was asked before, by whichever link, counts until then.
+        tokio::time::sleep(Duration::from_millis(2100)).await;
         let (_dialer, mut link) = stage.rogue(by).await;
         // A hundred at once are allowed, then fifty a second.
         let pending = FromClient::Pending { round_ctx: Digest([9; 32]) };

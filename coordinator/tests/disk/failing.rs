@@ -19,7 +19,7 @@ fn fails_at(who: Who, fault: Fault) -> usize {
     let federation = small();
     let work = Work::start(&federation, Some((who, Some(fault))));
     let story = work.finish(Some(who)).unwrap_or_else(|why| panic!("{who}, {fault}: {why}"));
-    let call = calls(&federation.calls_file(who)).get(fault.at - 1).cloned().unwrap_or_default();
+    let call = fault.call(&federation.calls_file(who));
     println!("{who}, {fault} ({call}): over in {:.1?}, ends {:?}", story.took, story.ends);
     for (status, words) in story.ends.iter().zip(&story.words) {
         assert_eq!(status.code(), Some(1), "{who}, {fault} ({call}):\n{words}");
@@ -41,25 +41,19 @@ fn counts() -> Vec<(Who, Vec<String>)> {
 /// The calls that matter most: what a receipt, a signature and an upload rest on.
 #[test]
 fn a_call_that_fails_is_never_taken_for_done() {
-    let counts = counts();
-    let nth = |who: Who, name: &str, nth: usize| {
-        let calls = &counts.iter().find(|(one, _)| *one == who).expect("counted").1;
-        let mut places = (1..).zip(calls).filter(|(_, call)| call.starts_with(name));
-        places.nth(nth).unwrap_or_else(|| panic!("no {nth}th {name} in {calls:#?}")).0
+    let fails = |who: Who, of: &'static str, at: usize, happening: Happening| {
+        let ended = fails_at(who, Fault { of, at, happening });
+        (ended, happening)
     };
-    let journal = nth(Who::Coordinator, "fsync /state/journal.db-wal", 6);
-    let rounds = nth(Who::Coordinator, "fsync /state/rounds/round-0001", 8);
-    let signature = nth(Who::Holder(0), "fdatasync /state/holder.redb", 5);
     let io = Happening::FailsUndone(Errno::Io);
     // What the system may have lost it will not tell again: nothing is tried a second time.
     let done = Happening::FailsDone(Errno::Io);
-    assert_eq!(fails_at(Who::Coordinator, Fault { at: journal, happening: done }), 1);
-    assert_eq!(fails_at(Who::Coordinator, Fault { at: rounds, happening: io }), 1);
-    assert_eq!(fails_at(Who::Holder(0), Fault { at: signature, happening: io }), 1);
+    assert_eq!(fails(Who::Coordinator, "fsync /state/journal.db-wal", 7, done), (1, done));
+    assert_eq!(fails(Who::Coordinator, "fsync /state/rounds/round-0001", 9, io), (1, io));
+    assert_eq!(fails(Who::Holder(0), "fdatasync /state/holder.redb", 6, io), (1, io));
     // A round is declined for want of room; the program goes on.
-    let sealed = nth(Who::Owner(0), "write /state/sealed/", 1);
-    let happening = Happening::FailsUndone(Errno::NoSpace);
-    assert_eq!(fails_at(Who::Owner(0), Fault { at: sealed, happening }), 0);
+    let full = Happening::FailsUndone(Errno::NoSpace);
+    assert_eq!(fails(Who::Owner(0), "write /state/sealed/", 2, full), (0, full));
 }
 
 #[test]
@@ -70,7 +64,7 @@ fn every_call_that_fails_is_never_taken_for_done() {
         for at in 1..=calls.len() {
             let errno = if at % 2 == 0 { Errno::Io } else { Errno::NoSpace };
             for happening in [Happening::FailsUndone(errno), Happening::FailsDone(errno)] {
-                points.push((who, Fault { at, happening }));
+                points.push((who, Fault { of: "", at, happening }));
             }
         }
     }

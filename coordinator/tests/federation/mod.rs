@@ -378,7 +378,8 @@ impl Operator {
         let (sender, events) = mpsc::unbounded_channel();
         let journal_log = config.state_dir.join(format!("{JOURNAL_FILE}-wal"));
         let work = runtime.spawn(async move {
-            let mut running = Coordinator::start_with(config, stop, faults).await?;
+            let running = Coordinator::start_with(config, stop, faults).await;
+            let mut running = running.inspect_err(|failure| eprintln!("{failure}"))?;
             while let Ok(event) = running.next_event().await {
                 eprintln!("{event}");
                 // The test may be satisfied already.

@@ -15,6 +15,9 @@ use crate::federation::researcher::{Researcher, open, plan, stop};
 use crate::federation::{Federation, Members, Operator, PlanOptions, name, round_of};
 use crate::server::{BUCKET, Server};
 
+/// As many as credits ask for, and one more.
+const OWNERS: usize = 6;
+
 /// Adds a bucket to the operator's settings, as the operator would; and reads them.
 fn with_bucket(federation: &Federation, server: &Server, owners: usize) -> Config {
     federation.config(owners);
@@ -36,21 +39,22 @@ async fn a_run_over_a_bucket_is_done_and_everybody_can_check_it() {
     let server = Server::start();
     let options = PlanOptions {
         rounds: 2,
+        minimum: 5,
         is_audited: true,
         pool_rows: 200,
         more: "[credit]\nbudget = 10\nfold = 30\nsteps = 3\n",
         ..PlanOptions::default()
     };
-    let federation = Federation::new(4, &options);
-    let config = with_bucket(&federation, &server, 4);
+    let federation = Federation::new(OWNERS, &options);
+    let config = with_bucket(&federation, &server, OWNERS);
     let mut operator = Operator::start(config.clone());
-    let members = Members::start(&federation, 4);
+    let members = Members::start(&federation, OWNERS);
     let summary = operator.wait_for(round_of).await;
-    assert!(summary.done && summary.counted.len() == 4, "{summary}");
+    assert!(summary.done && summary.counted.len() == OWNERS, "{summary}");
     operator.kill().await;
     let mut operator = Operator::start(config.clone());
     let summary = operator.wait_for(round_of).await;
-    assert!(summary.done && summary.counted.len() == 4, "{summary}");
+    assert!(summary.done && summary.counted.len() == OWNERS, "{summary}");
     let publication = summary.publication.expect("published").display().to_string();
     assert_eq!(publication, format!("s3://{BUCKET}/fed/published/round-0002/{PUBLICATION_FILE}"));
     operator.finished().await.expect("done");
@@ -73,7 +77,7 @@ async fn a_run_over_a_bucket_is_done_and_everybody_can_check_it() {
     let (config, to) = (federation.dir().join("coordinator.toml"), federation.path("fetched"));
     let options = PublishedFetch { config, to: to.clone(), run: None };
     let answer = fetch(&options).await.expect("fetched");
-    assert!(answer.data["files"].as_u64() > Some(2 * (1 + 4 * 2)), "{}", answer.text);
+    assert!(answer.data["files"].as_u64() > Some(2 * (1 + OWNERS as u64 * 2)), "{}", answer.text);
     assert_eq!(fetch(&options).await.expect("fetched").data["files"], 0, "nothing is new");
     let roster = federation.dir().join("roster.json");
     let report = covey_committee::verify::verify_folder(&to, &roster, |_| {});
@@ -84,7 +88,7 @@ async fn a_run_over_a_bucket_is_done_and_everybody_can_check_it() {
         let published = Publication::decode(&bundle.expect("fetched")).expect("well-formed");
         let result = published.result;
         let mut sums = vec![0; result.config.dimension as usize];
-        for owner in 0..4 {
+        for owner in 0..OWNERS {
             let units = units(owner, round, result.config.dimension);
             sums.iter_mut().zip(units).for_each(|(sum, unit)| *sum += unit);
         }
@@ -103,7 +107,8 @@ async fn a_researcher_is_sent_from_a_bucket_what_a_round_published() {
     let mut alice = Researcher::dial(&federation, "alice").await;
     let (run, _) = alice.submit("digits", &plan(1, 1)).await.expect("taken");
     alice.until("digits", RunState::Done).await;
-    let stored = server.stored().join(format!("fed/runs/{}/published/round-0001", run.run));
+    let half = &run.run.to_string()[..32];
+    let stored = server.stored().join(format!("fed/runs/{half}/published/round-0001"));
     let bundle = fs::read(stored.join(PUBLICATION_FILE)).expect("published");
     let publication = Publication::decode(&bundle).expect("a publication");
     let header = publication.result.headers[0].header.digest();

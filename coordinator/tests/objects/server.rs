@@ -129,8 +129,14 @@ async fn answer(
         let text = format!("SlowDown: the key {} asks too often, {}", KEYS.0, KEYS.1);
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
+    let asked = format!("{} {}", request.method(), request.uri());
     match service.call(request.map(s3s::Body::http_body_unsync)).await {
-        Ok(response) => response.map(Body::new),
+        Ok(response) => {
+            if response.status().is_server_error() {
+                eprintln!("S3: {asked}: {}", response.status());
+            }
+            response.map(Body::new)
+        }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -28,9 +28,11 @@ pub(crate) enum Errno {
     NoSpace = 28,
 }
 
-/// Something that happens at the `at`th call of a process, from 1.
+/// Something that happens at the `at`th call of a process, from 1, of those that begin with `of`. Threads
+/// make which call comes when another one in every run: a certain one is found by what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
+    pub(crate) of: &'static str,
     pub(crate) at: usize,
     pub(crate) happening: Happening,
 }
@@ -53,7 +55,9 @@ impl Happening {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at call {}", self.happening, self.at)
+        let Self { of, at, happening } = self;
+        let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
+        write!(f, "{happening:?} at call {at}{of}")
     }
 }
 
@@ -63,12 +67,23 @@ pub(crate) fn watch(command: &mut Command, root: &Path, log: &Path, fault: Optio
         .env("LD_PRELOAD", interposer())
         .env("COVEY_FAULT_ROOT", root)
         .env("COVEY_FAULT_LOG", log);
-    if let Some(Fault { at, happening }) = fault {
+    if let Some(Fault { of, at, happening }) = fault {
         let (what, errno) = happening.words();
+        if !of.is_empty() {
+            command.env("COVEY_FAULT_OF", of);
+        }
         command
             .env("COVEY_FAULT_AT", at.to_string())
             .env("COVEY_FAULT_DO", what)
             .env("COVEY_FAULT_ERRNO", (errno as i32).to_string());
+    }
+}
+
+impl Fault {
+    /// The call at which it happened, as it was logged.
+    pub(crate) fn call(&self, log: &Path) -> String {
+        let mut those = calls(log).into_iter().filter(|call| call.starts_with(self.of));
+        those.nth(self.at - 1).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,8 @@
  *
  *   COVEY_FAULT_ROOT  only calls about files below this folder count
  *   COVEY_FAULT_LOG   a file to which a line "number call path" is appended for each of them
+ *   COVEY_FAULT_OF    only calls whose "call path" begins so are counted for the next one; all, if
+ *                     it is not there
  *   COVEY_FAULT_AT    the number of the call at which something happens, from 1; 0 for never
  *   COVEY_FAULT_DO    kill-before, kill-after: the process, before or after the call is done
  *                     fail-before, fail-after: the call is told as failed; it was not done, or was
@@ -32,7 +34,8 @@
 
 enum what { NOTHING, KILL_BEFORE, KILL_AFTER, FAIL_BEFORE, FAIL_AFTER, FAIL_ON };
 
-static atomic_long calls;
+static atomic_long calls, calls_of;
+static const char *of;
 static const char *root;
 static size_t root_bytes;
 static int log_file = -1;
@@ -53,6 +56,7 @@ __attribute__((constructor)) static void begin(void) {
     }
     text = getenv("COVEY_FAULT_LOG");
     if (text) log_file = (int)syscall(SYS_openat, AT_FDCWD, text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    of = getenv("COVEY_FAULT_OF");
     const char *folder = getenv("COVEY_FAULT_ROOT");
     if (folder) {
         root_bytes = strlen(folder);
@@ -60,16 +64,17 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-/* The number of a call that counts; 0 for others. */
+/* The number of a call that counts for COVEY_FAULT_AT; 0 for others. */
 static long number_of(const char *call, const char *path) {
     if (!root || strncmp(path, root, root_bytes) != 0) return 0;
     long number = atomic_fetch_add(&calls, 1) + 1;
-    if (log_file >= 0) {
-        char line[PATH_MAX + 64];
-        int bytes = snprintf(line, sizeof line, "%ld %s %s\n", number, call, path + root_bytes);
-        if (bytes > 0) syscall(SYS_write, log_file, line, (size_t)bytes);
-    }
-    return number;
+    char line[PATH_MAX + 64];
+    int bytes = snprintf(line, sizeof line, "%ld %s %s\n", number, call, path + root_bytes);
+    if (bytes <= 0) return number;
+    if (log_file >= 0) syscall(SYS_write, log_file, line, (size_t)bytes);
+    if (!of) return number;
+    const char *said = strchr(line, ' ') + 1;
+    return strncmp(said, of, strlen(of)) == 0 ? atomic_fetch_add(&calls_of, 1) + 1 : 0;
 }
 
 static long number_of_file(const char *call, int file) {

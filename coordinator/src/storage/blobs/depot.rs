@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::net::files;
+use covey_aggregation::net::text::to_hex;
 
 use super::bucket::Bucket;
 use super::folder::Folder;
@@ -41,10 +42,12 @@ impl Depot {
         Ok(Self { root: root.to_owned(), s3, bucket })
     }
 
-    /// That of a run which was submitted.
+    /// That of a run which was submitted. Half of its digest tells it apart as well, and stores that
+    /// keep objects as files have keys of limited length.
     #[must_use]
     pub fn of_run(&self, run: &Digest) -> Self {
-        let bucket = self.bucket.as_ref().map(|bucket| bucket.below(&format!("runs/{run}/")));
+        let below = format!("runs/{}/", to_hex(&run.0[..16]));
+        let bucket = self.bucket.as_ref().map(|bucket| bucket.below(&below));
         Self { root: run_folder(&self.root, run), s3: self.s3.clone(), bucket }
     }
 

@@ -28,6 +28,7 @@ async fn journal(config: &Config) -> (RunRow, Vec<RoundRow>, Vec<String>) {
     let run = journal.run().await.expect("read").expect("a run");
     let rounds = journal.rounds().await.expect("read");
     let changes = journal.changes().await.expect("read");
+    journal.close().await.expect("closed");
     let changes = changes.into_iter().map(|change| format!("{}: {}", change.by, change.what));
     (run, rounds, changes.collect())
 }

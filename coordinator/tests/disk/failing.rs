@@ -50,7 +50,7 @@ fn a_call_that_fails_is_never_taken_for_done() {
     let done = Happening::FailsDone(Errno::Io);
     assert_eq!(fails(Who::Coordinator, "fsync /state/journal.db-wal", 7, done), (1, done));
     assert_eq!(fails(Who::Coordinator, "fsync /state/rounds/round-0001", 9, io), (1, io));
-    assert_eq!(fails(Who::Holder(0), "fdatasync /state/holder.redb", 6, io), (1, io));
+    assert_eq!(fails(Who::Holder(0), "fdatasync /state/holder.redb\n", 3, io), (1, io));
     // A round is declined for want of room; the program goes on.
     let full = Happening::FailsUndone(Errno::NoSpace);
     assert_eq!(fails(Who::Owner(0), "write /state/sealed/", 2, full), (0, full));

@@ -28,7 +28,7 @@ pub(crate) enum Errno {
     NoSpace = 28,
 }
 
-/// Something that happens at the `at`th call of a process, from 1, of those that begin with `of`. Threads
+/// Something that happens at the `at`th call of a process, from 1, of those whose line begins with `of`. Threads
 /// make which call comes when another one in every run: a certain one is found by what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -56,7 +56,7 @@ impl Happening {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, at, happening } = self;
-        let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
+        let of = if of.is_empty() { String::new() } else { format!(" of {}", of.trim_end()) };
         write!(f, "{happening:?} at call {at}{of}")
     }
 }
@@ -82,7 +82,8 @@ pub(crate) fn watch(command: &mut Command, root: &Path, log: &Path, fault: Optio
 impl Fault {
     /// The call at which it happened, as it was logged.
     pub(crate) fn call(&self, log: &Path) -> String {
-        let mut those = calls(log).into_iter().filter(|call| call.starts_with(self.of));
+        let is_one = |call: &String| format!("{call}\n").starts_with(self.of);
+        let mut those = calls(log).into_iter().filter(is_one);
         those.nth(self.at - 1).unwrap_or_default()
     }
 }

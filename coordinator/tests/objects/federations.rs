@@ -72,7 +72,7 @@ async fn a_run_over_a_bucket_is_done_and_everybody_can_check_it() {
         entries.filter(|entry| entry.key.starts_with(folder)).count()
     };
     assert_eq!(keys("rounds/"), 0);
-    assert!(keys("objects/") >= 1 + 3, "the plan, and the models of three moments");
+    assert!(keys("objects/") > 3, "the plan, and the models of three moments");
 
     let (config, to) = (federation.dir().join("coordinator.toml"), federation.path("fetched"));
     let options = PublishedFetch { config, to: to.clone(), run: None };

@@ -5,7 +5,7 @@
 //! - A run's name is unique among runs. The same plan under the same name is the same run,
 //!   whoever sends it; another plan under a taken name is refused. A refused plan is recorded with
 //!   its reasons and takes no name.
-//! - Runs that are under way take turns ([`turns`]).
+//! - Runs that are under way take turns (`turns`).
 //! - What a researcher wants and what is so are one column, the run's state: `pausing` and
 //!   `stopping` are a wish that the run has not followed yet, also after a restart.
 //! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state

@@ -1,5 +1,5 @@
 //! How many members one coordinator holds, and in how much memory.
-//! `cargo run --release --bin crowd`; `-- --clients 10000` takes some minutes, and `ulimit -n 12000`.
+//! `cargo run --release --bin crowd`; `-- --clients 10000` takes three minutes, and `ulimit -n 12000`.
 //!
 //! A coordinator without a plan runs as a process of its own. Data owners, each with a key, a
 //! certificate and a socket of its own, dial it over QUIC (TLS 1.3, both sides with certificates), are

@@ -40,7 +40,7 @@ pub(crate) fn carry_out(command: RunCommand, format: Format) -> Result<Exit, Fai
 
 /// These commands wait, and compute nothing.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     built.map_err(|error| Failure::new(Exit::Failed, "RUNTIME", error))
 }
 

@@ -12,6 +12,8 @@ use covey_aggregation::program::answer::note;
 use covey_aggregation::program::renewal::renew_if_due;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::research::{FromResearcher, Refusal, ToResearcher};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use super::Config;
@@ -120,6 +122,17 @@ impl Talk {
     /// Waits for whatever the coordinator says next; cancel-safe.
     pub(super) async fn next(&mut self) -> Result<ToResearcher, LinkError> {
         self.link.receiver.receive().await?.ok_or(LinkError::Truncated)
+    }
+}
+
+impl Drop for Talk {
+    /// Says goodbye. Of a program that only ends the coordinator hears nothing until the silence has
+    /// lasted, and some commands later all links that a member may have would be taken.
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            block_in_place(|| runtime.block_on(self.dialer.close()));
+        }
     }
 }
 

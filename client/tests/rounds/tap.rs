@@ -120,7 +120,7 @@ async fn carry(owner: &Files, client: Connection, upstream: SocketAddr, capture:
     };
     tokio::select! {
         () = streams => {}
-        _ = client.accept_uni() => panic!("a client opened a stream of one way"),
+        Ok(_) = client.accept_uni() => panic!("a client opened a stream of one way"),
         _ = client.read_datagram() => {}
         _ = coordinator.closed() => {}
     }

@@ -1,0 +1,1 @@
+//! The page: reads the ledger, and nothing else, and shows it to people and programs.

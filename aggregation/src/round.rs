@@ -186,6 +186,8 @@ impl Round {
                 self.tell_end(from);
                 Ok(())
             }
+            // It is recorded once the round is over.
+            FromClient::Unrecorded { .. } => Ok(()),
         }
     }
 
@@ -230,7 +232,10 @@ impl Round {
                 self.handle_attested(now, holder, &attestation, vote)
             }
             // Of no round: the driver takes it out.
-            FromHolder::Dealt(_) | FromHolder::Approved { .. } => Err(Refusal::WrongPhase),
+            FromHolder::Dealt(_)
+            | FromHolder::Approved { .. }
+            | FromHolder::Cosigned { .. }
+            | FromHolder::NotCosigned { .. } => Err(Refusal::WrongPhase),
             FromHolder::Lacking { .. } => {
                 self.handle_lacking(now, holder);
                 Ok(())

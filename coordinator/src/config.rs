@@ -34,6 +34,8 @@ pub struct Config {
     pub listen_tcp: TcpDoor,
     /// TCP address of health and metrics, by plain HTTP; none by default.
     pub admin: Option<SocketAddr>,
+    /// TCP address of the page, by plain HTTP; none by default.
+    pub page: Option<SocketAddr>,
     /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
@@ -348,6 +350,7 @@ struct Typed {
     #[serde(default, deserialize_with = "tcp_door")]
     listen_tcp: TcpDoor,
     admin: Option<toml::Spanned<Address>>,
+    page: Option<Address>,
     #[serde(default)]
     admin_public: bool,
     #[serde(default)]
@@ -539,6 +542,7 @@ impl Config {
             listen_tcp: typed.listen_tcp,
             objects,
             admin: admin.transpose()?,
+            page: typed.page.map(|page| page.0),
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
             databases: typed.database.0,

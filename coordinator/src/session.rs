@@ -15,6 +15,7 @@ use covey_aggregation::message::{
 };
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::link::{Among, ControlReceiver, ControlSender, Link, Links};
+use covey_aggregation::net::version::Protocol;
 use covey_aggregation::party::Role;
 use covey_aggregation::research::{FromResearcher, ToResearcher};
 use covey_aggregation::roster::Member;
@@ -268,7 +269,7 @@ pub struct Shared {
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
 pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
-    if link.peer.role == Role::Researcher {
+    if link.peer.role == Role::Researcher || link.protocol == Protocol::Desk {
         let (links, peer) = (link.links.clone(), link.peer.id);
         tokio::select! {
             () = research::serve(link, Arc::clone(&shared.desk), &shared.allowance) => {}

@@ -45,6 +45,7 @@ impl Named {
                     FromClient::Declined { .. } => "FromClient::Declined",
                     FromClient::Pending { .. } => "FromClient::Pending",
                     FromClient::Proven { .. } => "FromClient::Proven",
+                    FromClient::Unrecorded { .. } => "FromClient::Unrecorded",
                 };
                 frame(bytes, kind, Some(*message.round_ctx()))
             }

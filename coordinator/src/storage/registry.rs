@@ -11,6 +11,7 @@
 //! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state
 //!   folder is. Its journal is the truth about its rounds; what stands here of them is a copy.
 
+mod ledger;
 mod orders;
 mod rows;
 mod turns;
@@ -75,11 +76,22 @@ pub(super) const SCHEMA: Schema = Schema {
     steps: &[
         // The last turn of each run.
         "ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;",
+        // The ledger's signed checkpoint, and what it was made with while that may not be stored yet.
+        "CREATE TABLE ledger (
+            \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
+            checkpoint BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE staged (
+            size INTEGER PRIMARY KEY,
+            bundle BLOB NOT NULL
+        ) STRICT;",
     ],
     contents: &[
         Table { name: "runs", key: "number" },
         Table { name: "orders", key: "number" },
         Table { name: "contexts", key: "context" },
+        Table { name: "ledger", key: "\"only\"" },
+        Table { name: "staged", key: "size" },
     ],
 };
 

@@ -32,6 +32,7 @@ use crate::limits::{
     PROOFS_PER_MESSAGE_MAX, RECORD_PROOF_BYTES_MAX,
 };
 use crate::party::PartyId;
+use crate::research::StatementBytes;
 use crate::roster::Roster;
 use crate::signing::Signature;
 use crate::wire::{self, bounded, bounded_bytes};
@@ -450,6 +451,7 @@ impl FromClient {
             Self::Declined { round_ctx, .. }
             | Self::Pending { round_ctx }
             | Self::Unrecorded { round_ctx }
+            | Self::Report { round_ctx, .. }
             | Self::Proven { round_ctx, .. } => round_ctx,
         }
     }
@@ -525,6 +527,13 @@ pub enum FromClient {
     Unrecorded {
         /// The round.
         round_ctx: Digest,
+    },
+    /// What the round took me, for the ledger: a signed statement. Nobody answers.
+    Report {
+        /// The round.
+        round_ctx: Digest,
+        /// What is signed, with the signature.
+        statement: StatementBytes,
     },
 }
 

@@ -186,8 +186,8 @@ impl Round {
                 self.tell_end(from);
                 Ok(())
             }
-            // It is recorded once the round is over.
-            FromClient::Unrecorded { .. } => Ok(()),
+            // The ledger's: the driver takes them out.
+            FromClient::Unrecorded { .. } | FromClient::Report { .. } => Ok(()),
         }
     }
 

@@ -27,6 +27,7 @@ pub mod config;
 pub mod credits;
 pub mod datasets;
 pub mod doctor;
+mod effort;
 pub mod event;
 pub mod export;
 mod gate;

@@ -18,6 +18,7 @@ use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Re
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::credits::{credits_to_json, evidence_to_json};
 use covey_aggregation::publication::{Publication, RoundResult};
+use covey_aggregation::research::StatementBytes;
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{Opened, Terms, Timings};
@@ -319,7 +320,9 @@ impl Seeds {
         let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
         let proven = FromClient::Proven { round_ctx, proven: Box::new(self.proven()) };
         let unrecorded = FromClient::Unrecorded { round_ctx };
-        let messages = [declined, FromClient::Pending { round_ctx }, proven, unrecorded];
+        let statement = StatementBytes::new(b"{}".to_vec()).expect("short");
+        let report = FromClient::Report { round_ctx, statement };
+        let messages = [declined, FromClient::Pending { round_ctx }, proven, unrecorded, report];
         messages.iter().map(encode).collect()
     }
 

@@ -19,11 +19,13 @@ use covey_aggregation::program::line::{Line, LineEvent, Linked};
 use covey_aggregation::program::linked::LinkedFile;
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::ParticipantRecord;
+use covey_aggregation::roster::Roster;
 use covey_model::device::Compute;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use crate::effort::Efforts;
 use crate::event::{Event, Round};
 use crate::gate::Gate;
 use crate::observer::Observer;
@@ -103,6 +105,8 @@ pub(super) struct Desk {
     /// Numbers of rounds, for people.
     numbers: BTreeMap<Digest, u32>,
     events: mpsc::Sender<Event>,
+    roster: Arc<Roster>,
+    compute: Compute,
     _folder: StateFolder,
 }
 
@@ -159,6 +163,7 @@ impl Desk {
             stored: stored.clone(),
             variates: variates.clone(),
             provers: Provers::new(Sketches::at(&folder.path().join(SKETCHES_FOLDER))),
+            efforts: Efforts::new(folder.path(), config.policy.limits.report_compute),
             observer,
             bulk: link,
             events: events.clone(),
@@ -182,6 +187,8 @@ impl Desk {
             held_back: BTreeSet::new(),
             numbers,
             events,
+            roster: Arc::clone(membership.roster()),
+            compute: compute.clone(),
             _folder: folder,
         };
         Ok((desk, waiting))
@@ -351,7 +358,10 @@ impl Desk {
                 self.uploading.remove(&round_ctx);
                 let round = self.round(round_ctx);
                 match result {
-                    Ok((bytes, seconds)) => watch(Event::Uploaded { round, bytes, seconds }),
+                    Ok((bytes, seconds)) => {
+                        self.workshop.efforts.note(&round_ctx, |effort| effort.bytes_up += bytes);
+                        watch(Event::Uploaded { round, bytes, seconds });
+                    }
                     Err(UploadError::Stored(what)) => watch(Event::Fault { what }),
                     Err(UploadError::Bulk(BulkError::Refused(refusal))) => {
                         self.refused(round_ctx, refusal, watch);
@@ -454,6 +464,7 @@ impl Desk {
                 if let Err(error) = self.variates.counted(&round_ctx) {
                     watch(Event::Fault { what: error.to_string() });
                 }
+                self.report(round_ctx);
                 watch(Event::Counted { round: self.round(round_ctx) });
             }
             ParticipantEffect::NotCounted { round_ctx, why } => {
@@ -486,6 +497,22 @@ impl Desk {
         self.tasks.spawn(async move {
             let sent = send(&bulk, &stored, round, &header, &events).await;
             Done::Uploaded(round_ctx, sent)
+        });
+    }
+
+    /// Tells the federation what a round took, where the owner wants that. Measured and signed beside the
+    /// loop; a report that is lost is lost.
+    fn report(&self, round_ctx: Digest) {
+        let Some(link) = &self.link else { return };
+        let (messages, workshop) = (link.messages.clone(), Arc::clone(&self.workshop));
+        let roster = Arc::clone(&self.roster);
+        let compute = self.compute.clone();
+        tokio::task::spawn_blocking(move || {
+            let own = (&*workshop.identity, &*roster);
+            let statement = workshop.efforts.statement(&round_ctx, own, &compute, now());
+            if let Some(statement) = statement {
+                let _ = messages.try_send(FromClient::Report { round_ctx, statement });
+            }
         });
     }
 

@@ -46,6 +46,7 @@ impl Named {
                     FromClient::Pending { .. } => "FromClient::Pending",
                     FromClient::Proven { .. } => "FromClient::Proven",
                     FromClient::Unrecorded { .. } => "FromClient::Unrecorded",
+                    FromClient::Report { .. } => "FromClient::Report",
                 };
                 frame(bytes, kind, Some(*message.round_ctx()))
             }

@@ -26,7 +26,7 @@ const BENCHMARK_BYTES_MAX: u64 = 4096;
 const ROUNDS_MAX: usize = 64;
 
 /// What one round took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effort {
     pub(crate) run: Digest,
     pub(crate) round: u32,
@@ -36,6 +36,13 @@ pub(crate) struct Effort {
     pub(crate) device_ms: u64,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        let (run, round, examples, device_ms, bytes_up, bytes_down) = (Digest::ZERO, 0, 0, 0, 0, 0);
+        Self { run, round, examples, device_ms, bytes_up, bytes_down }
+    }
 }
 
 /// The rounds under way. Cheap to clone.

@@ -6,11 +6,16 @@
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
+//! - [`log`]: the one who appends; [`witness`]: those who cosign
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod note;
 pub mod proof;
 pub mod quorum;
+pub mod receipt;
 pub mod tile;
 pub mod tree;
+pub mod witness;

@@ -6,6 +6,7 @@
 //!
 //! - [`entry`]: what an entry says, in one form only
 //! - [`book`]: all entries, read in order, and what follows from them
+//! - [`facts`]: from what a coordinator knows to entries
 //! - [`review`]: who judges a dispute or a proposal, and what it changes
 //! - [`document`]: what is too long for an entry
 //! - [`statement`]: what members say for the record, and sign
@@ -19,6 +20,9 @@
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
 //! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
+//! - `example` (feature): a small ledger, for tests and pictures
+
+#[cfg(any(test, feature = "example"))]
 
 pub mod book;
 pub mod bundle;
@@ -28,6 +32,8 @@ pub mod compute;
 pub mod cosignature;
 pub mod document;
 pub mod entry;
+pub mod example;
+pub mod facts;
 mod form;
 pub mod note;
 pub mod payout;

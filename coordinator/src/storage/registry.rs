@@ -76,14 +76,14 @@ pub(super) const SCHEMA: Schema = Schema {
     steps: &[
         // The last turn of each run.
         "ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;",
-        // The ledger's signed checkpoint, and what it was made with while that may not be stored yet.
+        // How far the ledger goes, and the batches whose files may not all be written yet.
         "CREATE TABLE ledger (
             \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
-            checkpoint BLOB NOT NULL
+            content BLOB NOT NULL
         ) STRICT;
         CREATE TABLE staged (
-            size INTEGER PRIMARY KEY,
-            bundle BLOB NOT NULL
+            path TEXT PRIMARY KEY,
+            batch BLOB NOT NULL
         ) STRICT;",
     ],
     contents: &[
@@ -91,7 +91,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Table { name: "orders", key: "number" },
         Table { name: "contexts", key: "context" },
         Table { name: "ledger", key: "\"only\"" },
-        Table { name: "staged", key: "size" },
+        Table { name: "staged", key: "path" },
     ],
 };
 

@@ -1,14 +1,14 @@
-//! The ledger's commit point: one row with the signed checkpoint, which is swapped against the one
-//! before. Whatever the ledger's files say, this is how far the ledger goes.
+//! The ledger's lock, one row that is swapped against the one before, and its staged batches. Whatever the
+//! ledger's files say, the lock is how far the ledger goes.
 
 use super::Registry;
 use crate::storage::StorageError;
 use crate::storage::database::{Transaction, sql};
 
-/// Why a checkpoint was not committed.
+/// Why the lock was not swapped.
 #[derive(Debug, thiserror::Error)]
-pub enum NotCommitted {
-    /// Another checkpoint is committed than the one to be replaced: another program writes here.
+pub enum NotSwapped {
+    /// There is something else in it than should be replaced: another program writes here.
     #[error("another program has written the ledger meanwhile")]
     Conflict,
     /// The disk or the database.
@@ -17,71 +17,68 @@ pub enum NotCommitted {
 }
 
 impl Registry {
-    /// The signed checkpoint that is committed; none where the ledger has not begun.
+    /// What the ledger's lock holds; none where the ledger has not begun.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn ledger_checkpoint(&mut self) -> Result<Option<Vec<u8>>, StorageError> {
-        let row = self.database.row(sql("SELECT checkpoint FROM ledger")).await?;
-        row.map(|row| self.database.column(&row, "checkpoint")).transpose()
+    pub async fn ledger_lock(&mut self) -> Result<Option<Vec<u8>>, StorageError> {
+        let row = self.database.row(sql("SELECT content FROM ledger")).await?;
+        row.map(|row| self.database.column(&row, "content")).transpose()
     }
 
-    /// What a ledger of `size` entries was made with, while it may not all be stored.
+    /// A staged batch; none where there is none of this name.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn staged(&mut self, size: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        let staged = sql("SELECT bundle FROM staged WHERE size = $1").bind(size.cast_signed());
+    pub async fn staged(&mut self, path: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let staged = sql("SELECT batch FROM staged WHERE path = $1").bind(path);
         let row = self.database.row(staged).await?;
-        row.map(|row| self.database.column(&row, "bundle")).transpose()
+        row.map(|row| self.database.column(&row, "batch")).transpose()
     }
 
-    /// Stores what a ledger of `size` entries is made with, in the place of whatever was staged and
-    /// never committed.
+    /// Stores a batch under a name, in the place of whatever was there.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn stage(&mut self, size: u64, bundle: Vec<u8>) -> Result<(), StorageError> {
-        let size = size.cast_signed();
+    pub async fn stage(&mut self, path: &str, batch: Vec<u8>) -> Result<(), StorageError> {
         let stored = async |transaction: &mut Transaction<'_>| {
-            let forget = sql("DELETE FROM staged WHERE size >= $1").bind(size);
-            transaction.execute(forget).await?;
-            let insert = sql("INSERT INTO staged (size, bundle) VALUES ($1, $2)");
-            transaction.execute(insert.bind(size).bind(bundle)).await.map(|_| ())
+            let insert = sql("INSERT INTO staged (path, batch) VALUES ($1, $2)
+                 ON CONFLICT (path) DO UPDATE SET batch = excluded.batch");
+            transaction.execute(insert.bind(path).bind(batch)).await.map(|_| ())
         };
         self.database.write(stored).await
     }
 
-    /// Commits the checkpoint of a ledger of `size` entries in the place of `old`, and forgets what
-    /// earlier ones were made with.
+    /// Forgets a staged batch.
     ///
     /// # Errors
-    /// [`NotCommitted`].
-    pub async fn commit_checkpoint(
-        &mut self,
-        old: Option<&[u8]>,
-        new: &[u8],
-        size: u64,
-    ) -> Result<(), NotCommitted> {
-        let (old, new) = (old.map(<[u8]>::to_vec), new.to_vec());
+    /// [`StorageError`].
+    pub async fn unstage(&mut self, path: &str) -> Result<(), StorageError> {
+        let removed = async |transaction: &mut Transaction<'_>| {
+            let remove = sql("DELETE FROM staged WHERE path = $1").bind(path);
+            transaction.execute(remove).await.map(|_| ())
+        };
+        self.database.write(removed).await
+    }
+
+    /// Puts `new` in the lock in the place of `old`.
+    ///
+    /// # Errors
+    /// [`NotSwapped`].
+    pub async fn swap_lock(&mut self, old: Option<&[u8]>, new: &[u8]) -> Result<(), NotSwapped> {
         let swapped = async |transaction: &mut Transaction<'_>| {
-            let changed = match old {
-                None => {
-                    let insert = sql("INSERT INTO ledger (\"only\", checkpoint) VALUES (1, $1)
-                         ON CONFLICT DO NOTHING");
-                    transaction.execute(insert.bind(new)).await?
-                }
+            let swap = match old {
+                None => sql("INSERT INTO ledger (\"only\", content) VALUES (1, $1)
+                     ON CONFLICT DO NOTHING")
+                .bind(new),
                 Some(old) => {
-                    let swap = sql("UPDATE ledger SET checkpoint = $1 WHERE checkpoint = $2");
-                    transaction.execute(swap.bind(new).bind(old)).await?
+                    sql("UPDATE ledger SET content = $1 WHERE content = $2").bind(new).bind(old)
                 }
             };
-            if changed == 0 {
-                return Err(NotCommitted::Conflict);
+            match transaction.execute(swap).await? {
+                0 => Err(NotSwapped::Conflict),
+                _ => Ok(()),
             }
-            let forget = sql("DELETE FROM staged WHERE size < $1").bind(size.cast_signed());
-            transaction.execute(forget).await?;
-            Ok(())
         };
         self.database.write(swapped).await
     }

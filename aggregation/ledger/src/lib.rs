@@ -22,8 +22,6 @@
 //! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
 //! - `example` (feature): a small ledger, for tests and pictures
 
-#[cfg(any(test, feature = "example"))]
-
 pub mod book;
 pub mod bundle;
 pub mod charter;
@@ -32,6 +30,7 @@ pub mod compute;
 pub mod cosignature;
 pub mod document;
 pub mod entry;
+#[cfg(any(test, feature = "example"))]
 pub mod example;
 pub mod facts;
 mod form;

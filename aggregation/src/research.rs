@@ -183,6 +183,12 @@ impl StatementBytes {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// The bytes of a plan's file, not checked but for their number.

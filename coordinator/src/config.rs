@@ -17,6 +17,7 @@ use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::ledger::Founding;
 use crate::storage::blobs::settings::{Endpoint, ObjectsSettings, ObjectsUrl, S3Settings};
 use crate::storage::place::Databases;
 use crate::storage::registry::Quotas;
@@ -58,6 +59,8 @@ pub struct Config {
     pub queue: QueueRules,
     /// Who may join, and how.
     pub members: MemberRules,
+    /// What the ledger begins with.
+    pub ledger: Founding,
     /// What a peer may use.
     pub limits: Limits,
     /// What is asked for beside the plan; typed at the command line, never in the file.
@@ -373,6 +376,8 @@ struct Typed {
     #[serde(default)]
     members: MemberRules,
     #[serde(default)]
+    ledger: Founding,
+    #[serde(default)]
     limits: Limits,
 }
 
@@ -553,6 +558,7 @@ impl Config {
             rounds: typed.rounds,
             queue: typed.queue,
             members: typed.members,
+            ledger: typed.ledger,
             limits: typed.limits,
             asked: Asked::default(),
         })

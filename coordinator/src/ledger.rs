@@ -15,6 +15,7 @@
 
 mod committee;
 pub mod files;
+mod founding;
 pub mod keeper;
 mod sources;
 
@@ -29,6 +30,7 @@ use covey_aggregation::research::StatementBytes;
 use covey_ledger::book::Book;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub use founding::Founding;
 pub use keeper::{Keeper, KeeperParts};
 
 /// Requests that wait for the keeper; beyond them those that nobody waits for are dropped.

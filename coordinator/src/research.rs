@@ -32,6 +32,7 @@ use tokio::time::sleep;
 use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::driver::Events;
+use crate::ledger::Ledger;
 use crate::storage::StorageError;
 use crate::storage::blobs::Depot;
 use crate::storage::place::Databases;
@@ -55,6 +56,7 @@ pub struct Desk {
     guests: GuestList,
     clock: Clock,
     events: Events,
+    ledger: Ledger,
     /// Whether plans are taken; else only looked at.
     is_open: bool,
     places: Semaphore,
@@ -78,6 +80,8 @@ pub struct DeskParts {
     pub clock: Clock,
     /// To the operator.
     pub events: Events,
+    /// The ledger.
+    pub ledger: Ledger,
     /// Whether plans are taken.
     pub is_open: bool,
 }
@@ -94,6 +98,7 @@ impl Desk {
             guests,
             clock,
             events,
+            ledger,
             is_open,
         } = parts;
         let changes = registry.lock().await.changes();
@@ -108,6 +113,7 @@ impl Desk {
             guests,
             clock,
             events,
+            ledger,
             is_open,
             places,
         }

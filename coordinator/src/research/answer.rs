@@ -17,7 +17,12 @@ const BUSY: Refusal = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
 
 impl Talk<'_> {
     pub(super) async fn answer(&mut self, request: FromResearcher) -> Result<(), Trouble> {
+        let role = self.member.role;
+        if role != Role::Researcher && !matches!(request, FromResearcher::State { .. }) {
+            return Err(Refusal::NotResearcher { role }.into());
+        }
         match request {
+            FromResearcher::State { statement } => self.state(statement).await,
             FromResearcher::List { all } => self.list(all).await,
             FromResearcher::Show { run } => self.show(&run).await,
             FromResearcher::Submit { name, plan } => self.submit(name, plan).await,
@@ -29,6 +34,15 @@ impl Talk<'_> {
             // Served by the caller.
             FromResearcher::Watch { .. } => Err(Refusal::Malformed.into()),
         }
+    }
+
+    async fn state(&mut self, statement: StatementBytes) -> Result<(), Trouble> {
+        let stated = self.desk.ledger.state(self.member.id, statement.into_bytes()).await;
+        let index = stated.map_err(|no| match no {
+            NotStated::Refused(_) => Refusal::NotRecorded { why: Text::of(no) },
+            NotStated::Busy(_) => BUSY,
+        })?;
+        Ok(self.sender.send(&ToResearcher::Stated { index }).await?)
     }
 
     async fn find(&self, run: &Name) -> Result<RunEntry, Trouble> {

@@ -12,6 +12,7 @@
 pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
+pub mod log;
 pub mod note;
 pub mod proof;
 pub mod quorum;

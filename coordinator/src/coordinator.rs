@@ -30,6 +30,7 @@ use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
+use crate::ledger::{Keeper, KeeperParts, Ledger};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
@@ -147,6 +148,20 @@ impl Coordinator {
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
+        let (ledger, ends) = Ledger::new();
+        let keeper = KeeperParts {
+            identity: Arc::clone(membership.identity()),
+            registrar: Arc::clone(&registrar),
+            registry: Arc::clone(&registry),
+            databases: databases.clone(),
+            state_dir: config.state_dir.clone(),
+            depot: depot.clone(),
+            founding: config.ledger.clone(),
+            clock,
+            inputs: inputs.clone(),
+            events: Arc::clone(&tell),
+        };
+        let keeper = Keeper::new(keeper, ends);
         let desk = Desk::new(DeskParts {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
@@ -156,6 +171,7 @@ impl Coordinator {
             guests,
             clock,
             events: Arc::clone(&tell),
+            ledger: ledger.clone(),
             is_open: learning.is_none(),
         });
         let shared = Shared {
@@ -180,6 +196,7 @@ impl Coordinator {
             registrar,
             holders: config.members.holders.size(),
             registry,
+            ledger,
             wish,
             view,
             state_dir: config.state_dir.clone(),
@@ -194,7 +211,8 @@ impl Coordinator {
         let identity = Arc::clone(membership.identity());
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
-        let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
+        let doors = Doors { lock, admin, keeper };
+        let work = tokio::spawn(work(office, listener, shared, doors));
         Ok(Running { address, tcp, admin: admin_address, events, work })
     }
 }
@@ -290,22 +308,32 @@ impl Office {
     }
 }
 
+/// What is open while there is work.
+struct Doors {
+    lock: StateFolder,
+    admin: Option<Admin>,
+    keeper: Keeper,
+}
+
 /// Carries out what there is, and puts everything in order at its end.
 async fn work(
     mut office: Office,
     listener: Listener,
     shared: Shared,
-    (lock, admin): (StateFolder, Option<Admin>),
+    doors: Doors,
 ) -> Result<RunSummary, Failure> {
+    let Doors { lock, admin, keeper } = doors;
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
     let registry = Arc::clone(&office.driver.registry);
     let keeping = tokio::spawn(watch_store(registry, shared.inputs.clone()));
+    let keeper = tokio::spawn(keeper.keep());
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
     watching.abort();
     keeping.abort();
+    keeper.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,

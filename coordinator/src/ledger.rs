@@ -181,11 +181,14 @@ impl Ledger {
         }
     }
 
-    /// What owners owe from the settlements in the ledger.
+    /// What owners owe from the settlements before that of a run.
     #[must_use]
-    pub fn debts(&self) -> Vec<Debt> {
-        let shown = self.shown.borrow();
-        shown.book.as_ref().map(|book| book.debts().to_vec()).unwrap_or_default()
+    pub fn debts_into(&self, run: &Digest) -> Vec<Debt> {
+        let Some(book) = self.shown.borrow().book.clone() else { return Vec::new() };
+        match book.run(run).and_then(|run| run.credits.as_ref()) {
+            Some(credits) => credits.carried.clone(),
+            None => book.debts().to_vec(),
+        }
     }
 
     /// Nobody waits for the outcome: where the keeper does not keep up it is asked again.

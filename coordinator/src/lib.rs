@@ -12,6 +12,7 @@
 //!   served with; [`view`]: what goes on at this moment
 //! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
+//! - [`ledger`]: what all of it comes to, as entries that key holders cosign
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
 //! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
@@ -28,6 +29,7 @@ pub mod doctor;
 pub mod driver;
 pub mod event;
 pub mod learning;
+pub mod ledger;
 pub mod measuring;
 pub mod metrics;
 pub mod migrate;

@@ -2,6 +2,8 @@
 //! the journals of runs and what is published; writes the registry and nothing else. It takes no
 //! part in rounds and sends nothing that is not public, but for who is awaited at the moment.
 //!
+//! Other members come here too, to have their statements recorded in the ledger, and for nothing else.
+//!
 //! - [`check`](self): whether a plan may be submitted
 //! - [`answer`](self): every request but watching
 //! - [`status`](self): how a run and its rounds are
@@ -220,7 +222,10 @@ impl Talk<'_> {
             while let Err(wait) = self.allowance.take(&self.member.id) {
                 sleep(wait).await;
             }
+            let role = self.member.role;
+            let may = role == Role::Researcher || matches!(request, FromResearcher::State { .. });
             let answered = match request {
+                _ if !may => Err(Refusal::NotResearcher { role }.into()),
                 FromResearcher::Watch { run, after } => {
                     self.watch(&run, after, &mut receiver).await.map(|next| waiting = next)
                 }

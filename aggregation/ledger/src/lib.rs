@@ -28,16 +28,13 @@ pub mod charter;
 pub mod checkpoint;
 pub mod compute;
 pub mod cosignature;
-<<<<<<< HEAD
 pub mod document;
 pub mod entry;
 #[cfg(any(test, feature = "example"))]
 pub mod example;
 pub mod facts;
 mod form;
-=======
 pub mod log;
->>>>>>> tlog
 pub mod note;
 pub mod payout;
 pub mod proof;

@@ -5,22 +5,19 @@ use covey_aggregation::party::{Name, Role};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::research::{
-    FromResearcher, Order, Part, PlanBytes, Refusal, RunState, ToResearcher,
+    FromResearcher, Order, Part, PlanBytes, Refusal, RunState, StatementBytes, Text, ToResearcher,
 };
 use tokio::task::spawn_blocking;
 
 use super::{RETRY_AFTER_MS, Talk, Trouble, check, published};
 use crate::event::Event;
+use crate::ledger::NotStated;
 use crate::storage::registry::{NewRun, RunEntry};
 
 const BUSY: Refusal = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
 
 impl Talk<'_> {
     pub(super) async fn answer(&mut self, request: FromResearcher) -> Result<(), Trouble> {
-        let role = self.member.role;
-        if role != Role::Researcher && !matches!(request, FromResearcher::State { .. }) {
-            return Err(Refusal::NotResearcher { role }.into());
-        }
         match request {
             FromResearcher::State { statement } => self.state(statement).await,
             FromResearcher::List { all } => self.list(all).await,

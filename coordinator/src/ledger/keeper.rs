@@ -142,7 +142,6 @@ impl Keeper {
             state_dir,
             depot: depot.clone(),
             coordinator: identity.id(),
-            phases: Arc::clone(&ends.phases),
         };
         Self {
             ends,

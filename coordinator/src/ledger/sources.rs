@@ -39,7 +39,6 @@ pub(super) struct Sources {
     pub(super) depot: Depot,
     /// Whoever launches the plan of the settings.
     pub(super) coordinator: PartyId,
-    pub(super) phases: Phases,
 }
 
 /// A run as its records have it.
@@ -191,11 +190,6 @@ impl RunSource {
             traffic: None,
             terms: known.terms.map(|terms| terms.digest()),
         }))
-    }
-
-    /// When a round of this place ended, in milliseconds since 1970.
-    pub(super) fn ended_ms(&self, at: usize) -> u64 {
-        self.rounds.get(at).map_or(0, |row| row.ended.0)
     }
 
     /// The end of the run, once it is over.

@@ -32,6 +32,7 @@ use super::faults::Faults;
 use super::place::Place;
 use turns::Turns;
 
+pub use ledger::NotSwapped;
 pub use orders::Wish;
 pub use turns::Quotas;
 

@@ -88,7 +88,8 @@ impl Efforts {
         compute: &Compute,
         now: Time,
     ) -> Option<StatementBytes> {
-        let effort = self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(round_ctx)?;
+        let effort =
+            self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(round_ctx)?;
         let Effort { run, round, examples, device_ms, bytes_up, bytes_down } = effort;
         if device_ms == 0 {
             return None;

@@ -101,8 +101,7 @@ impl Ledger {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let (shown, watching) = watch::channel(Shown::default());
         let (look, phases) = (Arc::<Notify>::default(), Phases::default());
-        let ends =
-            Ends { commands, look: Arc::clone(&look), shown, phases: Arc::clone(&phases) };
+        let ends = Ends { commands, look: Arc::clone(&look), shown, phases: Arc::clone(&phases) };
         (Self { commands: sender, look, shown: watching, phases }, ends)
     }
 

@@ -61,7 +61,8 @@ impl Witnessing {
         };
         let head = match path.exists() {
             true => {
-                let bytes = files::read(&path, HEAD_BYTES_MAX).map_err(|no| damaged(no.to_string()))?;
+                let bytes =
+                    files::read(&path, HEAD_BYTES_MAX).map_err(|no| damaged(no.to_string()))?;
                 let head: Head =
                     serde_json::from_slice(&bytes).map_err(|no| damaged(no.to_string()))?;
                 Some(head)

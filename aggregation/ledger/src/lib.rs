@@ -19,7 +19,7 @@
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
-//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline; [`folder`]: from files
 //! - `example` (feature): a small ledger, for tests and pictures
 
 pub mod book;
@@ -33,6 +33,7 @@ pub mod entry;
 #[cfg(any(test, feature = "example"))]
 pub mod example;
 pub mod facts;
+pub mod folder;
 mod form;
 pub mod log;
 pub mod note;

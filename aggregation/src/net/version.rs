@@ -157,9 +157,8 @@ impl Mismatch {
     pub(super) fn seen(versions: &Versions, offered: &[Vec<u8>]) -> Self {
         let names = offered.iter().filter(|name| *name != ANY);
         let offered: Vec<_> = names.take(NAMES_MAX).map(printable).collect();
-        let is_of = |protocol: &Protocol| {
-            offered.iter().any(|name| name.starts_with(protocol.text()))
-        };
+        let is_of =
+            |protocol: &Protocol| offered.iter().any(|name| name.starts_with(protocol.text()));
         let others = [Protocol::Enrolment, Protocol::Desk];
         let protocol = others.into_iter().find(is_of).unwrap_or(Protocol::Link);
         Self { offered, supported: versions.names(protocol), dialled_here: false }

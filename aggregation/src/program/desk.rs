@@ -28,8 +28,10 @@ pub fn state<'a>(
         match ask(folder, route, &FromResearcher::State { statement }).await? {
             ToResearcher::Stated { index } => Ok(index),
             ToResearcher::Refused(refusal) => Err(refused(&refusal)),
-            _ => Err(Failure::new(Exit::Failed, "PROTOCOL", "the coordinator answered out of turn")
-                .with_help("do both sides run the same version?")),
+            _ => {
+                Err(Failure::new(Exit::Failed, "PROTOCOL", "the coordinator answered out of turn")
+                    .with_help("do both sides run the same version?"))
+            }
         }
     })
 }

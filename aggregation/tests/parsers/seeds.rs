@@ -18,8 +18,8 @@ use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Re
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::credits::{credits_to_json, evidence_to_json};
 use covey_aggregation::publication::{Publication, RoundResult};
-use covey_aggregation::research::StatementBytes;
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
+use covey_aggregation::research::StatementBytes;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{Opened, Terms, Timings};
 use covey_aggregation::signing::Signature;

@@ -59,7 +59,8 @@ pub(super) fn question(
 ) -> Option<ToHolder> {
     let tiles = Tiles::new(size, |path: &str| files.at_hand(path));
     // From nothing, everything follows.
-    let proof = if old_size == 0 { Vec::new() } else { consistency(&tiles, old_size, size).ok()? };
+    let proof =
+        if old_size == 0 { Vec::new() } else { consistency(&tiles, old_size, size).ok()? };
     let proof = proof.into_iter().map(|hash| Digest(hash.0)).collect();
     let checkpoint = NoteBytes::new(checkpoint.to_vec())?;
     Some(ToHolder::Cosign { old_size, proof, checkpoint })

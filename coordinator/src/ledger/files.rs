@@ -88,7 +88,11 @@ impl LedgerFiles {
             let own = self.depot.of_run(&run.plan.run).read();
             // The run of the settings' plan has no folder of its own.
             let places = [own.published_file(&name), self.blobs.published_file(&name)];
-            return places.into_iter().filter_map(Result::ok).flatten().find(|one| document.is(one));
+            return places
+                .into_iter()
+                .filter_map(Result::ok)
+                .flatten()
+                .find(|one| document.is(one));
         }
         None
     }

@@ -47,6 +47,8 @@ pub enum Statement {
     Evidence,
     /// "This roster is the next one" (holder, once per number).
     Roster,
+    /// "I say this for the record" (any member): disputes, votes, proposals, addresses, compute.
+    Member,
 }
 
 impl Statement {
@@ -69,6 +71,7 @@ impl Statement {
             Self::CreditPart => b"covey/v1/credit-part",
             Self::Evidence => b"covey/v1/evidence",
             Self::Roster => b"covey/v1/roster",
+            Self::Member => b"covey/v1/member",
         }
     }
 }

@@ -5,16 +5,20 @@
 //! What the entries say, and what follows from them:
 //!
 //! - [`entry`]: what an entry says, in one form only
+//! - [`book`]: all entries, read in order, and what follows from them
+//! - [`review`]: who judges a dispute or a proposal, and what it changes
 //! - [`document`]: what is too long for an entry
 //! - [`statement`]: what members say for the record, and sign
 //! - [`charter`]: what reviewers may change by their votes
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
 
+pub mod book;
 pub mod charter;
 pub mod compute;
 pub mod document;
 pub mod entry;
 mod form;
 pub mod payout;
+pub mod review;
 pub mod statement;

@@ -256,6 +256,19 @@ impl Says {
         }
     }
 
+    /// The run and the round that it is about.
+    #[must_use]
+    pub const fn place(&self) -> (Option<Digest>, Option<u32>) {
+        match self {
+            Self::Dispute(dispute) => (Some(dispute.run), None),
+            Self::Compute(compute) => (Some(compute.run), Some(compute.round)),
+            Self::Proposal(Proposal { change: Change::Budget(budget), .. }) => {
+                (Some(budget.run), None)
+            }
+            _ => (None, None),
+        }
+    }
+
     fn check(&self) -> Result<(), BadStatement> {
         let words = |text: &str| match text.len() {
             got if got > WORDS_BYTES_MAX => Err(BadStatement::Words { got }),
@@ -349,6 +362,18 @@ impl Signed {
         let (kind, text) = (signing::Statement::Member, statement.text());
         let member = &statement.member;
         Ok(member.verify(kind, federation, text.as_bytes(), &self.signature)?)
+    }
+
+    /// Who signed, and whom it is about.
+    pub(crate) fn named(&self) -> Vec<PartyId> {
+        let by = [self.statement.member];
+        match &self.statement.says {
+            Says::Dispute(dispute) => by.into_iter().chain([dispute.owner]).collect(),
+            Says::Proposal(Proposal { change: Change::Reviewers(reviewers), .. }) => {
+                by.iter().chain(&reviewers.add).chain(&reviewers.remove).copied().collect()
+            }
+            _ => by.to_vec(),
+        }
     }
 
     /// The subject of the entry that it makes.

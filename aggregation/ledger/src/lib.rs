@@ -12,13 +12,25 @@
 //! - [`charter`]: what reviewers may change by their votes
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
+//!
+//! The log:
+//! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
+//! - [`tile`]: the log as files that never change
+//! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
 
 pub mod book;
 pub mod charter;
+pub mod checkpoint;
 pub mod compute;
+pub mod cosignature;
 pub mod document;
 pub mod entry;
 mod form;
+pub mod note;
 pub mod payout;
+pub mod proof;
+pub mod quorum;
 pub mod review;
 pub mod statement;
+pub mod tile;
+pub mod tree;

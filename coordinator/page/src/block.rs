@@ -6,8 +6,8 @@ use crate::chart::Figure;
 /// A part of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Block {
-    /// A heading of a section.
-    Heading(String),
+    /// A heading of a section, and its name in addresses.
+    Heading(String, &'static str),
     /// A few numbers, large.
     Highlights(Vec<Highlight>),
     /// Names and values.
@@ -22,14 +22,78 @@ pub(crate) enum Block {
     Points(Vec<Vec<Cell>>),
     /// Something that must not be overlooked.
     Notice(Tone, Vec<Cell>),
-    /// Lines to copy: a command, a plan.
-    Code(String),
+    /// Lines to copy (a command, a plan), and what they are.
+    Code(&'static str, String),
     /// What `live.js` writes into.
-    Live(crate::source::Live),
-    /// What the reader's browser verifies on this page.
-    Verify(Verify),
-    /// The form that prepares a dispute.
-    DisputeForm(DisputeForm),
+    Live(Box<LiveLine>),
+    /// Something to fill in; it is answered by a page.
+    Form(Form),
+}
+
+/// A page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) title: String,
+    /// Pages above this one.
+    pub(crate) trail: Vec<Cell>,
+    /// The page in a sentence.
+    pub(crate) lead: Vec<Cell>,
+    pub(crate) blocks: Vec<Block>,
+    /// What the reader's browser verifies beside the head.
+    pub(crate) verify: Option<Verify>,
+    /// What the page is as a table, for programs; the first of its tables where it is none.
+    pub(crate) csv: Option<Table>,
+}
+
+impl Page {
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Whether it shows the run at hand.
+    pub(crate) fn is_live(&self) -> bool {
+        self.blocks.iter().any(|block| matches!(block, Block::Live(_)))
+    }
+
+    pub(crate) const fn verify(&self) -> Option<&Verify> {
+        self.verify.as_ref()
+    }
+
+    pub(crate) fn add(&mut self, block: Block) {
+        self.blocks.push(block);
+    }
+
+    pub(crate) fn heading(&mut self, text: impl Into<String>, id: &'static str) {
+        self.add(Block::Heading(text.into(), id));
+    }
+
+    pub(crate) fn text(&mut self, text: impl Into<String>) {
+        self.add(Block::Text(vec![Cell::text(text)]));
+    }
+
+    /// The table that programs get.
+    pub(crate) fn table(&self) -> Option<&Table> {
+        let first = || {
+            self.blocks.iter().find_map(|block| match block {
+                Block::Table(table) => Some(table),
+                _ => None,
+            })
+        };
+        let of_figure = || {
+            self.blocks.iter().find_map(|block| match block {
+                Block::Figure(figure) => Some(&figure.table),
+                _ => None,
+            })
+        };
+        self.csv.as_ref().or_else(first).or_else(of_figure)
+    }
+}
+
+/// The run at hand, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveLine {
+    pub(crate) href: String,
+    pub(crate) words: crate::live::Words,
 }
 
 /// A number in large.
@@ -228,17 +292,56 @@ impl Table {
 pub(crate) struct Verify {
     /// Entries that this page stands on.
     pub(crate) entries: Vec<u64>,
-    /// The entry of a settlement whose credits are computed again; with the entries of its evidence.
-    pub(crate) credits: Option<u64>,
+    /// The credits that are computed again.
+    pub(crate) credits: Option<VerifyCredits>,
+    /// Whether all of the ledger is verified.
+    pub(crate) is_whole: bool,
 }
 
-/// What the form of a dispute asks for.
+/// What credits are computed again from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DisputeForm {
-    /// The entry that is disputed; empty where none was chosen.
-    pub(crate) entry: String,
-    /// Why.
-    pub(crate) reason: String,
-    /// The command to sign with; empty before the form is sent.
-    pub(crate) command: String,
+pub(crate) struct VerifyCredits {
+    /// The entry of the settlement.
+    pub(crate) entry: u64,
+    /// The entries of its evidence.
+    pub(crate) evidence: Vec<u64>,
+    /// The entry of the settlement before it.
+    pub(crate) before: Option<u64>,
+}
+
+impl Verify {
+    pub(crate) fn entries(&self) -> String {
+        joined(&self.entries)
+    }
+}
+
+impl VerifyCredits {
+    pub(crate) fn evidence(&self) -> String {
+        joined(&self.evidence)
+    }
+}
+
+fn joined(numbers: &[u64]) -> String {
+    let texts: Vec<_> = numbers.iter().map(u64::to_string).collect();
+    texts.join(",")
+}
+
+/// A form. It is sent by GET: nothing is changed by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) action: &'static str,
+    pub(crate) submit: &'static str,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A field of a form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) value: String,
+    pub(crate) hint: &'static str,
+    pub(crate) is_long: bool,
+    /// What can be chosen: value and text; anything where there are none.
+    pub(crate) options: Vec<(String, String)>,
 }

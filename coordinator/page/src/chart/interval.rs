@@ -46,22 +46,6 @@ impl Interval {
     }
 }
 
-/// Groups of intervals of which each overlaps the next of its group: within one, nobody is told to be
-/// before another. Numbered from 1; `intervals` as pairs of ends, in the order of their values, the
-/// largest first.
-pub(crate) fn groups(intervals: &[(f64, f64)]) -> Vec<usize> {
-    let (mut group, mut lowest) = (0, f64::INFINITY);
-    let of = |&(low, high): &(f64, f64)| {
-        if group == 0 || high < lowest {
-            group += 1;
-            lowest = low;
-        }
-        lowest = lowest.min(low);
-        group
-    };
-    intervals.iter().map(of).collect()
-}
-
 impl Intervals {
     /// The picture and the table.
     pub(crate) fn draw(self) -> Figure {
@@ -137,16 +121,4 @@ fn shortened(name: &str) -> String {
     }
     let start: String = name.chars().take(NAME_LETTERS_MAX - 1).collect();
     format!("{start}\u{2026}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_that_overlap_are_of_one_group() {
-        let intervals = [(8.0, 12.0), (7.0, 9.0), (3.0, 5.0), (1.0, 3.5), (-1.0, 0.5)];
-        assert_eq!(groups(&intervals), [1, 1, 2, 2, 3]);
-        assert_eq!(groups(&[]), [] as [usize; 0]);
-    }
 }

@@ -34,6 +34,7 @@ pub use self::search::{DIGITS_MIN, Hit};
 pub use self::seats::BadVotes;
 pub use self::views::{ComputeTotal, MemberTotals, Point, Quality};
 
+pub(crate) use self::rounds::has_joined;
 use self::seats::Seats;
 use crate::charter::Charter;
 use crate::document::Documents;
@@ -293,3 +294,6 @@ impl Book {
         self.members.values().filter(move |member| member.role == role)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //!
 //! - [`entry`]: what an entry says, in one form only
 //! - [`book`]: all entries, read in order, and what follows from them
+//! - [`facts`]: from what a coordinator knows to entries
 //! - [`review`]: who judges a dispute or a proposal, and what it changes
 //! - [`document`]: what is too long for an entry
 //! - [`statement`]: what members say for the record, and sign
@@ -17,6 +18,7 @@
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
+//! - `example` (feature): a small ledger, for tests and pictures
 
 pub mod book;
 pub mod charter;
@@ -25,6 +27,9 @@ pub mod compute;
 pub mod cosignature;
 pub mod document;
 pub mod entry;
+#[cfg(any(test, feature = "example"))]
+pub mod example;
+pub mod facts;
 mod form;
 pub mod note;
 pub mod payout;

@@ -12,7 +12,7 @@ use super::{Book, Refused};
 use crate::charter::CreditRules;
 use crate::compute::flops_per_example;
 use crate::document::{BadDocument, Documents};
-use crate::entry::{PlanAccepted, RunEnded, RunExtended};
+use crate::entry::{INTEGER_MAX, PlanAccepted, RunEnded, RunExtended};
 
 impl Book {
     pub(super) fn plan_accepted(
@@ -102,7 +102,7 @@ impl Book {
 
 impl RunRecord {
     /// Number of the last round that is over, and the model that it came to.
-    pub(super) fn last(&self) -> (u32, Option<Digest>) {
+    pub(crate) fn last(&self) -> (u32, Option<Digest>) {
         let last = self.rounds.last_key_value();
         let none = (self.plan.first_round.saturating_sub(1), None);
         last.map_or(none, |(number, round)| (*number, Some(round.closed.model_after)))
@@ -138,7 +138,8 @@ fn check_plan(body: &PlanAccepted, text: &str, rules: &CreditRules) -> Result<()
     if plan.blueprint().is_some_and(|blueprint| blueprint.parameters() != body.parameters) {
         return other("number of parameters");
     }
-    if flops_per_example(&plan) != body.flops_per_example {
+    let flops = flops_per_example(&plan).filter(|flops| *flops <= INTEGER_MAX);
+    if flops != body.flops_per_example {
         return other("estimate of operations");
     }
     let budget = plan.credit.map(|credit| u64::from(credit.budget) * MICRO);

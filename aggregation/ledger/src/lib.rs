@@ -19,8 +19,11 @@
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
 //! - `example` (feature): a small ledger, for tests and pictures
+//! - [`log`]: the one who appends; [`witness`]: those who cosign
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
 
 pub mod book;
+pub mod bundle;
 pub mod charter;
 pub mod checkpoint;
 pub mod compute;
@@ -35,7 +38,9 @@ pub mod note;
 pub mod payout;
 pub mod proof;
 pub mod quorum;
+pub mod receipt;
 pub mod review;
 pub mod statement;
 pub mod tile;
 pub mod tree;
+pub mod witness;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use covey_aggregation::party::PartyId;
-use covey_aggregation::signing::{BadNoteText, Identity, check_note_text};
+use covey_aggregation::signing::{BadNoteText, Identity, Signature, check_note_text};
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -219,6 +219,24 @@ impl Note {
         &self.signatures
     }
 
+    /// Whether an Ed25519 key has signed the text, in a line that names it, and no such line is false.
+    #[must_use]
+    pub fn is_signed_by(&self, key: &VerifierKey) -> bool {
+        let mut lines = self.signatures.iter().filter(|line| key.is_of(line)).peekable();
+        let holds = |line: &SignatureLine| {
+            let signature = line.signature.as_slice().try_into().map(Signature::from_bytes);
+            signature.is_ok_and(|signature| key.key.verify_note(&self.text, &signature).is_ok())
+        };
+        key.algorithm == Algorithm::Ed25519 && lines.peek().is_some() && lines.all(holds)
+    }
+
+    /// The same text with some of its lines.
+    #[must_use]
+    pub fn only(self, keep: impl Fn(&SignatureLine) -> bool) -> Self {
+        let signatures = self.signatures.into_iter().filter(keep).collect();
+        Self { text: self.text, signatures }
+    }
+
     /// Adds a line, unless it is there already.
     ///
     /// # Errors
@@ -332,7 +350,6 @@ impl fmt::Display for KeyName {
 
 #[cfg(test)]
 mod tests {
-    use covey_aggregation::signing::Signature;
     use zeroize::Zeroizing;
 
     use super::*;
@@ -347,11 +364,7 @@ mod tests {
     const ENOCH_LINE: &str = "\u{2014} EnochRoot rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n";
 
     fn verifies(key: &str, note: &Note) -> bool {
-        let key: VerifierKey = key.parse().expect("a key");
-        note.signatures().iter().filter(|line| key.is_of(line)).any(|line| {
-            let signature = line.signature.as_slice().try_into().expect("64 bytes");
-            key.key.verify_note(note.text(), &Signature::from_bytes(signature)).is_ok()
-        })
+        note.is_signed_by(&key.parse().expect("a key"))
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use covey_aggregation::config::CommitteeShape;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::roster::Roster;
-use covey_aggregation::signing::Signature;
 
 use crate::checkpoint::{BadCheckpoint, Checkpoint};
 use crate::cosignature::{self, BadCosignature};
@@ -177,12 +176,12 @@ impl Quorum {
         if got != expected {
             return Err(NotFinal::Origin { got, expected });
         }
-        let (mut witnesses, mut unknown, mut signed) = (BTreeMap::new(), 0, false);
-        for line in note.signatures() {
-            if self.log.is_of(line) {
-                self.check_log(note.text(), &line.signature)?;
-                signed = true;
-            } else if let Some(key) = self.witnesses.iter().find(|key| key.is_of(line)) {
+        if !note.is_signed_by(&self.log) {
+            return Err(NotFinal::Unsigned { log: expected });
+        }
+        let (mut witnesses, mut unknown) = (BTreeMap::new(), 0);
+        for line in note.signatures().iter().filter(|line| !self.log.is_of(line)) {
+            if let Some(key) = self.witnesses.iter().find(|key| key.is_of(line)) {
                 let time_s = cosignature::check(note.text(), key, line)?;
                 let last = witnesses.entry(key.name.clone()).or_insert(time_s);
                 *last = time_s.max(*last);
@@ -190,16 +189,7 @@ impl Quorum {
                 unknown += 1;
             }
         }
-        if !signed {
-            return Err(NotFinal::Unsigned { log: expected });
-        }
         Ok(Cosigned { checkpoint, note, witnesses, unknown })
-    }
-
-    fn check_log(&self, text: &str, signature: &[u8]) -> Result<(), NotFinal> {
-        let unsigned = || NotFinal::Unsigned { log: self.log.name.clone() };
-        let signature = Signature::from_bytes(signature.try_into().map_err(|_| unsigned())?);
-        self.log.key.verify_note(text, &signature).map_err(|_| unsigned())
     }
 }
 

@@ -114,8 +114,6 @@ pub(crate) enum Tone {
     Note,
     /// Something is open.
     Warn,
-    /// Something is wrong.
-    Bad,
 }
 
 impl Tone {
@@ -125,7 +123,6 @@ impl Tone {
             Self::Good => "good",
             Self::Note => "note",
             Self::Warn => "warn",
-            Self::Bad => "bad",
         }
     }
 }
@@ -171,7 +168,6 @@ impl Cell {
             Tone::Good => "badge good",
             Tone::Note => "badge note",
             Tone::Warn => "badge warn",
-            Tone::Bad => "badge bad",
         };
         Self { class, ..Self::text(text) }
     }

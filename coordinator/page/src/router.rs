@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -37,8 +38,10 @@ pub fn router(source: Arc<dyn Source>) -> Router {
 }
 
 async fn answer_any(State(source): State<Arc<dyn Source>>, request: Request) -> Response {
-    let mut response = match *request.method() {
-        Method::GET | Method::HEAD => answer_reader(&*source, &request).await,
+    // The body is not looked at, and not held.
+    let (asked, _) = request.into_parts();
+    let mut response = match asked.method {
+        Method::GET | Method::HEAD => answer_reader(&*source, &asked).await,
         _ => {
             let allow = [(header::ALLOW, "GET, HEAD")];
             (StatusCode::METHOD_NOT_ALLOWED, allow, "this page is only read: GET or HEAD\n")
@@ -51,16 +54,16 @@ async fn answer_any(State(source): State<Arc<dyn Source>>, request: Request) -> 
     }
     let caching = HeaderValue::from_static("no-cache");
     headers.entry(header::CACHE_CONTROL).or_insert(caching);
-    if request.method() == Method::HEAD {
+    if asked.method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
     response
 }
 
-async fn answer_reader(source: &dyn Source, request: &Request) -> Response {
-    let path = request.uri().path();
+async fn answer_reader(source: &dyn Source, asked: &Parts) -> Response {
+    let path = asked.uri.path();
     match path {
-        "/live" => return live::events(source.live(), request.headers()),
+        "/live" => return live::events(source.live(), &asked.headers),
         "/llms.txt" => return answer::text("text/plain; charset=utf-8", page::llms(source)),
         "/openapi.json" => {
             return answer::text("application/json", crate::openapi::document());
@@ -70,12 +73,12 @@ async fn answer_reader(source: &dyn Source, request: &Request) -> Response {
     if let Some(response) = published::answer(source, path).await {
         return response;
     }
-    answer_page(source, request).await
+    answer_page(source, asked).await
 }
 
-async fn answer_page(source: &dyn Source, request: &Request) -> Response {
-    let (stem, form) = form_of(request.uri().path(), request.headers());
-    let query = request.uri().query().unwrap_or("");
+async fn answer_page(source: &dyn Source, asked: &Parts) -> Response {
+    let (stem, form) = form_of(asked.uri.path(), &asked.headers);
+    let query = asked.uri.query().unwrap_or("");
     let book = source.book();
     let reader = Reader { source, ledger: book.as_deref(), query: Query::parse(query) };
     let segments: Vec<_> = stem.split('/').filter(|part| !part.is_empty()).map(decoded).collect();

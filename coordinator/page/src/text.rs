@@ -4,7 +4,7 @@ use covey_aggregation::credit::{Amount, MICRO};
 
 /// Micro-credits in credits with two digits after the point; where that would hide an amount, exactly.
 #[must_use]
-pub fn credits(micro: impl Into<i128>) -> String {
+pub(crate) fn credits(micro: impl Into<i128>) -> String {
     let micro = micro.into();
     let clamped = micro.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
     let amount = Amount::from(clamped);
@@ -15,7 +15,7 @@ pub fn credits(micro: impl Into<i128>) -> String {
 
 /// Digits before the point in groups of three, with thin spaces.
 #[must_use]
-pub fn grouped(text: &str) -> String {
+pub(crate) fn grouped(text: &str) -> String {
     let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("\u{2212}", rest));
     let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(a, b)| (a, Some(b)));
     let mut out = String::from(sign);
@@ -34,33 +34,33 @@ pub fn grouped(text: &str) -> String {
 
 /// A whole number.
 #[must_use]
-pub fn number(value: impl Into<i128>) -> String {
+pub(crate) fn number(value: impl Into<i128>) -> String {
     grouped(&value.into().to_string())
 }
 
 /// A number that is not whole, with so many digits after the point.
 #[must_use]
-pub fn decimal(value: f64, digits: usize) -> String {
+pub(crate) fn decimal(value: f64, digits: usize) -> String {
     if value.is_finite() { grouped(&format!("{value:.digits$}")) } else { "not a number".to_owned() }
 }
 
 /// Milliseconds since 1970 as a date and time in UTC, to the second.
 #[must_use]
-pub fn time(ms: u64) -> String {
+pub(crate) fn time(ms: u64) -> String {
     let (date, clock) = date_and_clock(ms);
     format!("{date} {clock} UTC")
 }
 
 /// The same for programs (RFC 3339).
 #[must_use]
-pub fn rfc3339(ms: u64) -> String {
+pub(crate) fn rfc3339(ms: u64) -> String {
     let (date, clock) = date_and_clock(ms);
     format!("{date}T{clock}Z")
 }
 
 /// How long: `1 h 02 min`, `3.2 s`.
 #[must_use]
-pub fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let (seconds, minutes) = (ms / 1000, ms / 60_000);
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -73,7 +73,7 @@ pub fn duration(ms: u64) -> String {
 
 /// A number of bytes: `1.2 MB`.
 #[must_use]
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut value = count as f64;
     let mut unit = 0;
@@ -87,7 +87,7 @@ pub fn bytes(count: u64) -> String {
 
 /// The first digits of a long hexadecimal text, for people.
 #[must_use]
-pub fn short(hex: &str) -> String {
+pub(crate) fn short(hex: &str) -> String {
     hex.chars().take(8).collect()
 }
 

@@ -26,33 +26,33 @@ pub(crate) struct CreditsView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Epoch {
     /// From 1.
-    number: u32,
+    pub(crate) number: u32,
     /// The run.
-    run: WhichRun,
+    pub(crate) run: WhichRun,
     /// The entry of the settlement.
-    entry: u64,
+    pub(crate) entry: u64,
     /// The entries of its evidence, by round.
-    evidence: Vec<u64>,
+    pub(crate) evidence: Vec<u64>,
     /// The entry of the settlement before it.
-    before: Option<u64>,
+    pub(crate) before: Option<u64>,
     /// When it was settled, in milliseconds since the Unix epoch.
-    settled_ms: u64,
+    pub(crate) settled_ms: u64,
     /// Until when it may be disputed.
-    window_end_ms: u64,
+    pub(crate) window_end_ms: u64,
     /// Whether it may be disputed now.
-    is_open: bool,
+    pub(crate) is_open: bool,
     /// Rounds with evidence.
-    rounds: Vec<u32>,
+    pub(crate) rounds: Vec<u32>,
     /// What it gives, in micro-credits.
-    pool_micro: u64,
+    pub(crate) pool_micro: u64,
     /// What it pays, in micro-credits.
-    paid_micro: u64,
+    pub(crate) paid_micro: u64,
     /// Whether reviewers have yet to approve what it gives.
-    needs_approval: bool,
+    pub(crate) needs_approval: bool,
     /// Every owner's credit, the largest first; order within a group says nothing.
-    owners: Vec<OwnerCredit>,
+    pub(crate) owners: Vec<OwnerCredit>,
     /// Pairs of owners whose scores go together, with the correlation in millionths.
-    duplicates: Vec<Pair>,
+    pub(crate) duplicates: Vec<Pair>,
 }
 
 /// Two owners whose scores go together.
@@ -111,7 +111,7 @@ pub(crate) fn intervals_figure(owners: &[OwnerCredit], chosen: &str) -> Figure {
         (0 | 1, _) => String::new(),
         (_, 1) => "No clear difference between any of them: all intervals overlap.".to_owned(),
         (_, groups) => format!(
-            "{groups} groups can be told apart; within a group there is no clear difference. Dashed: not told from 0."
+            "{groups} groups can be told apart. Within a group intervals overlap: no clear difference. Dashed: not told from 0."
         ),
     };
     let intervals = Intervals {
@@ -232,7 +232,7 @@ impl Epoch {
                 Cell::link("why", self.why(&one.owner.id)).read_as(""),
             ]
         };
-        let caption = "Credits of every owner; owners of one group are not told from one another";
+        let caption = "Credits of every owner; within a group there is no clear difference";
         Table::new(caption, columns).with(self.owners.iter().map(row))
     }
 

@@ -77,7 +77,8 @@ pub(crate) struct OwnerCredit {
     pub(crate) payment_micro: u64,
     /// What it owes in the next epoch.
     pub(crate) debt_micro: u64,
-    /// Owners of one group are not told from one another: their intervals overlap. From 1.
+    /// Groups hang together by overlapping intervals: between groups the difference is clear, within one
+    /// nobody is ranked. From 1.
     pub(crate) group: u32,
     /// What people should look at; never changes a payment.
     pub(crate) flags: Vec<String>,
@@ -148,19 +149,21 @@ impl OwnerCredit {
     }
 }
 
-/// Groups of intervals of which each overlaps another of its group: within one, nobody is told to be
-/// before another. Numbered from 1; the largest value first.
+/// Groups of intervals that hang together by overlaps: between two groups the difference is clear,
+/// within one nobody is ranked. Numbered from 1, the highest first; in the order of the intervals.
 pub(crate) fn groups(intervals: &[(i64, i64)]) -> Vec<u32> {
-    let (mut group, mut lowest) = (0, i64::MAX);
-    let of = |&(low, high): &(i64, i64)| {
+    let mut order: Vec<_> = (0..intervals.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(intervals[*at].1));
+    let (mut groups, mut group, mut lowest) = (vec![0; intervals.len()], 0, i64::MAX);
+    for at in order {
+        let (low, high) = intervals[at];
         if group == 0 || high < lowest {
             group += 1;
-            lowest = low;
         }
         lowest = lowest.min(low);
-        group
-    };
-    intervals.iter().map(of).collect()
+        groups[at] = group;
+    }
+    groups
 }
 
 fn flag_words(reader: &Reader<'_>, flag: &Flag) -> String {
@@ -230,6 +233,8 @@ mod tests {
     #[test]
     fn intervals_that_overlap_are_of_one_group() {
         assert_eq!(groups(&[(8, 12), (7, 9), (3, 5), (1, 4), (-1, 0)]), [1, 1, 2, 2, 3]);
+        // A wide one joins what lies apart.
+        assert_eq!(groups(&[(8, 12), (4, 7), (3, 9)]), [1, 1, 1]);
         assert_eq!(groups(&[]), [] as [u32; 0]);
     }
 

@@ -3,7 +3,6 @@
 use covey_aggregation::hash::Digest;
 use covey_aggregation::party::PartyId;
 use covey_ledger::book::{Book, CreditsRecord, DisputeRecord, MemberRecord, RunRecord};
-use covey_ledger::entry::Kind;
 
 use super::parts::{WhichRun, Who};
 use crate::answer::Answer;
@@ -126,11 +125,6 @@ impl<'a> Reader<'a> {
     pub(crate) fn live(&self) -> Option<Live> {
         let live = self.source.live().borrow().clone();
         live.run.is_some().then_some(live)
-    }
-
-    /// The entries of a kind.
-    pub(crate) fn count(&self, kind: Kind) -> u64 {
-        self.ledger.map_or(0, |book| book.count(kind) as u64)
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::compute::{ComputeLine, QualityLine, compute_blocks, quality_of};
 use super::credits::intervals_figure;
 use super::overview::{EntryLine, entries_table, live_block};
-use super::parts::{OwnerCredit, WhichRun, Who, word_of};
+use super::parts::{OwnerCredit, Who, word_of};
 use super::reader::{Reader, none_of};
 use super::runs::{RunLine, run_state_cell};
 use crate::answer::{Answer, View};

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod browser;
+pub(crate) mod tamper;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -214,5 +217,36 @@ pub(crate) fn addresses(book: &Book) -> Vec<String> {
         let accounts = credits.settlement.accounts.iter();
         all.extend(accounts.map(|one| format!("/entries/{}?owner={}", credits.entry, Digest(one.owner.0))));
     }
+    all
+}
+
+/// One address of each kind of page of a book.
+pub(crate) fn kinds(book: &Book) -> Vec<(&'static str, String)> {
+    let credits = tamper::credits(book);
+    let owner = Digest(credits.settlement.accounts[0].owner.0);
+    let runs: Vec<_> = book.runs().iter().map(|run| run.plan.run.to_string()).collect();
+    let mut all = vec![
+        ("overview", "/".to_owned()),
+        ("runs", "/runs".to_owned()),
+        ("run", format!("/runs/{}", credits.run)),
+        ("compare", format!("/runs/compare?ids={}", runs.join(","))),
+        ("credits", "/credits".to_owned()),
+        ("members", "/members".to_owned()),
+        ("member", format!("/members/{owner}")),
+        ("why", format!("/entries/{}?owner={owner}", credits.entry)),
+        ("entry", "/entries/0".to_owned()),
+        ("ledger", "/ledger".to_owned()),
+        ("payouts", "/payouts".to_owned()),
+        ("disputes", "/disputes".to_owned()),
+        ("prepare", format!("/disputes/new?entry={}&owner={owner}&remedy=pay&value=1&why=test", credits.entry)),
+        ("search", "/search?q=clinic".to_owned()),
+        ("how", "/how".to_owned()),
+        ("api", "/api".to_owned()),
+        ("not-found", "/nothing".to_owned()),
+    ];
+    all.extend(runs.last().map(|run| ("run-live", format!("/runs/{run}"))));
+    all.extend(book.payouts().first().map(|one| ("payout", format!("/payouts/{}", one.payout.number))));
+    all.extend(book.disputes().first().map(|one| ("dispute", format!("/disputes/{}", one.id))));
+    all.extend(book.proposals().first().map(|one| ("proposal", format!("/proposals/{}", one.id))));
     all
 }

@@ -29,6 +29,8 @@ async function begin() {
 /** Verifies, and shows what came of it; `isWhole`: also what takes longer. */
 async function attempt(button, isWhole) {
   button.disabled = true;
+  delete document.documentElement.dataset.verified;
+  say("note", "Verifying\u2026");
   const steps = [];
   try {
     await verify(steps, isWhole);
@@ -138,6 +140,7 @@ export function wordsOf(micro) {
 }
 
 async function verifyAll(ledger, steps) {
+  demand(ledger.head.unknown === 0, "signatures", `${ledger.head.unknown} signatures by keys that are not pinned`);
   const entries = await audit(ledger.head, read);
   steps.push({ how: "checked", text: `All ${entries.length} entries and every tile above them add up to the signed head.` });
   const count = await demandAllCredits(ledger, entries);

@@ -3,6 +3,9 @@
 
 use crate::chart::Figure;
 
+/// Letters of a line of a table.
+const LINE_LETTERS_MAX: usize = 44;
+
 /// A part of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Block {
@@ -220,6 +223,11 @@ impl Cell {
     /// What programs read.
     pub(crate) fn value(&self) -> &str {
         self.plain.as_deref().unwrap_or(&self.text)
+    }
+
+    /// Whether it needs more than one line of a table.
+    pub(crate) fn is_long(&self) -> bool {
+        self.text.chars().count() > LINE_LETTERS_MAX
     }
 
     pub(crate) fn is_time(&self) -> bool {

@@ -38,6 +38,13 @@ pub(crate) fn number(value: impl Into<i128>) -> String {
     grouped(&value.into().to_string())
 }
 
+/// `1 run`, `2 runs`.
+#[must_use]
+pub(crate) fn count(value: u64, one: &str) -> String {
+    let ending = if value == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", number(value))
+}
+
 /// A number that is not whole, with so many digits after the point.
 #[must_use]
 pub(crate) fn decimal(value: f64, digits: usize) -> String {

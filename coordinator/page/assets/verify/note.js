@@ -72,24 +72,27 @@ export function parseCheckpoint(text) {
 
 /**
  * Opens a checkpoint: the log's signature must hold, and every signature by a pinned key must. Those
- * of keys that are not pinned are passed over, as the specification says.
+ * of keys that are not pinned are passed over, as the specification says, and counted.
  *
  * @param {Uint8Array} bytes the signed note
  * @param {{origin: string, log: object, witnesses: object[], quorum: number}} pinned parsed keys
- * @returns {Promise<{origin, size, root, text, cosigned: {name: string, time: number}[]}>}
+ * @returns {Promise<{origin, size, root, text, cosigned: {name: string, time: number}[], unknown: number}>}
  */
 export async function openCheckpoint(bytes, pinned) {
   const note = parseNote(bytes);
   const head = parseCheckpoint(note.text);
   demand(head.origin === pinned.origin, WHERE, `a checkpoint of another log: ${head.origin}`);
-  let isSigned = false;
+  let [isSigned, unknown] = [false, 0];
   const cosigned = new Map();
   const seen = new Set();
   for (const one of note.signatures) {
     const key = [pinned.log, ...pinned.witnesses].find(
       (key) => key.name === one.name && equal(key.id, one.id),
     );
-    if (key === undefined) continue;
+    if (key === undefined) {
+      unknown += 1;
+      continue;
+    }
     const id = `${one.name} ${hex(one.id)}`;
     demand(!seen.has(id), "signature", `two signatures by ${one.name}`);
     seen.add(id);
@@ -108,7 +111,7 @@ export async function openCheckpoint(bytes, pinned) {
     "cosignatures",
     `cosigned by ${cosignatures.length} of ${pinned.witnesses.length} witnesses, ${pinned.quorum} are needed`,
   );
-  return { ...head, text: note.text, bytes, cosigned: cosignatures };
+  return { ...head, text: note.text, bytes, cosigned: cosignatures, unknown };
 }
 
 async function openCosignature(key, signature, text) {

@@ -1,7 +1,7 @@
 // The tree of the log: RFC 6962 (section 2.1) with SHA-256, proofs by the algorithms of RFC 9162
 // (sections 2.1.3.2 and 2.1.4.2), and where c2sp.org/tlog-tiles keeps its hashes.
 
-import { Doubt, concat, demand, equal } from "./bytes.js";
+import { concat, demand, equal } from "./bytes.js";
 import { sha256 } from "./note.js";
 
 export const TILE_WIDTH = 256;
@@ -217,41 +217,47 @@ function splitOf(length) {
 export async function audit(head, read) {
   const tiles = new Tiles(head.size, read);
   const entries = [];
-  let level = [];
+  let hashes = [];
   for (let index = 0; index * TILE_WIDTH < head.size; index++) {
     const width = tiles.width(0, index);
     const bundle = parseBundle(await read(bundlePath(index, width)), width);
-    const tile = await tiles.tile(0, index);
-    for (const [at, entry] of bundle.entries()) {
-      const hash = await leafHash(entry);
-      const kept = tile.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);
-      demand(equal(hash, kept), "inclusion", `entry ${index * TILE_WIDTH + at} is not the one in its tile`);
-      level.push(hash);
-      entries.push(entry);
-    }
+    const leaves = await demandBundle(bundle, await tiles.tile(0, index));
+    hashes.push(...leaves);
+    entries.push(...bundle);
   }
-  await auditLevels(tiles, level);
-  const root = await rootOf(level);
+  const root = await rootOf(hashes);
+  for (let level = 1; hashes.length >= TILE_WIDTH; level++) {
+    const above = [];
+    for (let index = 0; (index + 1) * TILE_WIDTH <= hashes.length; index += TILE_WIDTH) {
+      const below = hashes.slice(index * TILE_WIDTH, (index + TILE_WIDTH) * TILE_WIDTH);
+      above.push(...(await demandAbove(below, await tiles.tile(level, index / TILE_WIDTH))));
+    }
+    hashes = above;
+  }
   demand(equal(root, head.root), "inclusion", "the entries are not those of the signed head");
   return entries;
 }
 
-/** Demands that every tile above the lowest follows from the one below. */
-async function auditLevels(tiles, leaves) {
-  let below = leaves;
-  for (let level = 1; below.length >= TILE_WIDTH; level++) {
-    const hashes = [];
-    for (let at = 0; at + TILE_WIDTH <= below.length; at += TILE_WIDTH) {
-      hashes.push(await rootOf(below.slice(at, at + TILE_WIDTH)));
-    }
-    for (const [at, hash] of hashes.entries()) {
-      const tile = await tiles.tile(level, Math.floor(at / TILE_WIDTH));
-      const place = (at % TILE_WIDTH) * HASH_BYTES;
-      const kept = tile.subarray(place, place + HASH_BYTES);
-      demand(equal(hash, kept), "tile", `hash ${at} of level ${level} does not follow from the level below`);
-    }
-    below = hashes;
+/** Demands that a tile has the hashes of these entries; gives them. */
+export async function demandBundle(entries, tile) {
+  const hashes = [];
+  for (const [at, entry] of entries.entries()) {
+    const hash = await leafHash(entry);
+    demand(equal(hash, hashAt(tile, at)), "inclusion", `entry ${at} of a bundle is not the one in its tile`);
+    hashes.push(hash);
   }
+  return hashes;
 }
 
-export { Doubt };
+/** Demands that a tile follows from the hashes of the whole tiles below it; gives its hashes. */
+export async function demandAbove(below, tile) {
+  const hashes = [];
+  for (let at = 0; (at + 1) * TILE_WIDTH <= below.length; at++) {
+    const hash = await rootOf(below.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH));
+    demand(equal(hash, hashAt(tile, at)), "tile", `hash ${at} of a tile does not follow from the tile below`);
+    hashes.push(hash);
+  }
+  return hashes;
+}
+
+const hashAt = (tile, at) => tile.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);

@@ -9,7 +9,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 626.0;
-const TOP: f64 = 16.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 214.0;
 
 /// With more points than this, marks would be a band of ink.
@@ -85,7 +85,7 @@ impl Lines {
         }
         drawing.line("axis", (LEFT, BOTTOM), (RIGHT, BOTTOM));
         drawing.text("label", "middle", (f64::midpoint(LEFT, RIGHT), HEIGHT - 8.0), self.across);
-        drawing.text("label", "start", (2.0, TOP - 4.0), self.up);
+        drawing.text("label", "start", (2.0, 12.0), self.up);
         if let Some((name, value)) = &self.limit {
             let y = up.place(*value);
             drawing.line("limit", (LEFT, y), (RIGHT, y));

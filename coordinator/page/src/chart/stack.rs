@@ -9,7 +9,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 626.0;
-const TOP: f64 = 16.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 214.0;
 
 /// Labels along; of more bars every so many has one.
@@ -85,7 +85,7 @@ impl Stacks {
         }
         drawing.line("axis", (LEFT, BOTTOM), (RIGHT, BOTTOM));
         drawing.text("label", "middle", (f64::midpoint(LEFT, RIGHT), HEIGHT - 8.0), self.across);
-        drawing.text("label", "start", (2.0, TOP - 4.0), self.up);
+        drawing.text("label", "start", (2.0, 12.0), self.up);
         drawing.finish(&self.title, &self.summary)
     }
 

@@ -94,7 +94,10 @@ pub(crate) fn epochs_figure(epochs: &[EpochPaid]) -> Figure {
     };
     let stacks = Stacks {
         title: "Credits paid, by epoch and member".to_owned(),
-        summary: format!("{} epochs. What resolutions of disputes changed is in it.", epochs.len()),
+        summary: format!(
+            "{}. What resolutions of disputes changed is in it.",
+            text::count(epochs.len() as u64, "epoch"),
+        ),
         across: "Epoch",
         up: "Credits",
         bars: epochs.iter().map(bar).collect(),
@@ -201,35 +204,39 @@ impl Epoch {
     pub(crate) fn table(&self) -> Table {
         let columns = vec![
             Column::text("Owner", "owner"),
-            Column::number("Rounds", "rounds"),
+            Column::number("Paid", "payment_micro"),
+            Column::text("Why", "why"),
             Column::number("Credit", "credit_micro"),
             Column::number("From", "low_micro"),
             Column::number("To", "high_micro"),
             Column::number("Group", "group"),
+            Column::number("Rounds", "rounds"),
             Column::number("Counts for pay", "payable_micro"),
             Column::number("Settled", "settled_micro"),
             Column::number("Changed by review", "difference_micro"),
-            Column::number("Paid", "payment_micro"),
             Column::text("Remarks", "remarks"),
-            Column::text("Why", "why"),
         ];
         let row = |one: &OwnerCredit| {
             let claim = |name: &str, micro: i128| {
                 Cell::credits(micro).claims(format!("{}/{name}", one.owner.id), micro.to_string())
             };
+            let changed = match one.difference_micro {
+                0 => Cell::none().read_as("0"),
+                micro => Cell::credits(micro),
+            };
             vec![
                 one.owner.cell(),
-                Cell::number(one.rounds),
+                Cell { class: "strong", ..Cell::credits(one.payment_micro) },
+                Cell::link("why", self.why(&one.owner.id)).read_as(self.why(&one.owner.id)),
                 claim("credit_micro", one.credit_micro.into()),
                 claim("low_micro", one.low_micro.into()),
                 claim("high_micro", one.high_micro.into()),
                 Cell::number(one.group),
+                Cell::number(one.rounds),
                 claim("payable_micro", one.payable_micro.into()),
                 claim("payment_micro", one.settled_micro.into()),
-                if one.difference_micro == 0 { Cell::none().read_as("0") } else { Cell::credits(one.difference_micro) },
-                Cell { class: "strong", ..Cell::credits(one.payment_micro) },
+                changed,
                 one.remarks(),
-                Cell::link("why", self.why(&one.owner.id)).read_as(""),
             ]
         };
         let caption = "Credits of every owner; within a group there is no clear difference";

@@ -166,7 +166,7 @@ impl MemberView {
         };
         let over = Stacks {
             title: "Credits paid in each epoch".to_owned(),
-            summary: format!("{} epochs.", self.credits.len()),
+            summary: format!("{}.", text::count(self.credits.len() as u64, "epoch")),
             across: "Epoch",
             up: "Credits",
             series: vec![self.line.member.name.clone()],
@@ -235,7 +235,7 @@ impl View for MemberView {
             label: label.to_owned(), value, note, href: String::new(),
         };
         page.add(Block::Highlights(vec![
-            one("Credited", text::credits(line.credited_micro), format!("in {} epochs", self.credits.len())),
+            one("Credited", text::credits(line.credited_micro), format!("in {}", text::count(self.credits.len() as u64, "epoch"))),
             one("Can still change", text::credits(self.pending_micro), "open to dispute, or disputed".to_owned()),
             one("Paid out", text::credits(line.paid_micro), "credits in payouts".to_owned()),
             one("Rounds", text::number(line.rounds_counted), format!("counted, of {} invited", line.rounds_invited)),

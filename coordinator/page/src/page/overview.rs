@@ -112,8 +112,13 @@ fn view(reader: &Reader<'_>, book: &Book) -> OverviewView {
     let mut figures = Vec::new();
     let last = book.runs().iter().rev().find(|run| !run.rounds.is_empty());
     if let Some(run) = last {
-        let figure = metric_figures(&[(run.plan.name.to_string(), run)]).into_iter().next();
-        figures.extend(figure.map(Block::Figure));
+        let label = format!("{} ", run.plan.name);
+        let mut newest = metric_figures(&[(label.clone(), run)]);
+        newest.truncate(1);
+        for mut figure in newest {
+            figure.title = format!("{label}\u{2013} {}", figure.title);
+            figures.push(Block::Figure(figure));
+        }
     }
     figures.push(Block::Figure(super::credits::epochs_figure(&paid_by_epoch)));
     let newest = book.entries().iter().rev().take(LISTED);
@@ -200,20 +205,24 @@ impl View for OverviewView {
             one(
                 "Data owners",
                 text::number(self.owners),
-                format!("{} researchers, {} holders", self.researchers, self.holders.len()),
+                format!(
+                    "{}, {}",
+                    text::count(self.researchers, "researcher"),
+                    text::count(self.holders.len() as u64, "holder"),
+                ),
                 "/members",
             ),
             one("Runs", text::number(self.runs), format!("{} settled", self.epochs), "/runs"),
             one(
                 "Credits given",
                 text::credits(self.paid_micro),
-                format!("in {} epochs", self.epochs),
+                format!("in {}", text::count(self.epochs, "epoch")),
                 "/credits",
             ),
             one(
                 "Open disputes",
                 text::number(self.disputes_open),
-                format!("{} open proposals", self.proposals_open),
+                format!("and {}", text::count(self.proposals_open, "open proposal")),
                 "/disputes",
             ),
             one("Payouts", text::number(self.payouts), "cumulative".to_owned(), "/payouts"),

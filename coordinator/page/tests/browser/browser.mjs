@@ -40,7 +40,7 @@ export async function verdict(page) {
   return page.evaluate(() => ({
     verified: document.documentElement.dataset.verified,
     doubt: document.documentElement.dataset.doubt ?? "",
-    said: document.querySelector("#trust").innerText,
+    said: document.querySelector("#trust").textContent,
     isHidden: document.querySelector("#content").hidden,
     links: document.querySelectorAll("#trust .evidence a").length,
   }));

@@ -13,6 +13,7 @@
 //! - [`charter`]: what reviewers may change by their votes
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
+//! - [`verify`]: what is checked, attested and asserted, and every doubt
 //! - `example` (feature): a small ledger, for tests and pictures
 
 pub mod book;
@@ -27,3 +28,4 @@ mod form;
 pub mod payout;
 pub mod review;
 pub mod statement;
+pub mod verify;

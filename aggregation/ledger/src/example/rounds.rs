@@ -76,6 +76,8 @@ impl Example {
         owners.sort_by_key(|one| one.owner);
         let invited = owners.len() as u32;
         let counted = invited - u32::from(missing.is_some());
+        let weights = (0..ids.len()).filter(|at| missing != Some(*at)).map(examples_of);
+        let weight = weights.map(u64::from).sum();
         let steps = [("select", 1_900), ("collect", 41_000), ("vote", 2_100), ("audit", 9_400)];
         let steps = steps.into_iter().chain([("release", 3_300), ("credit", 2_800)]);
         let jitter = draw(self.shape.seed, &["ms", &round_label(run, round)]) % 1000;
@@ -99,7 +101,7 @@ impl Example {
                 document: Document { sha256: digest("publication"), bytes: 180_000 + jitter },
                 blake3: digest("publication-blake3"),
                 aggregate: digest("aggregate"),
-                weight: u64::from(counted),
+                weight,
                 set,
                 votes: self.votes(Kind::Vote, &round_ctx, &set),
                 released: ["examples", "s", "novelty", "harm"].map(str::to_owned).to_vec(),
@@ -181,7 +183,7 @@ impl Example {
             let label = round_label(run, round);
             let noise = |what| (draw(seed, &[what, &label, &at.to_string()]) % 4000) as i64 - 2000;
             let quality = QUALITY[at % QUALITY.len()] * 100;
-            let count = 120 + 40 * at as u32;
+            let count = examples_of(at);
             let (s, novelty) = (quality + noise("s"), quality * 3 / 5 + noise("novelty"));
             Evidence { owner: *owner, count, s, novelty, harm: quality + noise("harm") }
         };
@@ -215,7 +217,7 @@ impl Example {
             if !counted.contains(&self.owners[at].id()) {
                 continue;
             }
-            let count = 120 + 40 * at as u64;
+            let count = u64::from(examples_of(at));
             let compute = Compute {
                 run: *run,
                 round,
@@ -242,6 +244,11 @@ impl Example {
             Err(_) => Err(Refused::NotSettled(*run)),
         }
     }
+}
+
+/// Examples of the owner at a place.
+const fn examples_of(at: usize) -> u32 {
+    120 + 40 * at as u32
 }
 
 fn round_label(run: &Digest, round: u32) -> String {

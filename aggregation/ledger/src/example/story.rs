@@ -28,7 +28,7 @@ impl Example {
     }
 
     fn first_run(&mut self) -> Result<Digest, Refused> {
-        let run = self.begin("cardio-risk")?;
+        let run = self.begin("digits")?;
         for round in 1..=self.shape.rounds {
             match round {
                 2 => self.close(&run, round, Some(3))?,
@@ -141,7 +141,7 @@ impl Example {
     /// goes on.
     fn second_run(&mut self) -> Result<(), Refused> {
         use Voter::{Holder, Owner};
-        let run = self.begin("cardio-risk-2")?;
+        let run = self.begin("digits-again")?;
         let pool_micro = u64::from(super::BUDGET) * u64::from(self.shape.rounds) * MICRO;
         let why = "twice the rounds of the first, for the same credits".to_owned();
         let budget = Change::Budget(Budget { run, pool_micro });
@@ -166,7 +166,7 @@ impl Example {
         let proposal = Says::Proposal(Proposal { change: Change::Charter(charter), why });
         let signed = self.say(&self.owners[1], proposal);
         self.write(signed.into_body())?;
-        let live = self.begin("stroke-risk")?;
+        let live = self.begin("digits-at-night")?;
         self.close(&live, 1, None)?;
         self.close(&live, 2, Some(0))
     }

@@ -55,6 +55,12 @@ pub struct Line {
     pub standing: Standing,
 }
 
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.what, self.standing)
+    }
+}
+
 /// Something that does not hold.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("entry {entry}: {why}")]
@@ -161,3 +167,6 @@ impl From<Fault> for Doubt {
         Self { entry: fault.index, why: Why::Refused(fault.refused) }
     }
 }
+
+#[cfg(test)]
+mod tests;

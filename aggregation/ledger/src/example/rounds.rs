@@ -28,7 +28,10 @@ const MINUTE_MS: u64 = 60_000;
 
 impl Example {
     /// Accepts the plan of a run.
-    pub(super) fn begin(&mut self, name: &str) -> Result<Digest, Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn begin(&mut self, name: &str) -> Result<Digest, Refused> {
         let run = some_digest(self.shape.seed, &["run", name]);
         let plan = plan_text(name, self.shape.rounds);
         let facts = RunFacts {
@@ -55,7 +58,10 @@ impl Example {
     }
 
     /// A round in which the owner at `missing` gives no answer, where there is one.
-    pub(super) fn close(
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn close(
         &mut self,
         run: &Digest,
         round: u32,
@@ -124,7 +130,10 @@ impl Example {
     }
 
     /// A round in which too few answered.
-    pub(super) fn abandon(&mut self, run: &Digest, round: u32) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn abandon(&mut self, run: &Digest, round: u32) -> Result<(), Refused> {
         self.wait_ms(4 * MINUTE_MS);
         let missing = |code, why: &str| Some(Missing { code, why: why.to_owned() });
         let mut owners: Vec<_> = self.owners.iter().map(Identity::id).collect();
@@ -234,7 +243,10 @@ impl Example {
     }
 
     /// Ends a run and settles its credits.
-    pub(super) fn settle(&mut self, run: &Digest) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn settle(&mut self, run: &Digest) -> Result<(), Refused> {
         let rounds = self.shape.rounds;
         let (ending, model) = (Ending::Done { rounds }, self.last_model(run));
         self.write_facts(facts::ended(*run, rounds, &ending, model))?;

@@ -18,6 +18,7 @@
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
+//! - [`verify`]: what is checked, attested and asserted, and every doubt
 //! - `example` (feature): a small ledger, for tests and pictures
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
 //! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
@@ -43,4 +44,5 @@ pub mod review;
 pub mod statement;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod witness;

@@ -35,6 +35,7 @@ pub mod entry;
 pub mod example;
 pub mod facts;
 mod form;
+pub mod log;
 pub mod note;
 pub mod payout;
 pub mod proof;

@@ -237,6 +237,12 @@ impl Note {
         Self { text: self.text, signatures }
     }
 
+    /// Adds a line in the place of those by the same key.
+    pub fn replace(&mut self, line: SignatureLine) {
+        self.signatures.retain(|other| (&other.name, other.id) != (&line.name, line.id));
+        self.signatures.push(line);
+    }
+
     /// Adds a line, unless it is there already.
     ///
     /// # Errors

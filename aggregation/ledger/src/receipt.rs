@@ -155,8 +155,8 @@ fn parse(text: &str) -> Result<(InclusionProof, Option<Vec<u8>>), BadReceipt> {
         BASE64.decode(text.as_bytes()).map_err(|_| bad(number))
     });
     let extra = extra.transpose()?;
-    let (line, number) = lines.next().ok_or(bad(2))?;
-    let index = line.strip_prefix("index ").and_then(decimal).ok_or(bad(number))?;
+    let (line, number) = lines.next().ok_or_else(|| bad(2))?;
+    let index = line.strip_prefix("index ").and_then(decimal).ok_or_else(|| bad(number))?;
     let mut hashes = Vec::new();
     for (line, number) in lines {
         if hashes.len() == PROOF_HASHES_MAX {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{BadCheckpoint, Checkpoint, TreeHead, decimal};
 use crate::cosignature::cosign;
 use crate::note::{Algorithm, KeyName, NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey};
-use crate::proof::{BadProof, PROOF_HASHES_MAX, check_consistency};
+use crate::proof::{BadProof, NoProof, Nodes, PROOF_HASHES_MAX, check_consistency, consistency};
 use crate::quorum::{NotFinal, Quorum};
 use crate::tree::{Hash, empty_root};
 
@@ -288,6 +288,20 @@ impl Witness {
 }
 
 impl Request {
+    /// For a witness whose last checkpoint has `old_size` entries: the checkpoint of `size`, with the proof
+    /// made from the log's nodes.
+    ///
+    /// # Errors
+    /// [`NoProof`] when the witness is ahead of the log, or a node cannot be read.
+    pub fn new<N: Nodes>(
+        old_size: u64,
+        size: u64,
+        checkpoint: Vec<u8>,
+        nodes: &N,
+    ) -> Result<Self, NoProof<N::Error>> {
+        Ok(Self { old_size, proof: consistency(nodes, old_size, size)?, checkpoint })
+    }
+
     /// The bytes of the specification's `add-checkpoint`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -348,7 +362,6 @@ mod tests {
     use zeroize::Zeroizing;
 
     use crate::cosignature;
-    use crate::proof::consistency;
     use crate::tile::{Kind, Tile, Tiles, encode_hashes};
     use crate::tree::{Frontier, leaf_hash};
 
@@ -401,8 +414,8 @@ mod tests {
             let tile = Tile::at(Kind::Hashes(0), 0, size).map(|tile| tile.to_string());
             let hashes = encode_hashes(&self.leaves[..size as usize]);
             let read = |path: &str| (Some(path) == tile.as_deref()).then(|| hashes.clone());
-            let proof = consistency(&Tiles::new(size, read), old_size, size).expect("it follows");
-            Request { old_size, proof, checkpoint: self.checkpoint(size) }
+            let tiles = Tiles::new(size, read);
+            Request::new(old_size, size, self.checkpoint(size), &tiles).expect("it follows")
         }
     }
 

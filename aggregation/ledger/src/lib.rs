@@ -21,6 +21,10 @@
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
 //! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline; [`folder`]: from files
 //! - `example` (feature): a small ledger, for tests and pictures
+//! - [`verify`]: what is checked, attested and asserted, and every doubt
+//! - `example` (feature): a small ledger, for tests and pictures
+//! - [`log`]: the one who appends; [`witness`]: those who cosign
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
 
 pub mod book;
 pub mod bundle;
@@ -45,4 +49,5 @@ pub mod review;
 pub mod statement;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod witness;

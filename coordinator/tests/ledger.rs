@@ -84,7 +84,8 @@ async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
     (answer.lines().next().unwrap_or_default().to_owned(), answer)
 }
 
-async fn run_to_its_end(federation: &Federation) {
+/// Runs the plan; the members stay, and dial on.
+async fn run_to_its_end(federation: &Federation) -> Members {
     let mut operator = Operator::start(federation.config(OWNERS));
     let members = Members::start(federation, OWNERS);
     for _ in 0..ROUNDS {
@@ -92,13 +93,13 @@ async fn run_to_its_end(federation: &Federation) {
         assert!(done);
     }
     operator.finished().await.expect("done");
-    drop(members);
+    members
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_in_the_ledger_and_what_members_state_of_it_is_decided() {
     let federation = Federation::new(OWNERS, &options());
-    run_to_its_end(&federation).await;
+    let members = run_to_its_end(&federation).await;
     let before = ledger(&federation);
     for (kind, count) in [
         (Kind::Founding, 1),
@@ -125,7 +126,6 @@ async fn a_run_is_in_the_ledger_and_what_members_state_of_it_is_decided() {
     let page = free_port();
     config.page = Some(page);
     let mut operator = Operator::start(config);
-    let holders: Vec<_> = (0..4).map(|index| federation.start_holder(index)).collect();
     let (run, owner) = (run.plan.run, owners[0]);
     let dispute = Says::Dispute(Dispute {
         run,
@@ -166,7 +166,7 @@ async fn a_run_is_in_the_ledger_and_what_members_state_of_it_is_decided() {
     assert_eq!(status, "HTTP/1.1 404 Not Found");
     let (_, shown) = get(page, &format!("/disputes/{}", signed.id())).await;
     assert!(shown.contains("The third round counted half of it."), "{shown}");
-    drop((operator, holders));
+    drop((operator, members));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,36 +1,31 @@
-//! Data owners, enrolled and linked.
+//! Members by the thousand, enrolled, and the coordinator that serves them.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use covey_aggregation::net::authority::AUTHORITY_FILE;
 use covey_aggregation::net::membership::MEMBER_FILE;
 use covey_aggregation::net::request::REQUEST_FILE;
 use covey_aggregation::net::roster_file::ROSTER_FILE;
-use covey_aggregation::net::{Dialer, IdentityKey, Link, Membership, Request};
+use covey_aggregation::net::{IdentityKey, Request};
 use covey_aggregation::party::{Name, Role};
+use covey_aggregation::program::Stop;
+use covey_coordinator::Coordinator;
 use covey_coordinator::cli::{Enrol, Init};
+use covey_coordinator::config::Config;
 use covey_coordinator::setup;
-use tokio::sync::Semaphore;
+use tokio::sync::broadcast::error::RecvError;
 use zeroize::Zeroizing;
 
-/// Handshakes at once.
-const AT_ONCE: usize = 32;
-
 /// Key holders: no federation is without.
-const HOLDERS: usize = 4;
+pub const HOLDERS: usize = 4;
 
 /// A federation in a temporary folder.
-pub(crate) struct Crowd {
+pub struct Crowd {
     folder: tempfile::TempDir,
-    clients: usize,
+    owners: usize,
 }
-
-/// Linked owners.
-pub(crate) struct Links(Vec<Link>);
 
 fn name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|_| format!("{text:?} is no name"))
@@ -41,21 +36,25 @@ fn said(error: impl std::fmt::Display) -> String {
 }
 
 impl Crowd {
-    /// Makes keys and certificates of so many owners.
-    pub(crate) fn found(clients: usize) -> Result<Self, String> {
-        let crowd = Self { folder: tempfile::tempdir().map_err(said)?, clients };
-        let dir = crowd.folder.path().join("operator");
+    /// Makes keys and certificates of so many owners, and of four holders, who will find the
+    /// coordinator at `address`. The operator has no plan, and listens at any port.
+    ///
+    /// # Errors
+    /// What could not be made.
+    pub fn found(owners: usize, address: &str) -> Result<Self, String> {
+        let crowd = Self { folder: tempfile::tempdir().map_err(said)?, owners };
+        let dir = crowd.operator();
         let init =
             Init { dir: dir.clone(), federation: name("crowd")?, name: name("coordinator")? };
         setup::init(&init).map_err(said)?;
         let mut requests = Vec::new();
         for index in 0..HOLDERS {
-            let folder = crowd.folder.path().join(format!("holder-{index}"));
-            let who = name(&format!("holder-{index}"))?;
-            covey_committee::init::init(&folder, who, "127.0.0.1:1").map_err(said)?;
+            let folder = crowd.holder(index);
+            covey_committee::init::init(&folder, name(&format!("holder-{index}"))?, address)
+                .map_err(said)?;
             requests.push(folder.join(REQUEST_FILE));
         }
-        for index in 0..clients {
+        for index in 0..owners {
             let folder = crowd.owner(index);
             fs::create_dir(&folder).map_err(said)?;
             let mut seed = [7; 32];
@@ -69,8 +68,18 @@ impl Crowd {
             requests.push(path);
         }
         setup::enrol(&Enrol { dir: dir.clone(), requests, print: false }).map_err(said)?;
-        for index in 0..clients {
-            let (folder, issued) = (crowd.owner(index), dir.join(format!("issued/owner-{index}")));
+        crowd.hand_out()?;
+        fs::write(dir.join("coordinator.toml"), "listen = \"127.0.0.1:0\"\n").map_err(said)?;
+        Ok(crowd)
+    }
+
+    /// Gives every member its certificate, and everybody the roster.
+    fn hand_out(&self) -> Result<(), String> {
+        let dir = self.operator();
+        let holders = (0..HOLDERS).map(|index| (self.holder(index), format!("holder-{index}")));
+        let owners = (0..self.owners).map(|index| (self.owner(index), format!("owner-{index}")));
+        for (folder, name) in holders.chain(owners) {
+            let issued = dir.join("issued").join(name);
             for from in [issued.join(MEMBER_FILE), dir.join(AUTHORITY_FILE), dir.join(ROSTER_FILE)]
             {
                 let to = folder.join(from.file_name().unwrap_or_default());
@@ -78,61 +87,66 @@ impl Crowd {
                 fs::hard_link(&from, &to).map_err(said)?;
             }
         }
-        fs::write(dir.join("coordinator.toml"), "listen = \"127.0.0.1:0\"\n").map_err(said)?;
-        Ok(crowd)
+        Ok(())
     }
 
-    /// The operator's settings: no plan, any port.
-    pub(crate) fn config(&self) -> String {
-        let path = self.folder.path().join("operator/coordinator.toml");
-        path.to_string_lossy().into_owned()
+    /// How many owners there are.
+    #[must_use]
+    pub const fn owners(&self) -> usize {
+        self.owners
     }
 
-    fn owner(&self, index: usize) -> PathBuf {
+    /// The folder of everything.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The operator's folder.
+    #[must_use]
+    pub fn operator(&self) -> PathBuf {
+        self.folder.path().join("operator")
+    }
+
+    /// The operator's settings.
+    #[must_use]
+    pub fn config(&self) -> String {
+        self.operator().join("coordinator.toml").to_string_lossy().into_owned()
+    }
+
+    /// A holder's folder.
+    #[must_use]
+    pub fn holder(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("holder-{index}"))
+    }
+
+    /// An owner's folder.
+    #[must_use]
+    pub fn owner(&self, index: usize) -> PathBuf {
         self.folder.path().join(format!("owner-{index}"))
     }
-
-    /// Links all of them.
-    pub(crate) async fn dial(&self, address: SocketAddr) -> Result<Links, String> {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let mut dialling = tokio::task::JoinSet::new();
-        for index in 0..self.clients {
-            let (folder, places) = (self.owner(index), Arc::clone(&places));
-            dialling.spawn(async move {
-                let _place = places.acquire().await.map_err(said)?;
-                link(&folder, address).await.map_err(|why| format!("owner-{index}: {why}"))
-            });
-        }
-        let mut links = Vec::with_capacity(self.clients);
-        while let Some(linked) = dialling.join_next().await {
-            links.push(linked.map_err(said)??);
-        }
-        Ok(Links(links))
-    }
 }
 
-/// One owner. Who dials keeps nothing but the link: not the list of all others.
-async fn link(folder: &Path, address: SocketAddr) -> Result<Link, String> {
-    let membership = Arc::new(Membership::load(folder).map_err(said)?);
-    let mut dialer = Dialer::new(membership, address.to_string()).map_err(said)?;
-    dialer.connect_once().await.map_err(said)
-}
-
-impl Links {
-    #[cfg(test)]
-    pub(crate) const fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// How many of them end in this time.
-    pub(crate) async fn lost_within(&self, time: Duration) -> usize {
-        tokio::time::sleep(time).await;
-        let mut lost = 0;
-        for link in &self.0 {
-            // Ready at once where it has ended.
-            let ended = tokio::time::timeout(Duration::ZERO, link.links.closed()).await;
-            lost += usize::from(ended.is_ok());
+/// Serves as a coordinator, prints where, and then one line of JSON for each thing that happens.
+///
+/// # Errors
+/// Why it does not, or why its run did not come to its end.
+pub fn coordinate(config: Option<&String>) -> Result<(), String> {
+    let config = Path::new(config.ok_or("no settings")?);
+    let config = Config::load(config).map_err(said)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(said)?;
+    runtime.block_on(async {
+        let (_stopper, stop) = Stop::manual();
+        let mut running = Coordinator::start(config, stop).await.map_err(said)?;
+        let address: SocketAddr = running.address();
+        println!("{address}");
+        loop {
+            match running.next_event().await {
+                Ok(event) => println!("{}", event.to_json()),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            }
         }
-        lost
-    }
+        running.finished().await.map(|_| ()).map_err(said)
+    })
 }

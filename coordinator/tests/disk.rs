@@ -2,11 +2,12 @@
 //! recovery, never a wrong answer. Runs are judged by what everybody has on disk at their end
 //! (`processes/oracle.rs`), made-up updates by their exact sum.
 //!
-//! A sample is tried by default; every call, every transaction and every byte, in about two hours:
+//! A sample is tried by default; every call, every transaction and every byte, in less than an hour on two
+//! processors with nothing else to do, one test after another:
 //!
 //! ```sh
 //! cargo build --release --workspace    # the tests run the programs that are there
-//! cargo test --release --workspace --test disk -- --ignored --nocapture
+//! TMPDIR=/dev/shm cargo test --release --workspace --test disk -- --ignored --nocapture --test-threads=1
 //! ```
 #![cfg(target_os = "linux")]
 

@@ -88,6 +88,7 @@ async fn a_stopped_run_opens_nothing_more_also_when_the_stop_is_only_on_the_disk
         (row.ending.as_deref(), row.reason.as_deref()),
         (Some("stopped"), Some("stopped by alice"))
     );
+    journal.close().await.expect("closed");
 
     // In another run's first round: the coordinator dies with the order on its disk.
     alice.submit("again", &plan(2, 3)).await.expect("taken");

@@ -112,7 +112,7 @@ fn whoever_is_restarted_at_any_moment_comes_to_the_same_weights() {
     let expected = times_in(&calm, WEIGHED as usize);
     let (before, _) = run(weighed(WEIGHED - 1));
     // From the terms of the weighed round on to its end.
-    for (at, moment) in (before.events..calm.events).step_by(29).enumerate() {
+    for (at, moment) in (before.events..calm.events).step_by(10).enumerate() {
         let holder = Node::Holder(at / 3 % 4);
         let fault = match at % 3 {
             0 => Fault::Restart(holder, 300),

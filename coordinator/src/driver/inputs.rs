@@ -225,7 +225,10 @@ impl Driver {
     async fn past_of_another_run(&mut self, context: &Digest) -> Result<Option<Vec<u8>>, Halt> {
         let Some(run) = self.registry.lock().await.run_of(context).await? else { return Ok(None) };
         let place = self.databases.journal_of(&self.state_dir, &run);
-        Ok(Journal::open_to_read(place).await?.outcome(context).await?)
+        let mut journal = Journal::open_to_read(place).await?;
+        let outcome = journal.outcome(context).await?;
+        journal.close().await?;
+        Ok(outcome)
     }
 
     /// Whether the bytes of a contribution may come.

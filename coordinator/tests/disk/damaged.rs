@@ -236,7 +236,7 @@ fn contributions(federation: &Federation, round: u32) -> Vec<PathBuf> {
 fn a_stored_contribution_that_changed_never_comes_into_a_sum() {
     for is_audited in [false, true] {
         let federation = Federation::new(4, &Plan { rounds: 2, is_audited, ..Plan::default() });
-        let mut work = Work::start(&federation, None);
+        let mut work = Work::start(&federation);
         work.process(Who::Coordinator).wait_for(|line| {
             let is_it = line.contains("\"event\":\"phase\"") && line.contains("\"Vote\"");
             is_it.then_some(())
@@ -246,7 +246,7 @@ fn a_stored_contribution_that_changed_never_comes_into_a_sum() {
             change(&one.join("chunks"));
         }
         work.restart(Who::Coordinator);
-        let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+        let story = work.finish(&[]).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!(story.finished["rounds"], 2);
         let first = story.rounds.iter().find(|round| round["round"] == 1).expect("told");
         println!("audited: {is_audited}: {first}");
@@ -261,8 +261,8 @@ fn a_stored_contribution_that_changed_never_comes_into_a_sum() {
 #[test]
 fn a_member_with_a_damaged_file_names_it_and_goes_on_with_the_file_as_it_was() {
     let federation = Federation::new(4, &Plan::default());
-    let work = Work::start(&federation, None);
-    work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    let work = Work::start(&federation);
+    work.finish(&[]).unwrap_or_else(|why| panic!("{why}"));
     let files: [(Who, &str, Range<i32>); 5] = [
         (Who::Owner(0), "state/client.redb", 1..2),
         (Who::Owner(0), "state/audit/000000000000.jsonl", 6..7),

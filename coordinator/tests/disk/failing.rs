@@ -1,48 +1,50 @@
 //! Calls of the four programs that fail, undone or done, as the system tells them.
 
-use std::sync::Mutex;
-
 use crate::oracle;
-use crate::processes::fault::{Errno, Fault, Happening, calls};
-use crate::processes::{Federation, Plan, Who, Work};
-
-/// One of each role: the others of it are alike.
-const ROLES: [Who; 3] = [Who::Coordinator, Who::Owner(0), Who::Holder(0)];
+use crate::processes::fault::{Errno, Fault, Happening, ROLES, calls, every_call, side_by_side};
+use crate::processes::{Federation, Lives, Plan, Who, Work};
 
 fn small() -> Federation {
     Federation::new(4, &Plan { rounds: 2, ..Plan::default() })
 }
 
-/// A run in which one call of `who` fails. Whoever ends then does so with a clear message and is started
-/// again, as a person does after having looked. Returns how often it ended.
-fn fails_at(who: Who, fault: Fault) -> usize {
+/// A run in which one call of everybody named fails. Whoever ends then does so with a clear message and is
+/// started again, as a person does after having looked. Returns how often somebody ended.
+fn fails_at(faults: &[(Who, Fault)]) -> usize {
     let federation = small();
-    let work = Work::start(&federation, Some((who, Some(fault))));
-    let story = work.finish(Some(who)).unwrap_or_else(|why| panic!("{who}, {fault}: {why}"));
-    let call = fault.call(&federation.calls_file(who));
-    println!("{who}, {fault} ({call}): over in {:.1?}, ends {:?}", story.took, story.ends);
-    for (status, words) in story.ends.iter().zip(&story.words) {
-        assert_eq!(status.code(), Some(1), "{who}, {fault} ({call}):\n{words}");
-        let says = |line: &str| line.contains("\"error\"") && line.contains("\"hint\"");
-        assert!(words.lines().any(says), "{words}");
-        assert!(!words.contains("panicked"), "{words}");
+    let work = Work::start_with(&federation, faults);
+    let victims: Vec<Who> = faults.iter().map(|(who, _)| *who).collect();
+    let list: Vec<_> = faults.iter().map(|(who, fault)| format!("{who}: {fault}")).collect();
+    let list = list.join("; ");
+    let story = work.finish(&victims).unwrap_or_else(|why| panic!("{list}: {why}"));
+    for ((who, fault), Lives { ends, words, .. }) in faults.iter().zip(&story.lives) {
+        let call = fault.call(&federation.calls_file(*who));
+        println!("{who}, {fault} ({call}): over in {:.1?}, ends {ends:?}", story.took);
+        for (status, words) in ends.iter().zip(words) {
+            assert_eq!(status.code(), Some(1), "{who}, {fault} ({call}):\n{words}");
+            let says = |line: &str| line.contains("\"error\"") && line.contains("\"hint\"");
+            assert!(words.lines().any(says), "{words}");
+            assert!(!words.contains("panicked"), "{words}");
+        }
     }
+    // Whatever is not kept is told with all that happened.
+    println!("judging {list}");
     oracle::check(&federation);
-    story.ends.len()
+    story.lives.iter().map(|lives| lives.ends.len()).sum()
 }
 
-fn counts() -> Vec<(Who, Vec<String>)> {
+fn counts() -> [(Who, usize); 3] {
     let federation = small();
     let work = Work::start_all_watched(&federation);
-    work.finish(None).unwrap_or_else(|why| panic!("{why}"));
-    ROLES.iter().map(|who| (*who, calls(&federation.calls_file(*who)))).collect()
+    work.finish(&[]).unwrap_or_else(|why| panic!("{why}"));
+    ROLES.map(|who| (who, calls(&federation.calls_file(who)).len()))
 }
 
 /// The calls that matter most: what a receipt, a signature and an upload rest on.
 #[test]
 fn a_call_that_fails_is_never_taken_for_done() {
     let fails = |who: Who, of: &'static str, at: usize, happening: Happening| {
-        let ended = fails_at(who, Fault { of, at, happening });
+        let ended = fails_at(&[(who, Fault { of, at, happening })]);
         (ended, happening)
     };
     let io = Happening::FailsUndone(Errno::Io);
@@ -57,27 +59,13 @@ fn a_call_that_fails_is_never_taken_for_done() {
 }
 
 #[test]
-#[ignore = "every call of every role, undone and done: an hour and a half"]
+#[ignore = "every call of every role, undone and done: a quarter of an hour"]
 fn every_call_that_fails_is_never_taken_for_done() {
-    let mut points = Vec::new();
-    for (who, calls) in counts() {
-        for at in 1..=calls.len() {
-            let errno = if at % 2 == 0 { Errno::Io } else { Errno::NoSpace };
-            for happening in [Happening::FailsUndone(errno), Happening::FailsDone(errno)] {
-                points.push((who, Fault { of: "", at, happening }));
-            }
-        }
-    }
-    let points = Mutex::new(points.into_iter());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let next = points.lock().expect("no panic").next();
-                    let Some((who, fault)) = next else { break };
-                    fails_at(who, fault);
-                }
-            });
-        }
+    let runs = every_call(&counts(), |at| {
+        let errno = if at % 2 == 0 { Errno::Io } else { Errno::NoSpace };
+        [Happening::FailsUndone(errno), Happening::FailsDone(errno)]
+    });
+    side_by_side(runs, |faults| {
+        fails_at(faults);
     });
 }

@@ -105,7 +105,7 @@ fn a_round_waits_for_room_says_so_and_begins_by_itself() {
     let Some(disk) = Disk::mount(&federation.state(Who::Coordinator), 64) else { return };
     let admin = with_admin(&federation);
     disk.fill(3 * MEBIBYTE);
-    let mut work = Work::start(&federation, None);
+    let mut work = Work::start(&federation);
     let told = work
         .process(Who::Coordinator)
         .wait_for(|line| line.contains("\"event\":\"no-room\"").then(|| line.to_owned()));
@@ -117,7 +117,7 @@ fn a_round_waits_for_room_says_so_and_begins_by_itself() {
     disk.make_room();
     work.process(Who::Coordinator).wait_for(has_begun);
     assert!(ready(admin).starts_with("HTTP/1.1 200"));
-    let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    let story = work.finish(&[]).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(story.finished["rounds_done"], 2, "without a restart");
     oracle::check(&federation);
 }
@@ -126,7 +126,7 @@ fn a_round_waits_for_room_says_so_and_begins_by_itself() {
 fn a_disk_that_is_full_in_the_middle_of_a_round_loses_nothing() {
     let federation = Federation::new(4, &Plan { rounds: 3, ..Plan::default() });
     let Some(disk) = Disk::mount(&federation.state(Who::Coordinator), 32) else { return };
-    let mut work = Work::start(&federation, None);
+    let mut work = Work::start(&federation);
     work.process(Who::Coordinator)
         .wait_for(|line| (has_begun(line).is_some() && line.contains("\"Collect\"")).then_some(()));
     disk.fill(0);
@@ -147,7 +147,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_round_loses_nothing() {
         None => assert!(words.contains("cannot be stored") || words.contains("no-room"), "{words}"),
     }
     disk.make_room();
-    let story = work.finish(Some(Who::Coordinator)).unwrap_or_else(|why| panic!("{why}"));
+    let story = work.finish(&[Who::Coordinator]).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(story.finished["rounds"], 3);
     oracle::check(&federation);
 }
@@ -174,8 +174,8 @@ fn a_member_without_room_says_so_and_starts_once_there_is() {
         drop(disk);
         crate::processes::copy_folder(&federation.home(who).join("copy"), &federation.state(who));
     }
-    let work = Work::start(&federation, None);
-    let story = work.finish(None).unwrap_or_else(|why| panic!("{why}"));
+    let work = Work::start(&federation);
+    let story = work.finish(&[]).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(story.finished["rounds_done"], 1);
     oracle::check(&federation);
 }

@@ -362,8 +362,7 @@ pub(crate) struct Operator {
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
     pub(crate) stopper: Stopper,
-    /// SQLite's log of writes, there as long as the journal is open.
-    journal_log: PathBuf,
+    state_dir: PathBuf,
 }
 
 impl Operator {
@@ -376,7 +375,7 @@ impl Operator {
         let runtime = Runtime::new().expect("a runtime");
         let (stopper, stop) = Stop::manual();
         let (sender, events) = mpsc::unbounded_channel();
-        let journal_log = config.state_dir.join(format!("{JOURNAL_FILE}-wal"));
+        let state_dir = config.state_dir.clone();
         let work = runtime.spawn(async move {
             let running = Coordinator::start_with(config, stop, faults).await;
             let mut running = running.inspect_err(|failure| eprintln!("{failure}"))?;
@@ -387,7 +386,7 @@ impl Operator {
             }
             running.finished().await
         });
-        Self { runtime: Some(runtime), events, work, stopper, journal_log }
+        Self { runtime: Some(runtime), events, work, stopper, state_dir }
     }
 
     /// Waits for an event that `wanted` picks.
@@ -414,26 +413,27 @@ impl Operator {
         let runtime = self.runtime.take().expect("running");
         let killed = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE));
         killed.await.expect("gone");
-        // The database works on a thread of its own, which a process that is killed takes along.
-        // Here it may still write what it had begun, under the eyes of the next life. A log that
-        // somebody else was reading from stays: then this waits for nothing.
+        // The database works on threads of its own, which a process that is killed takes along. Here
+        // they may still write what they had begun, under the eyes of the next life.
         let closed = async {
-            while self.journal_log.exists() {
+            while is_open(&self.state_dir) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(5), closed).await;
-        // Journals of submitted runs likewise.
-        let runs = self.journal_log.with_file_name("runs");
-        for _ in 0..100 {
-            let folders = fs::read_dir(&runs).into_iter().flatten().flatten();
-            let log = format!("{JOURNAL_FILE}-wal");
-            if folders.map(|folder| folder.path().join(&log)).all(|log| !log.exists()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        tokio::time::timeout(PATIENCE, closed).await.expect("closed in time");
     }
+}
+
+/// Whether this program has a file open below `folder`, where Linux tells. Elsewhere whether there is
+/// a log of the journal's writes: whoever closes it last takes that away.
+fn is_open(folder: &Path) -> bool {
+    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
+        return folder.join(format!("{JOURNAL_FILE}-wal")).exists();
+    };
+    let folder = folder.canonicalize().expect("a folder");
+    let files = descriptors.flatten().flat_map(|descriptor| fs::read_link(descriptor.path()));
+    // A closed descriptor is no link any more.
+    files.into_iter().any(|file| file.starts_with(&folder))
 }
 
 impl Drop for Operator {

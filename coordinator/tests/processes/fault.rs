@@ -2,9 +2,24 @@
 
 use std::fmt;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::Who;
+
+/// One of each role: the others of it are alike.
+pub(crate) const ROLES: [Who; 3] = [Who::Coordinator, Who::Owner(0), Who::Holder(0)];
+
+/// Owners and holders of a federation whose every call is tried: something happens to each in turn.
+const ALIKE: usize = 4;
+
+/// Runs at once for each processor: members wait five seconds until they notice that a coordinator is
+/// another one, and a run takes a second of a processor's time in all.
+const RUNS_AT_ONCE: usize = 8;
 
 /// What happens at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +101,53 @@ impl Fault {
         let mut those = calls(log).into_iter().filter(is_one);
         those.nth(self.at - 1).unwrap_or_default()
     }
+}
+
+/// Runs in which every call of every role has each of its happenings once. To shorten it something
+/// happens in one run to one of each role, at calls that are far from one another.
+pub(crate) fn every_call<const N: usize>(
+    counts: &[(Who, usize)],
+    happenings: impl Fn(usize) -> [Happening; N],
+) -> Vec<Vec<(Who, Fault)>> {
+    let points = |count: usize| {
+        let faults = |at| happenings(at).map(|happening| Fault { of: "", at, happening });
+        (1..=count).flat_map(faults)
+    };
+    let longest = counts.iter().map(|(_, count)| count * N).max().unwrap_or(0);
+    let mut runs = vec![Vec::new(); longest];
+    for (role, (who, count)) in counts.iter().enumerate() {
+        for (number, fault) in points(*count).enumerate() {
+            let run = (number + role * longest / counts.len()) % longest;
+            let who = match who {
+                Who::Coordinator => Who::Coordinator,
+                Who::Owner(_) => Who::Owner(number % ALIKE),
+                Who::Holder(_) => Who::Holder(number % ALIKE),
+            };
+            runs[run].push((who, fault));
+        }
+    }
+    runs
+}
+
+/// Does all runs, some at once, and says from time to time how far it is.
+pub(crate) fn side_by_side(runs: Vec<Vec<(Who, Fault)>>, run: impl Fn(&[(Who, Fault)]) + Sync) {
+    let (all, began) = (runs.len(), Instant::now());
+    let runs = Mutex::new(runs.into_iter().enumerate());
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..RUNS_AT_ONCE * processors {
+            scope.spawn(|| {
+                loop {
+                    let next = runs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((number, faults)) = next else { break };
+                    run(&faults);
+                    if number % 50 == 0 {
+                        println!("run {number} of {all}, {:.0?}", began.elapsed());
+                    }
+                }
+            });
+        }
+    });
 }
 
 /// The calls that were counted, in order: name and path.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod fault;
+pub(crate) mod network;
 
 use std::fmt;
 use std::fs;
@@ -14,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fault::Fault;
+use network::Network;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -155,6 +157,8 @@ fn example(row: usize, shift: usize) -> String {
 pub(crate) struct Federation {
     folder: TempDir,
     pub(crate) owners: usize,
+    /// Where programs run; none for where the test does.
+    network: Option<Network>,
 }
 
 /// A port of loopback that was free a moment ago, for both UDP and TCP.
@@ -171,9 +175,17 @@ fn free_port() -> String {
 impl Federation {
     /// Enrolled, with their settings, and their data.
     pub(crate) fn new(owners: usize, plan: &Plan) -> Self {
+        Self::found(owners, plan, free_port(), None)
+    }
+
+    /// The coordinator in one network, everybody else in another.
+    pub(crate) fn in_network(owners: usize, plan: &Plan, network: Network) -> Self {
+        Self::found(owners, plan, network.coordinator_address(), Some(network))
+    }
+
+    fn found(owners: usize, plan: &Plan, address: String, network: Option<Network>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let this = Self { folder, owners };
-        let address = free_port();
+        let this = Self { folder, owners, network };
         let home = this.text(Who::Coordinator);
         answer("covey-coordinator", &["init", "--dir", &home, "--federation", "test"]);
         let mut enrol = vec!["enrol".to_owned(), "--dir".to_owned(), home.clone()];
@@ -261,10 +273,19 @@ impl Federation {
     }
 
     pub(crate) fn command(&self, who: Who) -> Command {
-        let mut command = Command::new(path_of(who.program()));
+        let program = path_of(who.program());
+        let mut command = match &self.network {
+            Some(network) => network.command(who, &program),
+            None => Command::new(program),
+        };
         command.args(["--json", who.verb(), "--config"]).arg(self.home(who).join(who.config()));
         command.env_remove("COVEY_JSON").env("RAYON_NUM_THREADS", "1").stdin(Stdio::null());
         command
+    }
+
+    /// See [`Network::block_udp`].
+    pub(crate) fn block_udp(&self) {
+        self.network.as_ref().expect("networks of their own").block_udp();
     }
 
     /// Starts somebody's program.
@@ -393,17 +414,24 @@ fn listen(pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<(Instant, Strin
 
 /// How a run went in which something happened to somebody.
 pub(crate) struct Story {
-    /// How often the one that it happened to ended before its time, and with which status.
-    pub(crate) ends: Vec<ExitStatus>,
-    /// From each start after that until it served again.
-    pub(crate) back: Vec<Duration>,
-    /// What it said in each life.
-    pub(crate) words: Vec<String>,
+    /// Those that it happened to, as they were named.
+    pub(crate) lives: Vec<Lives>,
     /// The coordinator's last line.
     pub(crate) finished: Value,
     /// The rounds' events, of the coordinator's lives in order.
     pub(crate) rounds: Vec<Value>,
     pub(crate) took: Duration,
+}
+
+/// The lives of somebody that something happened to.
+#[derive(Default)]
+pub(crate) struct Lives {
+    /// How often it ended before its time, and with which status.
+    pub(crate) ends: Vec<ExitStatus>,
+    /// From each start after that until it served again.
+    pub(crate) back: Vec<Duration>,
+    /// What it said in each life.
+    pub(crate) words: Vec<String>,
 }
 
 /// All programs at work.
@@ -414,14 +442,26 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Starts everybody; `watched` with its calls counted, and something happening to it.
-    pub(crate) fn start(federation: &'a Federation, watched: Option<(Who, Option<Fault>)>) -> Self {
+    /// Starts everybody.
+    pub(crate) fn start(federation: &'a Federation) -> Self {
+        Self::start_with(federation, &[])
+    }
+
+    /// Likewise, with something happening to some.
+    pub(crate) fn start_with(federation: &'a Federation, faults: &[(Who, Fault)]) -> Self {
         let everybody = [Who::Coordinator].into_iter().chain(federation.members());
-        let processes = everybody.map(|who| match watched {
-            Some((one, fault)) if one == who => federation.start_watched(who, fault),
-            _ => federation.start(who),
+        let processes = everybody.map(|who| match faults.iter().find(|(one, _)| *one == who) {
+            Some((_, fault)) => federation.start_watched(who, Some(*fault)),
+            None => federation.start(who),
         });
         Self { federation, processes: processes.collect(), ended_before: Vec::new() }
+    }
+
+    /// Starts everybody else beside a coordinator that is at work.
+    pub(crate) fn around(federation: &'a Federation, coordinator: Process) -> Self {
+        let members = federation.members().map(|who| federation.start(who));
+        let processes = [coordinator].into_iter().chain(members).collect();
+        Self { federation, processes, ended_before: Vec::new() }
     }
 
     /// Starts everybody with their calls counted.
@@ -444,10 +484,10 @@ impl<'a> Work<'a> {
     }
 
     /// Waits for the run's end. Whoever ends before it is started again with the same command: that
-    /// may only be `victim`.
-    pub(crate) fn finish(mut self, victim: Option<Who>) -> Result<Story, String> {
+    /// may only be one of `victims`.
+    pub(crate) fn finish(mut self, victims: &[Who]) -> Result<Story, String> {
         let began = Instant::now();
-        let mut ends = Vec::new();
+        let mut lives: Vec<Lives> = victims.iter().map(|_| Lives::default()).collect();
         loop {
             if began.elapsed() > PATIENCE {
                 return Err(format!("not over in {PATIENCE:?}:\n{}", self.words()));
@@ -456,12 +496,13 @@ impl<'a> Work<'a> {
                 self.processes.iter_mut().filter_map(|one| Some((one.who, one.ended()?)));
             match ended.next() {
                 Some((Who::Coordinator, status)) if status.success() => break,
-                Some((who, status)) if Some(who) == victim && ends.len() < 5 => {
-                    ends.push(status);
-                    self.restart(who);
-                }
                 Some((who, status)) => {
-                    return Err(format!("{who} ended with {status}:\n{}", self.words()));
+                    let place = victims.iter().position(|victim| *victim == who);
+                    let Some(place) = place.filter(|place| lives[*place].ends.len() < 5) else {
+                        return Err(format!("{who} ended with {status}:\n{}", self.words()));
+                    };
+                    lives[place].ends.push(status);
+                    self.restart(who);
                 }
                 None => thread::sleep(LOOK),
             }
@@ -471,31 +512,32 @@ impl<'a> Work<'a> {
         for one in &mut self.processes {
             one.wait();
         }
-        Ok(self.story(victim, ends, took))
+        for (who, lives) in victims.iter().zip(&mut lives) {
+            self.recall(*who, lives);
+        }
+        Ok(self.story(lives, took))
     }
 
-    fn story(&self, victim: Option<Who>, ends: Vec<ExitStatus>, took: Duration) -> Story {
-        let lives =
-            |who| self.ended_before.iter().chain(&self.processes).filter(move |one| one.who == who);
-        let of_victim: Vec<&Process> = victim.into_iter().flat_map(lives).collect();
-        let back = of_victim.iter().skip(1);
-        let back = back.filter_map(|one| Some(one.serving_since()?.duration_since(one.began)));
+    fn lives(&self, who: Who) -> impl Iterator<Item = &Process> {
+        self.ended_before.iter().chain(&self.processes).filter(move |one| one.who == who)
+    }
+
+    fn recall(&self, victim: Who, lives: &mut Lives) {
+        let again = self.lives(victim).skip(1);
+        let back = again.filter_map(|one| Some(one.serving_since()?.duration_since(one.began)));
+        lives.back = back.collect();
+        lives.words = self.lives(victim).map(Process::words).collect();
+    }
+
+    fn story(&self, lives: Vec<Lives>, took: Duration) -> Story {
         let named = |name: &str, one: &Process| -> Vec<Value> {
             let said = one.said();
             let events = said.iter().filter_map(|(_, line)| serde_json::from_str(line).ok());
             events.filter(|event: &Value| event["event"] == name).collect()
         };
-        Story {
-            ends,
-            back: back.collect(),
-            words: of_victim.iter().map(|one| one.words()).collect(),
-            finished: lives(Who::Coordinator)
-                .flat_map(|one| named("finished", one))
-                .last()
-                .unwrap_or_default(),
-            rounds: lives(Who::Coordinator).flat_map(|one| named("round", one)).collect(),
-            took,
-        }
+        let told = |name| self.lives(Who::Coordinator).flat_map(move |one| named(name, one));
+        let finished = told("finished").last().unwrap_or_default();
+        Story { lives, finished, rounds: told("round").collect(), took }
     }
 
     /// What everybody said, in every life.

@@ -8,18 +8,26 @@
 //!
 //! `--json`: one object per figure.
 
-mod crowd;
-mod holding;
+mod links;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use covey_benches::{Conditions, Figure, Report};
+use covey_benches::crowd::{Crowd, coordinate};
+use covey_benches::{Conditions, Figure, Process, Report, number};
 use serde::Serialize;
 
-use crowd::Crowd;
-use holding::Holding;
+use links::Links;
+
+/// Argument of a coordinator's process; its settings follow.
+const COORDINATOR: &str = "--coordinator";
+
+/// Argument of a plain process.
+const PLAIN: &str = "--plain";
+
+/// Nobody dials by this: members are only held.
+const NOWHERE: &str = "127.0.0.1:1";
 
 const CLIENTS: usize = 2_000;
 
@@ -43,8 +51,8 @@ impl Conditions for Terms {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
-        Some(holding::COORDINATOR) => holding::coordinate(arguments.get(1)),
-        Some(holding::PLAIN) => holding::hold_plainly(),
+        Some(COORDINATOR) => coordinate(arguments.get(1)),
+        Some(PLAIN) => hold_plainly(),
         _ => measure(&arguments),
     };
     match done {
@@ -66,11 +74,11 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     let plain = runtime.block_on(plain_bytes(clients))?;
 
     report.note(&format!("{clients} data owners are enrolled, dial, and stay for {hold:?}"));
-    let crowd = Crowd::found(clients)?;
-    let coordinator = Holding::start(&[holding::COORDINATOR, &crowd.config()])?;
+    let crowd = Crowd::found(clients, NOWHERE)?;
+    let coordinator = Process::start(&[COORDINATOR, &crowd.config()])?;
     let alone = coordinator.resident_bytes()?;
     let began = Instant::now();
-    let links = runtime.block_on(crowd.dial(coordinator.address))?;
+    let links = runtime.block_on(Links::dial(&crowd, coordinator.address))?;
     let seconds = began.elapsed().as_secs_f64();
     let lost = runtime.block_on(links.lost_within(hold));
     let bytes = coordinator.resident_bytes()?;
@@ -92,7 +100,7 @@ fn measure(arguments: &[String]) -> Result<(), String> {
 
 /// Resident bytes of a process that holds so many TCP connections, and of one that holds none.
 async fn plain_bytes(clients: usize) -> Result<(u64, u64), String> {
-    let plain = Holding::start(&[holding::PLAIN])?;
+    let plain = Process::start(&[PLAIN])?;
     let alone = plain.resident_bytes()?;
     let mut connections = Vec::with_capacity(clients);
     for _ in 0..clients {
@@ -102,35 +110,41 @@ async fn plain_bytes(clients: usize) -> Result<(u64, u64), String> {
     Ok((plain.resident_bytes()?, alone))
 }
 
-/// The number after `name`, from 1.
-fn number(arguments: &[String], name: &str) -> Result<Option<usize>, String> {
-    let Some(at) = arguments.iter().position(|argument| argument == name) else { return Ok(None) };
-    let value = arguments.get(at + 1).and_then(|value| value.parse().ok());
-    match value.filter(|value| *value > 0) {
-        Some(value) => Ok(Some(value)),
-        None => Err(format!("{name} takes a number from 1")),
-    }
+/// Accepts TCP connections and keeps them, until it is killed.
+fn hold_plainly() -> Result<(), String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let held: std::io::Result<()> = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?);
+        let mut held = Vec::new();
+        loop {
+            held.push(listener.accept().await?);
+        }
+    });
+    held.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use covey_aggregation::program::Stop;
+    use covey_coordinator::Coordinator;
+    use covey_coordinator::config::Config;
+
     use super::*;
 
     #[test]
     fn a_few_members_are_held_and_none_is_lost() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let crowd = Crowd::found(6).expect("enrolled");
-        let stopper = holding::coordinate_here(&runtime, &crowd.config()).expect("it serves");
-        let links = runtime.block_on(crowd.dial(stopper.address)).expect("linked");
+        let crowd = Crowd::found(6, NOWHERE).expect("enrolled");
+        let config = Config::load(Path::new(&crowd.config())).expect("valid");
+        let (_stopper, stop) = Stop::manual();
+        let running = runtime.block_on(Coordinator::start(config, stop)).expect("it serves");
+        let address = running.address();
+        runtime.spawn(running.finished());
+        let links = runtime.block_on(Links::dial(&crowd, address)).expect("linked");
         assert_eq!(links.len(), 6);
         assert_eq!(runtime.block_on(links.lost_within(Duration::from_millis(300))), 0);
-    }
-
-    #[test]
-    fn numbers_are_read_from_1() {
-        let arguments = ["--clients", "0", "--hold", "7"].map(str::to_owned);
-        assert!(number(&arguments, "--clients").is_err());
-        assert_eq!(number(&arguments, "--hold"), Ok(Some(7)));
-        assert_eq!(number(&arguments, "--other"), Ok(None));
     }
 }

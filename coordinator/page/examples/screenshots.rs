@@ -14,6 +14,7 @@ async fn main() {
     let pages = serde_json::to_string(&kinds(&example.book)).expect("JSON");
     let Some(scripts) = browser::scripts() else { std::process::exit(1) };
     let (page, _) = browser::serve(example).await;
-    browser::run(&scripts, "screenshots.mjs", vec![page, folder.display().to_string(), pages]).await;
+    browser::run(&scripts, "screenshots.mjs", vec![page, folder.display().to_string(), pages])
+        .await;
     println!("The pictures are in {}", folder.display());
 }

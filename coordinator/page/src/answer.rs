@@ -63,7 +63,9 @@ impl Body {
 pub(crate) fn page(frame: &Frame, body: &Body, form: Form) -> Response {
     match form {
         Form::Html => document(StatusCode::OK, frame, &body.page),
-        Form::Json => ([(header::CONTENT_TYPE, "application/json")], body.json.clone()).into_response(),
+        Form::Json => {
+            ([(header::CONTENT_TYPE, "application/json")], body.json.clone()).into_response()
+        }
         Form::Csv => match body.csv() {
             Some(table) => text("text/csv; charset=utf-8; header=present", table),
             None => nothing(frame, "This page has no table.", form),

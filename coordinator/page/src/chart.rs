@@ -59,8 +59,15 @@ mod tests {
             limit: Some((EVIL.to_owned(), 3.0)),
             ..Lines::default()
         };
-        let one = Interval { name: EVIL.to_owned(), low: -1.0, value: 1e300, high: f64::NAN, ..Interval::default() };
-        let intervals = Intervals { title: EVIL.to_owned(), intervals: vec![one], ..Intervals::default() };
+        let one = Interval {
+            name: EVIL.to_owned(),
+            low: -1.0,
+            value: 1e300,
+            high: f64::NAN,
+            ..Interval::default()
+        };
+        let intervals =
+            Intervals { title: EVIL.to_owned(), intervals: vec![one], ..Intervals::default() };
         let stacks = Stacks {
             title: EVIL.to_owned(),
             series: vec![EVIL.to_owned(); 20],
@@ -76,7 +83,9 @@ mod tests {
 
     #[test]
     fn charts_of_nothing_are_no_pictures() {
-        for figure in [Lines::default().draw(), Intervals::default().draw(), Stacks::default().draw()] {
+        for figure in
+            [Lines::default().draw(), Intervals::default().draw(), Stacks::default().draw()]
+        {
             assert_eq!(figure.svg, "");
             assert!(figure.table.rows.is_empty());
         }

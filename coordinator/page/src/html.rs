@@ -45,7 +45,9 @@ impl Link {
     pub(crate) fn menu(path: &str) -> Vec<Self> {
         let is_under = |above: &str| match above {
             "/" => path == "/",
-            above => path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            above => path
+                .strip_prefix(above)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         };
         let link = |(text, href, above): (&'static str, &'static str, &[&str])| Self {
             text,

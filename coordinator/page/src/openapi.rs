@@ -48,15 +48,27 @@ const fn file(path: &'static str, what: &'static str) -> Described {
 pub(crate) const PATHS: &[Described] = &[
     page::<views::OverviewView>("/index", "The federation at a glance.", &[]),
     page::<views::RunsView>("/runs", "All runs, the newest first.", &[]),
-    page::<views::RunView>("/runs/{id}", "A run: plan, rounds, curves, credits, what it took.", &[]),
+    page::<views::RunView>(
+        "/runs/{id}",
+        "A run: plan, rounds, curves, credits, what it took.",
+        &[],
+    ),
     page::<views::CompareView>(
         "/runs/compare",
         "Runs side by side.",
         &[("ids", "runs, separated by commas; up to 8")],
     ),
-    page::<views::CreditsView>("/credits", "Credits of an epoch, and all epochs.", &[("epoch", "from 1; the last where it is left out")]),
+    page::<views::CreditsView>(
+        "/credits",
+        "Credits of an epoch, and all epochs.",
+        &[("epoch", "from 1; the last where it is left out")],
+    ),
     page::<views::MembersView>("/members", "All members.", &[]),
-    page::<views::MemberView>("/members/{who}", "A member, by its name or key: what it brought and was given.", &[]),
+    page::<views::MemberView>(
+        "/members/{who}",
+        "A member, by its name or key: what it brought and was given.",
+        &[],
+    ),
     page::<views::EntryView>(
         "/entries/{index}",
         "An entry of the ledger. Of a settlement: the credits, and why an owner is credited what it is.",
@@ -68,9 +80,17 @@ pub(crate) const PATHS: &[Described] = &[
         &[("kind", "only entries of this kind"), ("before", "only entries before this one")],
     ),
     page::<views::PayoutsView>("/payouts", "All payouts, and what can be in the next one.", &[]),
-    page::<views::PayoutView>("/payouts/{number}", "A payout: amounts by address, and what is held back.", &[]),
+    page::<views::PayoutView>(
+        "/payouts/{number}",
+        "A payout: amounts by address, and what is held back.",
+        &[],
+    ),
     page::<views::DisputesView>("/disputes", "All disputes and proposals.", &[]),
-    page::<views::DisputeView>("/disputes/{id}", "A dispute: what it asks, the votes, what it changes.", &[]),
+    page::<views::DisputeView>(
+        "/disputes/{id}",
+        "A dispute: what it asks, the votes, what it changes.",
+        &[],
+    ),
     page::<views::ProposalView>("/proposals/{id}", "A proposal and its votes.", &[]),
     page::<views::PrepareView>(
         "/disputes/new",
@@ -83,7 +103,11 @@ pub(crate) const PATHS: &[Described] = &[
             ("why", "why"),
         ],
     ),
-    page::<views::SearchView>("/search", "Finds runs, members, entries, hashes and addresses.", &[("q", "what is looked for")]),
+    page::<views::SearchView>(
+        "/search",
+        "Finds runs, members, entries, hashes and addresses.",
+        &[("q", "what is looked for")],
+    ),
     page::<views::HowView>("/how", "The method in words, and what is not proven.", &[]),
     page::<views::ApiView>("/api", "This list.", &[]),
     file("/live", "The run at hand, whenever it changes (server-sent events)."),
@@ -123,7 +147,8 @@ pub(crate) fn document() -> String {
 fn operation(one: &Described) -> Value {
     let in_path = one.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let text = json!({ "type": "string" });
-    let in_path = in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }));
+    let in_path =
+        in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }));
     let in_query = one.query.iter().map(|(name, what)| {
         json!({ "name": name, "in": "query", "description": what, "required": false, "schema": text })
     });

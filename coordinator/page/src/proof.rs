@@ -19,7 +19,9 @@ pub(crate) async fn of(source: &dyn Source, index: u64) -> Result<Vec<u8>, Strin
     let (parsed, _) = Checkpoint::parse(&checkpoint).map_err(|error| error.to_string())?;
     let size = parsed.head.size;
     if index >= size {
-        return Err(format!("The published checkpoint is of {size} entries: {index} is not in it."));
+        return Err(format!(
+            "The published checkpoint is of {size} entries: {index} is not in it."
+        ));
     }
     let mut tiles = BTreeMap::new();
     for tile in tiles_of(&inclusion_nodes(index, size), size) {

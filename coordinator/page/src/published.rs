@@ -50,24 +50,28 @@ pub(crate) async fn answer(source: &dyn Source, path: &str) -> Option<Response> 
         return Some(read_file(read, "text/plain; charset=utf-8", NEVER));
     }
     if path.starts_with("tile/") {
-        let read = if path.parse::<Tile>().is_ok() { source.published(path).await } else { Ok(None) };
+        let read =
+            if path.parse::<Tile>().is_ok() { source.published(path).await } else { Ok(None) };
         return Some(read_file(read, "application/octet-stream", FOR_EVER));
     }
     let digest = path.strip_prefix("documents/")?;
-    let is_digest = digest.len() == 64
-        && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_digest =
+        digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let read = if is_digest { source.document(digest).await } else { Ok(None) };
     // Somebody else's bytes: shown as nothing but bytes.
     Some(read_file(read, "application/octet-stream", FOR_EVER))
 }
 
-fn read_file(read: io::Result<Option<Vec<u8>>>, kind: &'static str, caching: &'static str) -> Response {
+fn read_file(
+    read: io::Result<Option<Vec<u8>>>,
+    kind: &'static str,
+    caching: &'static str,
+) -> Response {
     match read {
         Ok(Some(bytes)) => file(kind, caching, bytes),
         Ok(None) => absent("nothing is published there\n"),
-        Err(error) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("cannot be read now: {error}\n")).into_response()
-        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("cannot be read now: {error}\n"))
+            .into_response(),
     }
 }
 

@@ -48,7 +48,11 @@ pub(crate) fn count(value: u64, one: &str) -> String {
 /// A number that is not whole, with so many digits after the point.
 #[must_use]
 pub(crate) fn decimal(value: f64, digits: usize) -> String {
-    if value.is_finite() { grouped(&format!("{value:.digits$}")) } else { "not a number".to_owned() }
+    if value.is_finite() {
+        grouped(&format!("{value:.digits$}"))
+    } else {
+        "not a number".to_owned()
+    }
 }
 
 /// Milliseconds since 1970 as a date and time in UTC, to the second.

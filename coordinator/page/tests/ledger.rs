@@ -30,7 +30,8 @@ fn javascript_finds_every_change_of_one_byte_in_a_thousand_entries() {
     let said: Value = serde_json::from_str(&output).expect("JSON");
     assert_eq!(said["size"], 1000);
     assert_eq!(said["missed"], Value::Array(Vec::new()), "0 missed");
-    let log: Value = serde_json::from_slice(&std::fs::read(path).expect("the vector")).expect("JSON");
+    let log: Value =
+        serde_json::from_slice(&std::fs::read(path).expect("the vector")).expect("JSON");
     let files = log["files"].as_object().expect("files");
     let bytes = |text: &Value| {
         let text = text.as_str().expect("base64");

@@ -71,7 +71,10 @@ async fn every_page_is_there_with_its_twins_and_strict_headers() {
                 continue;
             }
             assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
-            assert!(page.text.starts_with("<!doctype html>") && page.text.contains("</html>"), "{path}");
+            assert!(
+                page.text.starts_with("<!doctype html>") && page.text.contains("</html>"),
+                "{path}"
+            );
             assert_eq!(page.headers["content-security-policy"], CONTENT_SECURITY_POLICY);
             assert_eq!(page.headers["x-content-type-options"], "nosniff");
             assert_eq!(page.headers["referrer-policy"], "no-referrer");
@@ -85,7 +88,9 @@ async fn every_page_is_there_with_its_twins_and_strict_headers() {
             if page.text.contains(">CSV</a>") {
                 let csv = get(&served, &twin(&path, "csv")).await;
                 assert_eq!(csv.status, StatusCode::OK, "{path}");
-                assert!(csv.headers["content-type"].to_str().expect("text").starts_with("text/csv"));
+                assert!(
+                    csv.headers["content-type"].to_str().expect("text").starts_with("text/csv")
+                );
                 let columns = csv.text.lines().next().expect("a head").split(',').count();
                 assert!(columns >= 2, "{path}: {}", csv.text);
             }
@@ -97,9 +102,22 @@ async fn every_page_is_there_with_its_twins_and_strict_headers() {
 async fn what_is_not_there_is_told_and_nothing_can_be_changed() {
     let served = Arc::new(Served::of(&example(1)));
     for path in [
-        "/nothing", "/runs/abc", "/members/nobody", "/entries/99999", "/entries/-1", "/entries/01",
-        "/payouts/7", "/disputes/x", "/proposals/x", "/credits?epoch=99", "/tile/0/999",
-        "/tile/0/../x", "/documents/00", "/assets/none.js", "/entries/0/proof/more", "/runs/%00",
+        "/nothing",
+        "/runs/abc",
+        "/members/nobody",
+        "/entries/99999",
+        "/entries/-1",
+        "/entries/01",
+        "/payouts/7",
+        "/disputes/x",
+        "/proposals/x",
+        "/credits?epoch=99",
+        "/tile/0/999",
+        "/tile/0/../x",
+        "/documents/00",
+        "/assets/none.js",
+        "/entries/0/proof/more",
+        "/runs/%00",
         "/entries/18446744073709551616",
     ] {
         let answer = get(&served, path).await;
@@ -122,7 +140,8 @@ async fn what_is_not_there_is_told_and_nothing_can_be_changed() {
 async fn an_empty_ledger_and_one_without_rounds_have_every_page() {
     let full = example(1);
     let empty = Arc::new(Served::of_nothing(&full));
-    for path in ["/credits", "/ledger", "/search?q=x", "/how", "/api", "/disputes/new", "/llms.txt"] {
+    for path in ["/credits", "/ledger", "/search?q=x", "/how", "/api", "/disputes/new", "/llms.txt"]
+    {
         assert_eq!(get(&empty, path).await.status, StatusCode::OK, "{path}");
     }
     for path in ["/", "/runs", "/members", "/entries/0", "/payouts", "/disputes"] {
@@ -142,10 +161,15 @@ async fn an_empty_ledger_and_one_without_rounds_have_every_page() {
             book: Some(Arc::new(now.clone())),
             ..Served::of(&full)
         });
-        let is_last = |path: &String| !path.starts_with("/entries/") || path.starts_with(&format!("/entries/{at}"));
+        let is_last = |path: &String| {
+            !path.starts_with("/entries/") || path.starts_with(&format!("/entries/{at}"))
+        };
         for path in addresses(&now).into_iter().filter(is_last) {
             let status = get(&served, &path).await.status;
-            assert!(status.is_success() || status == StatusCode::SEE_OTHER, "{path} after entry {at}");
+            assert!(
+                status.is_success() || status == StatusCode::SEE_OTHER,
+                "{path} after entry {at}"
+            );
         }
     }
 }
@@ -166,7 +190,9 @@ async fn for_every_owner_the_page_answers_how_much_why_how_sure_and_what_to_disp
                 let path = format!("/entries/{}?owner={key}", credits.entry);
                 let text = words(&get(&served, &path).await.text);
                 let name = example.book.name_of(&account.owner);
-                let told = |what: &str| assert!(text.contains(what), "{name}, {path}: no {what:?} in {text}");
+                let told = |what: &str| {
+                    assert!(text.contains(what), "{name}, {path}: no {what:?} in {text}")
+                };
                 // How many.
                 let paid = credits.payment_micro(&account.owner);
                 let hundredths = format!("{:.2}", Amount::from(paid));
@@ -193,9 +219,14 @@ async fn for_every_owner_the_page_answers_how_much_why_how_sure_and_what_to_disp
                 // How sure.
                 told(&format!("{} to {}", exact(account.low_micro), exact(account.high_micro)));
                 let is_told = account.low_micro > 0;
-                told(if is_told { "this credit is told from nothing" } else { "this credit is not told from nothing" });
+                told(if is_told {
+                    "this credit is told from nothing"
+                } else {
+                    "this credit is not told from nothing"
+                });
                 for other in &credits.settlement.accounts {
-                    let overlaps = other.low_micro <= account.high_micro && account.low_micro <= other.high_micro;
+                    let overlaps = other.low_micro <= account.high_micro
+                        && account.low_micro <= other.high_micro;
                     if overlaps && other.owner != account.owner {
                         told("No clear difference from");
                         told(&example.book.name_of(&other.owner));
@@ -227,7 +258,12 @@ async fn overlapping_owners_are_of_one_group_and_are_not_ranked() {
         let owners = view["epoch"]["owners"].as_array().expect("owners");
         for one in owners {
             for other in owners {
-                let ends = |who: &Value| (who["low_micro"].as_i64().expect("low"), who["high_micro"].as_i64().expect("high"));
+                let ends = |who: &Value| {
+                    (
+                        who["low_micro"].as_i64().expect("low"),
+                        who["high_micro"].as_i64().expect("high"),
+                    )
+                };
                 let ((low, high), (other_low, other_high)) = (ends(one), ends(other));
                 if low <= other_high && other_low <= high {
                     assert_eq!(one["group"], other["group"], "{one} {other}");
@@ -242,7 +278,8 @@ async fn the_description_names_every_field_that_views_have() {
     let example = example(1);
     let served = Arc::new(Served::of(&example));
     served.live.send_replace(at_hand(&example));
-    let document: Value = serde_json::from_str(&get(&served, "/openapi.json").await.text).expect("JSON");
+    let document: Value =
+        serde_json::from_str(&get(&served, "/openapi.json").await.text).expect("JSON");
     assert_eq!(document["openapi"], "3.1.0");
     let mut checked = 0;
     for path in addresses(&example.book) {
@@ -253,16 +290,20 @@ async fn the_description_names_every_field_that_views_have() {
         let value: Value = serde_json::from_str(&answer.text).expect("JSON");
         let stem = path.split('?').next().expect("a path");
         let parts: Vec<_> = stem.split('/').skip(1).collect();
-        let described = document["paths"].as_object().expect("paths").iter().find(|(template, _)| {
-            let template: Vec<_> = template.split('/').skip(1).collect();
-            let exact = if stem == "/" { vec!["index"] } else { parts.clone() };
-            template == exact
-        });
+        let described =
+            document["paths"].as_object().expect("paths").iter().find(|(template, _)| {
+                let template: Vec<_> = template.split('/').skip(1).collect();
+                let exact = if stem == "/" { vec!["index"] } else { parts.clone() };
+                template == exact
+            });
         let described = described.or_else(|| {
             document["paths"].as_object().expect("paths").iter().find(|(template, _)| {
                 let template: Vec<_> = template.split('/').skip(1).collect();
                 template.len() == parts.len()
-                    && template.iter().zip(&parts).all(|(one, part)| one == part || one.starts_with('{'))
+                    && template
+                        .iter()
+                        .zip(&parts)
+                        .all(|(one, part)| one == part || one.starts_with('{'))
             })
         });
         let (_, path_item) = described.unwrap_or_else(|| panic!("{path} is not described"));
@@ -292,11 +333,15 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
         Value::Object(fields) if schema["properties"].is_object() => {
             let known = schema["properties"].as_object().expect("properties");
             for (name, inner) in fields {
-                let inner_schema = known.get(name).unwrap_or_else(|| panic!("{at}: {name} is not described"));
+                let inner_schema =
+                    known.get(name).unwrap_or_else(|| panic!("{at}: {name} is not described"));
                 check(document, inner_schema, inner, &format!("{at}.{name}"));
             }
             for name in schema["required"].as_array().into_iter().flatten() {
-                assert!(fields.contains_key(name.as_str().expect("a name")), "{at}: {name} is missing");
+                assert!(
+                    fields.contains_key(name.as_str().expect("a name")),
+                    "{at}: {name} is missing"
+                );
             }
         }
         Value::Array(all) => all.iter().for_each(|one| check(document, &schema["items"], one, at)),
@@ -369,7 +414,12 @@ async fn a_prepared_dispute_is_one_quoted_command_and_wrong_ones_are_told() {
     assert_eq!(good["command"], expected);
     let rounds = ask(form("remedy=without&value=2,1,2&why=bad")).await;
     assert!(rounds["command"].as_str().expect("a command").contains("--without 1,2 "));
-    for rest in ["remedy=pay&value=x&why=y", "remedy=pay&value=1&why=", "remedy=without&value=99&why=y", "remedy=pay&value=1;rm&why=y"] {
+    for rest in [
+        "remedy=pay&value=x&why=y",
+        "remedy=pay&value=1&why=",
+        "remedy=without&value=99&why=y",
+        "remedy=pay&value=1;rm&why=y",
+    ] {
         let told = ask(form(rest)).await;
         assert!(told["command"].is_null() && told["problem"].is_string(), "{told}");
     }

@@ -165,8 +165,8 @@ struct Across {
 
 impl Across {
     fn over(values: impl Iterator<Item = u64>) -> Self {
-        let (first, last) = values
-            .fold((u64::MAX, 0), |(first, last), value| (first.min(value), last.max(value)));
+        let (first, last) =
+            values.fold((u64::MAX, 0), |(first, last), value| (first.min(value), last.max(value)));
         Self { first: first.min(last), last }
     }
 
@@ -179,7 +179,9 @@ impl Across {
     fn ticks(&self) -> Vec<u64> {
         let whole = self.last - self.first;
         let steps = [1, 2, 5].into_iter();
-        let step = (0..19).map(|power| 10u64.pow(power)).flat_map(|ten| steps.clone().map(move |step| step * ten));
+        let step = (0..19)
+            .map(|power| 10u64.pow(power))
+            .flat_map(|ten| steps.clone().map(move |step| step * ten));
         let step = step.into_iter().find(|step| whole / step <= 10).unwrap_or(whole.max(1));
         let begin = self.first.div_ceil(step).saturating_mul(step);
         (0..=10).map_while(|at| begin.checked_add(at * step)).filter(|x| *x <= self.last).collect()

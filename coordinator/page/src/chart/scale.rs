@@ -22,9 +22,8 @@ impl Scale {
         (from, to): (f64, f64),
     ) -> Self {
         let finite = values.filter(|value| value.is_finite()).map(clamp);
-        let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+        let (low, high) = finite
+            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let room = if low == high { low.abs().max(1.0) * 0.5 } else { 0.0 };
         let (low, high) = (low - room, high + room);

@@ -76,7 +76,11 @@ impl Stacks {
             for (series, part) in parts.iter().enumerate().filter(|(_, part)| **part > 0.0) {
                 let (top, bottom) = (up.place(sum + part), up.place(sum));
                 let place = (middle - width / 2.0, top);
-                drawing.rect(&format!("bar s{}", series % SERIES_MAX), place, (width, bottom - top));
+                drawing.rect(
+                    &format!("bar s{}", series % SERIES_MAX),
+                    place,
+                    (width, bottom - top),
+                );
                 sum += part;
             }
             if at % every == 0 {
@@ -98,7 +102,11 @@ impl Stacks {
         let digits = self.digits;
         let rows = self.bars.iter().flat_map(|(bar, parts)| {
             parts.iter().zip(&self.series).map(move |(part, name)| {
-                vec![Cell::text(bar.clone()), Cell::text(name.clone()), Cell::decimal(*part, digits)]
+                vec![
+                    Cell::text(bar.clone()),
+                    Cell::text(name.clone()),
+                    Cell::decimal(*part, digits),
+                ]
             })
         });
         Table::new(self.title.clone(), columns).with(rows)

@@ -28,7 +28,9 @@ pub(crate) struct ApiPath {
 
 pub(crate) fn answer() -> Answer {
     let path = |one: &crate::openapi::Described| ApiPath {
-        path: one.path, what: one.what, is_page: one.view.is_some(),
+        path: one.path,
+        what: one.what,
+        is_page: one.view.is_some(),
     };
     Answer::of(&ApiView { openapi: "/openapi.json", paths: PATHS.iter().map(path).collect() })
 }
@@ -37,7 +39,9 @@ impl View for ApiView {
     fn page(&self) -> Page {
         let mut page = Page::new("API");
         page.lead = vec![
-            Cell::text("Every page is JSON and CSV of the same numbers, without a key and without a limit that you would notice. The description: "),
+            Cell::text(
+                "Every page is JSON and CSV of the same numbers, without a key and without a limit that you would notice. The description: ",
+            ),
             Cell::link("OpenAPI 3.1", self.openapi),
             Cell::text("; for agents: "),
             Cell::link("llms.txt", "/llms.txt"),
@@ -56,7 +60,11 @@ impl View for ApiView {
         ];
         let row = |one: &ApiPath| {
             let forms = if one.is_page { "HTML, JSON, CSV" } else { "as it is" };
-            vec![Cell { class: "code", ..Cell::text(one.path) }, Cell::text(one.what), Cell::text(forms)]
+            vec![
+                Cell { class: "code", ..Cell::text(one.path) },
+                Cell::text(one.what),
+                Cell::text(forms),
+            ]
         };
         page.add(Block::Table(Table::new("Addresses", columns).with(self.paths.iter().map(row))));
         page
@@ -81,6 +89,8 @@ pub(crate) fn llms(source: &dyn Source) -> String {
          To answer \u{201c}how much was X given, why, and how sure is that\u{201d}: /members/X.json lists X's credits; \
          /entries/N.json?owner=X explains one, with its formula, interval, inputs and grounds for a dispute.\n\n\
          ## Addresses\n\n{list}\n## Description\n\n- [/openapi.json](/openapi.json): OpenAPI 3.1\n",
-        federation.origin, federation.quorum, federation.witnesses.len(),
+        federation.origin,
+        federation.quorum,
+        federation.witnesses.len(),
     )
 }

@@ -118,14 +118,18 @@ fn compute_table(lines: &[ComputeLine]) -> Table {
         Column::number("Operations (computed)", "computed_flops"),
     ];
     let row = |one: &ComputeLine| {
-        let owner = one.owner.as_ref().map_or_else(|| Cell { class: "strong", ..Cell::text("all") }, Who::cell);
+        let owner = one
+            .owner
+            .as_ref()
+            .map_or_else(|| Cell { class: "strong", ..Cell::text("all") }, Who::cell);
         let size = |count: u64| Cell::text(text::bytes(count)).read_as(count.to_string());
         let flops = |digits: &str| Cell::text(operations(digits)).read_as(digits);
         vec![
             owner,
             Cell::number(one.rounds),
             Cell::number(one.asserted_examples),
-            Cell::text(text::duration(one.asserted_device_ms)).read_as(one.asserted_device_ms.to_string()),
+            Cell::text(text::duration(one.asserted_device_ms))
+                .read_as(one.asserted_device_ms.to_string()),
             size(one.asserted_bytes_up),
             size(one.asserted_bytes_down),
             flops(&one.asserted_benchmark_flops),
@@ -169,5 +173,7 @@ fn quality_table(quality: &[QualityLine]) -> Table {
             price,
         ]
     };
-    Table::new("What that bought", columns).with(quality.iter().map(row)).or("No metric was measured.")
+    Table::new("What that bought", columns)
+        .with(quality.iter().map(row))
+        .or("No metric was measured.")
 }

@@ -67,9 +67,8 @@ pub(crate) struct Pair {
 pub(crate) fn over_epochs(reader: &Reader<'_>) -> Vec<EpochPaid> {
     let of = |credits: &&CreditsRecord| {
         let accounts = credits.settlement.accounts.iter();
-        let paid = accounts.map(|one| {
-            (reader.who(&one.owner).name, credits.payment_micro(&one.owner))
-        });
+        let paid =
+            accounts.map(|one| (reader.who(&one.owner).name, credits.payment_micro(&one.owner)));
         EpochPaid {
             epoch: credits.epoch,
             run: reader.which(&credits.run),
@@ -192,7 +191,9 @@ impl Epoch {
         for pair in &self.duplicates {
             let words = format!(
                 "For review: the scores of {} and {} go together over {} rounds (correlation {}). That may be the same data twice. It changes no payment.",
-                pair.owners[0], pair.owners[1], pair.rounds,
+                pair.owners[0],
+                pair.owners[1],
+                pair.rounds,
                 text::decimal(f64::from(pair.correlation_millionths) / 1e6, 3),
             );
             blocks.push(Block::Notice(Tone::Warn, vec![Cell::text(words)]));
@@ -269,9 +270,12 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
 impl View for CreditsView {
     fn page(&self) -> Page {
         let mut page = Page::new("Credits");
-        page.lead = vec![Cell::text(
-            "What each owner's data were worth to the models, in whole numbers that anybody can compute again. ",
-        ), Cell::link("How that is measured", "/how#credits")];
+        page.lead = vec![
+            Cell::text(
+                "What each owner's data were worth to the models, in whole numbers that anybody can compute again. ",
+            ),
+            Cell::link("How that is measured", "/how#credits"),
+        ];
         let Some(epoch) = &self.epoch else {
             page.text("No credits are settled yet.");
             return page;
@@ -279,8 +283,21 @@ impl View for CreditsView {
         page.title = format!("Credits of epoch {}", epoch.number);
         page.add(Block::Facts(vec![
             ("Run".to_owned(), vec![epoch.run.cell()]),
-            ("Settled".to_owned(), vec![Cell::time(epoch.settled_ms), Cell::text(", entry "), Cell::entry(epoch.entry)]),
-            ("Gives".to_owned(), vec![Cell::credits(epoch.pool_micro), Cell::text(format!(" credits for {} rounds with evidence", epoch.rounds.len()))]),
+            (
+                "Settled".to_owned(),
+                vec![
+                    Cell::time(epoch.settled_ms),
+                    Cell::text(", entry "),
+                    Cell::entry(epoch.entry),
+                ],
+            ),
+            (
+                "Gives".to_owned(),
+                vec![
+                    Cell::credits(epoch.pool_micro),
+                    Cell::text(format!(" credits for {} rounds with evidence", epoch.rounds.len())),
+                ],
+            ),
             ("Pays".to_owned(), vec![Cell::credits(epoch.paid_micro), Cell::text(" credits")]),
         ]));
         page.blocks.extend(epoch.notices());

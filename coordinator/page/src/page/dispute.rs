@@ -75,7 +75,8 @@ pub(crate) fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     let run = reader.ledger.and_then(|book| book.run(&record.dispute.run));
     let entry = run.and_then(|run| run.credits.as_ref()).map(|credits| credits.entry);
     let owner = Digest(record.dispute.owner.0);
-    let difference = |one: &Difference| DifferenceLine { owner: reader.who(&one.owner), micro: one.micro };
+    let difference =
+        |one: &Difference| DifferenceLine { owner: reader.who(&one.owner), micro: one.micro };
     Answer::of(&DisputeView {
         line: DisputeLine::of(reader, record),
         credit: entry.map_or_else(String::new, |entry| format!("/entries/{entry}?owner={owner}")),
@@ -128,7 +129,10 @@ fn vote_command(id: &str, is_open: bool) -> Vec<Block> {
         return Vec::new();
     }
     let command = format!("covey-client vote {id} --yes|--no");
-    vec![Block::Text(vec![Cell::text("Reviewers vote with their own key:")]), Block::Code("Command that votes", command)]
+    vec![
+        Block::Text(vec![Cell::text("Reviewers vote with their own key:")]),
+        Block::Code("Command that votes", command),
+    ]
 }
 
 impl View for DisputeView {
@@ -138,8 +142,20 @@ impl View for DisputeView {
         page.trail = vec![Cell::link("Disputes", "/disputes")];
         let mut facts = vec![
             ("State".to_owned(), vec![state_cell(&line.state)]),
-            ("Credit of".to_owned(), vec![line.owner.cell(), Cell::text(" in run "), line.run.cell()]),
-            ("Opened".to_owned(), vec![line.by.cell(), Cell::text(", "), Cell::time(line.opened_ms), Cell::text(", entry "), Cell::entry(line.entry)]),
+            (
+                "Credit of".to_owned(),
+                vec![line.owner.cell(), Cell::text(" in run "), line.run.cell()],
+            ),
+            (
+                "Opened".to_owned(),
+                vec![
+                    line.by.cell(),
+                    Cell::text(", "),
+                    Cell::time(line.opened_ms),
+                    Cell::text(", entry "),
+                    Cell::entry(line.entry),
+                ],
+            ),
             ("Asks to".to_owned(), vec![Cell::text(line.remedy.clone())]),
             ("Why".to_owned(), vec![Cell::text(line.why.clone())]),
             ("Votes".to_owned(), vec![votes_cell(line.yes, line.no, line.quorum)]),
@@ -152,15 +168,24 @@ impl View for DisputeView {
         }
         page.add(Block::Facts(facts));
         if !self.credit.is_empty() {
-            page.add(Block::Text(vec![Cell::link("Why the disputed credit is what it is", self.credit.clone())]));
+            page.add(Block::Text(vec![Cell::link(
+                "Why the disputed credit is what it is",
+                self.credit.clone(),
+            )]));
         }
         let columns = vec![Column::text("Owner", "owner"), Column::number("Difference", "micro")];
         let row = |one: &DifferenceLine| vec![one.owner.cell(), Cell::credits(one.micro)];
-        let caption = if line.state == "upheld" { "What it changed" } else { "What it changes if it is upheld" };
+        let caption = if line.state == "upheld" {
+            "What it changed"
+        } else {
+            "What it changes if it is upheld"
+        };
         page.add(Block::Table(Table::new(caption, columns).with(self.differences.iter().map(row))));
         page.add(Block::Table(ballots_table(&self.ballots)));
         if !self.documents.is_empty() {
-            let link = |one: &String| vec![Cell { href: format!("/documents/{one}"), ..Cell::whole_hex(one) }];
+            let link = |one: &String| {
+                vec![Cell { href: format!("/documents/{one}"), ..Cell::whole_hex(one) }]
+            };
             page.text("Documents that it brings, by their SHA-256 digests:");
             page.add(Block::Points(self.documents.iter().map(link).collect()));
         }
@@ -179,7 +204,10 @@ impl View for ProposalView {
         let mut facts = vec![
             ("State".to_owned(), vec![state_cell(&line.state)]),
             ("What shall be".to_owned(), vec![Cell::text(line.change.clone())]),
-            ("By".to_owned(), vec![line.by.cell(), Cell::text(", entry "), Cell::entry(line.entry)]),
+            (
+                "By".to_owned(),
+                vec![line.by.cell(), Cell::text(", entry "), Cell::entry(line.entry)],
+            ),
             ("Why".to_owned(), vec![Cell::text(line.why.clone())]),
             ("Votes".to_owned(), vec![votes_cell(line.yes, line.no, line.quorum)]),
             ("Votes until".to_owned(), vec![Cell::time(line.deadline_ms)]),

@@ -259,7 +259,10 @@ impl View for DisputesView {
         page.add(Block::Facts(vec![
             ("Reviewers".to_owned(), reviewers),
             ("Votes that decide".to_owned(), vec![Cell::number(self.quorum)]),
-            ("Time to dispute".to_owned(), vec![Cell::text(text::duration(self.dispute_window_ms))]),
+            (
+                "Time to dispute".to_owned(),
+                vec![Cell::text(text::duration(self.dispute_window_ms))],
+            ),
             ("Time to vote".to_owned(), vec![Cell::text(text::duration(self.vote_window_ms))]),
         ]));
         page.add(Block::Text(vec![Cell::link("Prepare a dispute", "/disputes/new")]));
@@ -308,9 +311,17 @@ pub(crate) fn prepare(reader: &Reader<'_>) -> Answer {
         why: query.get("why").to_owned(),
         problem: None,
         command: None,
-        settlements: reader.settlements().iter().rev().map(|one| {
-            (one.entry.to_string(), format!("epoch {}: {}", one.epoch, reader.which(&one.run).label()))
-        }).collect(),
+        settlements: reader
+            .settlements()
+            .iter()
+            .rev()
+            .map(|one| {
+                (
+                    one.entry.to_string(),
+                    format!("epoch {}: {}", one.epoch, reader.which(&one.run).label()),
+                )
+            })
+            .collect(),
     };
     if !view.remedy.is_empty() {
         match prepared(reader, &view) {
@@ -341,11 +352,13 @@ fn prepared(reader: &Reader<'_>, view: &PrepareView) -> Result<String, String> {
         "pay" if is_amount(&view.value) => format!("--pay {}", view.value),
         "pay" => return Err("Say how many credits, as 12.5.".to_owned()),
         _ => {
-            let rounds: Result<Vec<u32>, _> = view.value.split(',').map(|one| one.trim().parse()).collect();
+            let rounds: Result<Vec<u32>, _> =
+                view.value.split(',').map(|one| one.trim().parse()).collect();
             let mut rounds = rounds.map_err(|_| "Say which rounds, as 3,5.")?;
             rounds.sort_unstable();
             rounds.dedup();
-            if let Some(other) = rounds.iter().find(|one| !credits.settlement.rounds.contains(one)) {
+            if let Some(other) = rounds.iter().find(|one| !credits.settlement.rounds.contains(one))
+            {
                 return Err(format!("Round {other} has no evidence in these credits."));
             }
             let rounds: Vec<_> = rounds.iter().map(u32::to_string).collect();
@@ -374,7 +387,11 @@ impl View for PrepareView {
             page.add(Block::Code("The command", command.clone()));
         }
         let field = |name, label, value: &str, hint| Field {
-            name, label, value: value.to_owned(), hint, ..Field::default()
+            name,
+            label,
+            value: value.to_owned(),
+            hint,
+            ..Field::default()
         };
         let entry = self.entry.map_or_else(String::new, |entry| entry.to_string());
         let remedies = [("pay", "pay another amount"), ("without", "settle without some rounds")];
@@ -383,14 +400,27 @@ impl View for PrepareView {
             action: "/disputes/new",
             submit: "Write the command",
             fields: vec![
-                Field { options: self.settlements.clone(), ..field("entry", "Credits", &entry, "") },
+                Field {
+                    options: self.settlements.clone(),
+                    ..field("entry", "Credits", &entry, "")
+                },
                 field("owner", "Owner whose credit it is", &self.owner, "Its name or key."),
-                Field { options: remedies, ..field("remedy", "What should be instead", &self.remedy, "") },
-                field("value", "Credits, or rounds", &self.value, "12.5 to be paid; or 3,5 to settle without rounds 3 and 5."),
-                Field { is_long: true, ..field("why", "Why", &self.why, "In your own words; everybody can read them.") },
+                Field {
+                    options: remedies,
+                    ..field("remedy", "What should be instead", &self.remedy, "")
+                },
+                field(
+                    "value",
+                    "Credits, or rounds",
+                    &self.value,
+                    "12.5 to be paid; or 3,5 to settle without rounds 3 and 5.",
+                ),
+                Field {
+                    is_long: true,
+                    ..field("why", "Why", &self.why, "In your own words; everybody can read them.")
+                },
             ],
         }));
         page
     }
 }
-

@@ -89,21 +89,54 @@ fn proven(kind: Kind, reader: &Reader<'_>) -> Vec<Proven> {
         "checked",
         format!(
             "That it is in the ledger, and that nothing before it was changed: the log's signature, and the cosignatures of {} of {} holders.",
-            federation.quorum, federation.witnesses.len(),
+            federation.quorum,
+            federation.witnesses.len(),
         ),
     )];
     let (how, what) = match kind {
-        Kind::CreditsSettled => ("checked", "That these credits follow from the evidence and the debts in the ledger, to the last micro-credit: anybody computes them again."),
-        Kind::EvidenceGiven => ("attested", "That these scores were opened by the committee for the contributions of the round: a quorum of holders signed it."),
-        Kind::RoundClosed => ("attested", "That the sum is of this set of contributions: a quorum of holders signed the set. Its publication can be added up again by anybody."),
-        Kind::MemberJoined | Kind::MemberLeft => ("attested", "That the member is, or is no longer, on the roster: a quorum of holders signed the roster."),
-        Kind::DisputeOpened | Kind::DisputeWithdrawn | Kind::VoteCast | Kind::ProposalOpened | Kind::AddressSet => ("checked", "That this member said so: its signature."),
-        Kind::ComputeReported => ("checked", "That this member said so: its signature. That it is true is only asserted."),
-        Kind::Resolution | Kind::ProposalDecided => ("checked", "That the votes in the ledger decide it so, by the charter."),
-        Kind::PayoutMade => ("checked", "That the amounts follow from the credits and addresses in the ledger: anybody builds the same tree."),
-        Kind::FoldOpened => ("asserted", "Which examples of the validation pool were opened; what follows from them is attested with the evidence."),
-        Kind::Founding => ("asserted", "The first entry: compare its roster with the one that you pinned when you joined."),
-        Kind::PlanAccepted | Kind::RunExtended | Kind::RunEnded => ("asserted", "That the coordinator took it so; the plan's text is bound by its digest."),
+        Kind::CreditsSettled => (
+            "checked",
+            "That these credits follow from the evidence and the debts in the ledger, to the last micro-credit: anybody computes them again.",
+        ),
+        Kind::EvidenceGiven => (
+            "attested",
+            "That these scores were opened by the committee for the contributions of the round: a quorum of holders signed it.",
+        ),
+        Kind::RoundClosed => (
+            "attested",
+            "That the sum is of this set of contributions: a quorum of holders signed the set. Its publication can be added up again by anybody.",
+        ),
+        Kind::MemberJoined | Kind::MemberLeft => (
+            "attested",
+            "That the member is, or is no longer, on the roster: a quorum of holders signed the roster.",
+        ),
+        Kind::DisputeOpened
+        | Kind::DisputeWithdrawn
+        | Kind::VoteCast
+        | Kind::ProposalOpened
+        | Kind::AddressSet => ("checked", "That this member said so: its signature."),
+        Kind::ComputeReported => (
+            "checked",
+            "That this member said so: its signature. That it is true is only asserted.",
+        ),
+        Kind::Resolution | Kind::ProposalDecided => {
+            ("checked", "That the votes in the ledger decide it so, by the charter.")
+        }
+        Kind::PayoutMade => (
+            "checked",
+            "That the amounts follow from the credits and addresses in the ledger: anybody builds the same tree.",
+        ),
+        Kind::FoldOpened => (
+            "asserted",
+            "Which examples of the validation pool were opened; what follows from them is attested with the evidence.",
+        ),
+        Kind::Founding => (
+            "asserted",
+            "The first entry: compare its roster with the one that you pinned when you joined.",
+        ),
+        Kind::PlanAccepted | Kind::RunExtended | Kind::RunEnded => {
+            ("asserted", "That the coordinator took it so; the plan's text is bound by its digest.")
+        }
     };
     all.push(one(how, what.to_owned()));
     if matches!(kind, Kind::RoundClosed) {
@@ -140,8 +173,12 @@ impl EntryView {
             }
             facts.push(("Members".to_owned(), cells));
         }
-        facts.push(("Subject".to_owned(), vec![Cell { class: "code whole", ..Cell::text(line.subject.clone()) }]));
-        let place = format!("leaf {} in a tree of {}. ", text::number(line.index), text::number(self.size));
+        facts.push((
+            "Subject".to_owned(),
+            vec![Cell { class: "code whole", ..Cell::text(line.subject.clone()) }],
+        ));
+        let place =
+            format!("leaf {} in a tree of {}. ", text::number(line.index), text::number(self.size));
         let proof = format!("/entries/{}/proof", line.index);
         facts.push((
             "Where".to_owned(),
@@ -186,7 +223,10 @@ impl View for EntryView {
         let mut page = Page::new(self.title());
         page.trail = vec![Cell::link("Ledger", "/ledger")];
         if self.why.is_some() {
-            page.trail.push(Cell::link(format!("Entry {}", self.line.index), format!("/entries/{}", self.line.index)));
+            page.trail.push(Cell::link(
+                format!("Entry {}", self.line.index),
+                format!("/entries/{}", self.line.index),
+            ));
         }
         page.verify = Some(Verify { entries: vec![self.line.index], ..Verify::default() });
         page.add(self.facts());
@@ -209,7 +249,10 @@ impl View for EntryView {
                 let pretty = serde_json::to_string_pretty(said).unwrap_or_default();
                 page.add(Block::Code("The entry", pretty));
             }
-            None => page.add(Block::Notice(Tone::Warn, vec![Cell::text("Its bytes are not at hand, or are no entry.")])),
+            None => page.add(Block::Notice(
+                Tone::Warn,
+                vec![Cell::text("Its bytes are not at hand, or are no entry.")],
+            )),
         }
         page
     }

@@ -84,7 +84,12 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
             ],
         },
     ];
-    Answer::of(&HowView { federation: federation.origin, quorum: federation.quorum, holders, sections })
+    Answer::of(&HowView {
+        federation: federation.origin,
+        quorum: federation.quorum,
+        holders,
+        sections,
+    })
 }
 
 fn section(id: &'static str, heading: &'static str, points: &[&str]) -> Section {

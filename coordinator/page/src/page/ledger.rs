@@ -35,7 +35,8 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
     let before = reader.query.number("before");
     let all = reader.ledger.map_or(&[][..], |book| book.entries());
     let is_listed = |entry: &&covey_ledger::book::EntryRecord| {
-        (kind.is_empty() || entry.kind.word() == kind) && before.is_none_or(|before| entry.index < before)
+        (kind.is_empty() || entry.kind.word() == kind)
+            && before.is_none_or(|before| entry.index < before)
     };
     let mut found = all.iter().rev().filter(is_listed);
     let entries: Vec<_> =
@@ -59,14 +60,20 @@ impl View for LedgerView {
     fn page(&self) -> Page {
         let mut page = Page::new("Ledger");
         page.lead = vec![
-            Cell::text(format!("{} entries, none of which can be changed or taken out unnoticed. ", text::number(self.size))),
+            Cell::text(format!(
+                "{} entries, none of which can be changed or taken out unnoticed. ",
+                text::number(self.size)
+            )),
             Cell::link("How to check that", "/how#verify"),
         ];
         let kinds = covey_ledger::entry::Kind::ALL.iter();
         let mut cells = vec![Cell::text("Only: "), Cell::link("all", "/ledger")];
         for kind in kinds {
             cells.push(Cell::text(" \u{b7} "));
-            cells.push(Cell::link(kind.word().replace('-', " "), format!("/ledger?kind={}", kind.word())));
+            cells.push(Cell::link(
+                kind.word().replace('-', " "),
+                format!("/ledger?kind={}", kind.word()),
+            ));
         }
         page.add(Block::Text(cells));
         page.add(Block::Table(entries_table("Entries, the newest first", &self.entries)));

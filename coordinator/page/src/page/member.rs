@@ -93,7 +93,8 @@ fn view(reader: &Reader<'_>, record: &MemberRecord) -> MemberView {
         let run = reader.which(&credits.run);
         Some(MemberCredit { epoch: credits.epoch, run, entry: credits.entry, credit })
     };
-    let is_its = |one: &&&covey_ledger::book::DisputeRecord| one.by == *id || one.dispute.owner == *id;
+    let is_its =
+        |one: &&&covey_ledger::book::DisputeRecord| one.by == *id || one.dispute.owner == *id;
     let disputes = reader.ledger.map(|book| book.disputes()).unwrap_or_default();
     let entries: Vec<_> =
         reader.ledger.into_iter().flat_map(|book| book.entries_of_member(id)).collect();
@@ -103,16 +104,25 @@ fn view(reader: &Reader<'_>, record: &MemberRecord) -> MemberView {
         key: covey_aggregation::hash::Digest(id.0).to_string(),
         why: record.why.clone(),
         address: record.address.map(|(address, _)| address.to_string()),
-        addresses: record.addresses.iter().map(|(entry, address)| AddressLine {
-            address: address.map(|address| address.to_string()),
-            entry: *entry,
-        }).collect(),
+        addresses: record
+            .addresses
+            .iter()
+            .map(|(entry, address)| AddressLine {
+                address: address.map(|address| address.to_string()),
+                entry: *entry,
+            })
+            .collect(),
         pending_micro: totals.pending_micro,
         debt_micro: totals.debt_micro,
         credits: reader.settlements().into_iter().filter_map(credit).collect(),
         runs: runs.iter().filter_map(|run| member_run(reader, run, record)).collect(),
         disputes: disputes.iter().filter(is_its).map(|one| DisputeLine::of(reader, one)).collect(),
-        entries: entries.into_iter().rev().take(LISTED).map(|one| EntryLine::of(reader, one)).collect(),
+        entries: entries
+            .into_iter()
+            .rev()
+            .take(LISTED)
+            .map(|one| EntryLine::of(reader, one))
+            .collect(),
     }
 }
 
@@ -154,7 +164,8 @@ impl MemberView {
                 Cell::credits(one.credit.high_micro),
                 Cell { class: "strong", ..Cell::credits(one.credit.payment_micro) },
                 one.credit.remarks(),
-                Cell::link("why", format!("/entries/{}?owner={}", one.entry, self.key)).read_as(one.entry.to_string()),
+                Cell::link("why", format!("/entries/{}?owner={}", one.entry, self.key))
+                    .read_as(one.entry.to_string()),
             ]
         };
         Table::new("Credits", columns).with(self.credits.iter().map(row)).or("No credits yet.")
@@ -180,7 +191,8 @@ impl MemberView {
         };
         let sure = Intervals {
             title: "Contribution in each run, with its interval".to_owned(),
-            summary: "Runs give different amounts: compare each with 0, not with one another.".to_owned(),
+            summary: "Runs give different amounts: compare each with 0, not with one another."
+                .to_owned(),
             across: "Credits",
             intervals: self.credits.iter().map(interval).collect(),
             digits: 2,
@@ -196,10 +208,13 @@ impl MemberView {
         ];
         let row = |one: &MemberRun| {
             let missed: Vec<_> = one.missed.iter().map(u32::to_string).collect();
-            let missed = if missed.is_empty() { Cell::none() } else { Cell::text(missed.join(", ")) };
+            let missed =
+                if missed.is_empty() { Cell::none() } else { Cell::text(missed.join(", ")) };
             vec![one.run.cell(), Cell::number(one.invited.len() as u64), missed]
         };
-        Table::new("Rounds", columns).with(self.runs.iter().map(row)).or("It was never invited to a round.")
+        Table::new("Rounds", columns)
+            .with(self.runs.iter().map(row))
+            .or("It was never invited to a round.")
     }
 
     fn facts(&self) -> Block {
@@ -212,7 +227,10 @@ impl MemberView {
             facts.push(("Why".to_owned(), vec![Cell::text(why.clone())]));
         }
         if self.line.is_reviewer {
-            facts.push(("Reviews".to_owned(), vec![Cell::text("It votes on disputes and proposals.")]));
+            facts.push((
+                "Reviews".to_owned(),
+                vec![Cell::text("It votes on disputes and proposals.")],
+            ));
         }
         let address = self.address.clone().map_or_else(
             || Cell::text("none set: nothing can be paid out to it"),
@@ -232,13 +250,28 @@ impl View for MemberView {
         let mut page = Page::new(line.member.name.clone());
         page.trail = vec![Cell::link("Members", "/members")];
         let one = |label: &str, value: String, note: String| Highlight {
-            label: label.to_owned(), value, note, href: String::new(),
+            label: label.to_owned(),
+            value,
+            note,
+            href: String::new(),
         };
         page.add(Block::Highlights(vec![
-            one("Credited", text::credits(line.credited_micro), format!("in {}", text::count(self.credits.len() as u64, "epoch"))),
-            one("Can still change", text::credits(self.pending_micro), "open to dispute, or disputed".to_owned()),
+            one(
+                "Credited",
+                text::credits(line.credited_micro),
+                format!("in {}", text::count(self.credits.len() as u64, "epoch")),
+            ),
+            one(
+                "Can still change",
+                text::credits(self.pending_micro),
+                "open to dispute, or disputed".to_owned(),
+            ),
             one("Paid out", text::credits(line.paid_micro), "credits in payouts".to_owned()),
-            one("Rounds", text::number(line.rounds_counted), format!("counted, of {} invited", line.rounds_invited)),
+            one(
+                "Rounds",
+                text::number(line.rounds_counted),
+                format!("counted, of {} invited", line.rounds_invited),
+            ),
         ]));
         page.add(self.facts());
         let table = self.credits_table();
@@ -249,11 +282,17 @@ impl View for MemberView {
         }
         page.add(Block::Table(self.runs_table()));
         if !self.disputes.is_empty() {
-            page.add(Block::Table(disputes_table("Disputes that it has a part in", &self.disputes)));
+            page.add(Block::Table(disputes_table(
+                "Disputes that it has a part in",
+                &self.disputes,
+            )));
         }
         let columns = vec![Column::text("Address", "address"), Column::number("Entry", "entry")];
         let row = |one: &AddressLine| {
-            let address = one.address.clone().map_or_else(|| Cell::text("taken back"), |address| Cell { class: "code", ..Cell::text(address) });
+            let address = one.address.clone().map_or_else(
+                || Cell::text("taken back"),
+                |address| Cell { class: "code", ..Cell::text(address) },
+            );
             vec![address, Cell::entry(one.entry)]
         };
         let table = Table::new("Addresses that it set, signed with its key", columns);

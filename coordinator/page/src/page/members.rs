@@ -85,7 +85,8 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
 impl View for MembersView {
     fn page(&self) -> Page {
         let mut page = Page::new("Members");
-        page.lead = vec![Cell::text("Names are what members chose; who is behind one is not proven here.")];
+        page.lead =
+            vec![Cell::text("Names are what members chose; who is behind one is not proven here.")];
         let columns = vec![
             Column::text("Member", "member"),
             Column::text("Role", "role"),

@@ -132,9 +132,13 @@ fn view(reader: &Reader<'_>, book: &Book) -> OverviewView {
         runs: book.runs().len() as u64,
         epochs: settlements.len() as u64,
         paid_micro: paid.sum(),
-        disputes_open: book.disputes().iter().filter(|one| matches!(one.state, State::Open)).count() as u64,
-        proposals_open: book.proposals().iter().filter(|one| matches!(one.state, State::Open)).count()
+        disputes_open: book.disputes().iter().filter(|one| matches!(one.state, State::Open)).count()
             as u64,
+        proposals_open: book
+            .proposals()
+            .iter()
+            .filter(|one| matches!(one.state, State::Open))
+            .count() as u64,
         payouts: book.payouts().len() as u64,
         live: reader.live(),
         newest_runs,
@@ -229,13 +233,19 @@ impl View for OverviewView {
             one(
                 "Ledger",
                 text::number(self.entries),
-                format!("entries; {} of {} holders cosign", self.federation.quorum, self.federation.witnesses.len()),
+                format!(
+                    "entries; {} of {} holders cosign",
+                    self.federation.quorum,
+                    self.federation.witnesses.len()
+                ),
                 "/ledger",
             ),
         ]));
         match &self.live {
             Some(live) => page.add(live_block(live)),
-            None => page.add(Block::Notice(Tone::Note, vec![Cell::text("No run is going on now.")])),
+            None => {
+                page.add(Block::Notice(Tone::Note, vec![Cell::text("No run is going on now.")]))
+            }
         }
         page.blocks.extend(self.figures.iter().cloned());
         page.add(Block::Table(runs_table("Newest runs", &self.newest_runs)));

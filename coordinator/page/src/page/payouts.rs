@@ -108,15 +108,16 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
         Err(empty) => return empty,
     };
     let (payable, others) = payable_runs(book, reader.source.now_ms());
-    let not_yet = |(run, why): (covey_aggregation::hash::Digest, covey_ledger::payout::NotPayable)| {
-        let why = match why {
-            covey_ledger::payout::NotPayable::WindowOpen(end_ms) => {
-                format!("its credits can be disputed until {}", text::time(end_ms))
-            }
-            other => other.to_string(),
+    let not_yet =
+        |(run, why): (covey_aggregation::hash::Digest, covey_ledger::payout::NotPayable)| {
+            let why = match why {
+                covey_ledger::payout::NotPayable::WindowOpen(end_ms) => {
+                    format!("its credits can be disputed until {}", text::time(end_ms))
+                }
+                other => other.to_string(),
+            };
+            NotYet { run: reader.which(&run), why }
         };
-        NotYet { run: reader.which(&run), why }
-    };
     let paid: Vec<_> = book.payouts().iter().flat_map(|one| one.payout.runs.clone()).collect();
     let new = payable.iter().filter(|run| !paid.contains(run));
     Answer::of(&PayoutsView {
@@ -140,17 +141,25 @@ pub(crate) fn one(reader: &Reader<'_>, number: &str) -> Answer {
         line: PayoutLine::of(record),
         log_size: record.payout.log_size,
         runs: record.payout.runs.iter().map(|run| reader.which(run)).collect(),
-        amounts: record.amounts.iter().map(|(address, units)| AmountLine {
-            address: address.to_string(),
-            units: units.clone(),
-            members: paid_at(*address),
-        }).collect(),
-        held_back: record.held_back.iter().map(|one| HeldLine {
-            run: reader.which(&one.run),
-            owner: reader.who(&one.owner),
-            micro: one.micro,
-            why: word_of(&one.why),
-        }).collect(),
+        amounts: record
+            .amounts
+            .iter()
+            .map(|(address, units)| AmountLine {
+                address: address.to_string(),
+                units: units.clone(),
+                members: paid_at(*address),
+            })
+            .collect(),
+        held_back: record
+            .held_back
+            .iter()
+            .map(|one| HeldLine {
+                run: reader.which(&one.run),
+                owner: reader.who(&one.owner),
+                micro: one.micro,
+                why: word_of(&one.why),
+            })
+            .collect(),
     })
 }
 
@@ -187,9 +196,13 @@ impl View for PayoutsView {
         let table = Table::new("Payouts, the newest first", columns);
         page.add(Block::Table(table.with(self.payouts.iter().map(row)).or("None was made yet.")));
         page.heading("The next one", "next");
-        let columns = vec![Column::text("Run", "run"), Column::text("Can it be in the next payout?", "why")];
+        let columns =
+            vec![Column::text("Run", "run"), Column::text("Can it be in the next payout?", "why")];
         let ready = self.payable.iter().map(|run| vec![run.cell(), Cell::text("yes")]);
-        let others = self.not_payable.iter().map(|one| vec![one.run.cell(), Cell::text(format!("not yet: {}", one.why))]);
+        let others = self
+            .not_payable
+            .iter()
+            .map(|one| vec![one.run.cell(), Cell::text(format!("not yet: {}", one.why))]);
         let table = Table::new("Runs with credits that are in no payout", columns);
         page.add(Block::Table(table.with(ready.chain(others)).or("None.")));
         page
@@ -210,13 +223,28 @@ impl View for PayoutView {
         }
         let file = format!("/documents/{}", line.file);
         page.add(Block::Facts(vec![
-            ("Made".to_owned(), vec![Cell::time(line.made_ms), Cell::text(", entry "), Cell::entry(line.entry)]),
-            ("Computed from".to_owned(), vec![Cell::text(format!("the first {} entries", text::number(self.log_size)))]),
+            (
+                "Made".to_owned(),
+                vec![Cell::time(line.made_ms), Cell::text(", entry "), Cell::entry(line.entry)],
+            ),
+            (
+                "Computed from".to_owned(),
+                vec![Cell::text(format!("the first {} entries", text::number(self.log_size)))],
+            ),
             ("Runs in it".to_owned(), runs),
             ("Token units, all in all".to_owned(), vec![units(&line.total_units)]),
             ("Token units of a credit".to_owned(), vec![units(&line.units_per_credit)]),
-            ("Root".to_owned(), vec![Cell { class: "code whole", ..Cell::text(format!("0x{}", line.root)) }]),
-            ("File".to_owned(), vec![Cell { href: file, ..Cell::whole_hex(&line.file) }, Cell::text(" (standard-v1; load it with @openzeppelin/merkle-tree)")]),
+            (
+                "Root".to_owned(),
+                vec![Cell { class: "code whole", ..Cell::text(format!("0x{}", line.root)) }],
+            ),
+            (
+                "File".to_owned(),
+                vec![
+                    Cell { href: file, ..Cell::whole_hex(&line.file) },
+                    Cell::text(" (standard-v1; load it with @openzeppelin/merkle-tree)"),
+                ],
+            ),
         ]));
         let columns = vec![
             Column::text("Address", "address"),
@@ -245,7 +273,12 @@ impl View for PayoutView {
                 "suspended" => "the owner is suspended",
                 _ => "the owner has set no address",
             };
-            vec![one.owner.cell(), one.run.cell(), Cell::credits(one.micro), Cell::text(why).read_as(one.why.clone())]
+            vec![
+                one.owner.cell(),
+                one.run.cell(),
+                Cell::credits(one.micro),
+                Cell::text(why).read_as(one.why.clone()),
+            ]
         };
         let table = Table::new("Held back", columns).with(self.held_back.iter().map(row));
         page.add(Block::Table(table.or("Nothing is held back.")));

@@ -57,7 +57,10 @@ impl<'a> Reader<'a> {
         let founding = book.founding();
         let seats = std::iter::once(&founding.coordinator).chain(&founding.holders);
         let seat = seats.into_iter().find(|seat| seat.id == *id);
-        seat.map_or_else(|| unknown(key), |seat| Who { name: seat.name.to_string(), ..unknown(key) })
+        seat.map_or_else(
+            || unknown(key),
+            |seat| Who { name: seat.name.to_string(), ..unknown(key) },
+        )
     }
 
     /// A member by its name or its key in hexadecimal.

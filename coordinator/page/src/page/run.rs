@@ -187,7 +187,10 @@ fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
 fn missing_of(reader: &Reader<'_>, run: &RunRecord) -> Vec<MissingLine> {
     let of_round = |round: &RoundRecord| -> Vec<MissingLine> {
         let missing = round.owners.iter().filter_map(|one| Some((one, one.missing.as_ref()?)));
-        let line = |(one, missing): (&covey_ledger::entry::Participation, &covey_ledger::entry::Missing)| {
+        let line = |(one, missing): (
+            &covey_ledger::entry::Participation,
+            &covey_ledger::entry::Missing,
+        )| {
             MissingLine {
                 round: round.closed.round,
                 owner: reader.who(&one.owner),
@@ -219,8 +222,14 @@ impl RoundLine {
             invited: closed.invited,
             joined: closed.joined,
             counted: closed.counted,
-            faults: closed.faults.iter().map(|one| format!("holder {}: {}", one.holder, one.fault)).collect(),
-            metrics_millionths: metrics.map(|one| (metric_name(&one.name, one.by), one.millionths)).collect(),
+            faults: closed
+                .faults
+                .iter()
+                .map(|one| format!("holder {}: {}", one.holder, one.fault))
+                .collect(),
+            metrics_millionths: metrics
+                .map(|one| (metric_name(&one.name, one.by), one.millionths))
+                .collect(),
             phases_ms: closed.phases_ms.iter().map(|one| (one.phase.clone(), one.ms)).collect(),
             bytes_up: closed.traffic.map(|traffic| traffic.up),
             bytes_down: closed.traffic.map(|traffic| traffic.down),
@@ -252,7 +261,9 @@ pub(crate) fn metric_figures(runs: &[(String, &RunRecord)]) -> Vec<Figure> {
         let last = points.map(|point| text::decimal(point.y, 4)).collect::<Vec<_>>().join(", ");
         let figure = Lines {
             title: format!("{name} per round"),
-            summary: format!("At the end: {last}. One run has one curve: no other seeds, hence no band."),
+            summary: format!(
+                "At the end: {last}. One run has one curve: no other seeds, hence no band."
+            ),
             across: "Round",
             up: "Value",
             lines,
@@ -304,8 +315,13 @@ fn phases_figure(run: &RunRecord) -> Option<Figure> {
     }
     let bar = |round: &RoundRecord| {
         let spans = &round.closed.phases_ms;
-        let ms = |name: &String| spans.iter().filter(|one| one.phase == *name).map(|one| one.ms).sum::<u64>();
-        (round.closed.round.to_string(), names.iter().map(|name| ms(name) as f64 / 1000.0).collect())
+        let ms = |name: &String| {
+            spans.iter().filter(|one| one.phase == *name).map(|one| one.ms).sum::<u64>()
+        };
+        (
+            round.closed.round.to_string(),
+            names.iter().map(|name| ms(name) as f64 / 1000.0).collect(),
+        )
     };
     let bars: Vec<_> = run.rounds.values().map(bar).collect();
     (!names.is_empty()).then(|| {
@@ -333,7 +349,12 @@ fn traffic_figure(run: &RunRecord) -> Option<Figure> {
             across: "Round",
             up: "Megabytes",
             series: vec!["from owners".to_owned(), "to owners".to_owned()],
-            bars: all.iter().map(|(round, one)| (round.to_string(), vec![megabytes(one.up), megabytes(one.down)])).collect(),
+            bars: all
+                .iter()
+                .map(|(round, one)| {
+                    (round.to_string(), vec![megabytes(one.up), megabytes(one.down)])
+                })
+                .collect(),
             digits: 3,
         };
         stacks.draw()
@@ -387,11 +408,20 @@ fn rounds_table(rounds: &[RoundLine]) -> Table {
             _ => Tone::Warn,
         };
         let metrics = round.metrics_millionths.iter();
-        let metrics: Vec<_> =
-            metrics.map(|(name, value)| format!("{} {}", name.split(' ').next().unwrap_or(""), text::decimal(*value as f64 / 1e6, 4))).collect();
+        let metrics: Vec<_> = metrics
+            .map(|(name, value)| {
+                format!(
+                    "{} {}",
+                    name.split(' ').next().unwrap_or(""),
+                    text::decimal(*value as f64 / 1e6, 4)
+                )
+            })
+            .collect();
         let took: u64 = round.phases_ms.values().sum();
         let size = |bytes: Option<u64>| {
-            bytes.map_or_else(Cell::none, |count| Cell::text(text::bytes(count)).read_as(count.to_string()))
+            bytes.map_or_else(Cell::none, |count| {
+                Cell::text(text::bytes(count)).read_as(count.to_string())
+            })
         };
         let remarks = round.reason.iter().cloned().chain(round.faults.iter().cloned());
         vec![
@@ -416,7 +446,14 @@ impl RunView {
     fn facts(&self) -> Block {
         let mut facts = vec![
             ("Launched by".to_owned(), vec![self.line.launched_by.cell()]),
-            ("Accepted".to_owned(), vec![Cell::time(self.line.accepted_ms), Cell::text(", entry "), Cell::entry(self.line.entry)]),
+            (
+                "Accepted".to_owned(),
+                vec![
+                    Cell::time(self.line.accepted_ms),
+                    Cell::text(", entry "),
+                    Cell::entry(self.line.entry),
+                ],
+            ),
             ("Run".to_owned(), vec![Cell::whole_hex(&self.line.run.id)]),
             ("Plan".to_owned(), vec![Cell::whole_hex(&self.plan)]),
             ("Numbers in an update".to_owned(), vec![Cell::number(self.parameters)]),
@@ -424,12 +461,17 @@ impl RunView {
         if let Some(terms) = &self.terms {
             let words = format!(
                 "{} credits a round, for up to {} rounds with at least {} contributions",
-                text::credits(terms.budget_micro), terms.rounds, terms.contributions_min,
+                text::credits(terms.budget_micro),
+                terms.rounds,
+                terms.contributions_min,
             );
             facts.push(("Gives".to_owned(), vec![Cell::text(words)]));
         }
         if let Some(why) = &self.ended_why {
-            facts.push(("Ended".to_owned(), vec![run_state_cell(&self.line.state), Cell::text(format!(" {why}"))]));
+            facts.push((
+                "Ended".to_owned(),
+                vec![run_state_cell(&self.line.state), Cell::text(format!(" {why}"))],
+            ));
         }
         if let Some(model) = &self.model {
             facts.push(("Model".to_owned(), vec![Cell::whole_hex(model)]));
@@ -439,17 +481,39 @@ impl RunView {
 
     fn highlights(&self) -> Block {
         let one = |label: &str, value: String, note: String, href: String| Highlight {
-            label: label.to_owned(), value, note, href,
+            label: label.to_owned(),
+            value,
+            note,
+            href,
         };
         let paid = self.line.paid_micro.map_or_else(|| "not settled".to_owned(), text::credits);
-        let href = self.credits.as_ref().map_or_else(String::new, |one| format!("/entries/{}", one.entry));
-        let metric = if self.line.metric.is_empty() { "none".to_owned() } else { self.line.metric.clone() };
+        let href =
+            self.credits.as_ref().map_or_else(String::new, |one| format!("/entries/{}", one.entry));
+        let metric =
+            if self.line.metric.is_empty() { "none".to_owned() } else { self.line.metric.clone() };
         Block::Highlights(vec![
             one("State", self.line.state.clone(), String::new(), String::new()),
-            one("Rounds", text::number(self.line.rounds_over), format!("of {}, {} abandoned", self.line.rounds_asked, self.line.rounds_abandoned), String::new()),
-            one("Owners, last round", text::number(self.line.counted_last), "in the sum".to_owned(), String::new()),
+            one(
+                "Rounds",
+                text::number(self.line.rounds_over),
+                format!("of {}, {} abandoned", self.line.rounds_asked, self.line.rounds_abandoned),
+                String::new(),
+            ),
+            one(
+                "Owners, last round",
+                text::number(self.line.counted_last),
+                "in the sum".to_owned(),
+                String::new(),
+            ),
             one("Newest metric", metric, String::new(), String::new()),
-            one("Credits paid", paid, self.credits.as_ref().map_or_else(String::new, |one| format!("epoch {}", one.epoch)), href),
+            one(
+                "Credits paid",
+                paid,
+                self.credits
+                    .as_ref()
+                    .map_or_else(String::new, |one| format!("epoch {}", one.epoch)),
+                href,
+            ),
         ])
     }
 
@@ -461,10 +525,17 @@ impl RunView {
             Column::text("In words", "why"),
         ];
         let row = |one: &MissingLine| {
-            vec![Cell::number(one.round), one.owner.cell(), Cell::text(one.code.clone()), Cell::text(one.why.clone())]
+            vec![
+                Cell::number(one.round),
+                one.owner.cell(),
+                Cell::text(one.code.clone()),
+                Cell::text(one.why.clone()),
+            ]
         };
         let caption = "Invited, but not in the sum";
-        Table::new(caption, columns).with(self.missing.iter().map(row)).or("Everybody who was invited is in every sum.")
+        Table::new(caption, columns)
+            .with(self.missing.iter().map(row))
+            .or("Everybody who was invited is in every sum.")
     }
 }
 
@@ -483,8 +554,15 @@ impl View for RunView {
         if let Some(credits) = &self.credits {
             page.heading("Credits", "credits");
             page.add(Block::Text(vec![
-                Cell::text(format!("This run is epoch {}; it gave {} credits. ", credits.epoch, text::credits(credits.pool_micro))),
-                Cell::link("Why each owner is credited what it is", format!("/entries/{}", credits.entry)),
+                Cell::text(format!(
+                    "This run is epoch {}; it gave {} credits. ",
+                    credits.epoch,
+                    text::credits(credits.pool_micro)
+                )),
+                Cell::link(
+                    "Why each owner is credited what it is",
+                    format!("/entries/{}", credits.entry),
+                ),
             ]));
             page.add(Block::Figure(intervals_figure(&credits.owners, "")));
         }
@@ -504,4 +582,3 @@ impl View for RunView {
         page
     }
 }
-

@@ -133,7 +133,9 @@ impl View for RunsView {
             let ids = format!("/runs/compare?ids={},{}", before.run.id, newest.run.id);
             page.add(Block::Text(vec![
                 Cell::link("Compare the two newest", ids),
-                Cell::text(", or any others: /runs/compare?ids=, with the runs separated by commas."),
+                Cell::text(
+                    ", or any others: /runs/compare?ids=, with the runs separated by commas.",
+                ),
             ]));
         }
         page

@@ -43,14 +43,22 @@ impl HitLine {
                 let which = reader.which(run);
                 ("run", which.label(), which.href())
             }
-            Hit::Dispute(id) => ("dispute", text::short(&id.to_string()), format!("/disputes/{id}")),
-            Hit::Proposal(id) => ("proposal", text::short(&id.to_string()), format!("/proposals/{id}")),
+            Hit::Dispute(id) => {
+                ("dispute", text::short(&id.to_string()), format!("/disputes/{id}"))
+            }
+            Hit::Proposal(id) => {
+                ("proposal", text::short(&id.to_string()), format!("/proposals/{id}"))
+            }
             Hit::Payout(number) => ("payout", number.to_string(), format!("/payouts/{number}")),
             Hit::Entry(index) => {
                 let at = usize::try_from(*index).ok();
                 let entry = at.and_then(|at| reader.ledger?.entries().get(at));
                 let kind = entry.map_or("", |entry| entry.kind.word());
-                ("entry", format!("{index}: {}", kind.replace('-', " ")), format!("/entries/{index}"))
+                (
+                    "entry",
+                    format!("{index}: {}", kind.replace('-', " ")),
+                    format!("/entries/{index}"),
+                )
             }
         };
         Self { kind: kind.to_owned(), name, href }
@@ -75,7 +83,9 @@ impl View for SearchView {
         };
         let mut page = Page::new(title);
         let columns = vec![Column::text("What", "kind"), Column::text("Name", "name")];
-        let row = |one: &HitLine| vec![Cell::text(one.kind.clone()), Cell::link(one.name.clone(), one.href.clone())];
+        let row = |one: &HitLine| {
+            vec![Cell::text(one.kind.clone()), Cell::link(one.name.clone(), one.href.clone())]
+        };
         let table = Table::new("Found", columns).with(self.hits.iter().map(row));
         page.add(Block::Table(table.or(
             "Nothing. Try a run or member by a part of its name, the number of an entry, the first digits of a hash or key, or an address.",

@@ -95,7 +95,9 @@ impl WhyView {
             entry: evidence(one.round),
         };
         let overlaps = |one: &&OwnerCredit| {
-            one.owner.id != key && one.low_micro <= credit.high_micro && one.high_micro >= credit.low_micro
+            one.owner.id != key
+                && one.low_micro <= credit.high_micro
+                && one.high_micro >= credit.low_micro
         };
         let names = |id: &PartyId| reader.who(id).name;
         let changes = explanation.changes.iter().map(|change| WhyChange {
@@ -106,7 +108,12 @@ impl WhyView {
         Some(Self {
             words: explanation.words(&names).to_string(),
             is_told_from_zero: credit.low_micro > 0,
-            no_clear_difference: epoch.owners.iter().filter(overlaps).map(|one| one.owner.clone()).collect(),
+            no_clear_difference: epoch
+                .owners
+                .iter()
+                .filter(overlaps)
+                .map(|one| one.owner.clone())
+                .collect(),
             payable_total_micro: explanation.payable_total_micro,
             carried_micro: explanation.account.carried_micro,
             rounds: explanation.rounds.iter().map(round).collect(),
@@ -138,10 +145,21 @@ fn grounds(epoch: &Epoch, credit: &OwnerCredit, rounds: &[RoundCredit]) -> Vec<S
     let of = |is_it: fn(&RoundCredit) -> bool| {
         numbers(rounds.iter().filter(|one| is_it(one)).map(|one| one.round).collect())
     };
-    let missed: Vec<_> = epoch.rounds.iter().copied().filter(|number| !rounds.iter().any(|one| one.round == *number)).collect();
+    let missed: Vec<_> = epoch
+        .rounds
+        .iter()
+        .copied()
+        .filter(|number| !rounds.iter().any(|one| one.round == *number))
+        .collect();
     let mut grounds = vec![
-        format!("The payment itself: {} credits, of which another amount is asked for (--pay).", text::credits(credit.payment_micro)),
-        format!("Rounds that should not count: the run is settled without them (--without), of rounds {}.", numbers(epoch.rounds.clone())),
+        format!(
+            "The payment itself: {} credits, of which another amount is asked for (--pay).",
+            text::credits(credit.payment_micro)
+        ),
+        format!(
+            "Rounds that should not count: the run is settled without them (--without), of rounds {}.",
+            numbers(epoch.rounds.clone())
+        ),
     ];
     let negative = of(|one| one.credit_micro < 0);
     let capped = of(|one| one.counted < one.count);
@@ -149,9 +167,16 @@ fn grounds(epoch: &Epoch, credit: &OwnerCredit, rounds: &[RoundCredit]) -> Vec<S
     let more = [
         (negative, "Rounds in which its credit is below 0"),
         (capped, "Rounds in which more examples were declared than counted"),
-        (missed, "Rounds with evidence that it has no part in, each with the reason in the round's entry"),
+        (
+            missed,
+            "Rounds with evidence that it has no part in, each with the reason in the round's entry",
+        ),
     ];
-    grounds.extend(more.into_iter().filter(|(list, _)| !list.is_empty()).map(|(list, what)| format!("{what}: {list}.")));
+    grounds.extend(
+        more.into_iter()
+            .filter(|(list, _)| !list.is_empty())
+            .map(|(list, what)| format!("{what}: {list}.")),
+    );
     for flag in &credit.flags {
         grounds.push(format!("The flag \u{201c}{flag}\u{201d}, which people should look at."));
     }
@@ -162,7 +187,10 @@ impl WhyView {
     /// The blocks of the page of a settlement's entry, with this owner chosen.
     pub(crate) fn add_to(&self, page: &mut Page, epoch: &Epoch) {
         let credit = &self.credit;
-        page.heading(format!("Why {} is paid {}", credit.owner.name, text::credits(credit.payment_micro)), "why");
+        page.heading(
+            format!("Why {} is paid {}", credit.owner.name, text::credits(credit.payment_micro)),
+            "why",
+        );
         for part in self.words.split("\n\n") {
             let mut lines = part.split("\n- ");
             page.text(lines.next().unwrap_or(""));
@@ -213,7 +241,8 @@ impl WhyView {
             amount(credit.error_micro.into()),
             amount(credit.payable_micro.into()),
         );
-        let interval = format!("{} to {}", amount(credit.low_micro.into()), amount(credit.high_micro.into()));
+        let interval =
+            format!("{} to {}", amount(credit.low_micro.into()), amount(credit.high_micro.into()));
         let mut facts = vec![
             ("Payment = pool \u{d7} counts for pay / everybody's".to_owned(), vec![Cell::text(share)]),
             ("Counts for pay = max(0, credit \u{2212} owed \u{2212} \u{3bb} \u{d7} standard error)".to_owned(), vec![Cell::text(payable)]),
@@ -221,7 +250,8 @@ impl WhyView {
             ("Interval of the credit".to_owned(), vec![Cell::text(interval)]),
         ];
         if credit.difference_micro != 0 {
-            let words = format!("{} (resolutions of disputes)", amount(credit.difference_micro.into()));
+            let words =
+                format!("{} (resolutions of disputes)", amount(credit.difference_micro.into()));
             facts.push(("Changed by review".to_owned(), vec![Cell::text(words)]));
         }
         facts
@@ -264,7 +294,9 @@ impl WhyView {
             ]
         };
         let caption = format!("Rounds of {}", self.credit.owner.name);
-        Table::new(caption, columns).with(self.rounds.iter().map(row)).or("It took part in no round with evidence.")
+        Table::new(caption, columns)
+            .with(self.rounds.iter().map(row))
+            .or("It took part in no round with evidence.")
     }
 
     fn rounds_figure(&self) -> crate::chart::Figure {
@@ -274,7 +306,10 @@ impl WhyView {
             summary: "The interval of the sum comes from how much these differ.".to_owned(),
             across: "Round",
             up: "Credits",
-            lines: vec![Line { name: self.credit.owner.name.clone(), points: self.rounds.iter().map(point).collect() }],
+            lines: vec![Line {
+                name: self.credit.owner.name.clone(),
+                points: self.rounds.iter().map(point).collect(),
+            }],
             limit: Some(("0".to_owned(), 0.0)),
             digits: 2,
         };
@@ -282,23 +317,32 @@ impl WhyView {
     }
 
     fn changes_table(&self) -> Table {
-        let columns = vec![Column::text("If", "case"), Column::number("It would be paid", "payment_micro")];
-        let row = |one: &WhyChange| vec![Cell::text(one.case.clone()), Cell::credits(one.payment_micro)];
+        let columns =
+            vec![Column::text("If", "case"), Column::number("It would be paid", "payment_micro")];
+        let row =
+            |one: &WhyChange| vec![Cell::text(one.case.clone()), Cell::credits(one.payment_micro)];
         Table::new("What would have changed it, the others being what they are", columns)
             .with(self.changes.iter().map(row))
     }
 
     fn add_dispute(&self, page: &mut Page, epoch: &Epoch) {
         page.heading("What it can be disputed on", "dispute");
-        page.add(Block::Points(self.grounds.iter().map(|one| vec![Cell::text(one.clone())]).collect()));
-        let words = if epoch.is_open { "Until then a member may dispute it, signed with its own key: " } else { "The window is closed since " };
+        page.add(Block::Points(
+            self.grounds.iter().map(|one| vec![Cell::text(one.clone())]).collect(),
+        ));
+        let words = if epoch.is_open {
+            "Until then a member may dispute it, signed with its own key: "
+        } else {
+            "The window is closed since "
+        };
         page.add(Block::Notice(
             if epoch.is_open { Tone::Note } else { Tone::Warn },
             vec![Cell::text(words), Cell::time(epoch.window_end_ms)],
         ));
         if epoch.is_open {
             page.add(Block::Code("Command that opens a dispute", self.command.clone()));
-            let form = format!("/disputes/new?entry={}&owner={}", epoch.entry, self.credit.owner.id);
+            let form =
+                format!("/disputes/new?entry={}&owner={}", epoch.entry, self.credit.owner.id);
             page.add(Block::Text(vec![Cell::link("Fill in this command", form)]));
         }
         if !self.disputes.is_empty() {

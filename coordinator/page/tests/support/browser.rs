@@ -61,7 +61,8 @@ fn cache() -> PathBuf {
 }
 
 fn is_there(program: &str) -> bool {
-    let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let quiet =
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
 }
 
@@ -111,7 +112,10 @@ async fn tamper(State(cheat): State<Arc<Cheat>>, uri: Uri) -> (StatusCode, Strin
 async fn alter(State(cheat): State<Arc<Cheat>>, response: Response) -> Response {
     let Some((from, to)) = cheat.alteration() else { return response };
     let (mut parts, body) = response.into_parts();
-    let is_page = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_page = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if !is_page {
         return Response::from_parts(parts, body);
     }

@@ -200,8 +200,17 @@ pub(crate) fn stranger() -> Identity {
 /// Every address of the page of a book.
 pub(crate) fn addresses(book: &Book) -> Vec<String> {
     let fixed = [
-        "/", "/runs", "/credits", "/members", "/ledger", "/payouts", "/disputes", "/disputes/new",
-        "/how", "/api", "/search?q=clinic",
+        "/",
+        "/runs",
+        "/credits",
+        "/members",
+        "/ledger",
+        "/payouts",
+        "/disputes",
+        "/disputes/new",
+        "/how",
+        "/api",
+        "/search?q=clinic",
     ];
     let mut all: Vec<String> = fixed.into_iter().map(str::to_owned).collect();
     let runs: Vec<_> = book.runs().iter().map(|run| run.plan.run.to_string()).collect();
@@ -215,7 +224,9 @@ pub(crate) fn addresses(book: &Book) -> Vec<String> {
     for credits in book.settlements() {
         all.push(format!("/credits?epoch={}", credits.epoch));
         let accounts = credits.settlement.accounts.iter();
-        all.extend(accounts.map(|one| format!("/entries/{}?owner={}", credits.entry, Digest(one.owner.0))));
+        all.extend(
+            accounts.map(|one| format!("/entries/{}?owner={}", credits.entry, Digest(one.owner.0))),
+        );
     }
     all
 }
@@ -238,14 +249,22 @@ pub(crate) fn kinds(book: &Book) -> Vec<(&'static str, String)> {
         ("ledger", "/ledger".to_owned()),
         ("payouts", "/payouts".to_owned()),
         ("disputes", "/disputes".to_owned()),
-        ("prepare", format!("/disputes/new?entry={}&owner={owner}&remedy=pay&value=1&why=test", credits.entry)),
+        (
+            "prepare",
+            format!(
+                "/disputes/new?entry={}&owner={owner}&remedy=pay&value=1&why=test",
+                credits.entry
+            ),
+        ),
         ("search", "/search?q=clinic".to_owned()),
         ("how", "/how".to_owned()),
         ("api", "/api".to_owned()),
         ("not-found", "/nothing".to_owned()),
     ];
     all.extend(runs.last().map(|run| ("run-live", format!("/runs/{run}"))));
-    all.extend(book.payouts().first().map(|one| ("payout", format!("/payouts/{}", one.payout.number))));
+    all.extend(
+        book.payouts().first().map(|one| ("payout", format!("/payouts/{}", one.payout.number))),
+    );
     all.extend(book.disputes().first().map(|one| ("dispute", format!("/disputes/{}", one.id))));
     all.extend(book.proposals().first().map(|one| ("proposal", format!("/proposals/{}", one.id))));
     all

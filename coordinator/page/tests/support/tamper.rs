@@ -37,14 +37,18 @@ impl Cheat {
         let mut alteration = None;
         match name {
             "none" => {}
-            "altered-entry" => altered_bytes(&mut files, &entries[credits(&example.book).entry as usize]),
+            "altered-entry" => {
+                altered_bytes(&mut files, &entries[credits(&example.book).entry as usize])
+            }
             "altered-evidence" => altered_bytes(&mut files, &entries[evidence(&example.book)]),
             "forked-log" => {
                 let mut fork = entries.clone();
                 fork[1] = changed(&fork[1], |entry| entry["time_ms"] = json!(1));
                 files = log.publish(&fork, all);
             }
-            "missing-cosignature" => files = log.publish(entries, log.federation().quorum as usize - 1),
+            "missing-cosignature" => {
+                files = log.publish(entries, log.federation().quorum as usize - 1)
+            }
             "stale-head" => files = log.publish(&entries[..entries.len() - 3], all),
             // Log and witnesses collude: what they sign is not what follows.
             "altered-credit-signed" => {
@@ -69,8 +73,14 @@ impl Cheat {
             "altered-credit-shown" | "altered-claim-shown" => {
                 let account = &credits(&example.book).settlement.accounts[0];
                 let owner = Digest(account.owner.0);
-                let claim = format!(r#"data-claim="{owner}/payment_micro" data-value="{}""#, account.payment_micro);
-                let other = format!(r#"data-claim="{owner}/payment_micro" data-value="{}""#, account.payment_micro + 1_000_000);
+                let claim = format!(
+                    r#"data-claim="{owner}/payment_micro" data-value="{}""#,
+                    account.payment_micro
+                );
+                let other = format!(
+                    r#"data-claim="{owner}/payment_micro" data-value="{}""#,
+                    account.payment_micro + 1_000_000
+                );
                 alteration = Some(if name == "altered-claim-shown" {
                     (claim, other)
                 } else {
@@ -83,7 +93,11 @@ impl Cheat {
                 let witness = &federation.witnesses[0];
                 let (name, _) = witness.split_once('+').expect("a name");
                 let name = name.parse().expect("a name of a key");
-                let other = covey_ledger::note::VerifierKey::new(name, covey_ledger::note::Algorithm::Cosignature, stranger.id());
+                let other = covey_ledger::note::VerifierKey::new(
+                    name,
+                    covey_ledger::note::Algorithm::Cosignature,
+                    stranger.id(),
+                );
                 alteration = Some((witness.clone(), other.to_string()));
             }
             "live" => self.served.live.send_modify(|live| {

@@ -264,3 +264,6 @@ fn plain(name: &str) -> Name {
     // Only names of this file are made, all of which are plain.
     name.parse().unwrap_or_else(|_| unreachable!("{name} is a name"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ pub use self::amounts::{Amounts, NoPayout, NotPayable, Share, payable_runs, prev
 pub use self::tables::{csv, units_csv};
 pub use self::tree::{BadFile, PAYEES_MAX, Payee, Tree, TreeFile, TreeValue, is_proof, keccak256};
 
-use crate::book::Book;
+use crate::book::{Book, PayoutRecord};
 use crate::document::{Document, Held};
 use crate::entry::{HELD_BYTES_MAX, PayoutMade};
 
@@ -58,4 +58,40 @@ pub fn build(amounts: &Amounts, book: &Book) -> Result<Built, NoPayout> {
         file: Document::of(&file),
     };
     Ok(Built { entry, file, held_back })
+}
+
+/// A payout file that is not the one of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPayout {
+    /// No payout file at all.
+    #[error(transparent)]
+    File(#[from] BadFile),
+    /// The ledger has no payout with this root.
+    #[error("no payout of the ledger has the root {0}")]
+    UnknownRoot(covey_aggregation::hash::Digest),
+    /// An address has another amount than in the ledger's payout.
+    #[error("the address {0} has another amount than in the ledger's payout")]
+    Amount(Address),
+    /// Other bytes than those that the ledger names, though the tree is the same.
+    #[error("the tree is that of payout {0}, the bytes of the file are other ones")]
+    Bytes(u32),
+}
+
+/// Checks a payout's file against a book, which has computed every amount again from credits, reviews and
+/// addresses: the payout that it is.
+///
+/// # Errors
+/// [`BadPayout`], by the first fault.
+pub fn verify<'a>(file: &[u8], book: &'a Book) -> Result<&'a PayoutRecord, BadPayout> {
+    let tree = Tree::from_file(file)?;
+    let root = tree.root();
+    let payout = book.payouts().iter().find(|payout| payout.payout.root == root);
+    let payout = payout.ok_or(BadPayout::UnknownRoot(root))?;
+    let amounts = payout.amounts.iter().map(|(address, amount)| (*address, amount.clone()));
+    let said = tree.payees().map(|payee| (payee.address, payee.amount.to_string()));
+    if let Some((_, (address, _))) = amounts.zip(said).find(|(one, other)| one != other) {
+        return Err(BadPayout::Amount(address));
+    }
+    let is_it = payout.payout.file.is(file);
+    is_it.then_some(payout).ok_or(BadPayout::Bytes(payout.payout.number))
 }

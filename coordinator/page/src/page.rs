@@ -14,6 +14,7 @@ mod members;
 mod overview;
 mod parts;
 mod payouts;
+mod prepare;
 mod reader;
 mod run;
 mod runs;
@@ -31,7 +32,7 @@ pub(crate) mod views {
     pub(crate) use super::compare::CompareView;
     pub(crate) use super::credits::CreditsView;
     pub(crate) use super::dispute::{DisputeView, ProposalView};
-    pub(crate) use super::disputes::{DisputesView, PrepareView};
+    pub(crate) use super::disputes::DisputesView;
     pub(crate) use super::entry::EntryView;
     pub(crate) use super::how::HowView;
     pub(crate) use super::ledger::LedgerView;
@@ -39,6 +40,7 @@ pub(crate) mod views {
     pub(crate) use super::members::MembersView;
     pub(crate) use super::overview::OverviewView;
     pub(crate) use super::payouts::{PayoutView, PayoutsView};
+    pub(crate) use super::prepare::PrepareView;
     pub(crate) use super::run::RunView;
     pub(crate) use super::runs::RunsView;
     pub(crate) use super::search::SearchView;
@@ -60,7 +62,7 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
         ["payouts"] => payouts::answer(reader),
         ["payouts", number] => payouts::one(reader, number),
         ["disputes"] => disputes::answer(reader),
-        ["disputes", "new"] => disputes::prepare(reader),
+        ["disputes", "new"] => prepare::prepare(reader),
         ["disputes", id] => dispute::answer(reader, id),
         ["proposals", id] => dispute::proposal(reader, id),
         ["search"] => search::answer(reader),

@@ -117,15 +117,13 @@ impl Book {
     }
 }
 
-/// Whether an owner that is missing from a sum took part nevertheless.
+/// Whether the contribution of an owner arrived, though it may be missing from the sum. One that is
+/// missing because the round was abandoned had contributed.
 #[must_use]
 pub(crate) const fn has_joined(missing: Option<&Missing>) -> bool {
     match missing {
         None => true,
-        Some(missing) => !matches!(
-            missing.code,
-            MissingCode::NoAnswer | MissingCode::Declined | MissingCode::Abandoned
-        ),
+        Some(missing) => !matches!(missing.code, MissingCode::NoAnswer | MissingCode::Declined),
     }
 }
 

@@ -95,7 +95,7 @@ pub enum MissingCode {
     BadBox,
     /// A holder could not open its box: one of the two is at fault.
     Disputed,
-    /// The round was abandoned.
+    /// It contributed, and the round was abandoned.
     Abandoned,
     /// It gave no proof in the audit.
     Unproven,

@@ -155,7 +155,7 @@ impl Example {
             outcome: RoundOutcome::Abandoned,
             reason: Some(format!("{} contributions, at least 5 needed", invited - 3)),
             invited,
-            joined: 0,
+            joined: invited - 3,
             counted: 0,
             owners: Held::Here(owners),
             faults: Vec::new(),

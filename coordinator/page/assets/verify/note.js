@@ -50,7 +50,7 @@ export function parseNote(bytes) {
   return { text, signatures: lines.map(parseSignature) };
 }
 
-function parseSignature(line) {
+export function parseSignature(line) {
   const [, name, data] = /^\u2014 ([^+\s]+) (\S+)$/u.exec(line) ?? [];
   demand(name !== undefined, WHERE, "a line that is not a signature");
   const bytes = unbase64(data, WHERE);
@@ -114,7 +114,7 @@ export async function openCheckpoint(bytes, pinned) {
   return { ...head, text: note.text, bytes, cosigned: cosignatures, unknown };
 }
 
-async function openCosignature(key, signature, text) {
+export async function openCosignature(key, signature, text) {
   const step = "cosignatures";
   demand(signature.length === 72, step, `the cosignature of ${key.name} is not 72 bytes`);
   const view = new DataView(signature.buffer, signature.byteOffset, signature.length);

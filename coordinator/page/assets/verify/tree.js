@@ -56,6 +56,7 @@ export async function demandConsistency(oldSize, size, proof, oldRoot, root) {
   }
   if (oldSize === 0) {
     demand(proof.length === 0, step, "a proof of nothing");
+    demand(equal(oldRoot, await rootOf([])), step, "a ledger of nothing with another root than that");
     return;
   }
   let [place, last] = [oldSize - 1, size - 1];

@@ -9,8 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::credits::{Epoch, intervals_figure};
-use super::disputes::{DisputeLine, command, disputes_table};
+use super::disputes::{DisputeLine, disputes_table};
 use super::parts::{OwnerCredit, Who};
+use super::prepare::command;
 use super::reader::Reader;
 use crate::block::{Block, Cell, Column, Page, Table, Tone};
 use crate::chart::{Line, Lines, Point};

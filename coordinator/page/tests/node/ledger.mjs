@@ -1,8 +1,8 @@
-// Reads a ledger from a folder and checks the page's verifier on it: it holds; proofs of all kinds hold
+// Reads a whole log from its vector and checks the page's verifier on it: it holds; proofs of all kinds hold
 // and others don't; and every change of one byte of every file is found.
-import { readFileSync, readdirSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync } from "node:fs";
 import { webcrypto } from "node:crypto";
+import { unbase64 } from "../../assets/verify/bytes.js";
 import { openCheckpoint, parsePinned } from "../../assets/verify/note.js";
 import {
   Tiles, audit, demandAbove, demandBundle, demandConsistency, demandInclusion, leafHash, parseBundle, rootOf,
@@ -23,21 +23,14 @@ crypto.subtle.digest = (kind, bytes) => {
 };
 let isLearning = true;
 
-const [folder, keys] = process.argv.slice(2);
-const files = new Map();
-const walk = (at) => {
-  for (const name of readdirSync(at)) {
-    const path = join(at, name);
-    if (statSync(path).isDirectory()) walk(path);
-    else files.set(relative(folder, path), new Uint8Array(readFileSync(path)));
-  }
-};
-walk(folder);
+const log = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const files = new Map(Object.entries(log.files).map(([path, bytes]) => [path, unbase64(bytes)]));
 const read = async (path) => {
   if (!files.has(path)) throw new Error(`${path} is not there`);
   return files.get(path);
 };
-const pinned = await parsePinned(JSON.parse(keys));
+const origin = log.log.split("+")[0];
+const pinned = await parsePinned({ origin, log: log.log, witnesses: log.witnesses, quorum: log.needed });
 const head = await openCheckpoint(files.get("checkpoint"), pinned);
 if (head.unknown !== 0) throw new Error("an unknown signature");
 const entries = await audit(head, read);

@@ -8,7 +8,8 @@ use crate::document::{Document, Held};
 use crate::entry::{PayoutMade, WhyHeld};
 use crate::example::Voter::{Holder, Owner};
 use crate::payout::{
-    Built, NoPayout, NotPayable, Payee, Tree, build, csv, payable_runs, preview, units_csv,
+    BadPayout, Built, NoPayout, NotPayable, Payee, Tree, build, csv, payable_runs, preview,
+    units_csv, verify,
 };
 use crate::statement::{Budget, Change, Choice, Proposal, Remedy};
 
@@ -231,4 +232,23 @@ fn units_are_rounded_down_and_nothing_is_lost_between_payouts() {
     let share = amounts.shares.iter().find(|one| one.owner == example.owners[0].id());
     let expected = u128::from(micro) * 7 / u128::from(MICRO);
     assert_eq!(share.map(|share| share.units), Some(expected));
+}
+
+#[test]
+fn a_payout_file_is_the_ledgers_or_is_refused() {
+    let (mut example, _, built) = payable();
+    let file = built.file.clone();
+    let unknown = Err(BadPayout::UnknownRoot(built.entry.root));
+    assert_eq!(verify(&file, &example.book).map(|_| ()), unknown, "not made yet");
+    example.write(built.entry.clone()).expect("a payout");
+    assert_eq!(verify(&file, &example.book).map(|payout| payout.payout.number), Ok(1));
+    let mut spaced = file.clone();
+    spaced.push(b'\n');
+    assert_eq!(verify(&spaced, &example.book).map(|_| ()), Err(BadPayout::Bytes(1)));
+    let mut less = payees_of(&built);
+    less[0].amount -= 1;
+    let other = Tree::new(less).expect("a tree");
+    let unknown = Err(BadPayout::UnknownRoot(other.root()));
+    assert_eq!(verify(&other.to_file(), &example.book).map(|_| ()), unknown);
+    assert!(matches!(verify(b"{}", &example.book), Err(BadPayout::File(_))));
 }

@@ -8,6 +8,7 @@
 import { Doubt, demand } from "./verify/bytes.js";
 import { Ledger, demandAllCredits } from "./verify/ledger.js";
 import { openCheckpoint, parsePinned } from "./verify/note.js";
+import { demandPayout } from "./verify/payout.js";
 import { audit } from "./verify/tree.js";
 
 const bar = document.querySelector("#trust");
@@ -88,6 +89,7 @@ async function verify(steps, isWhole) {
   const count = numbers(bar.dataset.entries).length;
   if (count > 0) steps.push({ how: "checked", text: `${count === 1 ? "The entry" : `All ${count} entries`} behind this page ${count === 1 ? "is" : "are"} in the ledger.` });
   if (isWhole) await verifyCredits(ledger, steps);
+  if (isWhole) await verifyPayout(ledger, steps);
   if (isWhole && bar.dataset.whole !== undefined) await verifyAll(ledger, steps);
   steps.push({ how: "trusted", text: "That the coordinator's entries about joining, dropping and times are true is its word; what a quorum attests is checked by covey-committee verify." });
   localStorage.setItem(store, new TextDecoder().decode(seen.checkpoint));
@@ -125,6 +127,22 @@ async function verifyCredits(ledger, steps) {
     count += 1;
   }
   steps.push({ how: "checked", text: `All ${accounts.size} credits were computed again from the evidence of ${evidence.length} rounds, to the last micro-credit; ${count} numbers on this page are these.` });
+}
+
+async function verifyPayout(ledger, steps) {
+  if (bar.dataset.payout === undefined) return;
+  const { kind, body } = await ledger.said(Number(bar.dataset.payout));
+  demand(kind === "payout-made", "payout", "the entry is no payout");
+  const units = demandPayout(await ledger.held({ document: body.file }), body);
+  const shown = [...document.querySelectorAll("[data-claim]")];
+  for (const one of shown) {
+    const isTrue = units.get(one.dataset.claim) === one.dataset.value;
+    const words = one.dataset.value.replace(/\B(?=(\d{3})+$)/g, "\u202f");
+    demand(isTrue && words === one.textContent.trim(), "shown", `the page shows another amount for ${one.dataset.claim} than the file has`);
+  }
+  demand(shown.length === units.size, "shown", "the page does not show all amounts");
+  steps.push({ how: "checked", text: `The file that contracts read is the one that the ledger names; its tree and root are those of the ${units.size} amounts on this page.` });
+  steps.push({ how: "trusted", text: "That these amounts follow from all credits before is checked by covey-committee verify." });
 }
 
 /** Micro-credits as the page writes them. */

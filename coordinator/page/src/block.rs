@@ -298,6 +298,8 @@ pub(crate) struct Verify {
     pub(crate) entries: Vec<u64>,
     /// The credits that are computed again.
     pub(crate) credits: Option<VerifyCredits>,
+    /// The entry of the payout whose file is checked.
+    pub(crate) payout: Option<u64>,
     /// Whether all of the ledger is verified.
     pub(crate) is_whole: bool,
 }

@@ -16,8 +16,9 @@ async fn an_honest_server_is_green_and_every_way_to_cheat_turns_red() {
     let credits = tamper::credits(&example.book);
     let owner = covey_aggregation::hash::Digest(credits.settlement.accounts[0].owner.0);
     let why = format!("/entries/{}?owner={owner}", credits.entry);
+    let payout = format!("/payouts/{}", example.book.payouts()[0].payout.number);
     let (page, door) = browser::serve(example).await;
-    browser::run(&folder, "verify.mjs", vec![page, door, why]).await;
+    browser::run(&folder, "verify.mjs", vec![page, door, why, payout]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,7 +149,7 @@ const TAGS: &str = "html head meta title link script body a header div svg circl
 /// Attributes that they write.
 const ATTRIBUTES: &str = "lang charset name content rel href type src class id aria-label aria-hidden aria-current \
     focusable viewBox cx cy r d role action method for placeholder autocomplete spellcheck maxlength tabindex data-keys \
-    data-size data-entries data-credits data-evidence data-before data-whole hidden title scope colspan datetime \
+    data-size data-entries data-credits data-evidence data-before data-whole data-payout hidden title scope colspan datetime \
     data-claim data-value data-live aria-live x1 y1 x2 y2 x y width height text-anchor value rows selected";
 
 /// Every tag of a document with its attributes, as a browser reads them.

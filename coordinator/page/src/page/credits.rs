@@ -161,7 +161,7 @@ impl Epoch {
             evidence: self.evidence.clone(),
             before: self.before,
         };
-        Verify { entries: vec![self.entry], credits: Some(credits), is_whole: false }
+        Verify { entries: vec![self.entry], credits: Some(credits), ..Verify::default() }
     }
 
     pub(crate) fn owner(&self, id: &str) -> Option<&OwnerCredit> {

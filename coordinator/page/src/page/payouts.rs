@@ -258,7 +258,11 @@ impl View for PayoutView {
                 [only] => only.cell(),
                 _ => Cell::text(names.join(", ")),
             };
-            vec![Cell { class: "code", ..Cell::text(one.address.clone()) }, who, units(&one.units)]
+            vec![
+                Cell { class: "code", ..Cell::text(one.address.clone()) },
+                who,
+                units(&one.units).claims(one.address.clone(), one.units.clone()),
+            ]
         };
         page.add(Block::Table(Table::new("Amounts", columns).with(self.amounts.iter().map(row))));
         let columns = vec![
@@ -282,7 +286,8 @@ impl View for PayoutView {
         };
         let table = Table::new("Held back", columns).with(self.held_back.iter().map(row));
         page.add(Block::Table(table.or("Nothing is held back.")));
-        page.verify = Some(Verify { entries: vec![line.entry], ..Verify::default() });
+        let entries = vec![line.entry];
+        page.verify = Some(Verify { entries, payout: Some(line.entry), ..Verify::default() });
         page
     }
 }

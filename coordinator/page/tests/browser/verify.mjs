@@ -1,9 +1,9 @@
 // An honest server is green; every way to cheat turns the page red, hides it, and leaves the evidence.
 import { demand, launch, open, verdict, verifyAll } from "./browser.mjs";
 
-const [base, door, why] = process.argv.slice(2);
+const [base, door, why, payout] = process.argv.slice(2);
 
-/** Name, whether the reader was here before, and the step at which it must be noticed. */
+/** Name, whether the reader was here before, the step at which it must be noticed, and where. */
 const CHEATS = [
   ["altered-entry", true, "inclusion"],
   ["altered-entry", false, "inclusion"],
@@ -17,6 +17,7 @@ const CHEATS = [
   ["altered-claim-shown", false, "shown"],
   ["altered-evidence-signed", false, "credits"],
   ["other-keys", true, "keys"],
+  ["altered-payout-shown", false, "shown", payout],
 ];
 
 async function cheat(name) {
@@ -48,15 +49,19 @@ async function honest(context) {
   const all = await verifyAll(page);
   demand(all.said.includes("every tile above them add up"), `the whole ledger: ${all.said}`);
   demand(all.said.includes("follow from the evidence"), `all credits: ${all.said}`);
+  await page.goto(base + payout);
+  await verdict(page);
+  const paid = await verifyAll(page);
+  demand(paid.said.includes("its tree and root are those"), `the payout: ${paid.said}`);
   await context.close();
 }
 
-for (const [name, wasHere, step] of CHEATS) {
+for (const [name, wasHere, step, path = why] of CHEATS) {
   const context = await browser.newContext();
   if (wasHere) await honest(context);
   await cheat(name);
   const { page } = await open(context, base);
-  await page.goto(base + why);
+  await page.goto(base + path);
   let seen = await verdict(page);
   if (seen.verified !== "failed") seen = await verifyAll(page);
   const label = `${name}${wasHere ? ", a second visit" : ""}`;

@@ -87,6 +87,13 @@ impl Cheat {
                     (format!("{claim}>"), format!("{claim}>1"))
                 });
             }
+            "altered-payout-shown" => {
+                let payout = &example.book.payouts()[0];
+                let (address, units) = &payout.amounts[0];
+                let claim = format!(r#"data-claim="{address}" data-value="{units}""#);
+                let other = format!(r#"data-claim="{address}" data-value="{units}0""#);
+                alteration = Some((claim, other));
+            }
             "other-keys" => {
                 let federation = log.federation();
                 let stranger = super::stranger();

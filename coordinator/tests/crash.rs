@@ -11,6 +11,8 @@
 //! cargo build --release --workspace    # the tests run the programs that are there
 //! TMPDIR=/dev/shm cargo test --release --workspace --test crash -- --ignored --nocapture
 //! ```
+//!
+//! `COVEY_PART=1/4` tries every fourth of them, `2/4` the next ones, and so on.
 #![cfg(target_os = "linux")]
 
 #[path = "processes/oracle.rs"]
@@ -104,10 +106,10 @@ fn killed_at(faults: &[(Who, Fault)]) -> usize {
     let work = Work::start_with(&federation, faults);
     let victims: Vec<Who> = faults.iter().map(|(who, _)| *who).collect();
     let story = work.finish(&victims).unwrap_or_else(|why| panic!("{}: {why}", list(faults)));
-    for ((who, fault), Lives { ends, back, .. }) in faults.iter().zip(&story.lives) {
+    for ((who, fault), Lives { ends, back, words }) in faults.iter().zip(&story.lives) {
         let (call, took) = (fault.call(&federation.calls_file(*who)), story.took);
         println!("{who}, {fault} ({call}): over in {took:.1?}, serving again in {back:.2?}");
-        assert!(ends.iter().all(|status| status.signal() == Some(KILL)), "{ends:?}");
+        assert!(ends.iter().all(|status| status.signal() == Some(KILL)), "{ends:?}: {words:?}");
         assert!(back.iter().all(|back| *back < BACK_MAX), "{back:?}");
     }
     // Whatever is not kept is told with all that happened.

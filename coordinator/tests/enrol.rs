@@ -346,6 +346,7 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     };
     operator.wait_for(joined("ada")).await;
 
+    let asked = Instant::now();
     member(&federation, MemberCommand::Suspend, "ada").await;
     let suspended = Instant::now();
     let left = |event: &Event| match event {
@@ -354,8 +355,12 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     };
     let why = operator.wait_for(left).await;
     assert!(why.contains("suspended"), "{why}");
-    // A quarter of a second, and what a busy machine takes.
-    assert!(suspended.elapsed() < Duration::from_secs(30), "{:?}", suspended.elapsed());
+    let (since_asked, since_done) = (asked.elapsed(), suspended.elapsed());
+    eprintln!(
+        "suspended: cut off {since_asked:.2?} after the command began, {since_done:.2?} after it ended"
+    );
+    // A second is promised; a busy machine may take longer.
+    assert!(since_asked < Duration::from_secs(10), "{since_asked:?}");
     let (_, joined_now, left_now) = operator.wait_for(in_force).await;
     assert_eq!((joined_now.len(), left_now), (0, vec!["ada".to_owned()]));
 

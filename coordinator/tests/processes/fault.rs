@@ -103,8 +103,9 @@ impl Fault {
     }
 }
 
-/// Runs in which every call of every role has each of its happenings once. To shorten it something
-/// happens in one run to one of each role, at calls that are far from one another.
+/// Runs in which every call of every role has each of its happenings once, or the part of them that is
+/// asked for. To shorten it something happens in one run to one of each role, at calls that are far from
+/// one another.
 pub(crate) fn every_call<const N: usize>(
     counts: &[(Who, usize)],
     happenings: impl Fn(usize) -> [Happening; N],
@@ -126,10 +127,22 @@ pub(crate) fn every_call<const N: usize>(
             runs[run].push((who, fault));
         }
     }
-    runs
+    let (every, first) = part();
+    runs.into_iter().skip(first).step_by(every).collect()
 }
 
-/// Does all runs, some at once, and says from time to time how far it is.
+/// Every how many of the runs are to be done, and from which on: all, unless `COVEY_PART` says `1/4` to
+/// `4/4`, or another part.
+fn part() -> (usize, usize) {
+    let Ok(text) = std::env::var("COVEY_PART") else { return (1, 0) };
+    let numbers = text.split_once('/').and_then(|(part, of)| {
+        let (part, of): (usize, usize) = (part.parse().ok()?, of.parse().ok()?);
+        (1..=of).contains(&part).then_some((of, part - 1))
+    });
+    numbers.unwrap_or_else(|| panic!("COVEY_PART={text}: write 1/4, or another part"))
+}
+
+/// Does runs, some at once, and says from time to time how far it is.
 pub(crate) fn side_by_side(runs: Vec<Vec<(Who, Fault)>>, run: impl Fn(&[(Who, Fault)]) + Sync) {
     let (all, began) = (runs.len(), Instant::now());
     let runs = Mutex::new(runs.into_iter().enumerate());

@@ -8,9 +8,11 @@ use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -161,13 +163,22 @@ pub(crate) struct Federation {
     network: Option<Network>,
 }
 
-/// A port of loopback that was free a moment ago, for both UDP and TCP.
+/// Ports below those that the system gives to whoever asks for any (Linux: from 32768 on): nobody takes
+/// one while its coordinator is dead. No federation of this program has that of another one.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port of loopback that is free for both UDP and TCP.
 fn free_port() -> String {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+        // Somewhere else in every program.
+        let shift = std::process::id() % u32::from(PORTS.end - PORTS.start);
+        AtomicU16::new(u16::try_from(shift).expect("within the range"))
+    });
     loop {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = socket.local_addr().expect("bound");
-        if TcpListener::bind(address).is_ok() {
-            return address.to_string();
+        let place = NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let address = (Ipv4Addr::LOCALHOST, PORTS.start + place);
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
+            return format!("{}:{}", address.0, address.1);
         }
     }
 }

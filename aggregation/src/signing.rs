@@ -128,6 +128,20 @@ impl Identity {
         Signature::from_bytes(self.0.sign(&signed_bytes(statement, context, body)).to_bytes())
     }
 
+    /// Signs the text of a note (<https://c2sp.org/signed-note>), or what a witness signs of one.
+    ///
+    /// The bytes signed are the text alone, as the specification has it. That such a signature cannot
+    /// pass for one of [`Self::sign`], nor one of those for a note's, follows from the bytes: every
+    /// [`Statement`] has a zero byte after its kind, and a text with a zero byte is refused here and by
+    /// [`PartyId::verify_note`].
+    ///
+    /// # Errors
+    /// [`BadNoteText`] when the text is none of a note.
+    pub fn sign_note(&self, text: &str) -> Result<Signature, BadNoteText> {
+        check_note_text(text)?;
+        Ok(Signature::from_bytes(self.0.sign(text.as_bytes()).to_bytes()))
+    }
+
     /// 32 bytes known only to this party, bound to `context`: hedges fresh randomness against a
     /// weak operating-system generator.
     #[must_use]
@@ -147,7 +161,33 @@ pub struct BadSignature {
     pub signer: PartyId,
 }
 
+/// The text is none of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a note's text ends in a newline and has no other control character")]
+pub struct BadNoteText;
+
+/// Whether a note may have this text: it ends in a newline, and there is no other control character of
+/// ASCII in it.
+///
+/// # Errors
+/// [`BadNoteText`] when it may not.
+pub fn check_note_text(text: &str) -> Result<(), BadNoteText> {
+    let is_plain = text.bytes().all(|byte| byte >= b' ' || byte == b'\n');
+    if is_plain && text.ends_with('\n') { Ok(()) } else { Err(BadNoteText) }
+}
+
 impl PartyId {
+    /// Checks a signature by this party over a note's text, or over what a witness signs of one.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when the text is none of a note, or the key is no curve point, is of small
+    /// order, or did not sign this.
+    pub fn verify_note(&self, text: &str, signature: &Signature) -> Result<(), BadSignature> {
+        let bad = BadSignature { signer: *self };
+        check_note_text(text).map_err(|_| bad)?;
+        self.verify_bytes(text.as_bytes(), signature)
+    }
+
     /// Checks a signature by this party.
     ///
     /// # Errors
@@ -159,10 +199,14 @@ impl PartyId {
         body: &[u8],
         signature: &Signature,
     ) -> Result<(), BadSignature> {
+        self.verify_bytes(&signed_bytes(statement, context, body), signature)
+    }
+
+    fn verify_bytes(&self, bytes: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         let bad = BadSignature { signer: *self };
         let key = VerifyingKey::from_bytes(&self.0).map_err(|_| bad)?;
         let signature = ed25519_dalek::Signature::from_components(signature.0, signature.1);
-        key.verify_strict(&signed_bytes(statement, context, body), &signature).map_err(|_| bad)
+        key.verify_strict(bytes, &signature).map_err(|_| bad)
     }
 }
 
@@ -186,5 +230,20 @@ mod tests {
         assert!(id.verify(Statement::Vote, &Digest::ZERO, b"set", &signature).is_err());
         assert!(id.verify(Statement::Vote, &round, b"sex", &signature).is_err());
         assert!(PartyId([1; 32]).verify(Statement::Vote, &round, b"set", &signature).is_err());
+    }
+
+    #[test]
+    fn a_note_and_a_statement_cannot_pass_for_each_other() {
+        let identity = Identity::from_seed(&Zeroizing::new([7; 32]));
+        let signature = identity.sign_note("a note\n").expect("a text");
+        assert!(identity.id().verify_note("a note\n", &signature).is_ok());
+        assert!(identity.id().verify_note("another\n", &signature).is_err());
+        for text in ["", "no newline", "covey/v1/vote\0\n", "a tab\t\n", "a return\r\n"] {
+            assert_eq!(identity.sign_note(text), Err(BadNoteText), "{text:?}");
+        }
+        // What a statement signs is no text of a note, whatever the context and the body.
+        let signed = signed_bytes(Statement::Vote, &Digest([b' '; 32]), b"set\n");
+        let text = String::from_utf8_lossy(&signed);
+        assert_eq!(check_note_text(&text), Err(BadNoteText));
     }
 }

@@ -15,17 +15,36 @@
 //! - [`compute`]: what training takes, by the plan
 //! - [`verify`]: what is checked, attested and asserted, and every doubt
 //! - `example` (feature): a small ledger, for tests and pictures
+//!
+//! The log:
+//! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
+//! - [`tile`]: the log as files that never change
+//! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
+//! - [`log`]: the one who appends; [`witness`]: those who cosign
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline; [`folder`]: from files
 
 pub mod book;
+pub mod bundle;
 pub mod charter;
+pub mod checkpoint;
 pub mod compute;
+pub mod cosignature;
 pub mod document;
 pub mod entry;
 #[cfg(any(test, feature = "example"))]
 pub mod example;
 pub mod facts;
+pub mod folder;
 mod form;
+pub mod log;
+pub mod note;
 pub mod payout;
+pub mod proof;
+pub mod quorum;
+pub mod receipt;
 pub mod review;
 pub mod statement;
+pub mod tile;
+pub mod tree;
 pub mod verify;
+pub mod witness;

@@ -142,14 +142,15 @@ impl RunSource {
         is_more.then(|| facts::extended(known, rules, self.row.rounds, by))
     }
 
-    /// The rounds after the last one that the ledger has, each with its place here.
-    pub(super) fn rounds_after<'a>(
+    /// The rounds from the last one on that the ledger has, each with its place here: of that one the fold
+    /// and the evidence may be missing.
+    pub(super) fn rounds_from<'a>(
         &'a self,
         known: &'a RunRecord,
     ) -> impl Iterator<Item = (usize, u32)> + 'a {
         let last = known.rounds.keys().next_back().copied().unwrap_or(0);
         let rounds = self.rounds.iter().enumerate();
-        rounds.filter(move |(_, row)| row.round > last).map(|(at, row)| (at, row.round))
+        rounds.filter(move |(_, row)| row.round >= last).map(|(at, row)| (at, row.round))
     }
 
     /// A round that is over.

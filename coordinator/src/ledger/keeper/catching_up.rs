@@ -78,7 +78,7 @@ impl Keeper {
         if let Some(facts) = source.extended(book, &record) {
             self.enter_facts(&what, facts, batch)?;
         }
-        let new: Vec<_> = source.rounds_after(&record).collect();
+        let new: Vec<_> = source.rounds_from(&record).collect();
         for (at, number) in new {
             let phases = Arc::clone(&self.ends.phases);
             let facts = block_in_place(|| source.round(at, &record, &phases))?;

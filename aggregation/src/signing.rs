@@ -1,5 +1,7 @@
-//! Ed25519 signatures (RFC 8032), always over `"covey/v1/<kind>"`, the round's context and the
-//! body's hash, so that a signature means one thing in one round only.
+//! Ed25519 signatures (RFC 8032) over `"covey/v1/<kind>"`, the round's context and the body's hash, so
+//! that a signature means one thing in one round only. Aside from those there are only the ledger's
+//! notes, whose form others have specified and which cannot be mistaken for them
+//! ([`Identity::sign_note`]).
 
 use std::fmt;
 

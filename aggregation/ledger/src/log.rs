@@ -69,7 +69,7 @@ pub enum Effect {
         /// What.
         bytes: Vec<u8>,
     },
-    /// Remove a file. That it is left behind does no harm.
+    /// Remove a file. That it is left behind does no harm: if it cannot be removed, go on as if it was.
     Unstage {
         /// Which.
         path: String,

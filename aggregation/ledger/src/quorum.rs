@@ -211,6 +211,8 @@ pub fn witness_name(federation: &Name, holder: &Name) -> Result<KeyName, BadQuor
 
 #[cfg(test)]
 mod tests {
+    use covey_aggregation::hash::Digest;
+    use covey_aggregation::roster::Member;
     use covey_aggregation::signing::Identity;
     use zeroize::Zeroizing;
 
@@ -316,6 +318,27 @@ mod tests {
         let forged = SignatureLine { signature: forged, ..line };
         let forged = text.replace(&log_line, &forged.to_string());
         assert_eq!(quorum().check(forged.as_bytes()), Err(unsigned));
+    }
+
+    #[test]
+    fn a_federations_coordinator_signs_and_its_committee_cosigns() {
+        let member = |name: &str, seed: u8, role: Role| Member {
+            name: name.parse().expect("a name"),
+            id: identity(seed).id(),
+            role,
+            sealing_key: None,
+        };
+        let mut members = vec![member("hub", 100, Role::Coordinator)];
+        let holders = (0..4).map(|seed| member(&format!("holder-{seed}"), seed, Role::Holder));
+        members.extend(holders);
+        members.push(member("ada", 50, Role::DataOwner));
+        let federation: Name = "fed".parse().expect("a name");
+        let mut roster = Roster::founding(federation, Digest::ZERO, members);
+        assert_eq!(Quorum::of_roster(&roster), Ok(quorum()));
+        roster.members.remove(1);
+        assert_eq!(Quorum::of_roster(&roster), Err(BadQuorum::Roster), "three holders");
+        roster.members.remove(0);
+        assert_eq!(Quorum::of_roster(&roster), Err(BadQuorum::Roster), "no coordinator");
     }
 
     #[test]

@@ -142,6 +142,15 @@ pub fn new_tiles(old: u64, new: u64) -> Vec<Tile> {
     kinds.flat_map(|kind| new_tiles_of(kind, old, new)).collect()
 }
 
+/// Folders of partial tiles and bundles that a log of `new` entries no longer needs and one of `old` did:
+/// their full ones are there now, and serve whoever still asks for them. They may be removed once those are
+/// durable; only partial ones are in there.
+#[must_use]
+pub fn superseded(old: u64, new: u64) -> Vec<String> {
+    let full = new_tiles(old, new).into_iter().filter(Tile::is_full);
+    full.map(|tile| format!("{tile}.p")).collect()
+}
+
 /// What is at the right edge of a log of `size` entries: its partial tiles and its partial bundle.
 #[must_use]
 pub fn edge(size: u64) -> Vec<Tile> {
@@ -453,6 +462,14 @@ mod tests {
                 "tile/1/000.p/1"
             ]
         );
+    }
+
+    #[test]
+    fn partial_tiles_are_superseded_when_their_full_one_is_there() {
+        assert!(superseded(0, 255).is_empty() && superseded(256, 300).is_empty());
+        let folders = ["tile/entries/000.p", "tile/0/000.p"];
+        assert_eq!(superseded(255, 256), folders);
+        assert_eq!(superseded(100, 300), folders);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod audits;
 mod crashes;
 mod oracle;
+mod parsers;
 mod receipts;
 mod support;
 mod vectors;

@@ -11,7 +11,7 @@ use crate::html::{self, Frame};
 /// What there is at an address.
 pub(crate) enum Answer {
     /// A page.
-    Page(Body),
+    Page(Box<Body>),
     /// A file: its kind and bytes.
     File(&'static str, Vec<u8>),
     /// It is at another address.
@@ -46,7 +46,7 @@ impl Answer {
     /// The page of a view.
     pub(crate) fn of(view: &impl View) -> Self {
         match serde_json::to_vec(view) {
-            Ok(json) => Self::Page(Body { page: view.page(), json }),
+            Ok(json) => Self::Page(Box::new(Body { page: view.page(), json })),
             Err(error) => Self::Failed(format!("the view cannot be written: {error}")),
         }
     }

@@ -110,9 +110,8 @@ impl Lines {
         let digits = self.digits;
         let rows = self.lines.iter().flat_map(|line| {
             line.points.iter().map(move |point| {
-                let ends = point.band.map_or([Cell::none(), Cell::none()], |(low, high)| {
-                    [Cell::decimal(low, digits), Cell::decimal(high, digits)]
-                });
+                let cells = |(low, high)| [Cell::decimal(low, digits), Cell::decimal(high, digits)];
+                let ends = point.band.map_or_else(|| [Cell::none(), Cell::none()], cells);
                 let [low, high] = ends;
                 let y = Cell::decimal(point.y, digits);
                 vec![Cell::text(line.name.clone()), Cell::number(point.x), y, low, high]
@@ -182,7 +181,7 @@ impl Across {
         let step = (0..19)
             .map(|power| 10u64.pow(power))
             .flat_map(|ten| steps.clone().map(move |step| step * ten));
-        let step = step.into_iter().find(|step| whole / step <= 10).unwrap_or(whole.max(1));
+        let step = step.into_iter().find(|step| whole / step <= 10).unwrap_or_else(|| whole.max(1));
         let begin = self.first.div_ceil(step).saturating_mul(step);
         (0..=10).map_while(|at| begin.checked_add(at * step)).filter(|x| *x <= self.last).collect()
     }

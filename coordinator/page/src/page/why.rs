@@ -32,6 +32,8 @@ pub(crate) struct WhyView {
     payable_total_micro: u64,
     /// Debt from earlier epochs that was taken off, in micro-credits.
     carried_micro: u64,
+    /// Standard errors that are taken off, in thousandths: lambda.
+    lambda_thousandths: u64,
     /// Its rounds.
     rounds: Vec<WhyRound>,
     /// What it would have been paid otherwise, the others being what they are.
@@ -106,6 +108,7 @@ impl WhyView {
             payment_micro: change.payment_micro,
         });
         let disputes = reader.disputes_of(credits, owner);
+        let lambda = credits.terms.get().lambda;
         Some(Self {
             words: explanation.words(&names).to_string(),
             is_told_from_zero: credit.low_micro > 0,
@@ -117,6 +120,7 @@ impl WhyView {
                 .collect(),
             payable_total_micro: explanation.payable_total_micro,
             carried_micro: explanation.account.carried_micro,
+            lambda_thousandths: u64::from(lambda.numerator) * 1000 / u64::from(lambda.denominator),
             rounds: explanation.rounds.iter().map(round).collect(),
             changes: changes.collect(),
             inputs: book.inputs(&credits.run, owner),
@@ -236,9 +240,10 @@ impl WhyView {
             amount(credit.settled_micro.into()),
         );
         let payable = format!(
-            "max(0, {} \u{2212} {} \u{2212} \u{3bb} \u{d7} {}) = {}",
+            "max(0, {} \u{2212} {} \u{2212} {} \u{d7} {}) = {}",
             amount(credit.credit_micro.into()),
             amount(self.carried_micro.into()),
+            text::decimal(self.lambda_thousandths as f64 / 1e3, 3),
             amount(credit.error_micro.into()),
             amount(credit.payable_micro.into()),
         );

@@ -234,6 +234,7 @@ pub(crate) fn addresses(book: &Book) -> Vec<String> {
 /// One address of each kind of page of a book.
 pub(crate) fn kinds(book: &Book) -> Vec<(&'static str, String)> {
     let credits = tamper::credits(book);
+    let last = book.settlements().next_back().expect("the story has credits");
     let owner = Digest(credits.settlement.accounts[0].owner.0);
     let runs: Vec<_> = book.runs().iter().map(|run| run.plan.run.to_string()).collect();
     let mut all = vec![
@@ -251,10 +252,7 @@ pub(crate) fn kinds(book: &Book) -> Vec<(&'static str, String)> {
         ("disputes", "/disputes".to_owned()),
         (
             "prepare",
-            format!(
-                "/disputes/new?entry={}&owner={owner}&remedy=pay&value=1&why=test",
-                credits.entry
-            ),
+            format!("/disputes/new?entry={}&owner={owner}&remedy=pay&value=1&why=test", last.entry),
         ),
         ("search", "/search?q=clinic".to_owned()),
         ("how", "/how".to_owned()),

@@ -62,7 +62,9 @@ pub enum Effect {
         /// What to put there.
         new: Vec<u8>,
     },
-    /// Write a file, durably. To be done until it succeeds; twice does no harm.
+    /// Write a file, durably. To be done until it succeeds; twice does no harm. As the batch is staged, a
+    /// driver may write those that follow each other first and make them durable together, before it says
+    /// that the last of them is done.
     Write {
         /// Where.
         path: String,

@@ -257,6 +257,8 @@ impl Holder {
                 self.rounds.remove(&round_ctx);
                 return;
             }
+            // Of no round: the driver hands it to the witness.
+            ToHolder::Cosign { .. } => return,
         };
         self.answer(round_ctx, answer);
     }

@@ -275,6 +275,22 @@ pub const RUNS_AT_ONCE: u32 = 4;
 /// its disk with nonsense.
 pub const RUNS_REFUSED_MAX: u32 = 1000;
 
+/// A signed note, in bytes: a checkpoint with the signatures of a log and of a committee of seven, with
+/// the longest names, has some 3 kB.
+pub const NOTE_BYTES_MAX: usize = 8 << 10;
+
+/// Hashes of a proof that a log of less than 2^63 entries has only grown.
+pub const CONSISTENCY_HASHES_MAX: usize = 64;
+
+/// An entry of the ledger, in bytes: its length has 16 bits in the bundles of C2SP tlog-tiles.
+pub const ENTRY_BYTES_MAX: usize = 0xffff;
+
+/// An entry in base64, its proof of inclusion and the checkpoint, in bytes.
+pub const RECORD_PROOF_BYTES_MAX: usize = 2 * ENTRY_BYTES_MAX + NOTE_BYTES_MAX;
+
+/// A signed statement of a member, in bytes.
+pub const STATEMENT_BYTES_MAX: usize = 32 << 10;
+
 /// Links of researchers at one coordinator: each may hold a message of [`PIECE_BYTES_MAX`].
 pub const RESEARCH_LINKS_MAX: usize = 64;
 

@@ -27,11 +27,15 @@ use crate::audit::verdict::Verdict;
 use crate::config::{HolderIndex, RoundConfig};
 use crate::credit::Attested;
 use crate::hash::{Digest, Domain, hash};
-use crate::limits::{BYTE_STRINGS_MAX, POOL_EXAMPLES_MAX, PROOFS_PER_MESSAGE_MAX};
+use crate::limits::{
+    BYTE_STRINGS_MAX, CONSISTENCY_HASHES_MAX, NOTE_BYTES_MAX, POOL_EXAMPLES_MAX,
+    PROOFS_PER_MESSAGE_MAX, RECORD_PROOF_BYTES_MAX,
+};
 use crate::party::PartyId;
+use crate::research::StatementBytes;
 use crate::roster::Roster;
 use crate::signing::Signature;
-use crate::wire::{self, bounded};
+use crate::wire::{self, bounded, bounded_bytes};
 
 /// Why a holder complains about a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,6 +230,16 @@ pub enum ToHolder {
         /// It.
         roster: Box<Roster>,
     },
+    /// Please cosign the ledger's checkpoint (C2SP tlog-witness). Asked again while too few have.
+    Cosign {
+        /// The size that the proof goes on from.
+        old_size: u64,
+        /// That nothing has changed since, hash by hash.
+        #[serde(deserialize_with = "bounded::<_, _, CONSISTENCY_HASHES_MAX>")]
+        proof: Vec<Digest>,
+        /// The signed note.
+        checkpoint: NoteBytes,
+    },
 }
 
 /// What a holder is asked for a round's credit: everything that it cannot know by itself.
@@ -337,6 +351,71 @@ pub enum FromHolder {
         /// The signature of it.
         vote: Vote,
     },
+    /// I cosign the ledger's checkpoint.
+    Cosigned {
+        /// BLAKE3 digest of the note.
+        note: Digest,
+        /// The line of my signature.
+        line: NoteBytes,
+    },
+    /// I do not cosign it.
+    NotCosigned {
+        /// BLAKE3 digest of the note.
+        note: Digest,
+        /// The size that I know, where it is not the one that the proof goes on from.
+        size: Option<u64>,
+        /// A code of C2SP tlog-witness: 400, 403, 404, 409 or 422.
+        code: u16,
+    },
+}
+
+/// A signed note, or a line of one: text of at most [`NOTE_BYTES_MAX`] bytes, not checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteBytes(
+    #[serde(
+        serialize_with = "serde_bytes::serialize",
+        deserialize_with = "bounded_bytes::<_, NOTE_BYTES_MAX>"
+    )]
+    Vec<u8>,
+);
+
+impl NoteBytes {
+    /// Takes bytes; none if they are more than a note may have.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() <= NOTE_BYTES_MAX).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// An entry of the ledger with the proof that it is there: at most [`RECORD_PROOF_BYTES_MAX`] bytes, not
+/// checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordBytes(
+    #[serde(
+        serialize_with = "serde_bytes::serialize",
+        deserialize_with = "bounded_bytes::<_, RECORD_PROOF_BYTES_MAX>"
+    )]
+    Vec<u8>,
+);
+
+impl RecordBytes {
+    /// Takes bytes; none if they are too many.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() <= RECORD_PROOF_BYTES_MAX).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl FromHolder {
@@ -358,6 +437,8 @@ impl FromHolder {
             // Of no round: once for a roster.
             Self::Dealt(deal) => &deal.federation,
             Self::Approved { roster, .. } => roster,
+            // Of the ledger.
+            Self::Cosigned { note, .. } | Self::NotCosigned { note, .. } => note,
         }
     }
 }
@@ -369,6 +450,8 @@ impl FromClient {
         match self {
             Self::Declined { round_ctx, .. }
             | Self::Pending { round_ctx }
+            | Self::Unrecorded { round_ctx }
+            | Self::Report { round_ctx, .. }
             | Self::Proven { round_ctx, .. } => round_ctx,
         }
     }
@@ -409,6 +492,13 @@ pub enum ToClient {
         /// The beacon of the rows.
         rows: Drawing,
     },
+    /// Your round is in the ledger, and a quorum of the committee has cosigned it.
+    Recorded {
+        /// The round.
+        round_ctx: Digest,
+        /// Its entry and the proof.
+        record: RecordBytes,
+    },
 }
 
 /// Client to coordinator (contributions themselves come on a bulk stream).
@@ -432,6 +522,18 @@ pub enum FromClient {
         round_ctx: Digest,
         /// The proof.
         proven: Box<Proven>,
+    },
+    /// I lack the proof that the round is in the ledger. Answered by [`ToClient::Recorded`] once it is.
+    Unrecorded {
+        /// The round.
+        round_ctx: Digest,
+    },
+    /// What the round took me, for the ledger: a signed statement. Nobody answers.
+    Report {
+        /// The round.
+        round_ctx: Digest,
+        /// What is signed, with the signature.
+        statement: StatementBytes,
     },
 }
 

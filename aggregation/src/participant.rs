@@ -247,6 +247,8 @@ impl Participant {
             ToClient::Prove { round_ctx, certificate, rows } => {
                 self.handle_prove(now, &round_ctx, &certificate, &rows);
             }
+            // The driver keeps it.
+            ToClient::Recorded { .. } => {}
         }
         self.prepare_next();
     }

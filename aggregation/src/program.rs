@@ -18,6 +18,7 @@ pub mod answer;
 pub mod clock;
 pub mod config;
 pub mod credits;
+pub mod desk;
 pub mod doctor;
 pub mod enrol;
 pub mod exit;

@@ -13,6 +13,7 @@
 //! Order                 -> Ordered
 //! Plan                  -> Plan
 //! Fetch                 -> Piece
+//! State                 -> Stated
 //! anything              -> Refused
 //! ```
 //! A request that comes while a run is watched ends the watching. Everything has a limit, and
@@ -29,7 +30,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
-use crate::limits::{PIECE_BYTES_MAX, PLAN_BYTES_MAX};
+use crate::limits::{PIECE_BYTES_MAX, PLAN_BYTES_MAX, STATEMENT_BYTES_MAX};
 use crate::party::Name;
 use crate::wire::bounded_bytes;
 
@@ -87,6 +88,12 @@ pub enum FromResearcher {
         part: Part,
         /// From which byte on.
         offset: u64,
+    },
+    /// Please record this statement in the ledger. Every member may ask this, of a statement of its own;
+    /// all the rest is for researchers.
+    State {
+        /// What is signed, with the signature.
+        statement: StatementBytes,
     },
 }
 
@@ -147,6 +154,41 @@ pub enum ToResearcher {
         /// From the offset on.
         bytes: Piece,
     },
+    /// The statement is in the ledger, also where it was before.
+    Stated {
+        /// The number of its entry.
+        index: u64,
+    },
+}
+
+/// A member's signed statement, not checked but for its length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementBytes(
+    #[serde(
+        serialize_with = "serde_bytes::serialize",
+        deserialize_with = "bounded_bytes::<_, STATEMENT_BYTES_MAX>"
+    )]
+    Vec<u8>,
+);
+
+impl StatementBytes {
+    /// Takes bytes; none if they are too many.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() <= STATEMENT_BYTES_MAX).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// The bytes of a plan's file, not checked but for their number.

@@ -186,6 +186,8 @@ impl Round {
                 self.tell_end(from);
                 Ok(())
             }
+            // The ledger's: the driver takes them out.
+            FromClient::Unrecorded { .. } | FromClient::Report { .. } => Ok(()),
         }
     }
 
@@ -230,7 +232,10 @@ impl Round {
                 self.handle_attested(now, holder, &attestation, vote)
             }
             // Of no round: the driver takes it out.
-            FromHolder::Dealt(_) | FromHolder::Approved { .. } => Err(Refusal::WrongPhase),
+            FromHolder::Dealt(_)
+            | FromHolder::Approved { .. }
+            | FromHolder::Cosigned { .. }
+            | FromHolder::NotCosigned { .. } => Err(Refusal::WrongPhase),
             FromHolder::Lacking { .. } => {
                 self.handle_lacking(now, holder);
                 Ok(())

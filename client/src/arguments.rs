@@ -68,6 +68,7 @@ const EXAMPLES: &str = "Examples:
   covey-client pause --config ./st-marys/client.toml
   covey-client audit --since 7d --config ./st-marys/client.toml
   covey-client audit verify --config ./st-marys/client.toml
+  covey-client receipts --config ./st-marys/client.toml
   covey-client audit export --format csv --out sent.csv --config ./st-marys/client.toml
   covey-client runs list --config ./st-marys/client.toml
   covey-client runs leaves 01d9 --config ./st-marys/client.toml
@@ -195,6 +196,13 @@ pub(crate) enum Command {
     /// What cannot be logged is not sent. The log is in the state folder, in files of lines of
     /// JSON.
     Audit(Audit),
+    /// Check every receipt: that the rounds in which this owner was counted are in the ledger, cosigned
+    /// by the key holders. Needs nobody but the owner's own roster. Exit code 6 when one does not hold.
+    Receipts {
+        /// The owner's configuration.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+    },
     /// Say who this owner is, what it has contributed, and whether the program is running.
     Status {
         /// The owner's configuration.

@@ -154,6 +154,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The receipt of a round has come, and holds: the ledger has it, cosigned by a quorum.
+    Recorded {
+        /// The round.
+        round: Round,
+        /// The number of its entry.
+        entry: u64,
+    },
     /// This client takes no part in a round.
     Declined {
         /// The round.
@@ -230,6 +237,9 @@ impl fmt::Display for Event {
             Self::Proven { round } => write!(f, "{round}: proved that the update is within bounds"),
             Self::Counted { round } => write!(f, "{round}: counted in the sum"),
             Self::NotCounted { round, why } => write!(f, "{round}: not counted: {why}"),
+            Self::Recorded { round, entry } => {
+                write!(f, "{round}: entry {entry} of the ledger, cosigned by the key holders")
+            }
             Self::Declined { round, reason, why } => {
                 write!(f, "{round}: declined ({reason}): {why}")
             }

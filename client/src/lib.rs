@@ -27,6 +27,7 @@ pub mod config;
 pub mod credits;
 pub mod datasets;
 pub mod doctor;
+mod effort;
 pub mod event;
 pub mod export;
 mod gate;
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod policy;
 pub mod prepare;
 mod provers;
+mod receipts;
 mod replay;
 pub mod run;
 pub mod runs;
@@ -138,6 +140,11 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             format.answer(&installed, &installed);
         }
         Command::Audit(command) => audit(command, format)?,
+        Command::Receipts { config } => {
+            let list = receipts::list(&config)?;
+            format.answer(&list, &list);
+            return Ok(list.exit());
+        }
         Command::Status { config } => {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);

@@ -87,6 +87,9 @@ pub struct Limits {
     /// No more numbers about this owner alone are published in a round, beside pass or fail: a plan
     /// with credit publishes 3, or 4 where owners count by their examples.
     pub max_released: u8,
+    /// Whether the federation is told, in public, what a round took this machine: examples, seconds,
+    /// bytes and the speed of its device.
+    pub report_compute: bool,
 }
 
 /// The `[require]` section: what a round must have.
@@ -129,6 +132,7 @@ impl Default for Limits {
             control: true,
             // As many as a plan can ask for: an owner that wants no credit says so by 0.
             max_released: 4,
+            report_compute: false,
         }
     }
 }

@@ -22,6 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::check::{read_limits, with_setting};
+use crate::effort::Efforts;
 use crate::event::{Event, Round};
 use crate::gate::Gate;
 use crate::observer::Observer;
@@ -84,6 +85,8 @@ pub(crate) struct Workshop {
     pub(crate) stored: Stored,
     pub(crate) variates: Variates,
     pub(crate) provers: Provers,
+    /// What rounds take this machine.
+    pub(crate) efforts: Efforts,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// The link's bulk transfers, while there is a link.
     pub(crate) bulk: watch::Receiver<Option<Bulk>>,
@@ -135,10 +138,18 @@ impl Workshop {
                 sends: bench.plan.sends(terms.dimension),
             });
             let parameters = self.parameters(&terms, &bench).await?;
+            if bench.initial != terms.model {
+                let bytes = 4 * parameters.len() as u64;
+                self.efforts.note(&round.context, |effort| effort.bytes_down += bytes);
+            }
             let variate = match &terms.control {
                 Some(control) => Some(self.variate(&terms, &bench, &control.variate).await?),
                 None => None,
             };
+            if bench.zeros != terms.control.as_ref().map(|control| control.variate) {
+                let bytes = 4 * variate.as_ref().map_or(0, Vec::len) as u64;
+                self.efforts.note(&round.context, |effort| effort.bytes_down += bytes);
+            }
             Ok((bench, round, Start { parameters, variate }))
         };
         let (bench, round, start) = tokio::select! {
@@ -156,6 +167,13 @@ impl Workshop {
             this.gate.count(&terms)?;
             let header = this.seal(&bench, &terms, &start, &work)?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
+            let seconds = training_seconds + sealing_seconds;
+            let examples = work.report.seen(bench.plan.training.batch_size);
+            this.efforts.note(&round.context, |effort| {
+                (effort.run, effort.round, effort.examples) = (terms.run, terms.round, examples);
+                // Rounds up: 0 says that nothing was measured.
+                effort.device_ms = (1000.0 * seconds).ceil() as u64;
+            });
             this.tell(Event::Sealed { round, training_seconds, sealing_seconds });
             Ok(header)
         });

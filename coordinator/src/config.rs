@@ -17,6 +17,7 @@ use covey_aggregation::program::config::{ConfigError, beside};
 use covey_model::data::DataSource;
 use serde::Deserialize;
 
+use crate::ledger::Founding;
 use crate::storage::blobs::settings::{Endpoint, ObjectsSettings, ObjectsUrl, S3Settings};
 use crate::storage::place::Databases;
 use crate::storage::registry::Quotas;
@@ -34,6 +35,8 @@ pub struct Config {
     pub listen_tcp: TcpDoor,
     /// TCP address of health and metrics, by plain HTTP; none by default.
     pub admin: Option<SocketAddr>,
+    /// TCP address of the page, by plain HTTP; none by default.
+    pub page: Option<SocketAddr>,
     /// Folder with `identity.key`, `member.pem`, `authority.pem` and `roster.json`.
     pub member_dir: PathBuf,
     /// Folder of the journal, the stored contributions and what is published.
@@ -56,6 +59,8 @@ pub struct Config {
     pub queue: QueueRules,
     /// Who may join, and how.
     pub members: MemberRules,
+    /// What the ledger begins with.
+    pub ledger: Founding,
     /// What a peer may use.
     pub limits: Limits,
     /// What is asked for beside the plan; typed at the command line, never in the file.
@@ -348,6 +353,7 @@ struct Typed {
     #[serde(default, deserialize_with = "tcp_door")]
     listen_tcp: TcpDoor,
     admin: Option<toml::Spanned<Address>>,
+    page: Option<Address>,
     #[serde(default)]
     admin_public: bool,
     #[serde(default)]
@@ -369,6 +375,8 @@ struct Typed {
     queue: QueueRules,
     #[serde(default)]
     members: MemberRules,
+    #[serde(default)]
+    ledger: Founding,
     #[serde(default)]
     limits: Limits,
 }
@@ -539,6 +547,7 @@ impl Config {
             listen_tcp: typed.listen_tcp,
             objects,
             admin: admin.transpose()?,
+            page: typed.page.map(|page| page.0),
             member_dir: beside(path, &typed.member_dir),
             state_dir: beside(path, &typed.state_dir),
             databases: typed.database.0,
@@ -549,6 +558,7 @@ impl Config {
             rounds: typed.rounds,
             queue: typed.queue,
             members: typed.members,
+            ledger: typed.ledger,
             limits: typed.limits,
             asked: Asked::default(),
         })

@@ -30,7 +30,10 @@ use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
+use crate::ledger::files::LedgerFiles;
+use crate::ledger::{Keeper, KeeperParts, Ledger};
 use crate::metrics::Metrics;
+use crate::page::{Page, PageParts};
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
@@ -71,6 +74,7 @@ pub struct Running {
     address: SocketAddr,
     tcp: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    page: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
 }
@@ -147,6 +151,21 @@ impl Coordinator {
         let (view, clock) = (watch::Sender::new(View::default()), Clock::start());
         let wish = registry.wish();
         let registry = Arc::new(Mutex::new(registry));
+        let (ledger, ends) = Ledger::new();
+        let keeper = KeeperParts {
+            identity: Arc::clone(membership.identity()),
+            registrar: Arc::clone(&registrar),
+            registry: Arc::clone(&registry),
+            databases: databases.clone(),
+            state_dir: config.state_dir.clone(),
+            depot: depot.clone(),
+            founding: config.ledger.clone(),
+            clock,
+            inputs: inputs.clone(),
+            events: Arc::clone(&tell),
+        };
+        let keeper = Keeper::new(keeper, ends);
+        let (page_depot, page_view) = (depot.clone(), view.subscribe());
         let desk = Desk::new(DeskParts {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
@@ -156,8 +175,15 @@ impl Coordinator {
             guests,
             clock,
             events: Arc::clone(&tell),
+            ledger: ledger.clone(),
             is_open: learning.is_none(),
         });
+        let page = PageParts {
+            guests: registrar.guests().clone(),
+            files: LedgerFiles::new(page_depot),
+            shown: ledger.watch(),
+            view: Some((page_view, clock)),
+        };
         let shared = Shared {
             inputs,
             shelf: Arc::clone(&shelf),
@@ -180,6 +206,7 @@ impl Coordinator {
             registrar,
             holders: config.members.holders.size(),
             registry,
+            ledger,
             wish,
             view,
             state_dir: config.state_dir.clone(),
@@ -192,10 +219,16 @@ impl Coordinator {
             summing_threads: config.limits.summing_threads.size(),
         });
         let identity = Arc::clone(membership.identity());
+        let page = match config.page {
+            Some(address) => Some(Page::open(address, page).await?),
+            None => None,
+        };
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
-        let work = tokio::spawn(work(office, listener, shared, (lock, admin)));
-        Ok(Running { address, tcp, admin: admin_address, events, work })
+        let page_address = page.as_ref().map(Page::address);
+        let doors = Doors { lock, admin, page, keeper };
+        let work = tokio::spawn(work(office, listener, shared, doors));
+        Ok(Running { address, tcp, admin: admin_address, page: page_address, events, work })
     }
 }
 
@@ -290,22 +323,35 @@ impl Office {
     }
 }
 
+/// What is open while there is work.
+struct Doors {
+    lock: StateFolder,
+    admin: Option<Admin>,
+    page: Option<Page>,
+    keeper: Keeper,
+}
+
 /// Carries out what there is, and puts everything in order at its end.
 async fn work(
     mut office: Office,
     listener: Listener,
     shared: Shared,
-    (lock, admin): (StateFolder, Option<Admin>),
+    doors: Doors,
 ) -> Result<RunSummary, Failure> {
+    let Doors { lock, admin, page, keeper } = doors;
+    // Open as long as this goes on.
+    let _page = page;
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
     let registry = Arc::clone(&office.driver.registry);
     let keeping = tokio::spawn(watch_store(registry, shared.inputs.clone()));
+    let keeper = tokio::spawn(keeper.keep());
     let admitting = tokio::spawn(admit(listener, Arc::new(shared), closed));
     let outcome = office.carry_out().await;
     watching.abort();
     keeping.abort();
+    keeper.abort();
     let reason = match &outcome {
         Ok(_) => CloseReason::Finished,
         Err(_) => CloseReason::ShuttingDown,
@@ -397,6 +443,12 @@ impl Running {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where the page is served, if it is.
+    #[must_use]
+    pub const fn page_address(&self) -> Option<SocketAddr> {
+        self.page
     }
 
     /// Waits for the next thing it says.

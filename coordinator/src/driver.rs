@@ -34,7 +34,7 @@ use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{Outcome, Phase, Refusal};
 use covey_aggregation::party::{Name, PartyId};
-use covey_aggregation::program::{Signal, Stop};
+use covey_aggregation::program::{Failure, Signal, Stop};
 use covey_aggregation::research::Few;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
@@ -46,6 +46,7 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::directing::Beginning;
 use crate::event::Event;
+use crate::ledger::Ledger;
 use crate::registrar::Registrar;
 use crate::room::Room;
 use crate::session::{Input, Peer};
@@ -75,6 +76,9 @@ pub enum Halt {
     /// Nothing can be promised any more.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The ledger cannot be kept.
+    #[error("{}", .0.message)]
+    Ledger(Box<Failure>),
     /// Those that a round needs did not come.
     #[error("waited {waited_s} s for {needed}; not connected: {}", Few::of(.missing.clone()))]
     Missing {
@@ -179,6 +183,8 @@ pub struct Parts {
     pub holders: usize,
     /// Runs that were submitted.
     pub registry: Arc<Mutex<Registry>>,
+    /// The ledger.
+    pub ledger: Ledger,
     /// What is wanted of the run at hand.
     pub wish: watch::Receiver<Wish>,
     /// What goes on.
@@ -213,6 +219,8 @@ pub struct Driver {
     pub clock: Clock,
     /// Runs that were submitted. The run loop uses it between rounds.
     pub registry: Arc<Mutex<Registry>>,
+    /// The ledger.
+    pub ledger: Ledger,
     shelf: Arc<Shelf>,
     wish: watch::Receiver<Wish>,
     view: watch::Sender<View>,
@@ -242,6 +250,7 @@ impl Driver {
             roster: parts.roster,
             clock: parts.clock,
             registry: parts.registry,
+            ledger: parts.ledger,
             shelf: parts.shelf,
             wish: parts.wish,
             view: parts.view,

@@ -150,6 +150,44 @@ pub enum Event {
         /// Who went.
         left: Vec<Name>,
     },
+    /// The ledger has so many entries, and a quorum of the key holders has cosigned it.
+    Ledger {
+        /// So many.
+        size: u64,
+    },
+    /// Too few key holders have cosigned the ledger when the program ends; they are asked at the next
+    /// start.
+    LedgerOpen {
+        /// Its entries.
+        size: u64,
+        /// Key holders that have cosigned.
+        got: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// The clock was set back: nothing is written to the ledger until it is past the last entry.
+    LedgerClock {
+        /// What it says, in milliseconds since 1970.
+        now_ms: u64,
+        /// The time of the last entry.
+        last_ms: u64,
+    },
+    /// The ledger's rules forbid an entry that would follow from the records.
+    NotEntered {
+        /// About what.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// A key holder does not cosign the ledger.
+    NotCosigned {
+        /// Who, if it is a member.
+        name: Option<Name>,
+        /// Entries that it has cosigned.
+        size: Option<u64>,
+        /// Why, as a code of C2SP tlog-witness.
+        code: u16,
+    },
     /// Somebody wanted to become a member, and was told no.
     NotEnrolled {
         /// From where.
@@ -437,6 +475,28 @@ impl fmt::Display for Event {
                 Names(joined),
                 Names(left)
             ),
+            Self::Ledger { size } => write!(f, "the ledger has {size} entries, cosigned"),
+            Self::LedgerOpen { size, got, needed } => write!(
+                f,
+                "the ledger of {size} entries is cosigned by {got} key holders, {needed} are \
+                 needed; they are asked again at the next start"
+            ),
+            Self::LedgerClock { now_ms, last_ms } => write!(
+                f,
+                "the clock says {now_ms} ms since 1970, the ledger's last entry is of {last_ms} ms: \
+                 set the clock; nothing is written to the ledger until then"
+            ),
+            Self::NotEntered { what, why } => {
+                write!(f, "{what} is not in the ledger: {why}")
+            }
+            Self::NotCosigned { name, size, code } => {
+                let name = name.as_ref().map_or("a key holder", Name::as_str);
+                write!(f, "{name} does not cosign the ledger ({code})")?;
+                match size {
+                    Some(size) => write!(f, "; it has cosigned {size} entries"),
+                    None => Ok(()),
+                }
+            }
             Self::NotEnrolled { address, why } => {
                 write!(f, "somebody at {address} was not enrolled: {why}")
             }

@@ -2,6 +2,8 @@
 //! the journals of runs and what is published; writes the registry and nothing else. It takes no
 //! part in rounds and sends nothing that is not public, but for who is awaited at the moment.
 //!
+//! Other members come here too, to have their statements recorded in the ledger, and for nothing else.
+//!
 //! - [`check`](self): whether a plan may be submitted
 //! - [`answer`](self): every request but watching
 //! - [`status`](self): how a run and its rounds are
@@ -32,6 +34,7 @@ use tokio::time::sleep;
 use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::driver::Events;
+use crate::ledger::Ledger;
 use crate::storage::StorageError;
 use crate::storage::blobs::Depot;
 use crate::storage::place::Databases;
@@ -55,6 +58,7 @@ pub struct Desk {
     guests: GuestList,
     clock: Clock,
     events: Events,
+    ledger: Ledger,
     /// Whether plans are taken; else only looked at.
     is_open: bool,
     places: Semaphore,
@@ -78,6 +82,8 @@ pub struct DeskParts {
     pub clock: Clock,
     /// To the operator.
     pub events: Events,
+    /// The ledger.
+    pub ledger: Ledger,
     /// Whether plans are taken.
     pub is_open: bool,
 }
@@ -94,6 +100,7 @@ impl Desk {
             guests,
             clock,
             events,
+            ledger,
             is_open,
         } = parts;
         let changes = registry.lock().await.changes();
@@ -108,6 +115,7 @@ impl Desk {
             guests,
             clock,
             events,
+            ledger,
             is_open,
             places,
         }
@@ -214,7 +222,10 @@ impl Talk<'_> {
             while let Err(wait) = self.allowance.take(&self.member.id) {
                 sleep(wait).await;
             }
+            let role = self.member.role;
+            let may = role == Role::Researcher || matches!(request, FromResearcher::State { .. });
             let answered = match request {
+                _ if !may => Err(Refusal::NotResearcher { role }.into()),
                 FromResearcher::Watch { run, after } => {
                     self.watch(&run, after, &mut receiver).await.map(|next| waiting = next)
                 }

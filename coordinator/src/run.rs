@@ -174,6 +174,8 @@ impl Run<'_> {
             self.end(&mut standing, &Ending::Done { rounds }).await?;
         }
         self.settle(&standing).await?;
+        let ledger = self.driver.ledger.clone();
+        self.driver.serve_while(ledger.settled()).await?;
         let summary = self.summary(&standing);
         if summary.rounds_done == 0 && !standing.is_stopped() {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
@@ -417,6 +419,7 @@ impl From<Halt> for Failure {
                 Self::new(signal.into(), "STOPPED", &halt).with_help("serving again goes on")
             }
             Halt::Storage(error) => error.into(),
+            Halt::Ledger(failure) => *failure,
             Halt::Missing { .. } => Self::new(Exit::TimedOut, "MEMBERS_MISSING", &halt)
                 .with_help("start those members, or lower what the round needs; then serve again"),
         }

@@ -11,11 +11,13 @@ use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{ENVELOPES_PER_MESSAGE_MAX, HANDSHAKE_MS, PROOFS_PER_MESSAGE_MAX};
 use covey_aggregation::message::{
-    Envelope, FromClient, FromHolder, Refusal, SignedHeader, ToClient, ToHolder,
+    Envelope, FromClient, FromHolder, RecordBytes, Refusal, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::error::{CloseReason, LinkError};
 use covey_aggregation::net::link::{Among, ControlReceiver, ControlSender, Link, Links};
-use covey_aggregation::party::Role;
+use covey_aggregation::net::version::Protocol;
+use covey_aggregation::party::{PartyId, Role};
+use covey_aggregation::program::Failure;
 use covey_aggregation::research::{FromResearcher, ToResearcher};
 use covey_aggregation::roster::Member;
 use covey_aggregation::sum::contribution::box_bytes;
@@ -46,6 +48,19 @@ pub enum Input {
     Members(Vec<MemberEntry>),
     /// This program may no longer write its records, or cannot make durable what it writes.
     StoreLost(StorageError),
+    /// The ledger cannot be kept.
+    LedgerLost(Box<Failure>),
+    /// Please ask these key holders to cosign the ledger.
+    Cosign(Vec<(PartyId, ToHolder)>),
+    /// Please send these owners the receipt of a round.
+    Recorded {
+        /// Whom.
+        owners: Vec<PartyId>,
+        /// Of which round.
+        round_ctx: Digest,
+        /// The receipt.
+        record: RecordBytes,
+    },
     /// Somebody who wanted to become a member was told no.
     NotEnrolled {
         /// From where.
@@ -268,7 +283,7 @@ pub struct Shared {
 
 /// Serves one connection until it ends. The driver hears of its beginning and its end.
 pub async fn serve(link: Link, session: SessionId, shared: Arc<Shared>) {
-    if link.peer.role == Role::Researcher {
+    if link.peer.role == Role::Researcher || link.protocol == Protocol::Desk {
         let (links, peer) = (link.links.clone(), link.peer.id);
         tokio::select! {
             () = research::serve(link, Arc::clone(&shared.desk), &shared.allowance) => {}

@@ -23,6 +23,7 @@ pub mod sealing;
 pub mod serve;
 pub mod status;
 pub mod verify;
+mod witnessing;
 
 use std::ffi::OsString;
 use std::path::Path;

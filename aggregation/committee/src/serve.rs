@@ -31,6 +31,7 @@ use crate::directing::{Directed, Directions};
 use crate::rereads::{Reread, Rereads};
 use crate::sealing;
 use crate::status::JOURNAL_FILE;
+use crate::witnessing::{Witnessed, Witnessing};
 
 /// How long a draining holder waits for the rounds under way.
 const DRAIN: Duration = Duration::from_secs(120);
@@ -68,6 +69,11 @@ pub enum Event {
     },
     /// It signed something.
     Signed(HolderRecord),
+    /// It cosigned a checkpoint of the ledger, with so many entries.
+    Cosigned {
+        /// So many.
+        size: u64,
+    },
     /// It said no.
     Refused(String),
     /// A round has ended, says the coordinator.
@@ -118,6 +124,7 @@ impl fmt::Display for Event {
             Self::Signed(HolderRecord::Approved { number, roster }) => {
                 write!(f, "signed roster {number} ({})", roster.short())
             }
+            Self::Cosigned { size } => write!(f, "cosigned the ledger of {size} entries"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Ended(Outcome::Done(report)) => {
                 write!(f, "round done, {} contributions", report.counted.len())
@@ -293,6 +300,7 @@ struct Desk {
     rereads: Rereads,
     directions: Directions,
     approvals: Approvals,
+    witnessing: Witnessing,
     /// Rosters that a person was told of.
     undecided: BTreeSet<Digest>,
     _folder: StateFolder,
@@ -319,6 +327,8 @@ struct Done {
     unread: Vec<(Digest, Vec<Signed>)>,
     /// Rounds whose directions are to be computed.
     undirected: Vec<(Digest, Box<DirectionQuestion>)>,
+    /// What the witness said.
+    witnessed: Option<Witnessed>,
 }
 
 impl Desk {
@@ -340,9 +350,17 @@ impl Desk {
             .map_err(|error| Failure::new(Exit::Failed, "HOLDER", error))?;
         let directions = Directions::new(config.validation_data.clone());
         let approvals = Approvals::new(folder.path(), config.members.approve);
-        let rereads = Rereads::default();
-        let undecided = BTreeSet::new();
-        Ok(Self { holder, journal, rereads, directions, approvals, undecided, _folder: folder })
+        let witnessing = Witnessing::open(folder.path(), membership)?;
+        Ok(Self {
+            holder,
+            journal,
+            rereads: Rereads::default(),
+            directions,
+            approvals,
+            witnessing,
+            undecided: BTreeSet::new(),
+            _folder: folder,
+        })
     }
 
     /// What a message asks for; nothing of a new round while it is stopping.
@@ -372,8 +390,15 @@ impl Desk {
         let (mut desk, done) = worked
             .await
             .map_err(|error| Failure::new(Exit::Failed, "BUG", format!("the holder: {error}")))?;
-        let done = done?;
+        let mut done = done?;
         done.records.into_iter().for_each(|record| watch(Event::Signed(record)));
+        if let Some(Witnessed { message, outcome }) = done.witnessed {
+            done.messages.push(message);
+            watch(match outcome {
+                Ok(size) => Event::Cosigned { size },
+                Err(why) => Event::Refused(why),
+            });
+        }
         for message in done.messages {
             if let FromHolder::Refused { round_ctx, refusal } = &message {
                 // Asked every second while a person thinks: said once.
@@ -401,8 +426,12 @@ impl Desk {
     }
 
     fn answer(&mut self, work: Work) -> Result<Done, JournalError> {
+        let mut done = Done::default();
         match work {
-            Work::Answer(message) => self.holder.handle(*message),
+            Work::Answer(message) => {
+                done.witnessed = self.witnessing.answer(&message)?;
+                self.holder.handle(*message);
+            }
             Work::Reread(Reread { round_ctx, header, public }) => {
                 self.holder.handle_reread(&round_ctx, &header, public);
             }
@@ -411,7 +440,6 @@ impl Desk {
             }
             Work::Approve(roster, approval) => self.holder.handle_roster(&roster, approval),
         }
-        let mut done = Done::default();
         loop {
             let mut waiting = Vec::new();
             while let Some(effect) = self.holder.poll_effect() {

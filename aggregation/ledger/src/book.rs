@@ -5,6 +5,7 @@
 //! Nothing in here says how the entries got into the log, and who cosigned it: that is the log's
 //! business. A book says what the entries mean.
 
+mod answer;
 mod credits;
 mod due;
 mod members;
@@ -24,6 +25,7 @@ use covey_aggregation::credit::Debt;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::party::{Name, PartyId, Role};
 
+pub use self::answer::{Answer, Ground, Paid};
 pub use self::due::Due;
 pub use self::records::{
     CreditsRecord, DisputeRecord, EntryRecord, Given, MemberRecord, PayoutRecord, ProposalRecord,

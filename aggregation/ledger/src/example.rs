@@ -195,7 +195,7 @@ impl Example {
     /// What a member says, signed, with the next number of its kind.
     #[must_use]
     pub fn say(&self, who: &Identity, says: Says) -> Signed {
-        let (federation, member) = (self.book.founding().roster, who.id());
+        let (federation, member) = (self.book.founding().authority, who.id());
         let number = self.book.last_number(&member, &says).unwrap_or(0).max(self.now_ms) + 1;
         Statement { federation, member, number, says }.sign(who)
     }

@@ -69,6 +69,7 @@ pub fn founding(roster: &Roster, reviewers: &[PartyId], charter: Charter) -> Opt
     reviewers.dedup();
     let founding = Founding {
         roster: roster.digest(),
+        authority: roster.authority,
         roster_document: Document::of(&bytes),
         coordinator: roster.with_role(Role::Coordinator).next().map(seat)?,
         holders,

@@ -13,15 +13,15 @@
 //! - [`charter`]: what reviewers may change by their votes
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
+//! - [`verify`]: what is checked, attested and asserted, and every doubt
+//! - `example` (feature): a small ledger, for tests and pictures
 //!
 //! The log:
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
 //! - [`tile`]: the log as files that never change
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
-//! - [`verify`]: what is checked, attested and asserted, and every doubt
-//! - `example` (feature): a small ledger, for tests and pictures
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
-//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline
+//! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline; [`folder`]: from files
 
 pub mod book;
 pub mod bundle;
@@ -34,6 +34,7 @@ pub mod entry;
 #[cfg(any(test, feature = "example"))]
 pub mod example;
 pub mod facts;
+pub mod folder;
 mod form;
 pub mod log;
 pub mod note;

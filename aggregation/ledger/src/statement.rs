@@ -1,9 +1,10 @@
 //! What members say for the record, and sign: disputes, votes, proposals, addresses, compute.
 //!
 //! The signed text is the compact JSON of a [`Statement`], in the one form that entries have. It is
-//! signed as [`covey_aggregation::signing::Statement::Member`] with the digest of the founding roster as
-//! context, so it counts in one federation only; and it has a number that grows from one statement of a
-//! member to its next of the same kind, so nobody can bring it twice, or an old one after a new one.
+//! signed as [`covey_aggregation::signing::Statement::Member`] with the digest of the federation's
+//! authority as context, so it counts in one federation only; and it has a number that grows from one
+//! statement of a member to its next of the same kind, so nobody can bring it twice, or an old one after a
+//! new one.
 //! A program that signs takes the time in milliseconds for it, or one more than the last.
 
 use covey_aggregation::hash::Digest;
@@ -34,7 +35,7 @@ pub const LIST_MAX: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
-    /// Digest of the founding roster.
+    /// Digest of the federation's authority ([`covey_aggregation::roster::Roster::authority`]).
     #[serde(with = "hex")]
     pub federation: Digest,
     /// Who says it.

@@ -34,6 +34,7 @@ pub struct Dialer {
     membership: Arc<Membership>,
     coordinator: Member,
     route: Route,
+    protocol: Protocol,
     versions: Versions,
     egress: Option<Arc<dyn Egress>>,
     goodbye: Option<Goodbye>,
@@ -53,7 +54,24 @@ impl Dialer {
         drop(coordinators);
         let (egress, goodbye, failures, linked_at) = (None, None, 0, None);
         let (route, versions) = (route.into(), Versions::default());
-        Ok(Self { membership, coordinator, route, versions, egress, goodbye, failures, linked_at })
+        let protocol = Protocol::Link;
+        Ok(Self {
+            membership,
+            coordinator,
+            route,
+            protocol,
+            versions,
+            egress,
+            goodbye,
+            failures,
+            linked_at,
+        })
+    }
+
+    /// Dials for requests beside a link ([`Protocol::Desk`]).
+    #[must_use]
+    pub fn to_desk(self) -> Self {
+        Self { protocol: Protocol::Desk, ..self }
     }
 
     /// Speaks these versions of the protocol instead of all that this program knows.
@@ -118,12 +136,13 @@ impl Dialer {
 
     async fn dial(&mut self) -> Result<Link, LinkError> {
         let (connection, way, version) = self.handshake().await?;
+        let spoken = (self.protocol, version);
         let door = self.egress.clone().map(|egress| {
             Door::new(egress, self.coordinator.name.clone(), connection.remote_address())
         });
         let roster = self.membership.roster();
         let greeting = Greeting { roster: roster.digest(), number: roster.number };
-        let with = (connection, way, version);
+        let with = (connection, way, spoken);
         match Link::greet(with, self.coordinator.clone(), greeting, door).await {
             Err(LinkError::Newer(newer)) => Err(self.membership.take_over(&newer)),
             link => link,
@@ -150,11 +169,12 @@ impl Dialer {
 
     async fn handshake(&mut self) -> Result<(Connection, Way, u16), LinkError> {
         let (membership, versions) = (Arc::clone(&self.membership), self.versions.clone());
+        let protocol = self.protocol;
         let credentials: Credentials = Arc::new(move |refused: &Refused| {
-            tls::client_config(&membership, (Protocol::Link, &versions), refused)
+            tls::client_config(&membership, (protocol, &versions), refused)
         });
         let reached = self.route.reach(&credentials).await?;
-        let version = reached.agreed(&self.versions, Protocol::Link).await?;
+        let version = reached.agreed(&self.versions, protocol).await?;
         self.goodbye = Some(reached.goodbye);
         Ok((reached.connection, reached.way, version))
     }

@@ -19,6 +19,7 @@ use crate::net::guest_list::Guests;
 use crate::net::places::MemberPlace;
 use crate::net::streams::{RecvStream, SendStream};
 use crate::net::transport::{Transport, Way};
+use crate::net::version::Protocol;
 use crate::roster::Member;
 use crate::roster::succession::CertifiedRoster;
 
@@ -47,6 +48,8 @@ pub struct Link {
     pub peer: Member,
     /// Digest of the roster that both have.
     pub roster: Digest,
+    /// What it is for: rounds, or requests beside them.
+    pub protocol: Protocol,
     /// The version of the protocol that both speak.
     pub version: u16,
     /// What carries it.
@@ -62,7 +65,7 @@ pub struct Link {
 impl Link {
     /// Greets a listener: the last step of dialling.
     pub(super) async fn greet(
-        (connection, way, version): (Connection, Way, u16),
+        (connection, way, spoken): (Connection, Way, (Protocol, u16)),
         peer: Member,
         greeting: Greeting,
         door: Option<Door>,
@@ -70,7 +73,7 @@ impl Link {
         let greet = async {
             let streams = connection.open_bi().await?;
             let links = Links { connection: connection.clone(), door, _place: None };
-            let mut link = Self::new(links, (peer, greeting.roster), (version, way), streams);
+            let mut link = Self::new(links, (peer, greeting.roster), (spoken, way), streams);
             link.sender.send(&greeting).await?;
             match link.receiver.receive::<Welcome>().await? {
                 Some(Welcome::Same) => Ok(link),
@@ -83,7 +86,7 @@ impl Link {
 
     /// Answers a dialer's greeting: the last step of listening.
     pub(super) async fn welcome(
-        (connection, version): (Connection, u16),
+        (connection, spoken): (Connection, (Protocol, u16)),
         (peer, place): (Member, MemberPlace),
         guests: &Guests,
         patience: Duration,
@@ -93,7 +96,7 @@ impl Link {
             let streams = connection.accept_bi().await?;
             let _place = Some(Arc::new(place));
             let links = Links { connection: connection.clone(), door: None, _place };
-            let mut link = Self::new(links, (peer, guests.digest), (version, way), streams);
+            let mut link = Self::new(links, (peer, guests.digest), (spoken, way), streams);
             let greeting = link.receiver.receive::<Greeting>().await?;
             let greeting = greeting.ok_or(LinkError::Truncated)?;
             if greeting.roster == guests.digest {
@@ -118,13 +121,13 @@ impl Link {
     fn new(
         links: Links,
         (peer, roster): (Member, Digest),
-        (version, way): (u16, Way),
+        ((protocol, version), way): ((Protocol, u16), Way),
         (send, receive): (SendStream, RecvStream),
     ) -> Self {
         let writer = FrameWriter::new(send, FRAME_BYTES_MAX);
         let sender = ControlSender(writer.through(links.door.as_ref(), Stage::Greeting));
         let receiver = ControlReceiver(FrameReader::new(receive, FRAME_BYTES_MAX));
-        Self { peer, roster, version, way, sender, receiver, links }
+        Self { peer, roster, protocol, version, way, sender, receiver, links }
     }
 }
 

@@ -377,13 +377,14 @@ impl Hall {
             let claim = Claim::read(&certificate)?;
             Ok::<_, LinkError>(guests.recognise(&claim, &DIALERS)?)
         };
-        let with = (connection.clone(), version);
+        let with = (connection.clone(), (protocol, version));
         if protocol == Protocol::Enrolment {
             let bearer = match newcomer::read(&certificate) {
                 Some(key) => Bearer::Newcomer(key),
                 None => Bearer::Member(Box::new(member().inspect_err(turn_away)?)),
             };
             let place = self.place(bearer.key()).inspect_err(turn_away)?;
+            let with = (connection.clone(), version);
             let applicant = Applicant::hear(with, (bearer, place), self.bounds.handshake).await?;
             return Ok(Arrival::Applicant(Box::new(applicant)));
         }

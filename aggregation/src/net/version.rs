@@ -1,5 +1,5 @@
-//! Versions of the protocol, negotiated as names of TLS's ALPN (RFC 7301): `covey/1` for links and
-//! `covey-enrol/1` for enrolment. A dialer offers every version that it speaks, a listener takes the
+//! Versions of the protocol, negotiated as names of TLS's ALPN (RFC 7301): `covey/1` for links,
+//! `covey-enrol/1` for enrolment and `covey-desk/1` for requests that have nothing to do with rounds. A dialer offers every version that it speaks, a listener takes the
 //! newest that both do.
 //!
 //! Beside them both know [`ANY`], which names no version and never changes: where there is no common
@@ -30,13 +30,18 @@ pub enum Protocol {
     Link,
     /// Enrolment.
     Enrolment,
+    /// A member's requests beside its link ([`crate::research`]): it may have both at once.
+    Desk,
 }
 
 impl Protocol {
+    const ALL: [Self; 3] = [Self::Link, Self::Enrolment, Self::Desk];
+
     const fn text(self) -> &'static str {
         match self {
             Self::Link => "covey/",
             Self::Enrolment => "covey-enrol/",
+            Self::Desk => "covey-desk/",
         }
     }
 
@@ -97,7 +102,7 @@ impl Versions {
 
     /// What a listener takes, the first that is offered.
     pub(super) fn taken(&self) -> Vec<Vec<u8>> {
-        let names = [Protocol::Link, Protocol::Enrolment].map(|protocol| self.names(protocol));
+        let names = Protocol::ALL.map(|protocol| self.names(protocol));
         let names = names.into_iter().flatten().map(String::into_bytes);
         names.chain([ANY.to_vec()]).collect()
     }
@@ -105,7 +110,7 @@ impl Versions {
     /// What was agreed on, if it is one of these.
     pub(super) fn agreed(&self, name: Option<&[u8]>) -> Option<(Protocol, u16)> {
         let name = name?;
-        [Protocol::Link, Protocol::Enrolment].into_iter().find_map(|protocol| {
+        Protocol::ALL.into_iter().find_map(|protocol| {
             let version = protocol.version(name)?;
             self.0.contains(&version).then_some((protocol, version))
         })
@@ -113,7 +118,7 @@ impl Versions {
 
     /// What a listener says to a dialer with which it has no version in common.
     pub(super) fn said(&self) -> Vec<u8> {
-        let names = [Protocol::Link, Protocol::Enrolment].map(|protocol| self.names(protocol));
+        let names = Protocol::ALL.map(|protocol| self.names(protocol));
         names.concat().join(" ").into_bytes()
     }
 }
@@ -152,8 +157,10 @@ impl Mismatch {
     pub(super) fn seen(versions: &Versions, offered: &[Vec<u8>]) -> Self {
         let names = offered.iter().filter(|name| *name != ANY);
         let offered: Vec<_> = names.take(NAMES_MAX).map(printable).collect();
-        let enrols = offered.iter().any(|name| name.starts_with(Protocol::Enrolment.text()));
-        let protocol = if enrols { Protocol::Enrolment } else { Protocol::Link };
+        let is_of =
+            |protocol: &Protocol| offered.iter().any(|name| name.starts_with(protocol.text()));
+        let others = [Protocol::Enrolment, Protocol::Desk];
+        let protocol = others.into_iter().find(is_of).unwrap_or(Protocol::Link);
         Self { offered, supported: versions.names(protocol), dialled_here: false }
     }
 
@@ -163,7 +170,7 @@ impl Mismatch {
         let newest = |names: &[String], protocol: Protocol| {
             names.iter().filter_map(|name| protocol.version(name.as_bytes())).max()
         };
-        for protocol in [Protocol::Enrolment, Protocol::Link] {
+        for protocol in Protocol::ALL {
             if let Some(offered) = newest(&self.offered, protocol) {
                 let supported = newest(&self.supported, protocol);
                 let is_newer = supported.is_none_or(|supported| offered > supported);
@@ -227,7 +234,7 @@ mod tests {
         ];
         for (dialer, listener, expected) in cases {
             let (dialer, listener) = (Versions::of(dialer), Versions::of(listener));
-            for protocol in [Protocol::Link, Protocol::Enrolment] {
+            for protocol in Protocol::ALL {
                 let taken = takes(&listener, &dialer.offer(protocol)).expect("or any");
                 let agreed = listener.agreed(Some(&taken));
                 assert_eq!(agreed, expected.map(|version| (protocol, version)));
@@ -242,7 +249,7 @@ mod tests {
         for (dialer, listener, renew) in
             [(&old, &new, Renew::Dialer), (&new, &old, Renew::Listener)]
         {
-            for protocol in [Protocol::Link, Protocol::Enrolment] {
+            for protocol in Protocol::ALL {
                 let seen = Mismatch::seen(listener, &dialer.offer(protocol));
                 let heard = Mismatch::heard(dialer, protocol, &listener.said());
                 assert_eq!((seen.renew(), heard.renew()), (renew, renew), "{seen} {heard}");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunState;
+use super::{RunState, Text};
 use crate::hash::Digest;
 use crate::party::{Name, Role};
 
@@ -83,6 +83,12 @@ pub enum Refusal {
         /// When to try again.
         retry_after_ms: u64,
     },
+    /// The ledger's rules forbid the statement, or its signature is not the sender's.
+    #[error("the statement is not recorded: {why}")]
+    NotRecorded {
+        /// Why.
+        why: Text,
+    },
     /// Not a request of this version.
     #[error("the request makes no sense; do both sides run the same version?")]
     Malformed,
@@ -105,6 +111,7 @@ impl Refusal {
             Self::TooManyRounds { .. } => "TOO_MANY_ROUNDS",
             Self::NotPublished => "NOT_PUBLISHED",
             Self::Busy { .. } => "BUSY",
+            Self::NotRecorded { .. } => "NOT_RECORDED",
             Self::Malformed => "MALFORMED",
         }
     }

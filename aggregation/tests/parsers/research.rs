@@ -6,7 +6,7 @@ use covey_aggregation::message::Phase;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::research::{
     Absence, Few, FromResearcher, Now, Order, Part, Piece, PlanBytes, PlanFault, Refusal,
-    RoundLine, RunState, RunStatus, Text, ToResearcher,
+    RoundLine, RunState, RunStatus, StatementBytes, Text, ToResearcher,
 };
 use covey_aggregation::time::Time;
 use covey_aggregation::wire::encode;
@@ -74,6 +74,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TooManyRounds { rounds: 1001, rounds_max: 1000 },
         Refusal::NotPublished,
         Refusal::Busy { retry_after_ms: 2000 },
+        Refusal::NotRecorded { why: Text::of("the window is over") },
     ]
 }
 
@@ -92,6 +93,9 @@ impl Seeds {
             fetch(Part::Publication),
             fetch(Part::Correction(digest(5))),
             fetch(Part::Chunks(digest(6))),
+            FromResearcher::State {
+                statement: StatementBytes::new(b"{}".to_vec()).expect("short"),
+            },
         ];
         messages.iter().map(encode).collect()
     }
@@ -130,6 +134,7 @@ impl Seeds {
             ToResearcher::Ordered { run, is_changed: false },
             ToResearcher::Plan(plan()),
             ToResearcher::Piece { total: 300, bytes },
+            ToResearcher::Stated { index: 300 },
         ];
         messages.extend(refusals().into_iter().map(ToResearcher::Refused));
         messages.iter().map(encode).collect()

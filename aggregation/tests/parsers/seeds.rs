@@ -10,8 +10,8 @@ use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, Term
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
     AbandonReason, AuditStep, Complaint, ComplaintKind, Decline, Envelope, FromClient, FromHolder,
-    HolderFault, MissingReason, NoCredit, Outcome, Phase, Receipt, Refusal, Release, Report,
-    SignedHeader, ToClient, ToHolder,
+    HolderFault, MissingReason, NoCredit, NoteBytes, Outcome, Phase, Receipt, RecordBytes, Refusal,
+    Release, Report, SignedHeader, ToClient, ToHolder,
 };
 use covey_aggregation::net::roster_file::to_json;
 use covey_aggregation::net::{Authority, BulkAnswer, BulkRequest, IdentityKey, Request, Validity};
@@ -19,6 +19,7 @@ use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::credits::{credits_to_json, evidence_to_json};
 use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
+use covey_aggregation::research::StatementBytes;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{Opened, Terms, Timings};
 use covey_aggregation::signing::Signature;
@@ -42,6 +43,11 @@ const PLANS: [&str; 3] = [
 
 const CONFIGURATION: &str = "schema = \"holder/1\"\ncoordinator = \"a.example:7443\"\n\
     folder = \".\"\n[limits]\nrounds = 10\nnames = [\"a\", \"b\"]\nshare = 0.5\n";
+
+/// Some text.
+fn note() -> NoteBytes {
+    NoteBytes::new(b"covey\n7\n".to_vec()).expect("short")
+}
 
 /// One contribution.
 pub struct Upload {
@@ -257,6 +263,7 @@ impl Seeds {
             ToHolder::Set { round_ctx, set: set.clone() },
             ToHolder::Certified { set, certificate },
             ToHolder::Approve { roster: Box::new(self.certified_roster().roster) },
+            ToHolder::Cosign { old_size: 3, proof: vec![digest(4); 2], checkpoint: note() },
         ];
         messages.extend(
             self.outcomes().into_iter().map(|outcome| ToHolder::Ended { round_ctx, outcome }),
@@ -278,6 +285,8 @@ impl Seeds {
                 roster: digest(1),
                 vote: self.certified_roster().votes[0].clone(),
             },
+            FromHolder::Cosigned { note: digest(2), line: note() },
+            FromHolder::NotCosigned { note: digest(2), size: Some(7), code: 409 },
         ];
         let refused = Self::refusals().into_iter();
         messages.extend(refused.map(|refusal| FromHolder::Refused { round_ctx, refusal }));
@@ -301,6 +310,8 @@ impl Seeds {
         messages.extend(ended.map(|outcome| ToClient::Ended { round_ctx, outcome }));
         let (certificate, rows) = (self.result.certificate.clone(), self.drawing());
         messages.push(ToClient::Prove { round_ctx, certificate, rows });
+        let record = RecordBytes::new(b"{}".to_vec()).expect("short");
+        messages.push(ToClient::Recorded { round_ctx, record });
         messages.iter().map(encode).collect()
     }
 
@@ -308,7 +319,11 @@ impl Seeds {
         let round_ctx = self.round_ctx;
         let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
         let proven = FromClient::Proven { round_ctx, proven: Box::new(self.proven()) };
-        [declined, FromClient::Pending { round_ctx }, proven].iter().map(encode).collect()
+        let unrecorded = FromClient::Unrecorded { round_ctx };
+        let statement = StatementBytes::new(b"{}".to_vec()).expect("short");
+        let report = FromClient::Report { round_ctx, statement };
+        let messages = [declined, FromClient::Pending { round_ctx }, proven, unrecorded, report];
+        messages.iter().map(encode).collect()
     }
 
     pub fn bulk_request(&self) -> Vec<Vec<u8>> {

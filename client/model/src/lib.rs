@@ -41,6 +41,7 @@
 //! ```
 
 mod batch;
+mod benchmark;
 pub mod credit;
 pub mod data;
 pub mod device;

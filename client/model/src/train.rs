@@ -146,6 +146,17 @@ pub struct FitReport {
     pub is_stopped_early: bool,
 }
 
+impl FitReport {
+    /// Examples that were trained on, each as often as it was, in batches of `batch_size`.
+    #[must_use]
+    pub fn seen(&self, batch_size: u32) -> u64 {
+        let (examples, batch) = (u64::from(self.examples), u64::from(batch_size).max(1));
+        let pass_steps = examples.div_ceil(batch).max(1);
+        let (passes, rest) = (self.steps / pass_steps, self.steps % pass_steps);
+        passes.saturating_mul(examples).saturating_add(rest.saturating_mul(batch).min(examples))
+    }
+}
+
 /// Training or evaluation could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {

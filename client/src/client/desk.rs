@@ -11,19 +11,24 @@ use std::time::Duration;
 
 use covey_aggregation::audit::list::Proven;
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::{Decline, FromClient, Refusal, SignedHeader, ToClient};
+use covey_aggregation::message::{
+    Decline, FromClient, RecordBytes, Refusal, SignedHeader, ToClient,
+};
 use covey_aggregation::net::{Bulk, BulkError, Egress, LinkError, Membership};
 use covey_aggregation::participant::{Participant, ParticipantEffect, ParticipantSetup};
+use covey_aggregation::party::PartyId;
 use covey_aggregation::program::clock::{now, until};
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
 use covey_aggregation::program::linked::LinkedFile;
 use covey_aggregation::program::{Exit, Failure, Journal, Signal, StateFolder, Stop};
 use covey_aggregation::record::ParticipantRecord;
+use covey_aggregation::roster::Roster;
 use covey_model::device::Compute;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use crate::effort::Efforts;
 use crate::event::{Event, Round};
 use crate::gate::Gate;
 use crate::observer::Observer;
@@ -31,6 +36,7 @@ use crate::outbound::{self, OutboundLog};
 use crate::pause::Pause;
 use crate::prepare::{Declined, Halt, Workshop};
 use crate::provers::Provers;
+use crate::receipts::Receipts;
 use crate::sketches::Sketches;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
@@ -103,6 +109,10 @@ pub(super) struct Desk {
     /// Numbers of rounds, for people.
     numbers: BTreeMap<Digest, u32>,
     events: mpsc::Sender<Event>,
+    roster: Arc<Roster>,
+    own: PartyId,
+    receipts: Receipts,
+    compute: Compute,
     _folder: StateFolder,
 }
 
@@ -138,6 +148,7 @@ impl Desk {
         let stored = stored.map_err(|error| Failure::file(&error))?;
         let rounds: Vec<Digest> = participant.rounds().copied().collect();
         stored.keep_only(&rounds).map_err(|error| Failure::file(&error))?;
+        let receipts = Receipts::open(folder.path()).map_err(|error| Failure::file(&error))?;
         let gate = Gate::open(config).map_err(|error| Failure::file(&error))?;
         let (bulk, link) = watch::channel(None);
         let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
@@ -159,6 +170,7 @@ impl Desk {
             stored: stored.clone(),
             variates: variates.clone(),
             provers: Provers::new(Sketches::at(&folder.path().join(SKETCHES_FOLDER))),
+            efforts: Efforts::new(folder.path(), config.policy.limits.report_compute),
             observer,
             bulk: link,
             events: events.clone(),
@@ -182,6 +194,10 @@ impl Desk {
             held_back: BTreeSet::new(),
             numbers,
             events,
+            roster: Arc::clone(membership.roster()),
+            own: membership.member().id,
+            receipts,
+            compute: compute.clone(),
             _folder: folder,
         };
         Ok((desk, waiting))
@@ -296,12 +312,19 @@ impl Desk {
         match event {
             // New rounds are not for a client that stops.
             Some(LineEvent::Message(ToClient::Open { .. })) if is_draining => {}
+            Some(LineEvent::Message(ToClient::Recorded { round_ctx, record })) => {
+                self.recorded(round_ctx, &record, watch);
+            }
             Some(LineEvent::Message(message)) => self.participant.handle(now(), message),
             Some(LineEvent::Linked(linked)) => {
                 self.linked.linked(&linked.address, &linked.way);
                 let (address, way) = (linked.address.clone(), linked.way.clone());
                 watch(Event::Linked { address, way });
                 self.bulk.send_replace(Some(linked.bulk.clone()));
+                for round_ctx in self.receipts.awaited() {
+                    // A queue that is full drops it; it is asked for again by the next link.
+                    let _ = linked.messages.try_send(FromClient::Unrecorded { round_ctx });
+                }
                 self.link = Some(linked);
             }
             Some(LineEvent::Lost(error)) => {
@@ -351,7 +374,10 @@ impl Desk {
                 self.uploading.remove(&round_ctx);
                 let round = self.round(round_ctx);
                 match result {
-                    Ok((bytes, seconds)) => watch(Event::Uploaded { round, bytes, seconds }),
+                    Ok((bytes, seconds)) => {
+                        self.workshop.efforts.note(&round_ctx, |effort| effort.bytes_up += bytes);
+                        watch(Event::Uploaded { round, bytes, seconds });
+                    }
                     Err(UploadError::Stored(what)) => watch(Event::Fault { what }),
                     Err(UploadError::Bulk(BulkError::Refused(refusal))) => {
                         self.refused(round_ctx, refusal, watch);
@@ -454,6 +480,10 @@ impl Desk {
                 if let Err(error) = self.variates.counted(&round_ctx) {
                     watch(Event::Fault { what: error.to_string() });
                 }
+                if let Err(error) = self.receipts.expect(&round_ctx) {
+                    watch(Event::Fault { what: error.to_string() });
+                }
+                self.report(round_ctx);
                 watch(Event::Counted { round: self.round(round_ctx) });
             }
             ParticipantEffect::NotCounted { round_ctx, why } => {
@@ -486,6 +516,36 @@ impl Desk {
         self.tasks.spawn(async move {
             let sent = send(&bulk, &stored, round, &header, &events).await;
             Done::Uploaded(round_ctx, sent)
+        });
+    }
+
+    /// The receipt of a round has come.
+    fn recorded(
+        &self,
+        round_ctx: Digest,
+        record: &RecordBytes,
+        watch: &mut (dyn FnMut(Event) + Send),
+    ) {
+        let round = self.round(round_ctx);
+        match self.receipts.take(&round_ctx, record, (&self.own, &self.roster)) {
+            Ok(entry) => watch(Event::Recorded { round, entry }),
+            Err(bad) => watch(Event::Fault { what: format!("{round}: {bad}") }),
+        }
+    }
+
+    /// Tells the federation what a round took, where the owner wants that. Measured and signed beside the
+    /// loop; a report that is lost is lost.
+    fn report(&self, round_ctx: Digest) {
+        let Some(link) = &self.link else { return };
+        let (messages, workshop) = (link.messages.clone(), Arc::clone(&self.workshop));
+        let roster = Arc::clone(&self.roster);
+        let compute = self.compute.clone();
+        tokio::task::spawn_blocking(move || {
+            let own = (&*workshop.identity, &*roster);
+            let statement = workshop.efforts.statement(&round_ctx, own, &compute, now());
+            if let Some(statement) = statement {
+                let _ = messages.try_send(FromClient::Report { round_ctx, statement });
+            }
         });
     }
 

@@ -45,6 +45,8 @@ impl Named {
                     FromClient::Declined { .. } => "FromClient::Declined",
                     FromClient::Pending { .. } => "FromClient::Pending",
                     FromClient::Proven { .. } => "FromClient::Proven",
+                    FromClient::Unrecorded { .. } => "FromClient::Unrecorded",
+                    FromClient::Report { .. } => "FromClient::Report",
                 };
                 frame(bytes, kind, Some(*message.round_ctx()))
             }

@@ -161,6 +161,7 @@ fn read_limits(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<L
     let counters = number("max_counters", 0..=COUNTERS_MAX.into());
     let released = number("max_released", 0..=u8::MAX.into());
     let control = flag(&mut section, errors, "control", default.control);
+    let report = flag(&mut section, errors, "report_compute", default.report_compute);
     section.finish(errors);
     // All are within their bounds, so no cast cuts.
     Some(Limits {
@@ -175,6 +176,7 @@ fn read_limits(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<L
         max_counters: counters?.map_or(default.max_counters, |counters| counters as u16),
         control: control?,
         max_released: released?.map_or(default.max_released, |released| released as u8),
+        report_compute: report?,
     })
 }
 

@@ -112,6 +112,11 @@ impl Policy {
                 limits.max_released,
                 "numbers about you alone that a plan with credit may publish in a round; 0: none",
             ),
+            Setting::set(
+                "report_compute",
+                limits.report_compute,
+                "whether everybody is told what a round took this machine: examples, time, bytes",
+            ),
         ]
     }
 

@@ -149,7 +149,9 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         Refusal::NameTaken { .. } => {
             (Exit::BadInput, Some("give this run another name: --name NAME"))
         }
-        Refusal::NotPublished | Refusal::TooManyRounds { .. } => (Exit::BadInput, None),
+        Refusal::NotPublished | Refusal::TooManyRounds { .. } | Refusal::NotRecorded { .. } => {
+            (Exit::BadInput, None)
+        }
         Refusal::TooMany { .. } | Refusal::TooManyOfYours { .. } | Refusal::Busy { .. } => {
             (Exit::TimedOut, None)
         }

@@ -24,6 +24,18 @@ impl Driver {
         match input {
             Input::Members(entries) => self.take_members(entries).await?,
             Input::StoreLost(error) => return Err(error.into()),
+            Input::LedgerLost(failure) => return Err(Halt::Ledger(failure)),
+            Input::Cosign(questions) => {
+                for (holder, question) in questions {
+                    self.send(&holder, Outgoing::ToHolder(Box::new(question)));
+                }
+            }
+            Input::Recorded { owners, round_ctx, record } => {
+                for owner in owners {
+                    let message = ToClient::Recorded { round_ctx, record: record.clone() };
+                    self.send(&owner, Outgoing::ToClient(Box::new(message)));
+                }
+            }
             Input::NotEnrolled { address, why } => {
                 self.tell(&Event::NotEnrolled { address, why });
             }
@@ -78,6 +90,7 @@ impl Driver {
         }
         if member.role == Role::Holder {
             self.ask_for_signatures();
+            self.ledger.came(member.id);
         }
     }
 
@@ -123,6 +136,14 @@ impl Driver {
             FromHolder::Approved { roster, vote } => {
                 return self.take_signature(member, &roster, vote).await;
             }
+            FromHolder::Cosigned { line, .. } => {
+                self.ledger.cosigned(member.id, &line);
+                return Ok(());
+            }
+            FromHolder::NotCosigned { size, code, .. } => {
+                self.ledger.not_cosigned(member.id, size, code);
+                return Ok(());
+            }
             FromHolder::Refused { refusal, .. } if self.is_proposed(&context) => {
                 if self.take_disapproval(member, &refusal) {
                     let why = format!("it does not sign the next roster: {refusal}");
@@ -155,6 +176,17 @@ impl Driver {
 
     async fn take_client(&mut self, member: &Member, message: FromClient) -> Result<(), Halt> {
         let (now, context) = (self.clock.now(), *message.round_ctx());
+        match message {
+            FromClient::Unrecorded { round_ctx } => {
+                self.ledger.unrecorded(member.id, round_ctx);
+                return Ok(());
+            }
+            FromClient::Report { statement, .. } => {
+                self.ledger.report(member.id, &statement);
+                return Ok(());
+            }
+            _ => {}
+        }
         let answer = match &mut self.live {
             Some(live) if *live.round.context() == context => {
                 live.round.handle_client(now, member.id, message)

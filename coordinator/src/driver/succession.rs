@@ -299,6 +299,7 @@ impl Driver {
         let until = self.clock.now().after_ms(RETURN_MS);
         self.succession.returning = Some((returning, until));
         self.succession.registrar.changed();
+        self.ledger.look();
         let (number, digest) = (self.roster.number, self.roster.digest().to_string());
         self.tell(&Event::RosterInForce { number, digest, joined, left });
         Ok(())

@@ -5,12 +5,13 @@ use covey_aggregation::party::{Name, Role};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::research::{
-    FromResearcher, Order, Part, PlanBytes, Refusal, RunState, ToResearcher,
+    FromResearcher, Order, Part, PlanBytes, Refusal, RunState, StatementBytes, Text, ToResearcher,
 };
 use tokio::task::spawn_blocking;
 
 use super::{RETRY_AFTER_MS, Talk, Trouble, check, published};
 use crate::event::Event;
+use crate::ledger::NotStated;
 use crate::storage::registry::{NewRun, RunEntry};
 
 const BUSY: Refusal = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
@@ -18,6 +19,7 @@ const BUSY: Refusal = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
 impl Talk<'_> {
     pub(super) async fn answer(&mut self, request: FromResearcher) -> Result<(), Trouble> {
         match request {
+            FromResearcher::State { statement } => self.state(statement).await,
             FromResearcher::List { all } => self.list(all).await,
             FromResearcher::Show { run } => self.show(&run).await,
             FromResearcher::Submit { name, plan } => self.submit(name, plan).await,
@@ -29,6 +31,15 @@ impl Talk<'_> {
             // Served by the caller.
             FromResearcher::Watch { .. } => Err(Refusal::Malformed.into()),
         }
+    }
+
+    async fn state(&mut self, statement: StatementBytes) -> Result<(), Trouble> {
+        let stated = self.desk.ledger.state(self.member.id, statement.into_bytes()).await;
+        let index = stated.map_err(|no| match no {
+            NotStated::Refused(_) => Refusal::NotRecorded { why: Text::of(no) },
+            NotStated::Busy(_) => BUSY,
+        })?;
+        Ok(self.sender.send(&ToResearcher::Stated { index }).await?)
     }
 
     async fn find(&self, run: &Name) -> Result<RunEntry, Trouble> {

@@ -85,6 +85,7 @@ impl Run<'_> {
             reason: None,
         };
         self.driver.journal.launch(&run, change.as_ref()).await?;
+        self.driver.ledger.look();
         Ok(run)
     }
 
@@ -164,6 +165,7 @@ impl Run<'_> {
         }
         let change = self.change(format!("rounds {rounds} instead of {}", run.rounds));
         self.driver.journal.extend(rounds, &change).await?;
+        self.driver.ledger.look();
         run.rounds = rounds;
         (run.ending, run.reason) = (None, None);
         Ok(run)

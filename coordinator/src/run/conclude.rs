@@ -78,6 +78,7 @@ impl Run<'_> {
             loss: None,
             ended: end.ended,
         };
+        let context = row.context;
         let is_done = matches!(end.outcome, Outcome::Done(_));
         let mut diverged = None;
         if is_done {
@@ -119,6 +120,8 @@ impl Run<'_> {
             standing.run.ending = Some(ending.word().to_owned());
             standing.run.reason = Some(ending.to_string());
         }
+        self.driver.ledger.note_phases(context, summary.phases_ms.clone());
+        self.driver.ledger.look();
         self.driver.blobs.forget(number)?;
         self.register(standing, standing.rounds.len() - 1).await?;
         self.driver.tell(&Event::Round(summary));

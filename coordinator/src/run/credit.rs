@@ -13,7 +13,7 @@ use std::sync::Arc;
 use covey_aggregation::audit::crediting::CreditRecord;
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::credit::pool::{retire, unopened};
-use covey_aggregation::credit::{Attested, CreditConfig, CreditState, RoundEvidence};
+use covey_aggregation::credit::{Attested, CreditConfig, CreditState, Debt, RoundEvidence};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::{EPOCH_ROUNDS_MIN, FRAME_BYTES_MAX, POOL_EXAMPLES_MAX};
 use covey_aggregation::net::files;
@@ -151,6 +151,7 @@ impl Run<'_> {
         let done = standing.rounds.iter().filter(|row| row.aggregate.is_some());
         let done: Vec<u32> = done.map(|row| row.round).collect();
         let blobs = Arc::clone(&self.driver.blobs);
+        let debts = self.debts(&standing.run.run).await?;
         let work = tokio::task::spawn_blocking(move || {
             let rounds = published_evidence(&blobs, &done)?;
             if rounds.len() < EPOCH_ROUNDS_MIN as usize {
@@ -159,7 +160,7 @@ impl Run<'_> {
                     rounds.len()
                 )));
             }
-            let (settlement, files) = match published_files(&terms, &rounds, &[]) {
+            let (settlement, files) = match published_files(&terms, &rounds, &debts) {
                 Ok(settled) => settled,
                 // The run is done all the same, and its evidence is published.
                 Err(failure) => return Ok::<_, Failure>(Err(failure.message)),
@@ -185,6 +186,16 @@ impl Run<'_> {
             },
         });
         Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// What owners owe from earlier runs: as the ledger has it, which settles the runs in the order in
+    /// which they end.
+    async fn debts(&mut self, run: &Digest) -> Result<Vec<Debt>, Failure> {
+        let ledger = self.driver.ledger.clone();
+        self.driver.serve_while(ledger.settled()).await?;
+        Ok(self.driver.ledger.debts_into(run))
     }
 }
 

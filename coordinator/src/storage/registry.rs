@@ -11,6 +11,7 @@
 //! - Each run has a folder of its own below the state folder ([`run_folder`]), laid out as a state
 //!   folder is. Its journal is the truth about its rounds; what stands here of them is a copy.
 
+mod ledger;
 mod orders;
 mod rows;
 mod turns;
@@ -31,6 +32,7 @@ use super::faults::Faults;
 use super::place::Place;
 use turns::Turns;
 
+pub use ledger::NotSwapped;
 pub use orders::Wish;
 pub use turns::Quotas;
 
@@ -75,11 +77,22 @@ pub(super) const SCHEMA: Schema = Schema {
     steps: &[
         // The last turn of each run.
         "ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;",
+        // How far the ledger goes, and the batches whose files may not all be written yet.
+        "CREATE TABLE ledger (
+            \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
+            content BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE staged (
+            path TEXT PRIMARY KEY,
+            batch BLOB NOT NULL
+        ) STRICT;",
     ],
     contents: &[
         Table { name: "runs", key: "number" },
         Table { name: "orders", key: "number" },
         Table { name: "contexts", key: "context" },
+        Table { name: "ledger", key: "\"only\"" },
+        Table { name: "staged", key: "path" },
     ],
 };
 

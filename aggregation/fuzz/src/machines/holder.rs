@@ -259,6 +259,9 @@ impl Bench {
             }
             FromHolder::Lacking { .. } | FromHolder::Refused { .. } => {}
             FromHolder::Approved { .. } => panic!("nobody has said yes"),
+            FromHolder::Cosigned { .. } | FromHolder::NotCosigned { .. } => {
+                panic!("the witness's")
+            }
             FromHolder::Dealt(_)
             | FromHolder::Drawn { .. }
             | FromHolder::Listed { .. }

@@ -354,9 +354,10 @@ impl Bench {
                 assert_eq!(set_digest(&case().context, &set), certificate.set);
             }
             ToHolder::Ended { .. } => assert!(self.is_over()),
-            ToHolder::Envelopes { .. } | ToHolder::Proofs { .. } | ToHolder::Approve { .. } => {
-                panic!("the driver's")
-            }
+            ToHolder::Envelopes { .. }
+            | ToHolder::Proofs { .. }
+            | ToHolder::Approve { .. }
+            | ToHolder::Cosign { .. } => panic!("the driver's"),
             ToHolder::Deal { .. }
             | ToHolder::List { .. }
             | ToHolder::Listed { .. }
@@ -394,6 +395,7 @@ impl Bench {
             ToClient::Ended { .. } => assert!(self.is_over()),
             ToClient::Refused { .. } => {}
             ToClient::Prove { .. } => panic!("no round of these is audited"),
+            ToClient::Recorded { .. } => panic!("the driver's"),
         }
     }
 

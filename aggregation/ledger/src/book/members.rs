@@ -146,7 +146,7 @@ impl Book {
 
     /// Checks a statement by a member whose status may be one of these, and that it is new.
     pub(super) fn check_signed(&self, signed: &Signed, may: &[Status]) -> Result<(), Refused> {
-        signed.check(&self.founding.roster)?;
+        signed.check(&self.founding.authority)?;
         let statement = &signed.statement;
         let what = "a member that may say this";
         self.member_who(&statement.member, what, |member| may.contains(&member.status))?;

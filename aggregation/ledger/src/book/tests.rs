@@ -3,6 +3,7 @@
 mod payouts;
 mod reviews;
 mod runs;
+mod views;
 
 use covey_aggregation::roster::Member;
 

@@ -12,10 +12,13 @@ use crate::form::hex;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Founding {
-    /// Digest of the founding roster ([`covey_aggregation::roster::Roster::digest`]), which everybody
-    /// has pinned: what members sign is for this federation alone.
+    /// Digest of the founding roster ([`covey_aggregation::roster::Roster::digest`]).
     #[serde(with = "hex")]
     pub roster: Digest,
+    /// Digest of its authority's certificate ([`covey_aggregation::roster::Roster::authority`]), which
+    /// every roster has: what members sign is for this federation alone.
+    #[serde(with = "hex")]
+    pub authority: Digest,
     /// The roster's bytes, as they are sent.
     pub roster_document: Document,
     /// Who keeps the ledger.

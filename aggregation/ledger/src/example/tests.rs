@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::entry::Kind;
 
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/entries.json");
+
 fn leaf(bytes: &[u8]) -> String {
     sha256(&[&[0], bytes].concat()).to_string()
 }
@@ -102,21 +104,21 @@ fn vectors() -> Value {
 
 #[test]
 fn the_vectors_are_those_of_the_example() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/entries.json");
+    let path = Path::new(VECTORS);
     let vectors = vectors();
     if std::env::var_os("COVEY_BLESS").is_some() {
         let text = serde_json::to_string_pretty(&vectors).expect("JSON") + "\n";
-        std::fs::write(&path, text).expect("a file");
+        std::fs::write(path, text).expect("a file");
     }
-    let kept = std::fs::read_to_string(&path).expect("the vectors");
+    let kept = std::fs::read_to_string(path).expect("the vectors");
     let kept: Value = serde_json::from_str(&kept).expect("JSON");
     assert!(kept == vectors, "the form of entries changed: old ledgers would not be read any more");
 }
 
 #[test]
 fn the_vectors_are_read_from_their_file_alone() {
-    let kept = include_str!("../../tests/vectors/entries.json");
-    let kept: Value = serde_json::from_str(kept).expect("JSON");
+    let kept = std::fs::read_to_string(VECTORS).expect("the vectors");
+    let kept: Value = serde_json::from_str(&kept).expect("JSON");
     let list = |name: &str| kept[name].as_array().expect("a list").clone();
     let of = |value: &Value, name: &str| value[name].as_str().expect("a text").to_owned();
     let mut documents = BTreeMap::new();

@@ -37,7 +37,8 @@ pub struct RoundFacts<'a> {
     pub phases_ms: &'a [(Phase, u64)],
     /// Bytes between owners and coordinator, where they are known.
     pub traffic: Option<Traffic>,
-    /// Digest of the terms that its credit will be settled by.
+    /// Digest of the terms that its credit will be settled by; none where it will not be: then its
+    /// fold alone is told.
     pub terms: Option<Digest>,
 }
 
@@ -86,10 +87,8 @@ pub fn round(facts: &RoundFacts<'_>) -> Facts {
     };
     made.bodies.push(closed.into());
     let audit = facts.publication.and_then(|(publication, _)| publication.result.audit.as_deref());
-    if let (Some(record), Some(terms)) =
-        (audit.and_then(|audit| audit.credit.as_deref()), facts.terms)
-    {
-        made.append(credit(facts, record, terms));
+    if let Some(record) = audit.and_then(|audit| audit.credit.as_deref()) {
+        made.append(credit(facts, record));
     }
     made
 }
@@ -115,7 +114,8 @@ pub fn published(publication: &Publication, bytes: &[u8]) -> Published {
     }
 }
 
-fn credit(facts: &RoundFacts<'_>, record: &CreditRecord, terms: Digest) -> Facts {
+/// What was opened of the pool counts whether or not anybody is credited for it.
+fn credit(facts: &RoundFacts<'_>, record: &CreditRecord) -> Facts {
     let (run, round) = (facts.run, facts.round);
     let attestation = &record.attested.attestation;
     let mut made = Facts::default();
@@ -126,6 +126,8 @@ fn credit(facts: &RoundFacts<'_>, record: &CreditRecord, terms: Digest) -> Facts
         examples: made.hold(record.directed.examples.clone()),
         retired: record.retired.len() as u32,
     };
+    made.bodies.push(fold.into());
+    let Some(terms) = facts.terms else { return made };
     let evidence = EvidenceGiven {
         run,
         round,
@@ -134,7 +136,7 @@ fn credit(facts: &RoundFacts<'_>, record: &CreditRecord, terms: Digest) -> Facts
         attestation: made.hold(Attested(wire::encode(attestation))),
         votes: record.attested.certificate.votes.iter().map(SeatVote::from).collect(),
     };
-    made.bodies.extend([fold.into(), evidence.into()]);
+    made.bodies.push(evidence.into());
     made
 }
 

@@ -1,0 +1,67 @@
+//! The key holders as witnesses of the ledger: how far each has cosigned, as far as is known, and whom to
+//! ask what.
+
+use std::collections::BTreeMap;
+
+use covey_aggregation::hash::Digest;
+use covey_aggregation::message::{NoteBytes, ToHolder};
+use covey_aggregation::party::PartyId;
+use covey_ledger::proof::consistency;
+use covey_ledger::tile::Tiles;
+
+use super::files::LedgerFiles;
+
+/// How far each witness has cosigned.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses {
+    /// Entries of its last checkpoint. Of one that is not here nothing is known: it is asked as if it had
+    /// cosigned nothing, and says what it has.
+    sizes: BTreeMap<PartyId, u64>,
+    /// Why each did not cosign, where it did not, by its code.
+    refused: BTreeMap<PartyId, u16>,
+}
+
+impl Witnesses {
+    /// A witness has cosigned a checkpoint.
+    pub(super) fn cosigned(&mut self, holder: PartyId, size: u64) {
+        self.sizes.insert(holder, size);
+        self.refused.remove(&holder);
+    }
+
+    /// A witness has refused, and says how far it has cosigned. Says whether it is worth asking it again
+    /// at once, and whether the operator was not told of this yet.
+    pub(super) fn refused(
+        &mut self,
+        holder: PartyId,
+        size: Option<u64>,
+        code: u16,
+    ) -> (bool, bool) {
+        let known = size.and_then(|size| self.sizes.insert(holder, size).map(|was| was == size));
+        // 409: it goes on from another checkpoint than was thought.
+        if code == 409 && known != Some(true) {
+            return (true, false);
+        }
+        (false, self.refused.insert(holder, code) != Some(code))
+    }
+
+    /// How far a witness has cosigned, as far as is known.
+    pub(super) fn size_of(&self, holder: &PartyId) -> u64 {
+        self.sizes.get(holder).copied().unwrap_or(0)
+    }
+}
+
+/// What a witness that has cosigned `old_size` entries is asked about a checkpoint of `size`; none where
+/// there is no such proof, because it knows more than this ledger has, or a tile is missing.
+pub(super) fn question(
+    files: &LedgerFiles,
+    (old_size, size): (u64, u64),
+    checkpoint: &[u8],
+) -> Option<ToHolder> {
+    let tiles = Tiles::new(size, |path: &str| files.at_hand(path));
+    // From nothing, everything follows.
+    let proof =
+        if old_size == 0 { Vec::new() } else { consistency(&tiles, old_size, size).ok()? };
+    let proof = proof.into_iter().map(|hash| Digest(hash.0)).collect();
+    let checkpoint = NoteBytes::new(checkpoint.to_vec())?;
+    Some(ToHolder::Cosign { old_size, proof, checkpoint })
+}

@@ -37,7 +37,7 @@ pub use self::views::{ComputeTotal, MemberTotals, Point, Quality};
 pub(crate) use self::rounds::has_joined;
 use self::seats::Seats;
 use crate::charter::Charter;
-use crate::document::Documents;
+use crate::document::{Document, Documents};
 use crate::entry::{Body, Entry, Founding, Kind, SeatVote};
 use crate::payout::Address;
 
@@ -52,6 +52,8 @@ pub struct Book {
     members: BTreeMap<PartyId, MemberRecord>,
     /// Number and digest of the last roster.
     roster: (u32, Digest),
+    /// The rosters that entries name, by digest.
+    rosters: BTreeMap<Digest, Document>,
     reviewers: BTreeSet<PartyId>,
     /// The charters, each with the entry that it is in force from.
     charters: Vec<(u64, Charter)>,
@@ -93,6 +95,7 @@ impl Book {
             subjects: BTreeMap::new(),
             members: members::founders(founding),
             roster: (0, founding.roster),
+            rosters: BTreeMap::from([(founding.roster, founding.roster_document)]),
             reviewers: founding.reviewers.iter().copied().collect(),
             charters: vec![(0, founding.charter.clone())],
             runs: Vec::new(),
@@ -211,6 +214,12 @@ impl Book {
     #[must_use]
     pub const fn roster(&self) -> (u32, Digest) {
         self.roster
+    }
+
+    /// The document of a roster that an entry names, by the roster's digest.
+    #[must_use]
+    pub fn roster_document(&self, digest: &Digest) -> Option<&Document> {
+        self.rosters.get(digest)
     }
 
     /// What is in force.

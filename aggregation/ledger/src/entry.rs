@@ -260,3 +260,6 @@ fn inexact_integer(json: &str) -> Option<&str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 mod rounds;
 mod story;
 
-pub use self::story::stranger;
+pub use self::story::{Voter, stranger};
 
 use std::collections::BTreeMap;
 

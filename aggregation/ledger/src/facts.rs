@@ -96,7 +96,9 @@ pub fn members(
 ) -> Facts {
     let CertifiedRoster { roster, votes } = next;
     let votes = votes.iter().map(SeatVote::from).collect();
-    let proof = RosterProof { number: roster.number, digest: roster.digest(), votes };
+    let (digest, bytes) = (roster.digest(), wire::encode(roster));
+    let document = Document::of(&bytes);
+    let proof = RosterProof { number: roster.number, digest, document, votes };
     let changes = previous.changes(roster);
     let left = changes.left.iter().map(|member| {
         let (how, why) = how(&member.id);
@@ -107,7 +109,7 @@ pub fn members(
         Body::from(MemberJoined { name, id, role, roster: proof.clone() })
     });
     let bodies = left.chain(joined).collect();
-    Facts { bodies, documents: vec![wire::encode(roster)] }
+    Facts { bodies, documents: vec![bytes] }
 }
 
 /// A run whose plan was accepted.

@@ -13,6 +13,7 @@
 //! - [`charter`]: what reviewers may change by their votes
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
+//! - [`verify`]: what is checked, attested and asserted, and every doubt
 //!
 //! The log:
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
@@ -45,4 +46,5 @@ pub mod review;
 pub mod statement;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod witness;

@@ -93,7 +93,7 @@ impl Book {
             return Err(Refused::MayNot { member: body.id, what: "with a key that is still good" });
         }
         self.check_roster(&body.roster)?;
-        self.roster = (body.roster.number, body.roster.digest);
+        self.take_roster(&body.roster);
         let (id, name, role) = (body.id, body.name.clone(), body.role);
         match self.members.get_mut(&id) {
             Some(member) => {
@@ -115,7 +115,7 @@ impl Book {
         };
         self.member_who(&body.id, "a member without a seat", may_leave)?;
         self.check_roster(&body.roster)?;
-        self.roster = (body.roster.number, body.roster.digest);
+        self.take_roster(&body.roster);
         if let Some(member) = self.members.get_mut(&body.id) {
             member.status = match body.how {
                 Leaving::Suspended => Status::Suspended,
@@ -126,6 +126,11 @@ impl Book {
             member.history.push(index);
         }
         Ok(())
+    }
+
+    fn take_roster(&mut self, roster: &RosterProof) {
+        self.roster = (roster.number, roster.digest);
+        self.rosters.insert(roster.digest, roster.document);
     }
 
     /// Checks that a roster is the last one or a newer one, and certified.

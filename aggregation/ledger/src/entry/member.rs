@@ -7,6 +7,7 @@ use covey_aggregation::party::{Name, PartyId, Role};
 use covey_aggregation::signing::Signature;
 use serde::{Deserialize, Serialize};
 
+use crate::document::Document;
 use crate::form::hex;
 
 /// A holder's signature.
@@ -36,6 +37,8 @@ pub struct RosterProof {
     /// Its digest.
     #[serde(with = "hex")]
     pub digest: Digest,
+    /// Its bytes, as they are sent.
+    pub document: Document,
     /// A quorum of the committee, ascending: each over the roster's digest
     /// ([`covey_aggregation::roster::succession`]).
     pub votes: Vec<SeatVote>,

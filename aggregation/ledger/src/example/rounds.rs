@@ -28,7 +28,10 @@ const MINUTE_MS: u64 = 60_000;
 
 impl Example {
     /// Accepts the plan of a run.
-    pub(super) fn begin(&mut self, name: &str) -> Result<Digest, Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn begin(&mut self, name: &str) -> Result<Digest, Refused> {
         let run = some_digest(self.shape.seed, &["run", name]);
         let plan = plan_text(name, self.shape.rounds);
         let facts = RunFacts {
@@ -55,7 +58,10 @@ impl Example {
     }
 
     /// A round in which the owner at `missing` gives no answer, where there is one.
-    pub(super) fn close(
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn close(
         &mut self,
         run: &Digest,
         round: u32,
@@ -76,6 +82,8 @@ impl Example {
         owners.sort_by_key(|one| one.owner);
         let invited = owners.len() as u32;
         let counted = invited - u32::from(missing.is_some());
+        let weights = (0..ids.len()).filter(|at| missing != Some(*at)).map(examples_of);
+        let weight = weights.map(u64::from).sum();
         let steps = [("select", 1_900), ("collect", 41_000), ("vote", 2_100), ("audit", 9_400)];
         let steps = steps.into_iter().chain([("release", 3_300), ("credit", 2_800)]);
         let jitter = draw(self.shape.seed, &["ms", &round_label(run, round)]) % 1000;
@@ -99,7 +107,7 @@ impl Example {
                 document: Document { sha256: digest("publication"), bytes: 180_000 + jitter },
                 blake3: digest("publication-blake3"),
                 aggregate: digest("aggregate"),
-                weight: u64::from(counted),
+                weight,
                 set,
                 votes: self.votes(Kind::Vote, &round_ctx, &set),
                 released: ["examples", "s", "novelty", "harm"].map(str::to_owned).to_vec(),
@@ -122,7 +130,10 @@ impl Example {
     }
 
     /// A round in which too few answered.
-    pub(super) fn abandon(&mut self, run: &Digest, round: u32) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn abandon(&mut self, run: &Digest, round: u32) -> Result<(), Refused> {
         self.wait_ms(4 * MINUTE_MS);
         let missing = |code, why: &str| Some(Missing { code, why: why.to_owned() });
         let mut owners: Vec<_> = self.owners.iter().map(Identity::id).collect();
@@ -181,7 +192,7 @@ impl Example {
             let label = round_label(run, round);
             let noise = |what| (draw(seed, &[what, &label, &at.to_string()]) % 4000) as i64 - 2000;
             let quality = QUALITY[at % QUALITY.len()] * 100;
-            let count = 120 + 40 * at as u32;
+            let count = examples_of(at);
             let (s, novelty) = (quality + noise("s"), quality * 3 / 5 + noise("novelty"));
             Evidence { owner: *owner, count, s, novelty, harm: quality + noise("harm") }
         };
@@ -215,7 +226,7 @@ impl Example {
             if !counted.contains(&self.owners[at].id()) {
                 continue;
             }
-            let count = 120 + 40 * at as u64;
+            let count = u64::from(examples_of(at));
             let compute = Compute {
                 run: *run,
                 round,
@@ -232,7 +243,10 @@ impl Example {
     }
 
     /// Ends a run and settles its credits.
-    pub(super) fn settle(&mut self, run: &Digest) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn settle(&mut self, run: &Digest) -> Result<(), Refused> {
         let rounds = self.shape.rounds;
         let (ending, model) = (Ending::Done { rounds }, self.last_model(run));
         self.write_facts(facts::ended(*run, rounds, &ending, model))?;
@@ -242,6 +256,11 @@ impl Example {
             Err(_) => Err(Refused::NotSettled(*run)),
         }
     }
+}
+
+/// Examples of the owner at a place.
+const fn examples_of(at: usize) -> u32 {
+    120 + 40 * at as u32
 }
 
 fn round_label(run: &Digest, round: u32) -> String {

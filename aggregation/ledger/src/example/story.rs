@@ -27,8 +27,12 @@ impl Example {
         self.second_run()
     }
 
-    fn first_run(&mut self) -> Result<Digest, Refused> {
-        let run = self.begin("cardio-risk")?;
+    /// The first run, settled.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn first_run(&mut self) -> Result<Digest, Refused> {
+        let run = self.begin("digits")?;
         for round in 1..=self.shape.rounds {
             match round {
                 2 => self.close(&run, round, Some(3))?,
@@ -41,7 +45,10 @@ impl Example {
     }
 
     /// All but the fourth owner say where they are paid.
-    fn addresses(&mut self) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn addresses(&mut self) -> Result<(), Refused> {
         self.wait_ms(HOUR_MS);
         for at in (0..self.owners.len()).filter(|at| *at != 3) {
             let address = Some(self.address_of(&self.owners[at].id()));
@@ -51,7 +58,11 @@ impl Example {
         Ok(())
     }
 
-    fn dispute(
+    /// A dispute by one owner about another's credit in a run (by their places).
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn dispute(
         &mut self,
         (run, by, owner): (&Digest, usize, usize),
         remedy: Remedy,
@@ -70,7 +81,11 @@ impl Example {
         Ok(id)
     }
 
-    fn vote(&mut self, by: Voter, on: Digest, choice: Choice) -> Result<(), Refused> {
+    /// A vote.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn vote(&mut self, by: Voter, on: Digest, choice: Choice) -> Result<(), Refused> {
         let identity = match by {
             Voter::Holder(at) => &self.holders[at],
             Voter::Owner(at) => &self.owners[at],
@@ -141,7 +156,7 @@ impl Example {
     /// goes on.
     fn second_run(&mut self) -> Result<(), Refused> {
         use Voter::{Holder, Owner};
-        let run = self.begin("cardio-risk-2")?;
+        let run = self.begin("digits-again")?;
         let pool_micro = u64::from(super::BUDGET) * u64::from(self.shape.rounds) * MICRO;
         let why = "twice the rounds of the first, for the same credits".to_owned();
         let budget = Change::Budget(Budget { run, pool_micro });
@@ -166,17 +181,20 @@ impl Example {
         let proposal = Says::Proposal(Proposal { change: Change::Charter(charter), why });
         let signed = self.say(&self.owners[1], proposal);
         self.write(signed.into_body())?;
-        let live = self.begin("stroke-risk")?;
+        let live = self.begin("digits-at-night")?;
         self.close(&live, 1, None)?;
         self.close(&live, 2, Some(0))
     }
 }
 
 /// A reviewer of the example.
-#[derive(Clone, Copy)]
-enum Voter {
+#[derive(Clone, Copy, Debug)]
+pub enum Voter {
+    /// A holder, by its seat.
     Holder(usize),
+    /// An owner, by its place.
     Owner(usize),
+    /// The researcher.
     Researcher,
 }
 

@@ -14,6 +14,8 @@
 //!   ended in between both are taken again, so that the copies are those that the journals name.
 //! - Everything else that a journal names only grows, and is copied after. Then the federation's
 //!   folder, and the members last: a roster that is named anywhere is in them.
+//! - The ledger's checkpoint comes before everything: then its lock, which is among the runs, is as far or
+//!   further.
 //! - The manifest is written last: a backup without one was cut off.
 
 pub(crate) mod bulk;
@@ -163,6 +165,9 @@ async fn take(config: &Config, to: &Path, key_path: &Path) -> Result<Answer, Bac
     }
     let (key, is_new) = BackupKey::read_or_make(key_path)?;
     let roots = roots(config).await?;
+    for root in &roots {
+        bulk::copy_checkpoint(&root.depot.read(), &to.join(BULK).join(&root.below))?;
+    }
     let mut stores = take_journals(config, &roots, to).await?;
     for root in &roots {
         let target = to.join(BULK).join(&root.below);

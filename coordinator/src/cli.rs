@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -96,6 +97,8 @@ pub enum Command {
     Enrol(Enrol),
     /// Run the plan of the settings, or the plans that researchers submit
     Serve(Serve),
+    /// Serve the page of the stored ledger, also without a coordinator that runs
+    Page(PageOptions),
     /// Look for everything that the operator would have to put right before `serve`: settings, keys,
     /// certificate, clock, roster, state folder, database, port, plan, data. Exit code 1 when there is a problem
     Doctor(Doctor),
@@ -164,6 +167,17 @@ pub struct Migrate {
     /// Only say what would be done.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `page`.
+#[derive(Debug, Args)]
+pub struct PageOptions {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Address to serve it at, by plain HTTP, instead of the settings' `page`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `published`.

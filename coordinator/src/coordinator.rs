@@ -30,8 +30,10 @@ use crate::config::{Asked, Config};
 use crate::driver::{Driver, Events, Parts};
 use crate::event::{Event, RunSummary};
 use crate::learning::{Learning, OwnData};
+use crate::ledger::files::LedgerFiles;
 use crate::ledger::{Keeper, KeeperParts, Ledger};
 use crate::metrics::Metrics;
+use crate::page::{Page, PageParts};
 use crate::queue::Queue;
 use crate::registrar::{self, Registrar, RegistrarParts};
 use crate::research::{Desk, DeskParts};
@@ -72,6 +74,7 @@ pub struct Running {
     address: SocketAddr,
     tcp: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    page: Option<SocketAddr>,
     events: broadcast::Receiver<Event>,
     work: JoinHandle<Result<RunSummary, Failure>>,
 }
@@ -162,6 +165,7 @@ impl Coordinator {
             events: Arc::clone(&tell),
         };
         let keeper = Keeper::new(keeper, ends);
+        let (page_depot, page_view) = (depot.clone(), view.subscribe());
         let desk = Desk::new(DeskParts {
             registry: Arc::clone(&registry),
             view: view.subscribe(),
@@ -174,6 +178,12 @@ impl Coordinator {
             ledger: ledger.clone(),
             is_open: learning.is_none(),
         });
+        let page = PageParts {
+            guests: registrar.guests().clone(),
+            files: LedgerFiles::new(page_depot),
+            shown: ledger.watch(),
+            view: Some((page_view, clock)),
+        };
         let shared = Shared {
             inputs,
             shelf: Arc::clone(&shelf),
@@ -209,11 +219,16 @@ impl Coordinator {
             summing_threads: config.limits.summing_threads.size(),
         });
         let identity = Arc::clone(membership.identity());
+        let page = match config.page {
+            Some(address) => Some(Page::open(address, page).await?),
+            None => None,
+        };
         let office = Office { driver, learning: learning.map(Arc::new), identity, config };
         let admin_address = admin.as_ref().map(Admin::address);
-        let doors = Doors { lock, admin, keeper };
+        let page_address = page.as_ref().map(Page::address);
+        let doors = Doors { lock, admin, page, keeper };
         let work = tokio::spawn(work(office, listener, shared, doors));
-        Ok(Running { address, tcp, admin: admin_address, events, work })
+        Ok(Running { address, tcp, admin: admin_address, page: page_address, events, work })
     }
 }
 
@@ -312,6 +327,7 @@ impl Office {
 struct Doors {
     lock: StateFolder,
     admin: Option<Admin>,
+    page: Option<Page>,
     keeper: Keeper,
 }
 
@@ -322,7 +338,9 @@ async fn work(
     shared: Shared,
     doors: Doors,
 ) -> Result<RunSummary, Failure> {
-    let Doors { lock, admin, keeper } = doors;
+    let Doors { lock, admin, page, keeper } = doors;
+    // Open as long as this goes on.
+    let _page = page;
     let (close, closed) = watch::channel(());
     let watching = registrar::watch_members(Arc::clone(&shared.registrar), shared.inputs.clone());
     let watching = tokio::spawn(watching);
@@ -425,6 +443,12 @@ impl Running {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where the page is served, if it is.
+    #[must_use]
+    pub const fn page_address(&self) -> Option<SocketAddr> {
+        self.page
     }
 
     /// Waits for the next thing it says.

@@ -44,8 +44,8 @@ const PHASES_MAX: usize = 64;
 pub struct Shown {
     /// What it says; none before the committee is complete.
     pub book: Option<Arc<Book>>,
-    /// Entries of the checkpoint that is published, with a quorum's cosignatures.
-    pub published: u64,
+    /// What the part of it says that is published, with a quorum's cosignatures.
+    pub published: Option<Arc<Book>>,
 }
 
 /// What the keeper is asked.

@@ -13,6 +13,7 @@
 //! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`ledger`]: what all of it comes to, as entries that key holders cosign
+//! - [`page`]: the published ledger, for everybody to see
 //! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
 //! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
@@ -34,6 +35,7 @@ pub mod measuring;
 pub mod metrics;
 pub mod migrate;
 pub mod office;
+pub mod page;
 mod program;
 pub mod published;
 pub mod queue;

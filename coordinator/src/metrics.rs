@@ -33,6 +33,8 @@ struct Counts {
     turned_away: u64,
     submitted: BTreeMap<&'static str, u64>,
     link_bytes: BTreeMap<&'static str, u64>,
+    /// Entries of the ledger that a quorum has cosigned.
+    ledger: u64,
 }
 
 #[derive(Default)]
@@ -77,6 +79,7 @@ impl Metrics {
                 *counts.submitted.entry(outcome).or_default() += 1;
             }
             Event::Round(summary) => counts.see_round(summary),
+            Event::Ledger { size } => counts.ledger = *size,
             _ => {}
         }
     }
@@ -161,7 +164,9 @@ impl fmt::Display for Metrics {
         family(f, ("plans_submitted_total", "counter", "Plans of researchers."), &submitted)?;
         let bytes = each("direction", &["sent", "received"], &counts.link_bytes);
         let help = "Bytes of links that have ended, over UDP or TCP.";
-        family(f, ("link_bytes_total", "counter", help), &bytes)
+        family(f, ("link_bytes_total", "counter", help), &bytes)?;
+        let help = "Entries of the ledger that a quorum of the key holders has cosigned.";
+        family(f, ("ledger_size", "gauge", help), &one(counts.ledger as f64))
     }
 }
 

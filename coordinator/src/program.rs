@@ -20,6 +20,7 @@ use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
 use crate::migrate;
 use crate::office;
+use crate::page;
 use crate::published;
 use crate::restore::{self, Restore};
 use crate::setup::{self, Answer};
@@ -137,6 +138,19 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
             let config = load(cli, &options.config)?;
             runtime()?.block_on(migrate::migrate(&config, options.dry_run)).map(answer)
         }
+        Command::Page(options) => {
+            let config = load(cli, &options.config)?;
+            let address = options.listen.or(config.page).ok_or_else(|| {
+                Failure::new(Exit::BadInput, "NO_ADDRESS", "no address to serve the page at")
+                    .with_help("give one: --listen 127.0.0.1:8443, or page = ... in the settings")
+            })?;
+            runtime()?.block_on(async {
+                let stop = Stop::on_signals();
+                let stop = stop.map_err(|error| Failure::new(Exit::Failed, "NO_SIGNALS", error))?;
+                page::serve(&config, address, stop).await
+            })?;
+            Ok(Exit::Done)
+        }
         Command::Serve(options) => {
             let config = Config { asked: options.asked(), ..load(cli, &options.config)? };
             let runtime = runtime()?;
@@ -185,6 +199,11 @@ async fn carry_out(cli: &Cli, config: Config, stop: Stop) -> Result<(), Failure>
         && !cli.quiet
     {
         note(format!("health and metrics at http://{address}/readyz and /metrics"));
+    }
+    if let Some(address) = running.page_address()
+        && !cli.quiet
+    {
+        note(format!("the page is at http://{address}/"));
     }
     loop {
         match running.next_event().await {

@@ -14,6 +14,7 @@
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
 //! - [`verify`]: what is checked, attested and asserted, and every doubt
+//! - `example` (feature): a small ledger, for tests and pictures
 //!
 //! The log:
 //! - [`tree`], [`proof`]: hashes of RFC 6962, proofs of inclusion and of consistency
@@ -21,7 +22,6 @@
 //! - [`note`], [`checkpoint`], [`cosignature`], [`quorum`]: what is signed, by whom, and what is final
 //! - [`log`]: the one who appends; [`witness`]: those who cosign
 //! - [`receipt`], [`bundle`]: an entry, or a whole log, checked offline; [`folder`]: from files
-//! - `example` (feature): a small ledger, for tests and pictures
 
 pub mod book;
 pub mod bundle;

@@ -161,6 +161,12 @@ impl Few {
         names.truncate(NAMES_TOLD_MAX);
         Self { names, more: u32::try_from(more).unwrap_or(u32::MAX) }
     }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.names.len()).unwrap_or(u32::MAX).saturating_add(self.more)
+    }
 }
 
 impl fmt::Display for Few {

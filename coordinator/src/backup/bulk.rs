@@ -16,6 +16,10 @@ const PASSING: &str = "rounds/";
 /// Which examples of validation pools are used up.
 const POOLS: &str = "pools";
 
+/// The ledger's checkpoint: it is taken before the lock that decides how far the ledger goes, so that no
+/// backup has more published than its lock knows.
+const CHECKPOINT: &str = "published/ledger/checkpoint";
+
 /// Which keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -28,25 +32,36 @@ pub(super) enum Part {
 /// Copies every key of this part below `to`, durably. False where one was gone before it was read.
 pub(super) fn copy_all(blobs: &Blobs, to: &Path, part: Part) -> Result<bool, BackupError> {
     for entry in blobs.entries()? {
-        if entry.key.starts_with(PASSING) != (part == Part::Passing) {
+        let is_wanted = entry.key.starts_with(PASSING) == (part == Part::Passing);
+        if !is_wanted || entry.key == CHECKPOINT {
             continue;
         }
-        let target = to.join(super::manifest::below(&entry.key)?);
-        match blobs.read_key(&entry.key) {
-            Ok(Some(mut reader)) => {
-                let mut file = create(&target)?;
-                std::io::copy(&mut reader, &mut file).map_err(failed("write", &target))?;
-                file.sync_all().map_err(failed("make durable", &target))?;
-            }
-            Ok(None) => return Ok(false),
+        match copy_key(blobs, &entry.key, to) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
             // Working copies may go at any moment.
             Err(error) if part == Part::Passing => {
                 tracing::debug!(%error, "a working copy could not be read");
                 return Ok(false);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
+    Ok(true)
+}
+
+/// Copies the ledger's checkpoint, if there is one.
+pub(super) fn copy_checkpoint(blobs: &Blobs, to: &Path) -> Result<(), BackupError> {
+    copy_key(blobs, CHECKPOINT, to).map(|_| ())
+}
+
+/// Copies what is under a key below `to`, durably. False where there is nothing.
+fn copy_key(blobs: &Blobs, key: &str, to: &Path) -> Result<bool, BackupError> {
+    let target = to.join(super::manifest::below(key)?);
+    let Some(mut reader) = blobs.read_key(key)? else { return Ok(false) };
+    let mut file = create(&target)?;
+    std::io::copy(&mut reader, &mut file).map_err(failed("write", &target))?;
+    file.sync_all().map_err(failed("make durable", &target))?;
     Ok(true)
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use covey_aggregation::hash::Digest;
 use covey_aggregation::program::published::PUBLICATION_FILE;
 use covey_ledger::book::Book;
 use covey_ledger::document::{Document, Documents};
@@ -61,7 +62,7 @@ impl LedgerFiles {
     /// # Errors
     /// [`StorageError`].
     pub fn write_document(&self, bytes: &[u8]) -> Result<(), StorageError> {
-        let path = document_path(&Document::of(bytes));
+        let path = document_path(&Document::of(bytes).sha256);
         let name = format!("{LEDGER_FOLDER}/{path}");
         if self.blobs.is_published(&name)? {
             return Ok(());
@@ -74,6 +75,18 @@ impl LedgerFiles {
     pub fn document_of(&self, book: &Book, document: &Document) -> Option<Vec<u8>> {
         let bytes = self.document(document).or_else(|| self.publication(book, document))?;
         document.is(&bytes).then_some(bytes)
+    }
+
+    /// The same by its digest alone.
+    #[must_use]
+    pub fn document_named(&self, book: &Book, sha256: &Digest) -> Option<Vec<u8>> {
+        let rounds = book.runs().iter().flat_map(|run| run.rounds.values());
+        let mut published = rounds.filter_map(|round| round.closed.published.as_ref());
+        if let Some(published) = published.find(|one| one.document.sha256 == *sha256) {
+            return self.document_of(book, &published.document);
+        }
+        let bytes = self.at_hand(&document_path(sha256))?;
+        (Document::of(&bytes).sha256 == *sha256).then_some(bytes)
     }
 
     fn publication(&self, book: &Book, document: &Document) -> Option<Vec<u8>> {
@@ -100,12 +113,12 @@ impl LedgerFiles {
 
 impl Documents for LedgerFiles {
     fn document(&self, document: &Document) -> Option<Vec<u8>> {
-        self.at_hand(&document_path(document))
+        self.at_hand(&document_path(&document.sha256))
     }
 }
 
 /// Where a document is, below the ledger's folder.
 #[must_use]
-pub fn document_path(document: &Document) -> String {
-    format!("{DOCUMENTS_FOLDER}/{}", document.sha256)
+pub fn document_path(sha256: &Digest) -> String {
+    format!("{DOCUMENTS_FOLDER}/{sha256}")
 }

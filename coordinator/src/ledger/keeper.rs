@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use super::committee::Witnesses;
 use super::files::LedgerFiles;
 use super::sources::Sources;
-use super::{Command, Ends, Founding, NotStated, Shown};
+use super::{Command, Ends, Founding, NotStated};
 use crate::clock::Clock;
 use crate::driver::Events;
 use crate::event::Event;
@@ -267,8 +267,15 @@ impl Keeper {
     /// Everybody is told what there is now.
     fn show(&self) {
         let Some(open) = &self.open else { return };
-        let (book, published) = (open.book.clone().map(Arc::new), open.log.published());
-        self.ends.shown.send_replace(Shown { book, published });
+        let book = open.book.clone().map(Arc::new);
+        let size = open.log.published();
+        let is_published = book.as_ref().is_some_and(|book| book.size() == size);
+        self.ends.shown.send_modify(|shown| {
+            if is_published {
+                shown.published.clone_from(&book);
+            }
+            shown.book = book;
+        });
     }
 
     /// Answers those who wait for the ledger to be published.

@@ -2,5 +2,7 @@
 
 mod audits;
 mod crashes;
+mod oracle;
 mod receipts;
 mod support;
+mod vectors;

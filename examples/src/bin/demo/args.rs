@@ -73,6 +73,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
 
+    /// In the end serve the page of the federation's ledger until Ctrl-C, also where standard output is no
+    /// terminal
+    #[arg(long)]
+    pub(crate) page: bool,
+
     /// One JSON object per line on standard output; the last has "terminal":true
     #[arg(long)]
     pub(crate) json: bool,
@@ -100,6 +105,7 @@ Examples:
   cargo run --release --bin demo
   cargo run --release --bin demo -- --clients 10 --rounds 20 --seed 3
   cargo run --release --bin demo -- --scenario honest
+  cargo run --release --bin demo -- --page
   cargo run --release --bin demo -- --training evidence
   cargo run --release --bin demo -- --data-dir ./mnist --keep ./look-inside
   cargo run --release --bin demo -- --json | tail -n 1";

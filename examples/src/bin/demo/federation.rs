@@ -281,7 +281,8 @@ fn client_toml(address: &str, device: &str, data: &str) -> String {
 /// What every owner of the demo allows.
 fn policy_toml() -> String {
     format!(
-        "schema = \"policy/1\"\n[limits]\nmax_rounds = {ROUNDS_MAX}\n[require]\nmin_cohort = 3\n\
+        "schema = \"policy/1\"\n[limits]\nmax_rounds = {ROUNDS_MAX}\nreport_compute = true\n\
+         [require]\nmin_cohort = 3\n\
          [allow]\npurposes = [\"Learn to *\"]\n"
     )
 }

@@ -10,6 +10,7 @@ mod credits;
 mod division;
 mod federation;
 mod forgery;
+mod ledger;
 mod observed;
 mod plan;
 mod pool;
@@ -35,6 +36,7 @@ use crate::args::Args;
 use crate::credits::Credits;
 use crate::division::Division;
 use crate::federation::Federation;
+use crate::ledger::{Ledger, Page};
 use crate::process::{MemoryWatch, run_to_end};
 use crate::reference::Laboratory;
 use crate::report::{Bytes, Report};
@@ -143,8 +145,14 @@ fn run(args: &Args) -> Result<Report, Stop> {
         screen.note("the check from outside: settling the published evidence again");
         Credits::check(&federation)
     });
+    screen.note("the check from outside: the ledger, and every owner's receipts");
+    let ledger = Ledger::check(&federation);
     screen.finish();
 
+    let page = match Page::is_wanted(args) {
+        true => Some(Page::open(&federation).map_err(Stop::failed)?),
+        false => None,
+    };
     let report = Report {
         title: source.title,
         scenario: args.scenario,
@@ -157,6 +165,8 @@ fn run(args: &Args) -> Result<Report, Stop> {
         reference,
         check,
         credits,
+        ledger,
+        page: page.as_ref().map(Page::url),
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: memory.peak_bytes(),
     };
@@ -164,6 +174,9 @@ fn run(args: &Args) -> Result<Report, Stop> {
         screen.emit(&report.to_json());
     } else {
         println!("{report}");
+    }
+    if let Some(page) = page {
+        page.wait();
     }
     folder.finish(&report)?;
     Ok(report)

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::credits::Credits;
 use crate::federation::{Federation, owner_name};
+use crate::ledger::Ledger;
 use crate::reference::Reference;
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -65,6 +66,10 @@ pub(crate) struct Report {
     pub(crate) check: Result<String, String>,
     /// `None` where the plan gives none.
     pub(crate) credits: Option<Credits>,
+    /// What the ledger came to, or why it does not hold.
+    pub(crate) ledger: Result<Ledger, String>,
+    /// Where the page is, while it is served.
+    pub(crate) page: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) peak_memory_bytes: Option<u64>,
 }
@@ -74,6 +79,7 @@ impl Report {
     pub(crate) fn is_good(&self) -> bool {
         self.reference.exact
             && self.check.is_ok()
+            && self.ledger.is_ok()
             && self.credits.as_ref().is_none_or(|credits| credits.recomputed.is_ok())
             && self.ending.run.rounds_done > 0
             && self.cuda_rounds() == self.rounds_done()
@@ -109,6 +115,11 @@ impl Report {
             "verified": self.check.is_ok(),
             "credits": self.credits.as_ref().map(Credits::to_json),
             "credits_recomputed": self.credits.as_ref().map(|credits| credits.recomputed.is_ok()),
+            "ledger_verified": self.ledger.is_ok(),
+            "ledger_entries": self.ledger.as_ref().ok().map(|ledger| ledger.entries),
+            "ledger_cosigned_by": self.ledger.as_ref().ok().map(|ledger| ledger.cosigned_by),
+            "receipts": self.ledger.as_ref().ok().map(|ledger| ledger.receipts),
+            "page": self.page,
             "rounds_done": run.rounds_done,
             "rounds_abandoned": run.rounds_abandoned,
             "cuda_owners": self.cuda_owners,
@@ -153,7 +164,11 @@ impl fmt::Display for Report {
             f,
             "\nTime      {:.1} s, of which the run {:.1} s\nMemory    {memory}",
             self.seconds, self.ending.seconds
-        )
+        )?;
+        match &self.page {
+            Some(page) => write!(f, "\nPage      {page} until Ctrl-C"),
+            None => f.write_str("\nPage      of the ledger: again with --page"),
+        }
     }
 }
 
@@ -240,8 +255,12 @@ impl Report {
         };
         writeln!(f, "Exact     {exact}")?;
         match &self.check {
-            Ok(said) => write!(f, "Check     {}", indent(said)),
-            Err(why) => write!(f, "Check     FAILED: {}", indent(why)),
+            Ok(said) => writeln!(f, "Check     {}", indent(said))?,
+            Err(why) => writeln!(f, "Check     FAILED: {}", indent(why))?,
+        }
+        match &self.ledger {
+            Ok(ledger) => write!(f, "Ledger    {}", indent(&ledger.to_string())),
+            Err(why) => write!(f, "Ledger    FAILED: {}", indent(why)),
         }
     }
 

@@ -1,0 +1,111 @@
+//! What the coordinator published as its ledger, read and checked by what the members have pinned; and the
+//! page of it.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use covey_aggregation::net::read_roster;
+use covey_ledger::folder::Folder;
+use covey_ledger::quorum::Quorum;
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::federation::{Federation, owner_name};
+use crate::process::{Process, run_to_end};
+
+/// The ledger, checked.
+pub(crate) struct Ledger {
+    /// Entries.
+    pub(crate) entries: u64,
+    /// Key holders that have cosigned all of it.
+    pub(crate) cosigned_by: usize,
+    /// Receipts that the owners have between them, each checked by its owner's own program.
+    pub(crate) receipts: usize,
+}
+
+impl Ledger {
+    /// Reads and checks all of the ledger with an owner's roster, and has every owner check its receipts.
+    ///
+    /// # Errors
+    /// What does not hold, in words.
+    pub(crate) fn check(federation: &Federation) -> Result<Self, String> {
+        let words = |error: &dyn fmt::Display| error.to_string();
+        let roster = federation.root.join(owner_name(1)).join("roster.json");
+        let roster = read_roster(&roster).map_err(|error| words(&error))?;
+        let quorum = Quorum::of_roster(&roster).map_err(|error| words(&error))?;
+        let ledger = Folder::new(&federation.published().join("ledger")).open(&quorum);
+        let ledger = ledger.map_err(|error| words(&error))?;
+        let mut receipts = 0;
+        for number in 1..=federation.roles.len() {
+            let config = federation.root.join(owner_name(number)).join("client.toml");
+            let config = config.display().to_string();
+            let answer = run_to_end("client", &["receipts", "--config", &config, "--json"])?;
+            let answer: Value = serde_json::from_str(&answer).map_err(|error| words(&error))?;
+            receipts += answer["data"]["receipts"].as_array().map_or(0, Vec::len);
+        }
+        Ok(Self {
+            entries: ledger.book.size(),
+            cosigned_by: ledger.cosigned.witnesses.len(),
+            receipts,
+        })
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, cosigned_by, receipts } = self;
+        write!(
+            f,
+            "{entries} entries, cosigned by {cosigned_by} key holders; every entry follows from \
+             those before it\n{receipts} receipts of rounds with the owners, each checked with its \
+             owner's roster alone"
+        )
+    }
+}
+
+/// The page, while a person looks at it.
+pub(crate) struct Page {
+    address: String,
+    process: Process,
+}
+
+impl Page {
+    /// Whether it was asked for, or somebody sits before a terminal.
+    pub(crate) fn is_wanted(args: &Args) -> bool {
+        args.page || (!args.json && std::io::stdout().is_terminal())
+    }
+
+    /// Serves it, with the operator's command.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn open(federation: &Federation) -> Result<Self, String> {
+        let address = covey_examples::free_address().map_err(|error| error.to_string())?;
+        let address = address.to_string();
+        let home = federation.root.join("coordinator");
+        let config = home.join("coordinator.toml").display().to_string();
+        let arguments = ["page", "--config", &config, "--listen", &address];
+        let started = Process::start("coordinator", &arguments, &home.join("page.txt"), false);
+        let (mut process, _) = started.map_err(|error| error.to_string())?;
+        let began = std::time::Instant::now();
+        while std::net::TcpStream::connect(&address).is_err() {
+            if process.ended().is_some() || began.elapsed() > std::time::Duration::from_secs(20) {
+                return Err(format!("the page does not come up:\n  {}", process.last_words()));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Ok(Self { address, process })
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Waits until somebody ends it.
+    pub(crate) fn wait(mut self) {
+        while self.process.ended().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}

@@ -218,6 +218,11 @@ impl Book {
         self.roster
     }
 
+    /// Digests of the rosters that entries name, each with its document.
+    pub fn rosters(&self) -> impl Iterator<Item = (&Digest, &Document)> {
+        self.rosters.iter()
+    }
+
     /// The document of a roster that an entry names, by the roster's digest.
     #[must_use]
     pub fn roster_document(&self, digest: &Digest) -> Option<&Document> {

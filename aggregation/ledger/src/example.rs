@@ -90,8 +90,14 @@ fn some_digest(seed: u64, labels: &[&str]) -> Digest {
     sha256(format!("{seed}/{}", labels.join("/")).as_bytes())
 }
 
+/// What the keys of somebody of an example follow from; the name is that in its roster.
+#[must_use]
+pub fn key_seed(seed: u64, who: &str) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(some_digest(seed, &["key", who]).0)
+}
+
 fn identity(seed: u64, who: &str) -> Identity {
-    Identity::from_seed(&Zeroizing::new(some_digest(seed, &["key", who]).0))
+    Identity::from_seed(&key_seed(seed, who))
 }
 
 impl Example {
@@ -101,7 +107,15 @@ impl Example {
     /// # Errors
     /// [`Refused`], where the shape is too small for the story.
     pub fn new(shape: Shape) -> Result<Self, Refused> {
-        let mut example = Self::founded(shape)?;
+        Self::new_by(shape, some_digest(shape.seed, &["authority"]))
+    }
+
+    /// The same of a federation with this authority.
+    ///
+    /// # Errors
+    /// As [`Example::new`].
+    pub fn new_by(shape: Shape, authority: Digest) -> Result<Self, Refused> {
+        let mut example = Self::founded_by(shape, authority)?;
         example.tell()?;
         Ok(example)
     }
@@ -111,6 +125,14 @@ impl Example {
     /// # Errors
     /// [`Refused`].
     pub fn founded(shape: Shape) -> Result<Self, Refused> {
+        Self::founded_by(shape, some_digest(shape.seed, &["authority"]))
+    }
+
+    /// The same of a federation with this authority.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn founded_by(shape: Shape, authority: Digest) -> Result<Self, Refused> {
         let seed = shape.seed;
         let holders: Vec<_> = HOLDERS.iter().map(|name| identity(seed, name)).collect();
         let owners: Vec<_> =
@@ -137,7 +159,6 @@ impl Example {
                 .map(|(number, key)| member(&owner_name(number), key.id(), Role::DataOwner)),
         );
         members.push(member("ada", researcher.id(), Role::Researcher));
-        let authority = some_digest(seed, &["authority"]);
         let roster = Roster::founding(plain("north"), authority, members);
         // Two holders, two owners and the researcher.
         let reviewers = [&holders[0], &holders[1], &owners[0], &owners[1], &researcher];

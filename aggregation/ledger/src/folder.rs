@@ -20,6 +20,9 @@ use crate::quorum::{Cosigned, Quorum};
 /// Bytes of a file at most: a publication of a round of ten thousand owners is below it.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// The folder of documents.
+pub const DOCUMENTS_FOLDER: &str = "documents";
+
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
@@ -83,7 +86,7 @@ impl Folder {
     /// Where a document is.
     #[must_use]
     pub fn document_path(&self, sha256: &Digest) -> PathBuf {
-        self.0.join("documents").join(sha256.to_string())
+        self.0.join(DOCUMENTS_FOLDER).join(sha256.to_string())
     }
 }
 

@@ -14,6 +14,7 @@
 //! - [`payout`]: from credits to a tree of addresses and amounts
 //! - [`compute`]: what training takes, by the plan
 //! - [`verify`]: what is checked, attested and asserted, and every doubt
+//! - `desk` (feature): what people do with all this at a command line; it has files, a clock, a network
 //! - `example` (feature): a small ledger, for tests and pictures
 //!
 //! The log:
@@ -29,6 +30,8 @@ pub mod charter;
 pub mod checkpoint;
 pub mod compute;
 pub mod cosignature;
+#[cfg(feature = "desk")]
+pub mod desk;
 pub mod document;
 pub mod entry;
 #[cfg(any(test, feature = "example"))]

@@ -19,6 +19,8 @@ use crate::book::{Book, Fault, Refused};
 use crate::document::{BadDocument, Documents};
 use crate::entry::Entry;
 
+#[cfg(feature = "desk")]
+pub(crate) use self::rounds::ADD_UP;
 pub use self::statements::statements;
 
 /// How much a statement is worth.

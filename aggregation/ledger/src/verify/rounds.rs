@@ -15,6 +15,10 @@ use crate::facts::{self, RoundFacts};
 /// Metrics are rounded: another machine may round the last millionth otherwise.
 const ROUNDING: u64 = 1;
 
+/// Said of a round whose contributions were not added again.
+pub(crate) const ADD_UP: &str =
+    "that the contributions add up (with them, another command checks it)";
+
 impl Teller<'_> {
     pub(super) fn round(&mut self, body: &RoundClosed) {
         self.checked("the round follows on the one before it, and begins with its model");
@@ -84,7 +88,7 @@ impl Teller<'_> {
             Some(Ok(_)) => self.checked(what),
             Some(Err(fault)) => self.doubt(Why::BadPublication(fault)),
         }
-        self.asserted("that the contributions add up (with them, another command checks it)");
+        self.asserted(ADD_UP);
     }
 
     /// What owners measured is in the opened counters, which the plan says how to read.

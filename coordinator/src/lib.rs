@@ -12,7 +12,8 @@
 //!   served with; [`view`]: what goes on at this moment
 //! - [`storage`]: journal, blobs, lock; [`room`]: whether the disk has enough of it
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
-//! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
+//! - [`admin`]: health and [`metrics`], by HTTP at an address of its own; [`trace`]: spans of runs,
+//!   rounds and phases
 //! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
@@ -45,6 +46,8 @@ pub mod setup;
 pub mod status;
 pub mod storage;
 pub mod summing;
+mod telemetry;
+pub mod trace;
 pub mod upload;
 pub mod view;
 pub mod weighing;

@@ -45,7 +45,7 @@ use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::directing::Beginning;
-use crate::event::Event;
+use crate::event::{Event, RoundSummary};
 use crate::ledger::Ledger;
 use crate::registrar::Registrar;
 use crate::room::Room;
@@ -57,6 +57,7 @@ use crate::storage::place::Databases;
 use crate::storage::registry::{Registry, Wish};
 use crate::storage::shelf::Shelf;
 use crate::summing::Unopened;
+use crate::trace::RoundSpan;
 use crate::view::View;
 
 pub use gather::{Gathered, Needs};
@@ -140,6 +141,7 @@ struct Live {
     replies: Vec<Reply>,
     /// What the round began with.
     beginning: Arc<Beginning>,
+    span: RoundSpan,
 }
 
 /// The answer to an upload, and who waits for it.
@@ -290,7 +292,8 @@ impl Driver {
         (self.events)(event);
     }
 
-    /// Drives a round, which began with `beginning`, to its end.
+    /// Drives a round, which began with `beginning`, to its end. Its span is kept until
+    /// [`Self::round_is_over`].
     ///
     /// # Errors
     /// [`Halt`]; the round goes on from its records at the next start.
@@ -298,6 +301,7 @@ impl Driver {
         &mut self,
         round: Round,
         beginning: Arc<Beginning>,
+        span: RoundSpan,
     ) -> Result<RoundEnd, Halt> {
         let config = Arc::new(round.config().clone());
         self.reporter = Reporter::default();
@@ -311,6 +315,7 @@ impl Driver {
             cancelled: Arc::default(),
             replies: Vec::new(),
             beginning,
+            span,
         });
         loop {
             self.obey();
@@ -322,6 +327,14 @@ impl Driver {
             let woken = self.wait(None).await?;
             self.absorb(woken).await?;
         }
+    }
+
+    /// The result of the round at hand is durable: tells the operator.
+    pub fn round_is_over(&mut self, summary: RoundSummary) {
+        if let Some(live) = &mut self.live {
+            live.span.end(&summary);
+        }
+        self.tell(&Event::Round(summary));
     }
 
     /// The state folder, below which runs have theirs.

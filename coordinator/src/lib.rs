@@ -14,7 +14,8 @@
 //! - [`coordinator`]: all of it started together; [`event`]: what it says while it works
 //! - [`ledger`]: what all of it comes to, as entries that key holders cosign
 //! - [`page`]: the published ledger, for everybody to see
-//! - [`admin`]: health and [`metrics`], by HTTP at an address of its own
+//! - [`admin`]: health and [`metrics`], by HTTP at an address of its own; [`trace`]: spans of runs,
+//!   rounds and phases
 //! - [`backup`], [`restore`], [`migrate`]: what was recorded, taken elsewhere or to a newer format
 //! - [`cli`], [`config`], [`setup`], [`doctor`], [`status`], [`published`]: the program around it
 
@@ -49,6 +50,8 @@ pub mod setup;
 pub mod status;
 pub mod storage;
 pub mod summing;
+mod telemetry;
+pub mod trace;
 pub mod upload;
 pub mod view;
 pub mod weighing;

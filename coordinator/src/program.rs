@@ -25,6 +25,7 @@ use crate::published;
 use crate::restore::{self, Restore};
 use crate::setup::{self, Answer};
 use crate::status;
+use crate::telemetry::Telemetry;
 
 /// Runs `covey-coordinator` with these arguments, the first being the program's name.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -37,18 +38,16 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return exit.into();
         }
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COVEY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Fails only when the program is embedded and the other has set one up.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .try_init();
     let format = Format::json(cli.json);
-    let exit = match run(&cli, format) {
+    let serves = matches!(cli.command, Command::Serve(_));
+    let done = Telemetry::start(serves).and_then(|telemetry| {
+        let done = run(&cli, format);
+        telemetry.finish();
+        done
+    });
+    let exit = match done {
         Ok(exit) => exit,
-        Err(failure) if cli.json && matches!(cli.command, Command::Serve(_)) => {
+        Err(failure) if cli.json && serves => {
             print_line(&last_line(&failure));
             failure.exit
         }

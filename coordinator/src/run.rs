@@ -51,6 +51,7 @@ use crate::room::round_bytes;
 use crate::storage::StorageError;
 use crate::storage::journal::{RoundRow, RunRow};
 use crate::storage::registry::Wish;
+use crate::trace::RunSpan;
 
 use place::Place;
 
@@ -87,6 +88,8 @@ pub struct Past {
     abandoned_in_a_row: u32,
     /// How long it has waited for members since its last round, in milliseconds.
     waited_ms: u64,
+    /// Ends with it.
+    span: RunSpan,
 }
 
 /// What a run has come to.
@@ -149,15 +152,13 @@ impl Run<'_> {
                 parameters: Arc::clone(&standing.place.parameters),
                 state: Arc::clone(&standing.place.state),
             });
-            let end = self.driver.run_round(round, start).await?;
+            let span = self.past.span.round(standing.next_round());
+            let end = self.driver.run_round(round, start, span).await?;
             let done = self.conclude(&mut standing, end).await?;
             let in_a_row = if done { 0 } else { self.past.abandoned_in_a_row + 1 };
-            *self.past = Past {
-                is_told: true,
-                is_settled: true,
-                abandoned_in_a_row: in_a_row,
-                waited_ms: 0,
-            };
+            self.past.is_settled = true;
+            self.past.abandoned_in_a_row = in_a_row;
+            self.past.waited_ms = 0;
             let abandoned_max = self.config.rounds.abandons_in_a_row_max.value();
             if in_a_row >= abandoned_max && standing.run.ending.is_none() {
                 // When it is resumed, it begins anew to count.
@@ -177,6 +178,7 @@ impl Run<'_> {
         let ledger = self.driver.ledger.clone();
         self.driver.serve_while(ledger.settled()).await?;
         let summary = self.summary(&standing);
+        self.past.span.end(&summary.ending);
         if summary.rounds_done == 0 && !standing.is_stopped() {
             return Err(too_many_abandoned(&standing, summary.rounds_abandoned));
         }
@@ -239,6 +241,9 @@ impl Run<'_> {
         let resumed = !self.driver.journal.replay(round, 0).await?.is_empty();
         if !self.past.is_told {
             self.past.is_told = true;
+            let run = &standing.run;
+            self.past.span =
+                RunSpan::begin(&run.run, run.rounds, run.first_round < round || resumed);
             self.driver.tell(&Event::Run {
                 run: standing.run.run.to_string(),
                 plan: learning.plan.name.to_string(),

@@ -51,6 +51,7 @@ impl Driver {
         if self.reporter.phase != Some(phase) {
             let began = live.phases.first().map_or(now, |(_, began)| *began);
             live.phases.push((phase, now));
+            live.span.enter(phase);
             let progress = live.round.progress();
             self.reporter =
                 Reporter { phase: Some(phase), told_at: Some(now), ..Reporter::default() };

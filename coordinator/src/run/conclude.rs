@@ -124,7 +124,7 @@ impl Run<'_> {
         self.driver.ledger.look();
         self.driver.blobs.forget(number)?;
         self.register(standing, standing.rounds.len() - 1).await?;
-        self.driver.tell(&Event::Round(summary));
+        self.driver.round_is_over(summary);
         Ok(is_done)
     }
 

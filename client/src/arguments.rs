@@ -2,6 +2,7 @@
 
 mod audit;
 mod credits;
+mod mcp;
 mod policy;
 mod run;
 mod runs;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::net::TransportChoice;
 use covey_aggregation::party::{Name, Role};
 use covey_aggregation::program::service::ServiceCommand;
+use covey_ledger::desk::DeskCommand;
 use covey_model::device::DeviceChoice;
 
 use crate::sim::{Attack, Partition};
@@ -20,6 +22,7 @@ use crate::plan::Template;
 
 pub(crate) use audit::{Audit, AuditCommand, AuditLog, ExportFormat};
 pub(crate) use credits::{CreditsCommand, Epoch};
+pub(crate) use mcp::Mcp;
 pub(crate) use policy::PolicyCommand;
 pub(crate) use run::{Export, LiveCommand, RunCommand};
 pub(crate) use runs::RunsCommand;
@@ -74,6 +77,13 @@ const EXAMPLES: &str = "Examples:
   covey-client runs leaves 01d9 --config ./st-marys/client.toml
   covey-client runs approve 01d9 --config ./st-marys/client.toml
   covey-client runs deny 01d9 --reason 'not for insurers' --config ./st-marys/client.toml
+  covey-client ledger verify ./published --config ./st-marys/client.toml
+  covey-client ledger credits ./published digits st-marys --config ./st-marys/client.toml
+  covey-client dispute open --run digits --owner st-marys --pay 130.5 --why 'the old model' \
+    --ledger ./published --config ./st-marys/client.toml
+  covey-client address set 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --config ./st-marys/client.toml
+  covey-client payout preview --ledger ./published --config ./st-marys/client.toml
+  covey-client mcp --ledger ./published --config ./st-marys/client.toml
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 5 against the owner's rules,
 6 verification failed, 130 Ctrl-C, 143 SIGTERM.";
@@ -209,6 +219,11 @@ pub(crate) enum Command {
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
         config: PathBuf,
     },
+    #[command(flatten)]
+    Desk(DeskCommand),
+    /// Let an assistant or another program use these commands: the Model Context Protocol over stdio.
+    /// Nothing is signed or sent unless --allow-write is given.
+    Mcp(Mcp),
 }
 
 /// Roles of this program's users.

@@ -16,6 +16,7 @@
 //! - [`sim`]: a whole federation in one process, for trying plans
 //! - [`run`]: runs on a live coordinator, for researchers
 //! - [`credits`]: what published evidence comes to
+//! - `mcp`: what an assistant may use of this program
 //! - [`check`], [`doctor`], [`status`]: plans, data and machine before anything runs; what is stored
 //!
 //! The program is [`main`]; the binary only calls it. An embedding program uses [`Client`].
@@ -32,6 +33,7 @@ pub mod event;
 pub mod export;
 mod gate;
 pub mod init;
+mod mcp;
 pub mod observer;
 pub mod outbound;
 pub mod pause;
@@ -66,6 +68,7 @@ use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Failure, Format, Stop};
 
 use covey_aggregation::party::{Name, Role};
+use covey_ledger::desk::{Desk, carry_out};
 use covey_model::data::{DataSource, Preview};
 use covey_model::device::DeviceChoice;
 
@@ -149,6 +152,11 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
             let status = status::Status::read(&Config::read(&config)?)?;
             format.answer(&status, &status);
         }
+        Command::Desk(command) => {
+            let desk = Desk::new(&[config::CONFIG_FILE, run::CONFIG_FILE]);
+            return carry_out(&command, &desk, format);
+        }
+        Command::Mcp(arguments) => mcp::serve(arguments)?,
     }
     Ok(Exit::Done)
 }

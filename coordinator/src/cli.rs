@@ -116,6 +116,32 @@ pub enum Command {
     /// Get what was published, wherever it lies
     #[command(subcommand)]
     Published(Published),
+    /// The ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+/// `ledger`.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Copy the ledger into a folder, as everybody checks it offline (covey-committee ledger verify): its
+    /// log at the published size, the documents that its entries name, the rosters. Also while it serves;
+    /// again, what is new
+    Export(LedgerExport),
+}
+
+/// `ledger export`.
+#[derive(Debug, Args)]
+pub struct LedgerExport {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Where to.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Also the signed results of rounds (without the encrypted contributions: published fetch has them).
+    #[arg(long)]
+    pub publications: bool,
 }
 
 /// `backup`.

@@ -4,6 +4,7 @@
 //!
 //! - [`keeper`]: the single writer of the ledger
 //! - [`sources`](self): what the records say
+//! - [`export`]: a copy for everybody to check
 //! - [`files`]: where the ledger's files are
 //! - [`committee`](self): the key holders as witnesses
 //!
@@ -14,6 +15,7 @@
 //! - An entry that the book refuses is not written, and the operator is told once.
 
 mod committee;
+pub mod export;
 pub mod files;
 mod founding;
 pub mod keeper;

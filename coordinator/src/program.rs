@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::doctor;
 use crate::event::{Event, SCHEMA_VERSION};
+use crate::ledger::export;
 use crate::migrate;
 use crate::office;
 use crate::page;
@@ -111,6 +112,9 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
         Command::Published(cli::Published::Fetch(options)) => {
             let config = load(cli, &options.config)?;
             runtime()?.block_on(published::fetch_by(options, &config)).map(answer)
+        }
+        Command::Ledger(cli::Ledger::Export(options)) => {
+            export::export(options, &load(cli, &options.config)?).map(answer)
         }
         Command::Status(options) => {
             let config = load(cli, &options.config)?;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use covey_aggregation::net::TransportChoice;
 use covey_aggregation::party::Name;
 use covey_aggregation::program::service::ServiceCommand;
+use covey_ledger::desk::DeskCommand;
 
 /// Key holder of a Covey federation, and offline verifier.
 ///
@@ -28,6 +29,10 @@ const EXAMPLES: &str = "Examples:
   covey-committee serve --config ./kh-uni/holder.toml
   sudo covey-committee service install --config ./kh-uni/holder.toml
   covey-committee verify ./published --roster ./roster.json
+  covey-committee ledger verify ./published --roster ./roster.json
+  covey-committee review list --ledger ./published --config ./kh-uni/holder.toml
+  covey-committee review vote 4f1c yes --ledger ./published --config ./kh-uni/holder.toml
+  covey-committee payout verify payout.json --ledger ./published --roster ./roster.json
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 timed out, 4 no access, 6 verification failed,
 130 Ctrl-C, 143 SIGTERM.";
@@ -97,6 +102,8 @@ pub(crate) enum Command {
         #[arg(long)]
         roster: PathBuf,
     },
+    #[command(flatten)]
+    Desk(DeskCommand),
 }
 
 #[derive(Subcommand)]

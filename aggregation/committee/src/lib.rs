@@ -36,6 +36,7 @@ use covey_aggregation::program::answer::{Failure, Format, note};
 use covey_aggregation::program::joining::{Joined, read_invite_of};
 use covey_aggregation::program::service::{Place, Program};
 use covey_aggregation::program::{Exit, Stop};
+use covey_ledger::desk::{Desk, carry_out};
 
 use arguments::{Arguments, Command, MembersCommand, Said};
 
@@ -98,6 +99,7 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
             format.answer(&report, &report);
             Ok(if report.is_verified { Exit::Done } else { Exit::Unverified })
         }
+        Command::Desk(command) => carry_out(&command, &Desk::new(&[config::CONFIG_FILE]), format),
     }
 }
 

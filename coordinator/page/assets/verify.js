@@ -2,7 +2,7 @@
 // that it continues what was seen before, that the entries behind a page are in it, and that credits
 // follow from their evidence. When anything does not hold, the page is hidden and the evidence kept.
 //
-// A verifier that comes from the one who is verified is convenience: `covey-committee verify` and any
+// A verifier that comes from the one who is verified is convenience: `covey-committee ledger verify` and any
 // tool for tlog-tiles check the same without it.
 
 import { Doubt, demand } from "./verify/bytes.js";
@@ -18,7 +18,7 @@ if (bar !== null) begin();
 
 async function begin() {
   if (globalThis.crypto?.subtle === undefined) {
-    say("note", "Not verified here: a browser verifies only over https or on this machine itself. Use covey-committee verify instead.");
+    say("note", "Not verified here: a browser verifies only over https or on this machine itself. Use covey-committee ledger verify instead.");
     return;
   }
   const button = bar.querySelector("button");
@@ -91,7 +91,7 @@ async function verify(steps, isWhole) {
   if (isWhole) await verifyCredits(ledger, steps);
   if (isWhole) await verifyPayout(ledger, steps);
   if (isWhole && bar.dataset.whole !== undefined) await verifyAll(ledger, steps);
-  steps.push({ how: "trusted", text: "That the coordinator's entries about joining, dropping and times are true is its word; what a quorum attests is checked by covey-committee verify." });
+  steps.push({ how: "trusted", text: "That the coordinator's entries about joining, dropping and times are true is its word; what a quorum attests is checked by covey-committee ledger verify." });
   localStorage.setItem(store, new TextDecoder().decode(seen.checkpoint));
 }
 
@@ -142,7 +142,7 @@ async function verifyPayout(ledger, steps) {
   }
   demand(shown.length === units.size, "shown", "the page does not show all amounts");
   steps.push({ how: "checked", text: `The file that contracts read is the one that the ledger names; its tree and root are those of the ${units.size} amounts on this page.` });
-  steps.push({ how: "trusted", text: "That these amounts follow from all credits before is checked by covey-committee verify." });
+  steps.push({ how: "trusted", text: "That these amounts follow from all credits before is checked by covey-committee ledger verify." });
 }
 
 /** Micro-credits as the page writes them. */
@@ -193,7 +193,7 @@ function distrust(error, steps) {
   const details = bar.querySelector("details");
   details.open = true;
   const advice = document.createElement("p");
-  advice.textContent = "Nothing is shown. Keep the files below, and ask others whether they see the same; covey-committee verify checks without this server's help.";
+  advice.textContent = "Nothing is shown. Keep the files below, and ask others whether they see the same; covey-committee ledger verify checks without this server's help.";
   const links = heads().map(([name, bytes]) => linkTo(name, bytes));
   bar.querySelector(".evidence").replaceChildren(advice, ...links);
   bar.focus();

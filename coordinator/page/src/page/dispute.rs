@@ -128,7 +128,7 @@ fn vote_command(id: &str, is_open: bool) -> Vec<Block> {
     if !is_open {
         return Vec::new();
     }
-    let command = format!("covey-client vote {id} --yes|--no");
+    let command = format!("covey-committee review vote {id} yes|no");
     vec![
         Block::Text(vec![Cell::text("Reviewers vote with their own key:")]),
         Block::Code("Command that votes", command),

@@ -78,7 +78,7 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
             points: vec![
                 format!("The ledger is a transparency log (C2SP tlog-tiles). Its head is signed by the log's key, and cosigned by at least {} of {} holders, each of which has seen that nothing before was changed.", federation.quorum, holders),
                 "This page's own verifier, in the bar above, checks the head, its signatures, that the ledger continues what you saw before, and the credits, in your browser. A verifier that comes from the one who is verified is a convenience: it can be served in another form to you alone.".to_owned(),
-                "Get the bundle with covey-coordinator ledger export, or from anybody who has it, and run covey-committee verify on it: it works without a network, and says what is checked, what is attested by a quorum, and what is only asserted.".to_owned(),
+                "Get the bundle with covey-coordinator ledger export, or from anybody who has it, and run covey-committee ledger verify on it: it works without a network, and says what is checked, what is attested by a quorum, and what is only asserted.".to_owned(),
                 "Any tool for tlog-tiles reads /checkpoint and /tile. Every owner keeps a receipt of its contribution and its credit, which is verified without any server.".to_owned(),
                 "The payout file loads in @openzeppelin/merkle-tree from npm.".to_owned(),
             ],

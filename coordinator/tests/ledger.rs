@@ -7,13 +7,18 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use covey_aggregation::net::Route;
+use covey_aggregation::net::{Route, write_roster};
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::desk;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::research::StatementBytes;
+use covey_coordinator::cli::LedgerExport;
 use covey_coordinator::event::Event;
+use covey_coordinator::ledger::export;
 use covey_ledger::book::State;
+use covey_ledger::desk::ledger::{At, LedgerCommand, OneRound, OneRun, WholeLedger};
+use covey_ledger::desk::source::Pinned;
+use covey_ledger::desk::{Answer, Desk};
 use covey_ledger::entry::{Kind, Verdict};
 use covey_ledger::folder::{Folder, Ledger};
 use covey_ledger::quorum::Quorum;
@@ -167,6 +172,48 @@ async fn a_run_is_in_the_ledger_and_what_members_state_of_it_is_decided() {
     let (_, shown) = get(page, &format!("/disputes/{}", signed.id())).await;
     assert!(shown.contains("The third round counted half of it."), "{shown}");
     drop((operator, members));
+}
+
+/// A command of everybody's, by the roster alone: what it answers, and that nothing is doubted.
+fn check(folder: &Path, roster: &Path, command: impl FnOnce(At) -> LedgerCommand) -> Answer {
+    let pinned = Pinned { roster: Some(roster.to_owned()), ..Pinned::default() };
+    let at = At { dir: folder.to_owned(), pinned, published: Vec::new() };
+    let answer = covey_ledger::desk::ledger::answer(&command(at), &Desk::new(&[]));
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.text);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_is_checked_by_everybody_and_its_rounds_are_added_again() {
+    let federation = Federation::new(OWNERS, &options());
+    run_to_its_end(&federation).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (bundle, roster) = (folder.path().join("bundle"), folder.path().join("roster.json"));
+    write_roster(&roster, &federation.roster()).expect("written");
+    let wanted =
+        LedgerExport { config: Default::default(), to: bundle.clone(), publications: true };
+    let config = federation.config(OWNERS);
+    let exported = export::export(&wanted, &config).expect("exported");
+    assert_eq!(exported.data["documents_missing"], 0, "{}", exported.text);
+    let again = export::export(&wanted, &config).expect("exported");
+    assert_eq!(again.data["files"], 0, "{}", again.text);
+    for place in [&bundle, &federation.published()] {
+        let whole = check(place, &roster, |at| {
+            LedgerCommand::Verify(WholeLedger { at, checkpoint: Vec::new(), statements: true })
+        });
+        assert!(!whole.text.contains("not at hand"), "{}", whole.text);
+        let credits = check(place, &roster, |at| {
+            LedgerCommand::Credits(OneRun { at, run: "small".to_owned(), owner: None })
+        });
+        assert_eq!(credits.data["owners"].as_array().map(Vec::len), Some(OWNERS));
+    }
+    for round in 1..=ROUNDS {
+        let shown = check(&federation.published(), &roster, |at| {
+            LedgerCommand::Round(OneRound { at, run: "small".to_owned(), round })
+        });
+        assert_eq!(shown.data["added_again"], OWNERS, "{}", shown.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,10 +203,10 @@ impl RunSource {
             "stopped" => Ended::Stopped,
             _ => Ended::Done,
         };
-        let last = self.rounds.last();
+        let (last, before) = (self.rounds.last(), self.row.first_round.saturating_sub(1));
         Some(RunEnded {
             run: self.row.run,
-            round: last.map_or(self.row.first_round.saturating_sub(1), |row| row.round),
+            round: last.map_or(before, |row| row.round),
             how,
             why: self.row.reason.clone().unwrap_or_default(),
             model: last.map_or(self.row.model, |row| row.model),

@@ -15,7 +15,7 @@ fn sources(folder: &Path, text: &mut String) {
 }
 
 /// A name of three words and more in backticks is a test; one that ends in `...` is its beginning.
-/// A name that ends in `.rs` or `.json` is a file under `src`, `tests` or `tests/vectors`.
+/// A name that ends in `.rs` or `.json` is a file under `src`, `tests`, `tests/vectors` or `ledger/src`.
 #[test]
 fn every_test_and_file_that_the_readme_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -36,7 +36,7 @@ fn every_test_and_file_that_the_readme_names_exists() {
             assert!(text.contains(&cited), "the README cites {word}, which does not exist");
             names += 1;
         } else if [".rs", ".json"].iter().any(|ending| word.ends_with(ending)) {
-            let found = ["", "src", "tests", "tests/vectors"].iter();
+            let found = ["", "src", "tests", "tests/vectors", "ledger/src"].iter();
             assert!(found.clone().any(|at| root.join(at).join(word).exists()), "no file {word}");
             files += 1;
         }

@@ -46,7 +46,8 @@ fn rogue() -> String {
 }
 
 pub(crate) async fn versions(stage: &mut Stage) {
-    let unsupported = format!("closed {} covey/1 covey-enrol/1", CloseReason::Unsupported.code());
+    let code = CloseReason::Unsupported.code();
+    let unsupported = format!("closed {code} covey/1 covey-enrol/1 covey-desk/1");
     let rogue = rogue();
     let cases: [(&[&[u8]], &str, &str); 3] = [
         (&[b"h3"], "no_application_protocol", "it offers h3"),

@@ -1,6 +1,7 @@
 //! A researcher at the wire: asks and hears, as the client's commands do.
 
-use covey_aggregation::message::Phase;
+use covey_aggregation::message::{Phase, ToClient, ToHolder};
+use covey_aggregation::net::link::Among;
 use covey_aggregation::net::{Dialer, Link};
 use covey_aggregation::party::Name;
 use covey_aggregation::program::{Exit, Signal};
@@ -34,8 +35,14 @@ impl Researcher {
     }
 
     pub(crate) async fn next(&mut self) -> ToResearcher {
-        let answer = timeout(PATIENCE, self.link.receiver.receive()).await.expect("in time");
-        answer.expect("linked").expect("linked")
+        loop {
+            // A key holder is asked to cosign, whatever it says.
+            let heard = self.link.receiver.receive_among::<_, ToHolder, ToClient>();
+            let heard = timeout(PATIENCE, heard).await.expect("in time").expect("linked");
+            if let Among::First(answer) = heard.expect("linked") {
+                return answer;
+            }
+        }
     }
 
     pub(crate) async fn ask(&mut self, request: &FromResearcher) -> ToResearcher {

@@ -113,8 +113,11 @@ impl Blobs {
         // The names of a round's contributions come before that of its bundle.
         for entry in self.finished(PUBLISHED)? {
             let name = entry.key.strip_prefix(PUBLISHED).unwrap_or(&entry.key);
+            let is_there = folder.size(name)? == Some(entry.bytes);
             // Another checkpoint may be as long as the one before.
-            if name != CHECKPOINT && folder.size(name)? == Some(entry.bytes) {
+            if is_there
+                && (name != CHECKPOINT || folder.read(name)? == self.published_file(name)?)
+            {
                 copied.kept += 1;
                 continue;
             }

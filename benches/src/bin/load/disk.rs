@@ -141,8 +141,9 @@ fn side_by_side(
 ) -> Result<(), String> {
     std::thread::scope(|scope| {
         let working: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
-        let ended = working.into_iter().map(|thread| thread.join());
+        // All of them are waited for, also after one has failed.
+        let ended: Vec<_> = working.into_iter().map(|thread| thread.join()).collect();
         let died = |_| Err("a thread died".to_owned());
-        ended.map(|ended| ended.unwrap_or_else(died)).collect()
+        ended.into_iter().try_for_each(|ended| ended.unwrap_or_else(died))
     })
 }

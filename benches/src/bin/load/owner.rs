@@ -48,8 +48,11 @@ pub(crate) struct Owner {
     shared: Arc<Shared>,
     header: Option<SignedHeader>,
     is_sending: bool,
-    done: (mpsc::Sender<Result<Done, String>>, mpsc::Receiver<Result<Done, String>>),
+    done: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
 }
+
+/// What came of it.
+type Outcome = Result<Done, String>;
 
 fn said(error: impl std::fmt::Display) -> String {
     error.to_string()

@@ -5,7 +5,7 @@
 //! - [`address`], [`dispute`], [`review`]: what is signed; [`saying`]: how it is shown, agreed to and sent
 //! - [`payout`]: what is computed; [`ledger`]: what is checked
 //! - [`seat`]: whose keys; [`source`]: which ledger, by whose roster; [`names`]: what people call things
-//! - [`answer`]: what a command answers
+//! - [`mod@answer`]: what a command answers
 //! - [`mcp`]: the same for programs that hold a conversation
 //!
 //! A program adds [`DeskCommand`] to its own commands and calls [`carry_out`].

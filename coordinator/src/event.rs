@@ -1,18 +1,21 @@
 //! What a coordinator says while it works: one line each, for people or for programs.
 
+mod round;
+mod run;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use covey_aggregation::credit::Amount;
-use covey_aggregation::evaluation::Scores;
-use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
+use covey_aggregation::message::Phase;
 use covey_aggregation::party::{Name, Role};
-use covey_aggregation::roster::Roster;
 use serde::{Deserialize, Serialize};
 
 use crate::room::Shortage;
-use crate::weighing::Weighing;
+
+pub use round::{Absence, RoundSummary};
+pub use run::RunSummary;
 
 /// Version of the events' JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -277,88 +280,6 @@ pub enum Event {
     Finished(RunSummary),
 }
 
-/// How a round went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RoundSummary {
-    /// The round.
-    pub round: u32,
-    /// Done, or abandoned.
-    pub done: bool,
-    /// Why it was abandoned.
-    pub reason: Option<String>,
-    /// Owners in the sum.
-    pub counted: Vec<Name>,
-    /// Owners not in the sum, and why.
-    pub missing: Vec<Absence>,
-    /// Holders that failed, and how.
-    pub faults: Vec<Absence>,
-    /// Sum of the owners' weights, when done.
-    pub weight: Option<u64>,
-    /// Digest of the aggregate, when done.
-    pub aggregate: Option<String>,
-    /// Digest of the parameters after the round.
-    pub model: String,
-    /// The published bundle, when done.
-    pub publication: Option<PathBuf>,
-    /// Share of right answers on the test file, 0 to 1.
-    pub accuracy: Option<f64>,
-    /// Mean loss on the test file.
-    pub loss: Option<f64>,
-    /// What owners measured on held-out examples, of the model that the round began with.
-    pub federated: Option<Scores>,
-    /// Why there is no such measurement although the plan asks for it.
-    pub implausible: Option<String>,
-    /// Milliseconds in each phase that this program saw from its beginning.
-    pub phases_ms: Vec<(Phase, u64)>,
-    /// Adding and opening, in milliseconds (part of Release).
-    pub opening_ms: Option<u64>,
-    /// Computing the directions of the credit, in milliseconds (part of Credit).
-    #[serde(default)]
-    pub directing_ms: Option<u64>,
-    /// Why nobody is credited for it, though its terms have credit and its sum is open.
-    #[serde(default)]
-    pub no_credit: Option<String>,
-    /// How often each owner counts in the sum, where the plan lets evidence weigh updates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weighing: Option<Weighing>,
-}
-
-/// Somebody, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Absence {
-    /// Who.
-    pub name: Name,
-    /// Why.
-    pub why: String,
-}
-
-/// How a run went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunSummary {
-    /// The run's digest.
-    pub run: String,
-    /// Number of the last round: the plan's, or what the run was extended to.
-    pub rounds: u32,
-    /// Rounds done.
-    pub rounds_done: u32,
-    /// Rounds abandoned.
-    pub rounds_abandoned: u32,
-    /// Digest of the last parameters.
-    pub model: String,
-    /// The file with the last parameters, `f32` little-endian.
-    pub model_path: PathBuf,
-    /// Share of right answers on the test file after the last round.
-    pub accuracy: Option<f64>,
-    /// What owners measured together in the last round that tells, of the model it began with.
-    pub federated: Option<Scores>,
-    /// How it ended, in one word.
-    pub ending: String,
-    /// Why it ended, in a sentence.
-    pub reason: String,
-    /// The folder with what is published.
-    pub published: PathBuf,
-}
-
 /// The line that a program reads.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -377,58 +298,6 @@ impl Event {
         let line = Line { schema_version: SCHEMA_VERSION, event: self, terminal };
         serde_json::to_string(&line).unwrap_or_default()
     }
-}
-
-impl RoundSummary {
-    /// The part that the round's report tells.
-    #[must_use]
-    pub fn of(round: u32, outcome: &Outcome, roster: &Roster) -> Self {
-        let (reason, report) = match outcome {
-            Outcome::Done(report) => (None, report),
-            Outcome::Abandoned { reason, report } => (Some(reason.to_string()), report),
-        };
-        Self {
-            round,
-            done: reason.is_none(),
-            reason,
-            counted: report.counted.iter().filter_map(|id| name(roster, id)).collect(),
-            missing: missing(report, roster),
-            faults: faults(report, roster),
-            weight: None,
-            aggregate: None,
-            model: String::new(),
-            publication: None,
-            accuracy: None,
-            loss: None,
-            federated: None,
-            implausible: None,
-            phases_ms: Vec::new(),
-            opening_ms: None,
-            directing_ms: None,
-            no_credit: report.no_credit.as_ref().map(ToString::to_string),
-            weighing: None,
-        }
-    }
-}
-
-fn name(roster: &Roster, id: &covey_aggregation::party::PartyId) -> Option<Name> {
-    roster.member(id).map(|member| member.name.clone())
-}
-
-fn missing(report: &Report, roster: &Roster) -> Vec<Absence> {
-    let of = |(id, reason): &(_, MissingReason)| {
-        Some(Absence { name: name(roster, id)?, why: reason.to_string() })
-    };
-    report.missing.iter().filter_map(of).collect()
-}
-
-fn faults(report: &Report, roster: &Roster) -> Vec<Absence> {
-    let committee = roster.committee();
-    let of = |(holder, fault): &(covey_aggregation::config::HolderIndex, HolderFault)| {
-        let seat = committee.get(usize::from(holder.0))?;
-        Some(Absence { name: name(roster, &seat.holder)?, why: fault.to_string() })
-    };
-    report.faults.iter().filter_map(of).collect()
 }
 
 /// Names, or how many there are when they are many.
@@ -574,51 +443,6 @@ impl fmt::Display for Event {
             Self::Round(summary) => summary.fmt(f),
             Self::Finished(summary) => summary.fmt(f),
         }
-    }
-}
-
-impl fmt::Display for RoundSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "round {}: ", self.round)?;
-        match &self.reason {
-            None => write!(f, "done, {} counted", self.counted.len())?,
-            Some(reason) => write!(f, "abandoned, nothing was opened: {reason}")?,
-        }
-        if let Some(accuracy) = self.accuracy {
-            write!(f, ", accuracy {:.2} %", accuracy * 100.0)?;
-        }
-        if let Some(scores) = &self.federated {
-            write!(f, "\n  the owners, of the model it began with: {scores}")?;
-        }
-        if let Some(why) = &self.implausible {
-            write!(f, "\n  the owners' measurements are not used: {why}")?;
-        }
-        if let Some(weighing) = &self.weighing {
-            write!(f, "\n  {weighing}")?;
-        }
-        for absence in &self.missing {
-            write!(f, "\n  {} is not in the sum: {}", absence.name, absence.why)?;
-        }
-        for absence in &self.faults {
-            write!(f, "\n  holder {}: {}", absence.name, absence.why)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for RunSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, rounds_done, rounds_abandoned, reason, .. } = self;
-        writeln!(f, "{rounds_done} of {rounds} rounds done, {rounds_abandoned} abandoned")?;
-        writeln!(f, "over: {reason}")?;
-        if let Some(scores) = &self.federated {
-            writeln!(f, "the owners: {scores}")?;
-        }
-        if let Some(accuracy) = self.accuracy {
-            writeln!(f, "accuracy on the test data: {:.2} %", accuracy * 100.0)?;
-        }
-        writeln!(f, "model: {}", self.model_path.display())?;
-        write!(f, "published: {}", self.published.display())
     }
 }
 

@@ -125,8 +125,8 @@ pub struct Keeper {
 /// An open ledger.
 struct Opened {
     log: Log,
-    /// None before the founding.
-    book: Option<Book>,
+    /// None before the founding. Shared with those who read; a batch makes one copy.
+    book: Option<Arc<Book>>,
     /// Entries of rounds by their contexts.
     rounds: BTreeMap<Digest, u64>,
 }
@@ -236,8 +236,6 @@ impl Keeper {
             Ok(_) => return refused("the statement is another member's".to_owned()),
             Err(bad) => return refused(bad.to_string()),
         };
-        // Members may have come since.
-        self.catch_up().await?;
         let body = signed.into_body();
         let known = self.book().and_then(|book| book.entry_about(&body.subject()));
         if let Some(index) = known {
@@ -247,7 +245,13 @@ impl Keeper {
             };
         }
         let mut batch = Vec::new();
-        let index = match self.enter(body, &mut batch) {
+        let mut entered = self.enter(body.clone(), &mut batch);
+        if entered.is_err() {
+            // It may be about a member or a round that the records have and the ledger not yet.
+            self.catch_up().await?;
+            entered = self.enter(body, &mut batch);
+        }
+        let index = match entered {
             Ok(index) => index,
             Err(no) => return Ok(Err(no)),
         };
@@ -257,7 +261,7 @@ impl Keeper {
     }
 
     fn book(&self) -> Option<&Book> {
-        self.open.as_ref()?.book.as_ref()
+        self.open.as_ref()?.book.as_deref()
     }
 
     fn quorum(&self) -> Option<Quorum> {
@@ -267,7 +271,7 @@ impl Keeper {
     /// Everybody is told what there is now.
     fn show(&self) {
         let Some(open) = &self.open else { return };
-        let book = open.book.clone().map(Arc::new);
+        let book = open.book.clone();
         let size = open.log.published();
         let is_published = book.as_ref().is_some_and(|book| book.size() == size);
         self.ends.shown.send_modify(|shown| {

@@ -148,9 +148,9 @@ impl Keeper {
             return Err(NotStated::Busy("the committee is not complete".to_owned()));
         };
         let applied = match &mut open.book {
-            Some(book) => block_in_place(|| book.apply(&entry, &self.files)),
+            Some(book) => block_in_place(|| Arc::make_mut(book).apply(&entry, &self.files)),
             none => Book::found(&entry).map(|book| {
-                *none = Some(book);
+                *none = Some(Arc::new(book));
                 0
             }),
         };

@@ -1,6 +1,7 @@
 //! What the log's machine wants done, in its order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use covey_aggregation::party::PartyId;
 use covey_ledger::book::{Book, Fault};
@@ -172,8 +173,8 @@ impl Opened {
         let fault = |refused| Fault { index, refused };
         let entry = Entry::parse(bytes).map_err(|bad| fault(bad.into()))?;
         match &mut self.book {
-            Some(book) => book.apply(&entry, files).map(|_| ()).map_err(fault)?,
-            none => *none = Some(Book::found(&entry).map_err(fault)?),
+            Some(book) => Arc::make_mut(book).apply(&entry, files).map(|_| ()).map_err(fault)?,
+            none => *none = Some(Arc::new(Book::found(&entry).map_err(fault)?)),
         }
         self.index(&entry.body, index);
         Ok(())

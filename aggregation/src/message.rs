@@ -35,7 +35,7 @@ use crate::party::PartyId;
 use crate::research::StatementBytes;
 use crate::roster::Roster;
 use crate::signing::Signature;
-use crate::wire::{self, bounded, bounded_bytes};
+use crate::wire::{self, BoundedBytes, bounded};
 
 /// Why a holder complains about a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -370,53 +370,11 @@ pub enum FromHolder {
 }
 
 /// A signed note, or a line of one: text of at most [`NOTE_BYTES_MAX`] bytes, not checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoteBytes(
-    #[serde(
-        serialize_with = "serde_bytes::serialize",
-        deserialize_with = "bounded_bytes::<_, NOTE_BYTES_MAX>"
-    )]
-    Vec<u8>,
-);
-
-impl NoteBytes {
-    /// Takes bytes; none if they are more than a note may have.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= NOTE_BYTES_MAX).then_some(Self(bytes))
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+pub type NoteBytes = BoundedBytes<NOTE_BYTES_MAX>;
 
 /// An entry of the ledger with the proof that it is there: at most [`RECORD_PROOF_BYTES_MAX`] bytes, not
 /// checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordBytes(
-    #[serde(
-        serialize_with = "serde_bytes::serialize",
-        deserialize_with = "bounded_bytes::<_, RECORD_PROOF_BYTES_MAX>"
-    )]
-    Vec<u8>,
-);
-
-impl RecordBytes {
-    /// Takes bytes; none if they are too many.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= RECORD_PROOF_BYTES_MAX).then_some(Self(bytes))
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+pub type RecordBytes = BoundedBytes<RECORD_PROOF_BYTES_MAX>;
 
 impl FromHolder {
     /// The round it is about.

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::hash::Digest;
 use crate::limits::{PIECE_BYTES_MAX, PLAN_BYTES_MAX, STATEMENT_BYTES_MAX};
 use crate::party::Name;
-use crate::wire::bounded_bytes;
+use crate::wire::BoundedBytes;
 
 pub use refusal::Refusal;
 pub use run::{Absence, Few, Now, PlanFault, RoundLine, RunState, RunStatus};
@@ -162,88 +162,13 @@ pub enum ToResearcher {
 }
 
 /// A member's signed statement, not checked but for its length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatementBytes(
-    #[serde(
-        serialize_with = "serde_bytes::serialize",
-        deserialize_with = "bounded_bytes::<_, STATEMENT_BYTES_MAX>"
-    )]
-    Vec<u8>,
-);
-
-impl StatementBytes {
-    /// Takes bytes; none if they are too many.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= STATEMENT_BYTES_MAX).then_some(Self(bytes))
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-}
+pub type StatementBytes = BoundedBytes<STATEMENT_BYTES_MAX>;
 
 /// The bytes of a plan's file, not checked but for their number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanBytes(
-    #[serde(
-        serialize_with = "serde_bytes::serialize",
-        deserialize_with = "bounded_bytes::<_, { PLAN_BYTES_MAX as usize }>"
-    )]
-    Vec<u8>,
-);
+pub type PlanBytes = BoundedBytes<{ PLAN_BYTES_MAX as usize }>;
 
 /// A piece of something longer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece(
-    #[serde(
-        serialize_with = "serde_bytes::serialize",
-        deserialize_with = "bounded_bytes::<_, PIECE_BYTES_MAX>"
-    )]
-    Vec<u8>,
-);
-
-impl PlanBytes {
-    /// Takes a file's bytes; none if they are more than a plan may have.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= PLAN_BYTES_MAX as usize).then_some(Self(bytes))
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-}
-
-impl Piece {
-    /// Takes bytes; none if they are too many for a message.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Option<Self> {
-        (bytes.len() <= PIECE_BYTES_MAX).then_some(Self(bytes))
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+pub type Piece = BoundedBytes<PIECE_BYTES_MAX>;
 
 #[cfg(test)]
 mod tests {
@@ -260,11 +185,11 @@ mod tests {
         let most = PLAN_BYTES_MAX as usize;
         assert_eq!(PlanBytes::new(vec![0; most + 1]), None);
         for (bytes, is_taken) in [(most, true), (most + 1, false)] {
-            let bytes = wire::encode(&message(PlanBytes(vec![0; bytes])));
+            let bytes = wire::encode(&message(BoundedBytes(vec![0; bytes])));
             let decoded = wire::decode::<FromResearcher>(&bytes, FRAME_BYTES_MAX as usize);
             assert_eq!(decoded.is_ok(), is_taken);
         }
-        let piece = |bytes| ToResearcher::Piece { total: 9, bytes: Piece(vec![0; bytes]) };
+        let piece = |bytes| ToResearcher::Piece { total: 9, bytes: BoundedBytes(vec![0; bytes]) };
         for (bytes, is_taken) in [(PIECE_BYTES_MAX, true), (PIECE_BYTES_MAX + 1, false)] {
             let bytes = wire::encode(&piece(bytes));
             let decoded = wire::decode::<ToResearcher>(&bytes, FRAME_BYTES_MAX as usize);

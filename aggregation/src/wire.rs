@@ -175,6 +175,36 @@ where
     Err(serde::de::Error::invalid_length(bytes.len(), &most.as_str()))
 }
 
+/// Bytes that are not checked but for their number, at most `MAX`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundedBytes<const MAX: usize>(
+    #[serde(
+        serialize_with = "serde_bytes::serialize",
+        deserialize_with = "bounded_bytes::<_, MAX>"
+    )]
+    pub(crate) Vec<u8>,
+);
+
+impl<const MAX: usize> BoundedBytes<MAX> {
+    /// Takes bytes; none if they are too many.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() <= MAX).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
 /// A list of byte strings, of at most [`BYTE_STRINGS_MAX`](crate::limits::BYTE_STRINGS_MAX)
 /// (`#[serde(with = ...)]`).
 pub mod byte_strings {

@@ -319,6 +319,7 @@ pub(crate) struct Process {
     pub(crate) began: Instant,
     child: Child,
     said: Arc<Mutex<Vec<(Instant, String)>>>,
+    listening: Vec<thread::JoinHandle<()>>,
 }
 
 impl Process {
@@ -327,9 +328,9 @@ impl Process {
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.expect("started");
         let said: Arc<Mutex<Vec<_>>> = Arc::default();
-        listen(child.stdout.take().expect("piped"), &said);
-        listen(child.stderr.take().expect("piped"), &said);
-        Self { who, began, child, said }
+        let stdout = listen(child.stdout.take().expect("piped"), &said);
+        let stderr = listen(child.stderr.take().expect("piped"), &said);
+        Self { who, began, child, said, listening: vec![stdout, stderr] }
     }
 
     /// Everything that it has said, line by line.
@@ -364,10 +365,10 @@ impl Process {
     pub(crate) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         loop {
+            let ended = self.ended();
             if let Some((_, found)) = self.heard(&wanted) {
                 return found;
             }
-            let ended = self.ended();
             let who = self.who;
             assert!(ended.is_none(), "{who} ended ({ended:?}) without it:\n{}", self.words());
             assert!(Instant::now() < until, "{who} did not say it in time:\n{}", self.words());
@@ -375,9 +376,15 @@ impl Process {
         }
     }
 
-    /// The status, if it has ended.
+    /// The status, if it has ended; then all that it has said was heard.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("its parent may ask")
+        let ended = self.child.try_wait().expect("its parent may ask");
+        if ended.is_some() {
+            for listener in self.listening.drain(..) {
+                listener.join().expect("a listener does not panic");
+            }
+        }
+        ended
     }
 
     /// Waits for its end.
@@ -414,13 +421,16 @@ impl Drop for Process {
     }
 }
 
-fn listen(pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<(Instant, String)>>>) {
+fn listen(
+    pipe: impl Read + Send + 'static,
+    said: &Arc<Mutex<Vec<(Instant, String)>>>,
+) -> thread::JoinHandle<()> {
     let said = Arc::clone(said);
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             said.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), line));
         }
-    });
+    })
 }
 
 /// How a run went in which something happened to somebody.

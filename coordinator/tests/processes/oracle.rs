@@ -14,6 +14,11 @@ use covey_aggregation::record::{HolderRecord, ParticipantRecord};
 use covey_aggregation::wire;
 use covey_committee::verify::verify_folder;
 use covey_coordinator::storage::journal::{Journal as RoundJournal, RoundRow};
+use covey_ledger::checkpoint::Checkpoint;
+use covey_ledger::folder::Folder;
+use covey_ledger::quorum::Quorum;
+use covey_ledger::tree::{Frontier, leaf_hash};
+use covey_ledger::witness::Head;
 
 use super::processes::{Federation, HOLDERS, Who};
 
@@ -55,6 +60,7 @@ pub(crate) fn check(federation: &Federation) {
     for index in 0..HOLDERS {
         check_holder(federation, Who::Holder(index));
     }
+    check_ledger(federation, &rounds);
 }
 
 /// The rounds of the coordinator's journal, whose run must be over.
@@ -155,5 +161,38 @@ fn check_holder(federation: &Federation, who: Who) {
         };
         let before = said.insert((what, round, None), value);
         assert!(before.is_none_or(|before| before == value), "{who} signed two of {what}");
+    }
+}
+
+/// The ledger says each round once, as the journal does, and it is the one that every holder has cosigned:
+/// never were there two checkpoints of one size.
+fn check_ledger(federation: &Federation, rounds: &[Ended]) {
+    let membership = Membership::load(&federation.home(Who::Coordinator)).expect("a member");
+    let quorum = Quorum::of_roster(membership.roster()).expect("a committee");
+    let ledger = Folder::new(&federation.published().join("ledger")).open(&quorum);
+    let ledger = ledger.expect("the published ledger holds");
+    let [run] = ledger.book.runs() else { panic!("one run, not {}", ledger.book.runs().len()) };
+    assert!(run.ended.is_some(), "the ledger says that the run is over");
+    let entered: Vec<_> = run.rounds.iter().map(|(number, one)| (*number, one.closed.round_ctx)).collect();
+    let journal: Vec<_> = rounds.iter().map(|one| (one.row.round, one.row.context)).collect();
+    assert_eq!(entered, journal, "the ledger has the rounds of the journal");
+    let mut frontier = Frontier::default();
+    let mut roots = vec![frontier.root()];
+    for entry in &ledger.entries {
+        frontier.push(leaf_hash(entry));
+        roots.push(frontier.root());
+    }
+    for who in (0..HOLDERS).map(Who::Holder) {
+        let folder = federation.state(who).join("ledger");
+        let files = std::fs::read_dir(&folder).expect("a witness").flatten();
+        let names: Vec<_> = files.map(|file| file.file_name()).collect();
+        let fork = names.iter().find(|name| name.to_string_lossy().starts_with("fork"));
+        assert_eq!(fork, None, "{who} has seen a fork");
+        // One that was away all the time has cosigned nothing.
+        let Ok(bytes) = std::fs::read(folder.join("head.json")) else { continue };
+        let head: Head = serde_json::from_slice(&bytes).expect("a head");
+        let (checkpoint, _) = Checkpoint::parse(head.checkpoint.as_bytes()).expect("a checkpoint");
+        let size = usize::try_from(checkpoint.head.size).expect("small");
+        assert_eq!(roots.get(size), Some(&checkpoint.head.root), "{who} cosigned {size} entries");
     }
 }

@@ -402,13 +402,13 @@ impl FromHolder {
 }
 
 impl FromClient {
-    /// The round it is about.
+    /// The round it is about, or the run.
     #[must_use]
     pub const fn round_ctx(&self) -> &Digest {
         match self {
             Self::Declined { round_ctx, .. }
             | Self::Pending { round_ctx }
-            | Self::Unrecorded { round_ctx }
+            | Self::Unrecorded { about: round_ctx }
             | Self::Report { round_ctx, .. }
             | Self::Proven { round_ctx, .. } => round_ctx,
         }
@@ -450,10 +450,11 @@ pub enum ToClient {
         /// The beacon of the rows.
         rows: Drawing,
     },
-    /// Your round is in the ledger, and a quorum of the committee has cosigned it.
+    /// Your round, or your credits of a run, are in the ledger, and a quorum of the committee has cosigned
+    /// it.
     Recorded {
-        /// The round.
-        round_ctx: Digest,
+        /// The round's context, or the run.
+        about: Digest,
         /// Its entry and the proof.
         record: RecordBytes,
     },
@@ -481,10 +482,11 @@ pub enum FromClient {
         /// The proof.
         proven: Box<Proven>,
     },
-    /// I lack the proof that the round is in the ledger. Answered by [`ToClient::Recorded`] once it is.
+    /// I lack the proof that a round, or my credits of a run, are in the ledger. Answered by
+    /// [`ToClient::Recorded`] once they are.
     Unrecorded {
-        /// The round.
-        round_ctx: Digest,
+        /// The round's context, or the run.
+        about: Digest,
     },
     /// What the round took me, for the ledger: a signed statement. Nobody answers.
     Report {

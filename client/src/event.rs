@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::net::Way;
+use covey_ledger::desk::words::amount;
 use serde::{Serialize, Serializer};
 
 /// A round, as far as this program knows it.
@@ -161,6 +162,16 @@ pub enum Event {
         /// The number of its entry.
         entry: u64,
     },
+    /// The receipt of the credits of a run has come, and holds.
+    Credited {
+        /// The run.
+        #[serde(serialize_with = "digest")]
+        run: Digest,
+        /// What this owner is paid, in micro-credits; none where the entry is too long to hold it.
+        paid_micro: Option<u64>,
+        /// The number of its entry.
+        entry: u64,
+    },
     /// This client takes no part in a round.
     Declined {
         /// The round.
@@ -239,6 +250,14 @@ impl fmt::Display for Event {
             Self::NotCounted { round, why } => write!(f, "{round}: not counted: {why}"),
             Self::Recorded { round, entry } => {
                 write!(f, "{round}: entry {entry} of the ledger, cosigned by the key holders")
+            }
+            Self::Credited { run, paid_micro, entry } => {
+                write!(f, "run {}: ", run.short())?;
+                match paid_micro {
+                    Some(micro) => write!(f, "{} to this owner", amount(*micro))?,
+                    None => f.write_str("credits")?,
+                }
+                write!(f, ", entry {entry} of the ledger, cosigned by the key holders")
             }
             Self::Declined { round, reason, why } => {
                 write!(f, "{round}: declined ({reason}): {why}")

@@ -34,7 +34,7 @@ const OWN: &[Tool] = &[
         ..own(
             "receipts",
             &["receipts"],
-            "This owner's receipts: the rounds that counted it, each checked in the ledger",
+            "This owner's receipts: the rounds that counted it and its credits, each checked in the ledger",
             &[],
         )
     },

@@ -1,10 +1,13 @@
-//! Receipts of rounds: that a round in which this owner's update was counted is in the ledger, and that a
-//! quorum of the key holders has cosigned it. Kept for good, and checked without anybody's help.
+//! Receipts: that a round in which this owner's update was counted, or its credits of a run, are in the
+//! ledger, and that a quorum of the key holders has cosigned it. Kept for good, and checked without
+//! anybody's help.
 //!
 //! ```text
-//! receipts/<round_ctx>.awaited   the round counted the update; its receipt has not come
-//! receipts/<round_ctx>.receipt   the receipt (C2SP tlog-proof, with the entry in it)
+//! receipts/<about>.awaited   the round counted the update, or the run gives credits: no receipt has come
+//! receipts/<about>.receipt   the receipt (C2SP tlog-proof, with the entry in it)
 //! ```
+//!
+//! `<about>` is the round's context, or the run.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,10 +19,11 @@ use covey_aggregation::net::{FileError, files};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::roster::Roster;
+use covey_ledger::desk::words::amount;
 use covey_ledger::document::Held;
-use covey_ledger::entry::{Body, Entry};
-use covey_ledger::quorum::Quorum;
-use covey_ledger::receipt::{RECEIPT_BYTES_MAX, Receipt};
+use covey_ledger::entry::{Body, Entry, RoundClosed};
+use covey_ledger::quorum::{Cosigned, Quorum};
+use covey_ledger::receipt::{Included, RECEIPT_BYTES_MAX, Receipt};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -30,7 +34,7 @@ const FOLDER: &str = "receipts";
 const RECEIPT: &str = "receipt";
 const AWAITED: &str = "awaited";
 
-/// Receipts that are asked for again at once.
+/// Receipts that are asked for at once.
 const ASKED_MAX: usize = 64;
 
 /// A client's receipts. Cheap to clone.
@@ -46,18 +50,39 @@ pub(crate) enum BadRecord {
     Quorum(#[from] covey_ledger::quorum::BadQuorum),
     #[error("the receipt's entry: {0}")]
     Entry(#[from] covey_ledger::entry::BadEntry),
-    #[error("the receipt is of another round, or says that this update was not counted")]
+    #[error("the receipt is of another round or run, or says nothing about this owner")]
     Other,
     #[error(transparent)]
     File(#[from] FileError),
 }
 
+/// What a receipt is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub(crate) enum Subject {
+    /// A round that counted the owner's update.
+    Round {
+        /// Its number.
+        round: u32,
+        /// Whether it published numbers about the owner, so that the run's credits are to come.
+        #[serde(skip)]
+        is_credited: bool,
+    },
+    /// The owner's credits of a run.
+    Credits {
+        /// What it is paid, by this settlement; none where the entry is too long to hold it.
+        paid_micro: Option<u64>,
+    },
+}
+
 /// One receipt, checked.
 #[derive(Debug, Serialize)]
 pub(crate) struct Checked {
-    round_ctx: String,
+    /// The round's context, or the run.
+    about: String,
     run: Option<String>,
-    round: Option<u32>,
+    #[serde(flatten)]
+    subject: Option<Subject>,
     /// The entry's number in the ledger.
     entry: Option<u64>,
     /// Entries of the ledger when it was cosigned.
@@ -72,7 +97,7 @@ pub(crate) struct Checked {
 #[derive(Debug, Serialize)]
 pub(crate) struct List {
     receipts: Vec<Checked>,
-    /// Rounds whose receipt has not come.
+    /// Rounds and runs whose receipt has not come.
     awaited: Vec<String>,
 }
 
@@ -87,22 +112,22 @@ impl Receipts {
         Ok(Self(folder))
     }
 
-    /// The update of a round was counted: its receipt is awaited.
+    /// The update of a round was counted, or a run is to give credits: a receipt is awaited.
     ///
     /// # Errors
     /// [`FileError`].
-    pub(crate) fn expect(&self, round_ctx: &Digest) -> Result<(), FileError> {
-        if self.path(round_ctx, RECEIPT).exists() {
+    pub(crate) fn expect(&self, about: &Digest) -> Result<(), FileError> {
+        if self.path(about, RECEIPT).exists() {
             return Ok(());
         }
-        files::write_durably(&self.path(round_ctx, AWAITED), b"")
+        files::write_durably(&self.path(about, AWAITED), b"")
     }
 
-    /// Rounds whose receipt has not come; some of them, if there are many.
+    /// Rounds and runs whose receipt has not come; some of them, if there are many.
     pub(crate) fn awaited(&self) -> Vec<Digest> {
-        let mut rounds = self.rounds(AWAITED);
-        rounds.truncate(ASKED_MAX);
-        rounds
+        let mut awaited = self.all(AWAITED);
+        awaited.truncate(ASKED_MAX);
+        awaited
     }
 
     /// Checks and keeps a receipt. What was kept first stays.
@@ -111,67 +136,89 @@ impl Receipts {
     /// [`BadRecord`].
     pub(crate) fn take(
         &self,
-        round_ctx: &Digest,
+        about: &Digest,
         record: &RecordBytes,
         (own, roster): (&PartyId, &Roster),
-    ) -> Result<u64, BadRecord> {
-        let (entry, _) = check(round_ctx, record.as_bytes(), (own, roster))?;
-        let path = self.path(round_ctx, RECEIPT);
+    ) -> Result<Kept, BadRecord> {
+        let kept = check(about, record.as_bytes(), (own, roster))?.0;
+        let path = self.path(about, RECEIPT);
         if !path.exists() {
             files::write_durably(&path, record.as_bytes())?;
         }
+        if let Subject::Round { is_credited: true, .. } = kept.subject {
+            self.expect(&kept.run)?;
+        }
         // Left behind it is only asked for once more.
-        let _ = std::fs::remove_file(self.path(round_ctx, AWAITED));
-        Ok(entry)
+        let _ = std::fs::remove_file(self.path(about, AWAITED));
+        Ok(kept)
     }
 
-    fn path(&self, round_ctx: &Digest, ending: &str) -> PathBuf {
-        self.0.join(format!("{round_ctx}.{ending}"))
+    fn path(&self, about: &Digest, ending: &str) -> PathBuf {
+        self.0.join(format!("{about}.{ending}"))
     }
 
-    fn rounds(&self, ending: &str) -> Vec<Digest> {
+    fn all(&self, ending: &str) -> Vec<Digest> {
         let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let digest = |name: String| {
             let (digits, rest) = name.split_once('.')?;
             Digest::from_hex(digits).filter(|_| rest == ending)
         };
-        let mut rounds: Vec<_> = names.filter_map(digest).collect();
-        rounds.sort_unstable();
-        rounds
+        let mut all: Vec<_> = names.filter_map(digest).collect();
+        all.sort_unstable();
+        all
     }
 }
 
-/// Checks a receipt: the number of its entry, and the entry with who vouches for it.
+/// A receipt that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The run that it is about, or of the round that it is about.
+    pub(crate) run: Digest,
+    /// What it is of.
+    pub(crate) subject: Subject,
+    /// The entry's number in the ledger.
+    pub(crate) entry: u64,
+}
+
+/// Checks a receipt: what it is of, and who vouches for it.
 fn check(
-    round_ctx: &Digest,
+    about: &Digest,
     bytes: &[u8],
     (own, roster): (&PartyId, &Roster),
-) -> Result<(u64, Checked), BadRecord> {
+) -> Result<(Kept, Cosigned), BadRecord> {
     let text = String::from_utf8_lossy(bytes);
     let receipt: Receipt = text.parse()?;
-    let included = receipt.check(&Quorum::of_roster(roster)?)?;
+    let Included { index, cosigned } = receipt.check(&Quorum::of_roster(roster)?)?;
     let entry = Entry::parse(&receipt.entry)?;
-    let Body::RoundClosed(round) = &entry.body else { return Err(BadRecord::Other) };
-    let is_counted = match &round.owners {
+    let (is_it, run, subject) = match &entry.body {
+        Body::RoundClosed(round) => {
+            let is_it = round.round_ctx == *about && is_counted(round, own);
+            let is_credited = round.published.as_ref().is_some_and(|one| !one.released.is_empty());
+            (is_it, round.run, Subject::Round { round: round.round, is_credited })
+        }
+        Body::CreditsSettled(credits) => {
+            let account = match &credits.settlement {
+                Held::Here(settlement) => Some(settlement.of(own).ok_or(BadRecord::Other)?),
+                Held::Document(_) => None,
+            };
+            let paid_micro = account.map(|account| account.payment_micro);
+            (credits.run == *about, credits.run, Subject::Credits { paid_micro })
+        }
+        _ => return Err(BadRecord::Other),
+    };
+    if !is_it || entry.federation != roster.federation {
+        return Err(BadRecord::Other);
+    }
+    Ok((Kept { run, subject, entry: index }, cosigned))
+}
+
+fn is_counted(round: &RoundClosed, own: &PartyId) -> bool {
+    match &round.owners {
         Held::Here(owners) => owners.iter().any(|one| one.owner == *own && one.missing.is_none()),
         // Too long for an entry: the list is a document that the entry names.
         Held::Document(_) => true,
-    };
-    if round.round_ctx != *round_ctx || !is_counted || entry.federation != roster.federation {
-        return Err(BadRecord::Other);
     }
-    let head = included.cosigned.checkpoint.head;
-    let checked = Checked {
-        round_ctx: round_ctx.to_string(),
-        run: Some(round.run.to_string()),
-        round: Some(round.round),
-        entry: Some(included.index),
-        ledger_size: Some(head.size),
-        cosigned_by: included.cosigned.witnesses.keys().map(ToString::to_string).collect(),
-        fault: None,
-    };
-    Ok((included.index, checked))
 }
 
 /// `receipts`: all of them, each checked again with nothing but the owner's own roster.
@@ -183,27 +230,16 @@ pub(crate) fn list(config: &Path) -> Result<List, Failure> {
     let membership = Membership::load(&folder).map_err(|error| Failure::identity(&error))?;
     let receipts = Receipts(state.join(FOLDER));
     let own = (&membership.member().id, &**membership.roster());
-    let checked = receipts.rounds(RECEIPT).into_iter().map(|round_ctx| {
-        let path = receipts.path(&round_ctx, RECEIPT);
+    let checked = receipts.all(RECEIPT).into_iter().map(|about| {
+        let path = receipts.path(&about, RECEIPT);
         let checked = files::read(&path, RECEIPT_BYTES_MAX as u64)
             .map_err(BadRecord::from)
-            .and_then(|bytes| check(&round_ctx, &bytes, own));
-        match checked {
-            Ok((_, checked)) => checked,
-            Err(bad) => Checked {
-                round_ctx: round_ctx.to_string(),
-                run: None,
-                round: None,
-                entry: None,
-                ledger_size: None,
-                cosigned_by: Vec::new(),
-                fault: Some(bad.to_string()),
-            },
-        }
+            .and_then(|bytes| check(&about, &bytes, own));
+        Checked::of(&about, checked)
     });
     let mut checked: Vec<_> = checked.collect();
     checked.sort_by_key(|one| one.entry);
-    let awaited = receipts.rounds(AWAITED).iter().map(ToString::to_string).collect();
+    let awaited = receipts.all(AWAITED).iter().map(ToString::to_string).collect();
     Ok(List { receipts: checked, awaited })
 }
 
@@ -217,6 +253,42 @@ impl List {
     }
 }
 
+impl Checked {
+    fn of(about: &Digest, checked: Result<(Kept, Cosigned), BadRecord>) -> Self {
+        let about = about.to_string();
+        match checked {
+            Ok((kept, cosigned)) => Self {
+                about,
+                run: Some(kept.run.to_string()),
+                subject: Some(kept.subject),
+                entry: Some(kept.entry),
+                ledger_size: Some(cosigned.checkpoint.head.size),
+                cosigned_by: cosigned.witnesses.keys().map(ToString::to_string).collect(),
+                fault: None,
+            },
+            Err(bad) => Self {
+                about,
+                run: None,
+                subject: None,
+                entry: None,
+                ledger_size: None,
+                cosigned_by: Vec::new(),
+                fault: Some(bad.to_string()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Round { round, .. } => write!(f, "round {round}"),
+            Self::Credits { paid_micro: Some(micro) } => write!(f, "credits: {}", amount(micro)),
+            Self::Credits { paid_micro: None } => f.write_str("credits"),
+        }
+    }
+}
+
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -225,20 +297,20 @@ impl fmt::Display for List {
             self.receipts.len()
         )?;
         for one in &self.receipts {
-            let short = one.round_ctx.get(..8).unwrap_or(&one.round_ctx);
-            match (&one.fault, one.round, one.entry, one.ledger_size) {
-                (None, Some(round), Some(entry), Some(size)) => writeln!(
+            let short = one.about.get(..8).unwrap_or(&one.about);
+            match (&one.fault, one.subject, one.entry, one.ledger_size) {
+                (None, Some(subject), Some(entry), Some(size)) => writeln!(
                     f,
-                    "  ok       round {round} ({short}): entry {entry} of a ledger of {size}, \
-                     cosigned by {}",
+                    "  ok       {subject} ({short}): entry {entry} of a ledger of {size}, cosigned \
+                     by {}",
                     one.cosigned_by.join(", ")
                 )?,
                 (fault, ..) => {
                     let fault = fault.as_deref().unwrap_or("nothing is shown");
-                    writeln!(f, "  NOT OK   round {short}: {fault}")?;
+                    writeln!(f, "  NOT OK   {short}: {fault}")?;
                 }
             }
         }
-        write!(f, "{} rounds whose receipt has not come", self.awaited.len())
+        write!(f, "{} rounds or runs whose receipt has not come", self.awaited.len())
     }
 }

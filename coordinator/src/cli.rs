@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use covey_aggregation::limits::ROUNDS_MAX;
@@ -119,6 +119,60 @@ pub enum Command {
     /// The ledger
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Payouts: have the next one recorded in the ledger, or see those that are
+    #[command(subcommand)]
+    Payout(Payout),
+}
+
+/// `payout`.
+#[derive(Debug, Subcommand)]
+pub enum Payout {
+    /// Have the next payout recorded by the coordinator that serves: its file, and an entry of the ledger
+    /// that names it. Who is paid what follows from credits, reviews and addresses; nobody chooses. Asked
+    /// twice it is recorded once. Refused while a dispute is open on credits in it
+    Record(PayoutRecord),
+    /// Show the payouts in the ledger, where their files are, and one that is asked for
+    List(PayoutList),
+}
+
+/// `payout record`.
+#[derive(Debug, Args)]
+pub struct PayoutRecord {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+    /// Only these runs, beside those of earlier payouts: names, or beginnings of digests. Without it, all
+    /// that can be paid.
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    pub run: Vec<String>,
+    /// Hold credits under dispute back and pay all others, which stand.
+    #[arg(long)]
+    pub hold_back: bool,
+    /// Only say what it would come to.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long to wait for it, in seconds. What was asked for stays so.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait_s: u64,
+}
+
+/// `payout list`.
+#[derive(Debug, Args)]
+pub struct PayoutList {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "coordinator.toml", env = "COVEY_CONFIG")]
+    pub config: PathBuf,
+}
+
+impl Payout {
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        match self {
+            Self::Record(options) => &options.config,
+            Self::List(options) => &options.config,
+        }
+    }
 }
 
 /// `ledger`.

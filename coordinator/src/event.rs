@@ -182,6 +182,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A payout that the operator wanted is in the ledger, or cannot be.
+    Payout {
+        /// Its number.
+        number: u32,
+        /// The number of its entry, or why there is none.
+        entry: Result<u64, String>,
+    },
     /// A key holder does not cosign the ledger.
     NotCosigned {
         /// Who, if it is a member.
@@ -357,6 +364,12 @@ impl fmt::Display for Event {
             ),
             Self::NotEntered { what, why } => {
                 write!(f, "{what} is not in the ledger: {why}")
+            }
+            Self::Payout { number, entry: Ok(entry) } => {
+                write!(f, "payout {number} is entry {entry} of the ledger")
+            }
+            Self::Payout { number, entry: Err(why) } => {
+                write!(f, "payout {number} is not recorded: {why}")
             }
             Self::NotCosigned { name, size, code } => {
                 let name = name.as_ref().map_or("a key holder", Name::as_str);

@@ -6,6 +6,7 @@
 //! - [`sources`](self): what the records say
 //! - [`export`]: a copy for everybody to check
 //! - [`files`]: where the ledger's files are
+//! - [`published`]: what is published, read by commands
 //! - [`committee`](self): the key holders as witnesses
 //!
 //! # Decisions
@@ -19,6 +20,7 @@ pub mod export;
 pub mod files;
 mod founding;
 pub mod keeper;
+pub mod published;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -60,8 +62,8 @@ pub(crate) enum Command {
     NotCosigned { holder: PartyId, size: Option<u64>, code: u16 },
     /// A key holder is there.
     Came { holder: PartyId },
-    /// An owner lacks the receipt of a round.
-    Unrecorded { owner: PartyId, round_ctx: Digest },
+    /// An owner lacks the receipt of a round, or of its credits of a run.
+    Unrecorded { owner: PartyId, about: Digest },
     /// Answered once everything that is known now is published, or cannot be.
     Settle { reply: oneshot::Sender<()> },
 }
@@ -167,9 +169,9 @@ impl Ledger {
         self.say(Command::Came { holder });
     }
 
-    /// An owner lacks the receipt of a round.
-    pub fn unrecorded(&self, owner: PartyId, round_ctx: Digest) {
-        self.say(Command::Unrecorded { owner, round_ctx });
+    /// An owner lacks the receipt of a round, or of its credits of a run.
+    pub fn unrecorded(&self, owner: PartyId, about: Digest) {
+        self.say(Command::Unrecorded { owner, about });
     }
 
     /// Waits until everything that is known now is in the ledger and published, or cannot be: then the

@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod office;
 pub mod page;
+pub mod payout;
 mod program;
 pub mod published;
 pub mod queue;

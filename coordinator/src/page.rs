@@ -13,7 +13,7 @@ use covey_aggregation::program::{Exit, Failure, Stop};
 use covey_aggregation::research::Now;
 use covey_aggregation::roster::succession::CertifiedRoster;
 use covey_ledger::book::Book;
-use covey_ledger::bundle::{CHECKPOINT_PATH, audit};
+use covey_ledger::bundle::CHECKPOINT_PATH;
 use covey_ledger::quorum::Quorum;
 use covey_ledger::tile::{bundle_of, decode_entries};
 use covey_page::{Federation, Live, Reading, Source, router};
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::Shown;
 use crate::ledger::files::LedgerFiles;
+use crate::ledger::published;
 use crate::storage::blobs::Depot;
 use crate::view::View;
 
@@ -194,16 +195,8 @@ fn look(
     if checkpoint == *read {
         return Ok(());
     }
-    let bad = |what: String| {
-        Failure::new(Exit::Unverified, "LEDGER", format!("the published ledger: {what}"))
-    };
-    let quorum = Quorum::of_roster(membership.roster()).map_err(|error| bad(error.to_string()))?;
-    let mut entries = Vec::new();
-    let visit = |_, entry: &[u8]| entries.push(entry.to_vec());
-    let audited = tokio::task::block_in_place(|| audit(|path| files.at_hand(path), &quorum, visit));
-    audited.map_err(|fault| bad(fault.to_string()))?;
-    let book = Book::read(entries.iter().map(Vec::as_slice), files);
-    let book = Some(Arc::new(book.map_err(|fault| bad(fault.to_string()))?));
+    let book = tokio::task::block_in_place(|| published::book(files, membership.roster()));
+    let book = Some(Arc::new(book?));
     show.send_replace(Shown { published: book.clone(), book });
     *read = checkpoint;
     Ok(())

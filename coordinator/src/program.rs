@@ -22,6 +22,7 @@ use crate::ledger::export;
 use crate::migrate;
 use crate::office;
 use crate::page;
+use crate::payout;
 use crate::published;
 use crate::restore::{self, Restore};
 use crate::setup::{self, Answer};
@@ -115,6 +116,10 @@ fn run(cli: &Cli, format: Format) -> Result<Exit, Failure> {
         }
         Command::Ledger(cli::Ledger::Export(options)) => {
             export::export(options, &load(cli, &options.config)?).map(answer)
+        }
+        Command::Payout(command) => {
+            let config = load(cli, command.config())?;
+            runtime()?.block_on(payout::payout(command, &config)).map(answer)
         }
         Command::Status(options) => {
             let config = load(cli, &options.config)?;

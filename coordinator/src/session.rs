@@ -52,12 +52,12 @@ pub enum Input {
     LedgerLost(Box<Failure>),
     /// Please ask these key holders to cosign the ledger.
     Cosign(Vec<(PartyId, ToHolder)>),
-    /// Please send these owners the receipt of a round.
+    /// Please send these owners the receipt of a round, or of their credits of a run.
     Recorded {
         /// Whom.
         owners: Vec<PartyId>,
-        /// Of which round.
-        round_ctx: Digest,
+        /// The round's context, or the run.
+        about: Digest,
         /// The receipt.
         record: RecordBytes,
     },

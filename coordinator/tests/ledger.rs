@@ -12,9 +12,11 @@ use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::desk;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::research::StatementBytes;
-use covey_coordinator::cli::LedgerExport;
+use covey_coordinator::cli::{LedgerExport, Payout, PayoutList, PayoutRecord};
+use covey_coordinator::config::Config;
 use covey_coordinator::event::Event;
 use covey_coordinator::ledger::export;
+use covey_coordinator::payout::payout;
 use covey_ledger::book::State;
 use covey_ledger::desk::ledger::{At, LedgerCommand, OneRound, OneRun, WholeLedger};
 use covey_ledger::desk::source::Pinned;
@@ -22,7 +24,7 @@ use covey_ledger::desk::{Answer, Desk};
 use covey_ledger::entry::{Kind, Verdict};
 use covey_ledger::folder::{Folder, Ledger};
 use covey_ledger::quorum::Quorum;
-use covey_ledger::statement::{Choice, Dispute, Remedy, Says, Signed, Statement, Vote};
+use covey_ledger::statement::{Choice, Dispute, Remedy, Says, SetAddress, Signed, Statement, Vote};
 use federation::{Federation, Members, Operator, PlanOptions, free_port, round_of};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -247,4 +249,69 @@ async fn a_coordinator_that_is_killed_at_any_entry_goes_on_with_the_same_ledger(
     }
     assert_eq!(last.book.count(Kind::CreditsSettled), 1);
     assert_eq!(last.book.count(Kind::RoundClosed), ROUNDS as usize);
+}
+
+/// Settings of a federation whose credits can be disputed for less than a second.
+fn config_with_brief_window(federation: &Federation) -> Config {
+    federation.config(OWNERS);
+    let path = federation.dir().join("coordinator.toml");
+    let text = fs::read_to_string(&path).expect("written");
+    fs::write(&path, text + "[ledger]\ndispute_window_hours = 0.0002\n").expect("written");
+    Config::load(&path).expect("valid")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payout_is_recorded_once_at_the_operators_word_also_when_nobody_serves() {
+    let federation = Federation::new(OWNERS, &options());
+    let mut operator = Operator::start(config_with_brief_window(&federation));
+    let members = Members::start(&federation, OWNERS);
+    operator.finished().await.expect("done");
+    let serve = || Operator::start(Config { plan: None, ..config_with_brief_window(&federation) });
+    let config = config_with_brief_window(&federation);
+    let record = |dry_run, wait_s| {
+        let config = Default::default();
+        Payout::Record(PayoutRecord { config, run: Vec::new(), hold_back: false, dry_run, wait_s })
+    };
+    let operator = serve();
+    // Nobody has said yet where to be paid.
+    let nobody = payout(&record(false, 0), &config).await.err().expect("no address");
+    assert_eq!((nobody.code, nobody.exit), ("NO_PAYOUT", Exit::BadInput));
+    for index in 0..OWNERS {
+        let address = format!("0x{}", format!("{:02x}", index + 1).repeat(20));
+        let says = Says::Address(SetAddress { address: address.parse().ok() });
+        state(&federation, &federation.owner(index), says).await.expect("recorded");
+    }
+    operator.kill().await;
+
+    let preview = payout(&record(true, 0), &config).await.expect("a preview");
+    let paid = preview.data["owners"].as_array().expect("owners").len();
+    assert!(paid > 0, "{}", preview.text);
+    let later = payout(&record(false, 0), &config).await.err().expect("nobody serves");
+    assert_eq!((later.code, later.exit), ("NOT_YET", Exit::TimedOut));
+    let mut operator = serve();
+    let told = |event: &Event| match event {
+        Event::Payout { number, entry } => Some((*number, entry.clone())),
+        _ => None,
+    };
+    let (number, entry) = operator.wait_for(told).await;
+    assert_eq!(number, 1);
+    let entry = entry.expect("recorded");
+    wait_for_cosigned(&mut operator, entry + 1).await;
+    // What it was asked for is done, and there is nothing new.
+    let again = payout(&record(false, 0), &config).await.err().expect("nothing new");
+    assert_eq!(again.code, "NO_PAYOUT");
+    let list = PayoutList { config: Default::default() };
+    let list = payout(&Payout::List(list), &config).await.expect("listed");
+    let [one] = list.data["payouts"].as_array().expect("a list").as_slice() else {
+        panic!("{}", list.text)
+    };
+    assert_eq!((&one["number"], &one["entry"]), (&1.into(), &entry.into()));
+    assert_eq!(one["payees"], paid);
+    let file = one["file"].as_str().and_then(|file| file.strip_prefix("published/"));
+    let file = fs::read(federation.published().join(file.expect("a file"))).expect("there");
+    let ledger = ledger(&federation);
+    let verified = covey_ledger::payout::verify(&file, &ledger.book).expect("it follows");
+    assert_eq!((verified.payout.number, verified.entry), (1, entry));
+    assert_eq!(ledger.book.count(Kind::PayoutMade), 1);
+    drop((operator, members));
 }

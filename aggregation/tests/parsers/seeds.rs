@@ -311,7 +311,7 @@ impl Seeds {
         let (certificate, rows) = (self.result.certificate.clone(), self.drawing());
         messages.push(ToClient::Prove { round_ctx, certificate, rows });
         let record = RecordBytes::new(b"{}".to_vec()).expect("short");
-        messages.push(ToClient::Recorded { round_ctx, record });
+        messages.push(ToClient::Recorded { about: round_ctx, record });
         messages.iter().map(encode).collect()
     }
 
@@ -319,7 +319,7 @@ impl Seeds {
         let round_ctx = self.round_ctx;
         let declined = FromClient::Declined { round_ctx, reason: Decline::Policy };
         let proven = FromClient::Proven { round_ctx, proven: Box::new(self.proven()) };
-        let unrecorded = FromClient::Unrecorded { round_ctx };
+        let unrecorded = FromClient::Unrecorded { about: round_ctx };
         let statement = StatementBytes::new(b"{}".to_vec()).expect("short");
         let report = FromClient::Report { round_ctx, statement };
         let messages = [declined, FromClient::Pending { round_ctx }, proven, unrecorded, report];

@@ -36,7 +36,7 @@ use crate::outbound::{self, OutboundLog};
 use crate::pause::Pause;
 use crate::prepare::{Declined, Halt, Workshop};
 use crate::provers::Provers;
-use crate::receipts::Receipts;
+use crate::receipts::{Kept, Receipts, Subject};
 use crate::sketches::Sketches;
 use crate::status::JOURNAL_FILE;
 use crate::stored::Stored;
@@ -312,8 +312,8 @@ impl Desk {
         match event {
             // New rounds are not for a client that stops.
             Some(LineEvent::Message(ToClient::Open { .. })) if is_draining => {}
-            Some(LineEvent::Message(ToClient::Recorded { round_ctx, record })) => {
-                self.recorded(round_ctx, &record, watch);
+            Some(LineEvent::Message(ToClient::Recorded { about, record })) => {
+                self.recorded(about, &record, watch);
             }
             Some(LineEvent::Message(message)) => self.participant.handle(now(), message),
             Some(LineEvent::Linked(linked)) => {
@@ -321,9 +321,9 @@ impl Desk {
                 let (address, way) = (linked.address.clone(), linked.way.clone());
                 watch(Event::Linked { address, way });
                 self.bulk.send_replace(Some(linked.bulk.clone()));
-                for round_ctx in self.receipts.awaited() {
+                for about in self.receipts.awaited() {
                     // A queue that is full drops it; it is asked for again by the next link.
-                    let _ = linked.messages.try_send(FromClient::Unrecorded { round_ctx });
+                    let _ = linked.messages.try_send(FromClient::Unrecorded { about });
                 }
                 self.link = Some(linked);
             }
@@ -519,18 +519,18 @@ impl Desk {
         });
     }
 
-    /// The receipt of a round has come.
-    fn recorded(
-        &self,
-        round_ctx: Digest,
-        record: &RecordBytes,
-        watch: &mut (dyn FnMut(Event) + Send),
-    ) {
-        let round = self.round(round_ctx);
-        match self.receipts.take(&round_ctx, record, (&self.own, &self.roster)) {
-            Ok(entry) => watch(Event::Recorded { round, entry }),
-            Err(bad) => watch(Event::Fault { what: format!("{round}: {bad}") }),
-        }
+    /// The receipt of a round, or of the credits of a run, has come.
+    fn recorded(&self, about: Digest, record: &RecordBytes, watch: &mut (dyn FnMut(Event) + Send)) {
+        let event = match self.receipts.take(&about, record, (&self.own, &self.roster)) {
+            Ok(Kept { subject: Subject::Round { .. }, entry, .. }) => {
+                Event::Recorded { round: self.round(about), entry }
+            }
+            Ok(Kept { subject: Subject::Credits { paid_micro }, run, entry }) => {
+                Event::Credited { run, paid_micro, entry }
+            }
+            Err(bad) => Event::Fault { what: format!("{}: {bad}", about.short()) },
+        };
+        watch(event);
     }
 
     /// Tells the federation what a round took, where the owner wants that. Measured and signed beside the

@@ -30,9 +30,9 @@ impl Driver {
                     self.send(&holder, Outgoing::ToHolder(Box::new(question)));
                 }
             }
-            Input::Recorded { owners, round_ctx, record } => {
+            Input::Recorded { owners, about, record } => {
                 for owner in owners {
-                    let message = ToClient::Recorded { round_ctx, record: record.clone() };
+                    let message = ToClient::Recorded { about, record: record.clone() };
                     self.send(&owner, Outgoing::ToClient(Box::new(message)));
                 }
             }
@@ -177,8 +177,8 @@ impl Driver {
     async fn take_client(&mut self, member: &Member, message: FromClient) -> Result<(), Halt> {
         let (now, context) = (self.clock.now(), *message.round_ctx());
         match message {
-            FromClient::Unrecorded { round_ctx } => {
-                self.ledger.unrecorded(member.id, round_ctx);
+            FromClient::Unrecorded { about } => {
+                self.ledger.unrecorded(member.id, about);
                 return Ok(());
             }
             FromClient::Report { statement, .. } => {

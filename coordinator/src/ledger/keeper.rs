@@ -3,9 +3,11 @@
 //!
 //! - [`catching_up`](self): from records to entries
 //! - [`writing`](self): what the log's machine wants done
+//! - [`paying`](self): payouts that the operator wants
 //! - [`receipts`](self): what owners are sent
 
 mod catching_up;
+mod paying;
 mod receipts;
 mod writing;
 
@@ -39,7 +41,8 @@ use crate::storage::blobs::Depot;
 use crate::storage::place::Databases;
 use crate::storage::registry::{NotSwapped, Registry};
 
-/// How often witnesses that have not cosigned are asked again, and decisions that are due are looked for.
+/// How often witnesses that have not cosigned are asked again, and decisions that are due and payouts that
+/// are wanted are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long the program waits at its end for the last checkpoint to be cosigned.
@@ -115,7 +118,7 @@ pub struct Keeper {
     /// None before the committee is complete.
     open: Option<Opened>,
     witnesses: Witnesses,
-    /// Owners that lack the receipt of a round, by its context.
+    /// Owners that lack a receipt, by the round's context or the run that it is about.
     lacking: BTreeMap<Digest, BTreeSet<PartyId>>,
     /// What the operator was told already.
     told: BTreeSet<String>,
@@ -127,8 +130,8 @@ struct Opened {
     log: Log,
     /// None before the founding. Shared with those who read; a batch makes one copy.
     book: Option<Arc<Book>>,
-    /// Entries of rounds by their contexts.
-    rounds: BTreeMap<Digest, u64>,
+    /// Entries that owners get receipts of: rounds by their contexts, credits by their runs.
+    receipted: BTreeMap<Digest, u64>,
 }
 
 impl Keeper {
@@ -189,6 +192,7 @@ impl Keeper {
                 () = sleep_until(tick) => {
                     tick = Instant::now() + TICK;
                     self.write_due().await?;
+                    self.pay().await?;
                     self.ask_witnesses().await;
                 }
             }
@@ -215,7 +219,7 @@ impl Keeper {
                 }
             }
             Command::Came { holder } => self.ask(&[holder]).await,
-            Command::Unrecorded { owner, round_ctx } => self.unrecorded(owner, round_ctx).await,
+            Command::Unrecorded { owner, about } => self.unrecorded(owner, about).await,
             Command::Settle { reply } => {
                 self.catch_up().await?;
                 self.settling.push((reply, Instant::now() + SETTLE));

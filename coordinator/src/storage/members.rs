@@ -1,6 +1,6 @@
 //! Who may become a member, who is one, and which rosters that made: `members.db` in the federation's
 //! folder. The operator's commands and the program that serves both open it; each change is one
-//! transaction.
+//! transaction. What else the operator wants of the program that serves is here, too: payouts.
 //!
 //! # Decisions
 //! - Of an invite's secret only a digest is kept.
@@ -11,6 +11,7 @@
 
 mod fold;
 mod invites;
+mod payouts;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ use super::place::Place;
 
 pub use fold::{founded, next_members};
 pub use invites::{Approval, InviteEntry, NewInvite, NotJoined};
+pub use payouts::{PayoutAnswer, PayoutOrder};
 
 /// The file's name in the federation's folder.
 pub const MEMBERS_FILE: &str = "members.db";
@@ -76,12 +78,22 @@ pub(super) const SCHEMA: Schema = Schema {
             \"only\" INTEGER PRIMARY KEY CHECK (\"only\" = 1),
             authority BLOB NOT NULL
         ) STRICT;",
+        // Payouts that are wanted; `runs` is none for all that can be paid.
+        "CREATE TABLE payouts (
+            number INTEGER PRIMARY KEY,
+            runs BLOB,
+            hold_back INTEGER NOT NULL,
+            asked_s INTEGER NOT NULL,
+            entry INTEGER,
+            refused TEXT
+        ) STRICT;",
     ],
     contents: &[
         Table { name: "federation", key: "\"only\"" },
         Table { name: "invites", key: "id" },
         Table { name: "members", key: "number" },
         Table { name: "rosters", key: "number" },
+        Table { name: "payouts", key: "number" },
     ],
 };
 

@@ -173,7 +173,8 @@ fn check_ledger(federation: &Federation, rounds: &[Ended]) {
     let ledger = ledger.expect("the published ledger holds");
     let [run] = ledger.book.runs() else { panic!("one run, not {}", ledger.book.runs().len()) };
     assert!(run.ended.is_some(), "the ledger says that the run is over");
-    let entered: Vec<_> = run.rounds.iter().map(|(number, one)| (*number, one.closed.round_ctx)).collect();
+    let entered: Vec<_> =
+        run.rounds.iter().map(|(number, one)| (*number, one.closed.round_ctx)).collect();
     let journal: Vec<_> = rounds.iter().map(|one| (one.row.round, one.row.context)).collect();
     assert_eq!(entered, journal, "the ledger has the rounds of the journal");
     let mut frontier = Frontier::default();

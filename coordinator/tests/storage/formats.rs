@@ -62,7 +62,7 @@ async fn a_file_of_an_older_format_is_migrated_and_a_copy_is_kept() {
         let bytes = fs::read(folder.path().join(file)).expect("read");
         bytes[63] // The last byte of `user_version`.
     };
-    assert_eq!((format("members.db.format-1"), format("members.db")), (1, 2));
+    assert_eq!((format("members.db.format-1"), format("members.db")), (1, 3));
     Members::open(folder.path()).await.expect("once");
 }
 
@@ -79,15 +79,15 @@ async fn a_schema_of_an_older_format_is_migrated_and_a_newer_one_is_refused() {
     };
     members.stand(&bob, Standing::Approved, 4).await.expect("recorded");
     members.close().await.expect("closed");
-    let older = "DROP TABLE {}.federation; UPDATE {}.store SET format = 1";
+    let older = "DROP TABLE {}.federation; DROP TABLE {}.payouts; UPDATE {}.store SET format = 1";
     change_on_server(&url, older).await;
     let mut members = stores.members().await;
     members.belong_to(&digest("authority")).await.expect("the new table");
     assert_eq!(members.all().await.expect("read").len(), 1);
-    change_on_server(&url, "UPDATE {}.store SET format = 3").await;
+    change_on_server(&url, "UPDATE {}.store SET format = 4").await;
     let place = stores.databases.members(stores.folder.path());
     let error = Members::open_at(&place).await.err().expect("refused");
-    assert!(matches!(error, StorageError::Newer { got: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StorageError::Newer { got: 4, known: 3, .. }), "{error}");
 }
 
 /// Changes the members' schema of this URL behind the program's back.

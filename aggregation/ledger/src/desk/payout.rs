@@ -224,7 +224,7 @@ pub fn answer(command: &PayoutCommand, desk: &Desk<'_>) -> Result<Answer, Failur
     match command {
         PayoutCommand::Preview(wanted) => {
             let (open, terms) = wanted.read(desk)?;
-            Ok(Answer::of(&look(&open, &terms)?))
+            Ok(Answer::of(&look(open.names(), &terms)?))
         }
         PayoutCommand::Csv(wanted) => {
             let (open, terms) = wanted.read(desk)?;
@@ -336,9 +336,10 @@ impl Wanted {
 /// What a payout comes to.
 ///
 /// # Errors
-/// [`Failure`]: a run cannot be paid.
-pub fn look(open: &Open, terms: &Terms) -> Result<Preview, Failure> {
-    let (book, names) = (&open.ledger.book, open.names());
+/// [`Failure`]: no ledger, or a run cannot be paid.
+pub fn look(names: Names<'_>, terms: &Terms) -> Result<Preview, Failure> {
+    let no_book = || Failure::new(Exit::BadInput, "NO_LEDGER", "no ledger is given");
+    let book = names.book.ok_or_else(no_book)?;
     let amounts = amounts(book, terms)?;
     let (_, others) = payable_runs(book, terms.at_ms);
     let run_name = |run: &Digest| run_name(&names, run);

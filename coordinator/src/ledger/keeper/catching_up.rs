@@ -181,10 +181,13 @@ impl Keeper {
 }
 
 impl Opened {
-    /// Remembers where the entry of a round is.
+    /// Remembers where an entry is that owners get receipts of.
     pub(super) fn index(&mut self, body: &Body, index: u64) {
-        if let Body::RoundClosed(round) = body {
-            self.rounds.insert(round.round_ctx, index);
-        }
+        let about = match body {
+            Body::RoundClosed(round) => round.round_ctx,
+            Body::CreditsSettled(credits) => credits.run,
+            _ => return,
+        };
+        self.receipted.insert(about, index);
     }
 }

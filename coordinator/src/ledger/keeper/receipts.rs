@@ -1,5 +1,5 @@
-//! Receipts: the entry of a round with the proof that it is in the published ledger, for the owners that
-//! took part in it.
+//! Receipts: the entry of a round, or of a run's credits, with the proof that it is in the published ledger,
+//! for the owners that it is about.
 
 use std::ops::Range;
 
@@ -15,32 +15,32 @@ use tokio::task::block_in_place;
 use super::Keeper;
 use crate::session::Input;
 
-/// Rounds whose receipts are waited for: more than can be under way. Owners ask again.
+/// Rounds and runs whose receipts are waited for: more than can be under way. Owners ask again.
 const LACKING_MAX: usize = 256;
 
 impl Keeper {
-    /// Sends the receipts of rounds that are published now to their owners, and to those who asked.
+    /// Sends the receipts of what is published now to the owners that it is about, and to those who asked.
     pub(super) async fn send_receipts(&mut self, entries: Range<u64>) {
         let Some(open) = &self.open else { return };
-        let rounds = open.rounds.iter().filter(|(_, index)| entries.contains(index));
-        let rounds: Vec<_> = rounds.map(|(context, index)| (*context, *index)).collect();
-        for (round_ctx, index) in rounds {
-            let mut owners = self.lacking.remove(&round_ctx).unwrap_or_default();
-            owners.extend(self.counted(index));
-            self.send_receipt(owners.into_iter().collect(), round_ctx, index).await;
+        let new = open.receipted.iter().filter(|(_, index)| entries.contains(index));
+        let new: Vec<_> = new.map(|(about, index)| (*about, *index)).collect();
+        for (about, index) in new {
+            let mut owners = self.lacking.remove(&about).unwrap_or_default();
+            owners.extend(self.counted(index).into_iter().chain(self.credited(index)));
+            self.send_receipt(owners.into_iter().collect(), about, index).await;
         }
     }
 
-    /// An owner lacks the receipt of a round: it gets it, now or once the round is published.
-    pub(super) async fn unrecorded(&mut self, owner: PartyId, round_ctx: Digest) {
+    /// An owner lacks a receipt: it gets it, now or once the entry is published.
+    pub(super) async fn unrecorded(&mut self, owner: PartyId, about: Digest) {
         let Some(open) = &self.open else { return };
-        match open.rounds.get(&round_ctx).copied() {
+        match open.receipted.get(&about).copied() {
             Some(index) if index < open.log.published() => {
-                self.send_receipt(vec![owner], round_ctx, index).await;
+                self.send_receipt(vec![owner], about, index).await;
             }
             _ if self.lacking.len() >= LACKING_MAX => {}
             _ => {
-                self.lacking.entry(round_ctx).or_default().insert(owner);
+                self.lacking.entry(about).or_default().insert(owner);
             }
         }
     }
@@ -54,12 +54,20 @@ impl Keeper {
         owners.filter(|one| one.missing.is_none()).map(|one| one.owner).collect()
     }
 
-    async fn send_receipt(&self, owners: Vec<PartyId>, round_ctx: Digest, index: u64) {
+    /// The owners with an account in the credits of an entry.
+    fn credited(&self, index: u64) -> Vec<PartyId> {
+        let Some(book) = self.book() else { return Vec::new() };
+        let credits = book.settlements().find(|credits| credits.entry == index);
+        let accounts = credits.iter().flat_map(|credits| &credits.settlement.accounts);
+        accounts.map(|account| account.owner).collect()
+    }
+
+    async fn send_receipt(&self, owners: Vec<PartyId>, about: Digest, index: u64) {
         let receipt = block_in_place(|| self.receipt(index));
         let record = receipt.and_then(|receipt| RecordBytes::new(receipt.to_string().into_bytes()));
         if let (Some(record), Some(inputs)) = (record, self.inputs.upgrade()) {
             // A driver that is gone tells nobody any more.
-            let _ = inputs.send(Input::Recorded { owners, round_ctx, record }).await;
+            let _ = inputs.send(Input::Recorded { owners, about, record }).await;
         }
     }
 

@@ -33,7 +33,7 @@ impl Keeper {
             found.extend(bytes.map(|bytes| (path, bytes)));
         }
         let log = opening.open(|path| found.get(path).cloned())?;
-        self.open = Some(Opened { log, book: None, rounds: BTreeMap::new() });
+        self.open = Some(Opened { log, book: None, receipted: BTreeMap::new() });
         // What a batch before this start still needs: only then are all files there.
         self.drive().await?;
         let Some(open) = &mut self.open else { return Ok(false) };

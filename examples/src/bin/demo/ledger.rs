@@ -19,8 +19,10 @@ pub(crate) struct Ledger {
     pub(crate) entries: u64,
     /// Key holders that have cosigned all of it.
     pub(crate) cosigned_by: usize,
-    /// Receipts that the owners have between them, each checked by its owner's own program.
+    /// Receipts of rounds that the owners have between them, each checked by its owner's own program.
     pub(crate) receipts: usize,
+    /// The same of credits.
+    pub(crate) credit_receipts: usize,
 }
 
 impl Ledger {
@@ -35,30 +37,41 @@ impl Ledger {
         let quorum = Quorum::of_roster(&roster).map_err(|error| words(&error))?;
         let ledger = Folder::new(&federation.published().join("ledger")).open(&quorum);
         let ledger = ledger.map_err(|error| words(&error))?;
-        let mut receipts = 0;
+        let (mut rounds, mut credits) = (0, 0);
         for number in 1..=federation.roles.len() {
             let config = federation.root.join(owner_name(number)).join("client.toml");
             let config = config.display().to_string();
             let answer = run_to_end("client", &["receipts", "--config", &config, "--json"])?;
             let answer: Value = serde_json::from_str(&answer).map_err(|error| words(&error))?;
-            receipts += answer["data"]["receipts"].as_array().map_or(0, Vec::len);
+            let receipts = answer["data"]["receipts"].as_array().map_or(&[][..], Vec::as_slice);
+            let of = |kind: &str| receipts.iter().filter(|one| one["kind"] == kind).count();
+            rounds += of("round");
+            credits += of("credits");
+        }
+        let accounts: usize =
+            ledger.book.settlements().map(|one| one.settlement.accounts.len()).sum();
+        if credits != accounts {
+            return Err(format!(
+                "{credits} receipts of credits with {accounts} owners that have some"
+            ));
         }
         Ok(Self {
             entries: ledger.book.size(),
             cosigned_by: ledger.cosigned.witnesses.len(),
-            receipts,
+            receipts: rounds,
+            credit_receipts: credits,
         })
     }
 }
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, cosigned_by, receipts } = self;
+        let Self { entries, cosigned_by, receipts, credit_receipts } = self;
         write!(
             f,
             "{entries} entries, cosigned by {cosigned_by} key holders; every entry follows from \
-             those before it\n{receipts} receipts of rounds with the owners, each checked with its \
-             owner's roster alone"
+             those before it\n{receipts} receipts of rounds and {credit_receipts} of credits with the \
+             owners, each checked with its owner's roster alone"
         )
     }
 }

@@ -119,6 +119,7 @@ impl Report {
             "ledger_entries": self.ledger.as_ref().ok().map(|ledger| ledger.entries),
             "ledger_cosigned_by": self.ledger.as_ref().ok().map(|ledger| ledger.cosigned_by),
             "receipts": self.ledger.as_ref().ok().map(|ledger| ledger.receipts),
+            "credit_receipts": self.ledger.as_ref().ok().map(|ledger| ledger.credit_receipts),
             "page": self.page,
             "rounds_done": run.rounds_done,
             "rounds_abandoned": run.rounds_abandoned,

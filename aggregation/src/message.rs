@@ -239,6 +239,9 @@ pub enum ToHolder {
         proof: Vec<Digest>,
         /// The signed note.
         checkpoint: NoteBytes,
+        /// The checkpoint that is published, with all its cosignatures; none before the first. A holder
+        /// that finds one of its own on it and does not remember it has lost what it knew.
+        published: Option<NoteBytes>,
     },
 }
 

@@ -206,8 +206,8 @@ pub(crate) enum Command {
     /// What cannot be logged is not sent. The log is in the state folder, in files of lines of
     /// JSON.
     Audit(Audit),
-    /// Check every receipt: that the rounds in which this owner was counted are in the ledger, cosigned
-    /// by the key holders. Needs nobody but the owner's own roster. Exit code 6 when one does not hold.
+    /// Check every receipt: that the rounds in which this owner was counted, and its credits, are in the
+    /// ledger, cosigned by the key holders. Needs nobody but the owner's own roster. Exit code 6 when one does not hold.
     Receipts {
         /// The owner's configuration.
         #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]

@@ -20,6 +20,7 @@ mod obey;
 mod report;
 mod room;
 mod succession;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{BoxSource, OpenFailure, Opened, Round};
 use covey_aggregation::sum::contribution::box_bytes;
 use covey_aggregation::time::Time;
+use covey_ledger::entry::Traffic;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
@@ -107,6 +109,8 @@ pub struct RoundEnd {
     pub opening_ms: Option<u64>,
     /// Computing the directions of the credit, in milliseconds.
     pub directing_ms: Option<u64>,
+    /// Bytes over the owners' links meanwhile, as far as this program saw it.
+    pub traffic: Traffic,
 }
 
 /// A worker's answer.
@@ -142,6 +146,7 @@ struct Live {
     /// What the round began with.
     beginning: Arc<Beginning>,
     span: RoundSpan,
+    traffic_before: Traffic,
 }
 
 /// The answer to an upload, and who waits for it.
@@ -233,6 +238,8 @@ pub struct Driver {
     inputs: mpsc::Receiver<Input>,
     stop: Stop,
     peers: BTreeMap<PartyId, Peer>,
+    /// Of owners' links that have ended.
+    traffic_gone: Traffic,
     live: Option<Live>,
     reporter: Reporter,
     worked: (mpsc::Sender<WorkDone>, mpsc::Receiver<WorkDone>),
@@ -263,6 +270,7 @@ impl Driver {
             inputs: parts.inputs,
             stop: parts.stop,
             peers: BTreeMap::new(),
+            traffic_gone: Traffic { up: 0, down: 0 },
             live: None,
             reporter: Reporter::default(),
             worked: mpsc::channel(1),
@@ -316,6 +324,7 @@ impl Driver {
             replies: Vec::new(),
             beginning,
             span,
+            traffic_before: self.traffic(),
         });
         loop {
             self.obey();
@@ -353,8 +362,8 @@ impl Driver {
         let live = self.live.as_ref()?;
         let (outcome, ended) = live.ended.clone()?;
         let (phases, opening_ms) = (live.phases.clone(), live.opening_ms);
-        let directing_ms = live.directing_ms;
-        Some(RoundEnd { outcome, phases, ended, opening_ms, directing_ms })
+        let (directing_ms, traffic) = (live.directing_ms, self.traffic_since(live.traffic_before));
+        Some(RoundEnd { outcome, phases, ended, opening_ms, directing_ms, traffic })
     }
 
     /// Serves the members while nothing is to be done until `wanted` comes true; a roster that is

@@ -32,6 +32,7 @@ use covey_aggregation::message::{NoteBytes, Phase};
 use covey_aggregation::party::PartyId;
 use covey_aggregation::research::StatementBytes;
 use covey_ledger::book::Book;
+use covey_ledger::entry::Traffic;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use founding::Founding;
@@ -40,8 +41,8 @@ pub use keeper::{Keeper, KeeperParts};
 /// Requests that wait for the keeper; beyond them those that nobody waits for are dropped.
 const COMMANDS_MAX: usize = 1024;
 
-/// Rounds whose phases are remembered until they are entered.
-const PHASES_MAX: usize = 64;
+/// Rounds of which is remembered what no record says, until they are entered.
+const PASSING_MAX: usize = 64;
 
 /// What the ledger has come to.
 #[derive(Clone, Default)]
@@ -85,18 +86,27 @@ pub struct Ledger {
     commands: mpsc::Sender<Command>,
     look: Arc<Notify>,
     shown: watch::Receiver<Shown>,
-    phases: Phases,
+    passing: Passing,
 }
 
-/// How long the phases of rounds took, which no record says.
-pub(crate) type Phases = Arc<Mutex<BTreeMap<Digest, Vec<(Phase, u64)>>>>;
+/// What no record says of a round, by its context.
+pub(crate) type Passing = Arc<Mutex<BTreeMap<Digest, Passed>>>;
+
+/// What a program that saw a round knows of it, and no record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How long its phases took, in milliseconds.
+    pub phases_ms: Vec<(Phase, u64)>,
+    /// Bytes over owners' links; none where this program did not see all of it.
+    pub traffic: Option<Traffic>,
+}
 
 /// The keeper's ends.
 pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) look: Arc<Notify>,
     pub(crate) shown: watch::Sender<Shown>,
-    pub(crate) phases: Phases,
+    pub(crate) passing: Passing,
 }
 
 impl Ledger {
@@ -104,9 +114,9 @@ impl Ledger {
     pub(crate) fn new() -> (Self, Ends) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let (shown, watching) = watch::channel(Shown::default());
-        let (look, phases) = (Arc::<Notify>::default(), Phases::default());
-        let ends = Ends { commands, look: Arc::clone(&look), shown, phases: Arc::clone(&phases) };
-        (Self { commands: sender, look, shown: watching, phases }, ends)
+        let (look, passing) = (Arc::<Notify>::default(), Passing::default());
+        let ends = Ends { commands, look: Arc::clone(&look), shown, passing: Arc::clone(&passing) };
+        (Self { commands: sender, look, shown: watching, passing }, ends)
     }
 
     /// Something durable has happened that the ledger may not have.
@@ -114,13 +124,13 @@ impl Ledger {
         self.look.notify_one();
     }
 
-    /// Remembers how long the phases of a round took, for its entry.
-    pub fn note_phases(&self, round_ctx: Digest, phases_ms: Vec<(Phase, u64)>) {
-        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        if phases.len() >= PHASES_MAX {
-            phases.pop_first();
+    /// Remembers what no record says of a round, for its entry.
+    pub fn note_passed(&self, round_ctx: Digest, passed: Passed) {
+        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if passing.len() >= PASSING_MAX {
+            passing.pop_first();
         }
-        phases.insert(round_ctx, phases_ms);
+        passing.insert(round_ctx, passed);
     }
 
     /// What it has come to.

@@ -253,6 +253,12 @@ impl Peer {
         self.send(Outgoing::Proofs(Proofs { context, proofs, pending }))
     }
 
+    /// Bytes sent to it and received from it.
+    #[must_use]
+    pub fn traffic_bytes(&self) -> (u64, u64) {
+        self.links.traffic_bytes()
+    }
+
     /// Ends the connection at once.
     pub fn close(&self, reason: CloseReason) {
         self.links.close(reason);

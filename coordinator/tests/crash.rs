@@ -152,6 +152,14 @@ fn whoever_is_killed_at_whichever_call_no_promise_is_broken_and_the_run_goes_on(
     }
 }
 
+/// The journal says by then that the run is over; its end has yet to come into the ledger.
+#[test]
+fn whoever_is_killed_at_the_very_end_of_a_run_the_end_comes_into_the_ledger() {
+    let of = "unlink /state/rounds/round-0002\n";
+    let fault = Fault { of, at: 1, happening: Happening::KilledBefore };
+    assert_eq!(killed_at(&[(Who::Coordinator, fault)]), 1);
+}
+
 #[test]
 #[ignore = "every call of every role, before and after it: a quarter of an hour"]
 fn every_call_of_every_role_survives_a_kill() {

@@ -10,8 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use covey_aggregation::net::{Route, write_roster};
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::program::desk;
-use covey_aggregation::program::{Exit, Failure};
+use covey_aggregation::program::{Exit, Failure, Stop};
 use covey_aggregation::research::StatementBytes;
+use covey_committee::config::{CONFIG_FILE as HOLDER_CONFIG, Config as HolderConfig};
+use covey_committee::serve::Event as HolderEvent;
 use covey_coordinator::cli::{LedgerExport, Payout, PayoutList, PayoutRecord};
 use covey_coordinator::config::Config;
 use covey_coordinator::event::Event;
@@ -25,7 +27,7 @@ use covey_ledger::entry::{Kind, Verdict};
 use covey_ledger::folder::{Folder, Ledger};
 use covey_ledger::quorum::Quorum;
 use covey_ledger::statement::{Choice, Dispute, Remedy, Says, SetAddress, Signed, Statement, Vote};
-use federation::{Federation, Members, Operator, PlanOptions, free_port, round_of};
+use federation::{Federation, Members, Operator, PATIENCE, PlanOptions, free_port, round_of};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -313,5 +315,45 @@ async fn a_payout_is_recorded_once_at_the_operators_word_also_when_nobody_serves
     let verified = covey_ledger::payout::verify(&file, &ledger.book).expect("it follows");
     assert_eq!((verified.payout.number, verified.entry), (1, entry));
     assert_eq!(ledger.book.count(Kind::PayoutMade), 1);
+    drop((operator, members));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_whose_state_was_lost_learns_it_from_its_own_signature_and_stops() {
+    let federation = Federation::new(OWNERS, &options());
+    let mut members = run_to_its_end(&federation).await;
+    let lost = members.holders.remove(0);
+    lost.abort();
+    assert!(lost.await.is_err_and(|error| error.is_cancelled()));
+    let config = HolderConfig::read(&federation.holder(0).join(HOLDER_CONFIG)).expect("valid");
+    fs::remove_dir_all(&config.state).expect("lost");
+    let operator = Operator::start(federation.open_config(OWNERS));
+    let serve = async |config: &HolderConfig, watch: &mut (dyn FnMut(HolderEvent) + Send)| {
+        let (_stopper, stop) = Stop::manual();
+        tokio::time::timeout(PATIENCE, covey_committee::serve::serve(config, stop, watch)).await
+    };
+    let served = serve(&config, &mut |_| {}).await.expect("in time");
+    let failure = served.expect_err("it could sign another set of a round");
+    assert_eq!((failure.code, failure.exit), ("BEHIND", Exit::Failed), "{failure}");
+    let again = serve(&config, &mut |_| {}).await.expect("in time");
+    assert_eq!(again.expect_err("nothing has changed").code, "BEHIND");
+
+    // A person knows that no round was under way.
+    let mut config = config;
+    config.accept_loss = true;
+    let (cosigned, mut sizes) = tokio::sync::mpsc::unbounded_channel();
+    let serving = tokio::spawn(async move {
+        let mut watch = |event| {
+            if let HolderEvent::Cosigned { size } = event {
+                // The test may be satisfied already.
+                let _ = cosigned.send(size);
+            }
+        };
+        let (_stopper, stop) = Stop::manual();
+        covey_committee::serve::serve(&config, stop, &mut watch).await
+    });
+    let size = tokio::time::timeout(PATIENCE, sizes.recv()).await.expect("in time");
+    assert_eq!(size, Some(ledger(&federation).book.size()), "it goes on from what it had signed");
+    serving.abort();
     drop((operator, members));
 }

@@ -75,6 +75,11 @@ pub(crate) enum Command {
         /// The holder's configuration.
         #[arg(long, env = "COVEY_CONFIG", default_value = "holder.toml")]
         config: PathBuf,
+        /// Go on although the state folder is older than what this holder has signed, as after a restore
+        /// from a backup. Only once every round that was under way when the newer state was lost is over:
+        /// what was signed in it is forgotten.
+        #[arg(long)]
+        accept_loss: bool,
     },
     /// Look for everything that a person would have to put right before `serve`: configuration,
     /// keys, certificate, clock, roster, state folder, and the way to the coordinator, which is

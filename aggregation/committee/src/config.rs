@@ -36,6 +36,9 @@ pub struct Config {
     /// Who comes and goes.
     #[serde(default)]
     pub members: Members,
+    /// Whether a state that is older than what this holder has signed is gone on with: typed for one start.
+    #[serde(skip)]
+    pub accept_loss: bool,
 }
 
 /// How this holder comes to sign who comes and goes.

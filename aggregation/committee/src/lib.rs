@@ -78,7 +78,11 @@ fn run(arguments: Arguments, format: Format) -> Result<Exit, Failure> {
         Command::Members(MembersCommand::Deny(Said { digest, config })) => {
             say(&config, &digest, false, format)
         }
-        Command::Serve { config } => serve_until_stopped(&config::Config::read(&config)?),
+        Command::Serve { config, accept_loss } => {
+            let mut config = config::Config::read(&config)?;
+            config.accept_loss = accept_loss;
+            serve_until_stopped(&config)
+        }
         Command::Status { config } => {
             let status = status::Status::read(&config::Config::read(&config)?)?;
             format.answer(&status, &status);

@@ -16,7 +16,6 @@ use covey_aggregation::holder::{Approval, DirectionQuestion, Holder, HolderEffec
 use covey_aggregation::message::{FromHolder, Outcome, Refusal, ToHolder};
 use covey_aggregation::net::{Dialer, LinkError, Membership, Route, Way};
 use covey_aggregation::party::Role;
-use covey_aggregation::program::journal::JournalError;
 use covey_aggregation::program::line::{Line, LineEvent, Linked};
 use covey_aggregation::program::linked::LinkedFile;
 use covey_aggregation::program::renewal::Renewal;
@@ -350,7 +349,7 @@ impl Desk {
             .map_err(|error| Failure::new(Exit::Failed, "HOLDER", error))?;
         let directions = Directions::new(config.validation_data.clone());
         let approvals = Approvals::new(folder.path(), config.members.approve);
-        let witnessing = Witnessing::open(folder.path(), membership)?;
+        let witnessing = Witnessing::open(folder.path(), membership, config.accept_loss)?;
         Ok(Self {
             holder,
             journal,
@@ -425,7 +424,7 @@ impl Desk {
         Ok(desk)
     }
 
-    fn answer(&mut self, work: Work) -> Result<Done, JournalError> {
+    fn answer(&mut self, work: Work) -> Result<Done, Failure> {
         let mut done = Done::default();
         match work {
             Work::Answer(message) => {

@@ -62,9 +62,8 @@ pub enum Effect {
         /// What to put there.
         new: Vec<u8>,
     },
-    /// Write a file, durably. To be done until it succeeds; twice does no harm. As the batch is staged, a
-    /// driver may write those that follow each other first and make them durable together, before it says
-    /// that the last of them is done.
+    /// Write a file, durably. To be done until it succeeds; twice does no harm. Those that follow each
+    /// other ([`Log::writes`]) may be written in any order, and at once.
     Write {
         /// Where.
         path: String,
@@ -229,6 +228,15 @@ impl Log {
     #[must_use]
     pub fn effect(&self) -> Option<&Effect> {
         self.queue.front()
+    }
+
+    /// The files that are to be written next, path and bytes; none unless the next effect is
+    /// [`Effect::Write`].
+    pub fn writes(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.queue.iter().map_while(|effect| match effect {
+            Effect::Write { path, bytes } => Some((path.as_str(), bytes.as_slice())),
+            _ => None,
+        })
     }
 
     /// Appends a batch. The result is where its entries will be, once [`Effect::Acknowledge`] says so.

@@ -143,6 +143,18 @@ pub enum BadRequest {
 #[error("what this witness has kept is no checkpoint that this log has signed")]
 pub struct BadHead;
 
+/// What a witness has cosigned and does not remember: its memory is lost, or that of an older backup.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this witness has cosigned {signed} entries at {} s, and remembers {remembered}", .head.time_s)]
+pub struct Behind {
+    /// Entries that it has cosigned.
+    pub signed: u64,
+    /// Entries that it remembers to have cosigned.
+    pub remembered: u64,
+    /// What it would remember.
+    pub head: Box<Head>,
+}
+
 /// A witness of one log.
 pub struct Witness {
     name: KeyName,
@@ -199,6 +211,24 @@ impl Witness {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.head.as_ref().map_or(0, |(tree, _)| tree.size)
+    }
+
+    /// Checks that a published checkpoint has no cosignature of this witness that it does not remember. One
+    /// that nobody can vouch for says nothing.
+    ///
+    /// # Errors
+    /// [`Behind`].
+    pub fn check_memory(&self, published: &[u8]) -> Result<(), Behind> {
+        let Ok(cosigned) = self.quorum.check_signed(published) else { return Ok(()) };
+        let (signed, remembered) = (cosigned.checkpoint.head.size, self.size());
+        match cosigned.witnesses.get(&self.name) {
+            Some(&time_s) if signed > remembered => {
+                let checkpoint = self.by_log(cosigned.note);
+                let head = Box::new(Head { checkpoint, time_s });
+                Err(Behind { signed, remembered, head })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks a request; `now_s` in seconds since 1970. The same checkpoint may be cosigned again.
@@ -422,6 +452,41 @@ mod tests {
     fn cosigned(witness: &mut Witness, request: &Request, now_s: u64) -> SignatureLine {
         witness.handle(request, now_s).expect("it follows");
         witness.stored(&identity(2)).expect("a step")
+    }
+
+    #[test]
+    fn a_witness_that_has_forgotten_what_it_cosigned_is_told_by_its_own_signature() {
+        let (history, identity) = (History::new(200), identity(2));
+        let mut witness = witness();
+        let mut published = Vec::new();
+        for (old, size) in [(0, 5), (5, 9)] {
+            witness.handle(&history.request(old, size), NOW_S).expect("it follows");
+            let line = witness.stored(&identity).expect("a step");
+            let mut note = Note::parse(&history.checkpoint(size)).expect("a note");
+            note.push(line).expect("room");
+            published.push(note.to_string().into_bytes());
+        }
+        assert!(published.iter().all(|one| witness.check_memory(one).is_ok()), "it remembers both");
+        // As from a backup that was made after the first, and as one that has nothing left.
+        let mut older = self::witness();
+        let behind = older.check_memory(&published[0]).expect_err("it has cosigned this");
+        assert_eq!((behind.signed, behind.remembered), (5, 0));
+        older.handle(&history.request(0, 5), NOW_S).expect("it follows");
+        older.stored(&identity).expect("a step");
+        older.check_memory(&published[0]).expect("it remembers");
+        let behind = older.check_memory(&published[1]).expect_err("it has cosigned this");
+        assert_eq!((behind.signed, behind.remembered, behind.head.time_s), (9, 5, NOW_S));
+        // With what is taken over it goes on.
+        let quorum = quorum();
+        let mut again = Witness::new(name("fed/ada"), quorum, Some(*behind.head)).expect("a head");
+        again.check_memory(&published[1]).expect("it remembers");
+        again.handle(&history.request(9, 12), NOW_S).expect("it follows");
+        // What the log alone has signed, or somebody altered, says nothing.
+        older.check_memory(&history.checkpoint(9)).expect("no signature of its own");
+        let mut altered = published[1].clone();
+        let last = altered.len() - 10;
+        altered[last] ^= 1;
+        older.check_memory(&altered).expect("no signature that holds");
     }
 
     #[test]

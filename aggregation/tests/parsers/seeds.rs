@@ -263,7 +263,12 @@ impl Seeds {
             ToHolder::Set { round_ctx, set: set.clone() },
             ToHolder::Certified { set, certificate },
             ToHolder::Approve { roster: Box::new(self.certified_roster().roster) },
-            ToHolder::Cosign { old_size: 3, proof: vec![digest(4); 2], checkpoint: note() },
+            ToHolder::Cosign {
+                old_size: 3,
+                proof: vec![digest(4); 2],
+                checkpoint: note(),
+                published: Some(note()),
+            },
         ];
         messages.extend(
             self.outcomes().into_iter().map(|outcome| ToHolder::Ended { round_ctx, outcome }),

@@ -110,6 +110,7 @@ impl Driver {
     /// Cuts off a peer that does not keep up. It may dial again.
     fn disconnect(&mut self, id: &PartyId) {
         let Some(peer) = self.peers.remove(id) else { return };
+        self.keep_traffic(&peer);
         peer.close(CloseReason::Stalled);
         let (name, role) = (peer.member.name.clone(), peer.member.role);
         let why = "it does not take its messages; it may dial again".to_owned();

@@ -42,8 +42,10 @@ impl Driver {
             Input::Joined(peer) => self.join(peer),
             Input::Left { session, member, why } => {
                 let current = self.peers.get(&member.id).map(|peer| peer.session);
-                if current == Some(session) {
-                    self.peers.remove(&member.id);
+                if current == Some(session)
+                    && let Some(gone) = self.peers.remove(&member.id)
+                {
+                    self.keep_traffic(&gone);
                     self.tell(&Event::Left { name: member.name, role: member.role, why });
                 }
             }
@@ -85,7 +87,10 @@ impl Driver {
         }
         let member = peer.member.clone();
         match self.peers.insert(member.id, peer) {
-            Some(old) => old.close(CloseReason::Replaced),
+            Some(old) => {
+                self.keep_traffic(&old);
+                old.close(CloseReason::Replaced);
+            }
             None => self.tell(&Event::Joined { name: member.name, role: member.role }),
         }
         if member.role == Role::Holder {

@@ -131,6 +131,7 @@ impl Driver {
         self.succession.entries = Some(entries);
         for id in out {
             if let Some(peer) = self.peers.remove(&id) {
+                self.keep_traffic(&peer);
                 peer.close(CloseReason::ShutOut);
                 let (name, role) = (peer.member.name.clone(), peer.member.role);
                 let why = "the operator has ended or suspended its membership".to_owned();

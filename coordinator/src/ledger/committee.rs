@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{NoteBytes, ToHolder};
 use covey_aggregation::party::PartyId;
+use covey_ledger::bundle::CHECKPOINT_PATH;
 use covey_ledger::proof::consistency;
 use covey_ledger::tile::Tiles;
 
 use super::files::LedgerFiles;
+
+/// How often a witness says the same before the operator is told: two questions that cross on their way give
+/// one answer too many, and that means nothing.
+const CROSSED_MAX: u32 = 3;
 
 /// How far each witness has cosigned.
 #[derive(Debug, Default)]
@@ -17,8 +22,8 @@ pub(super) struct Witnesses {
     /// Entries of its last checkpoint. Of one that is not here nothing is known: it is asked as if it had
     /// cosigned nothing, and says what it has.
     sizes: BTreeMap<PartyId, u64>,
-    /// Why each did not cosign, where it did not, by its code.
-    refused: BTreeMap<PartyId, u16>,
+    /// Why each did not cosign, where it did not, by its code; and how often it said so.
+    refused: BTreeMap<PartyId, (u16, u32)>,
 }
 
 impl Witnesses {
@@ -29,7 +34,7 @@ impl Witnesses {
     }
 
     /// A witness has refused, and says how far it has cosigned. Says whether it is worth asking it again
-    /// at once, and whether the operator was not told of this yet.
+    /// at once, and whether the operator is to be told.
     pub(super) fn refused(
         &mut self,
         holder: PartyId,
@@ -41,7 +46,12 @@ impl Witnesses {
         if code == 409 && known != Some(true) {
             return (true, false);
         }
-        (false, self.refused.insert(holder, code) != Some(code))
+        let times = match self.refused.get(&holder) {
+            Some(&(before, times)) if before == code => times.saturating_add(1),
+            _ => 1,
+        };
+        self.refused.insert(holder, (code, times));
+        (false, times == if code == 409 { CROSSED_MAX } else { 1 })
     }
 
     /// How far a witness has cosigned, as far as is known.
@@ -63,5 +73,6 @@ pub(super) fn question(
         if old_size == 0 { Vec::new() } else { consistency(&tiles, old_size, size).ok()? };
     let proof = proof.into_iter().map(|hash| Digest(hash.0)).collect();
     let checkpoint = NoteBytes::new(checkpoint.to_vec())?;
-    Some(ToHolder::Cosign { old_size, proof, checkpoint })
+    let published = files.at_hand(CHECKPOINT_PATH).and_then(NoteBytes::new);
+    Some(ToHolder::Cosign { old_size, proof, checkpoint, published })
 }

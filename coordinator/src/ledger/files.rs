@@ -15,6 +15,9 @@ use crate::storage::blobs::{Blobs, Depot, round_name};
 /// The ledger's folder among what is published.
 pub const LEDGER_FOLDER: &str = "ledger";
 
+/// Files that are written at once.
+const WRITES_AT_ONCE: usize = 8;
+
 /// The folder of documents in it.
 const DOCUMENTS_FOLDER: &str = "documents";
 
@@ -55,6 +58,25 @@ impl LedgerFiles {
     /// [`StorageError`].
     pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), StorageError> {
         self.blobs.put_published(&format!("{LEDGER_FOLDER}/{path}"), bytes)
+    }
+
+    /// Writes files durably, some at once: what a disk or a server takes for each of them passes together.
+    ///
+    /// # Errors
+    /// [`StorageError`] of one of them; others may be written.
+    pub fn write_all(&self, files: &[(&str, &[u8])]) -> Result<(), StorageError> {
+        let write = |part: &[(&str, &[u8])]| {
+            part.iter().try_for_each(|(path, bytes)| self.write(path, bytes))
+        };
+        std::thread::scope(|scope| {
+            let parts = files.chunks(files.len().div_ceil(WRITES_AT_ONCE).max(1));
+            let writing: Vec<_> = parts.map(|part| scope.spawn(move || write(part))).collect();
+            let panicked = |_| StorageError::Damaged {
+                path: self.blobs.published(),
+                what: "writing died of a bug".to_owned(),
+            };
+            writing.into_iter().try_for_each(|one| one.join().map_err(panicked)?)
+        })
     }
 
     /// Writes a document durably, under its digest.

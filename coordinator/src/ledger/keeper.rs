@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use covey_aggregation::hash::Digest;
+use covey_aggregation::limits::BACKOFF_MAX_MS;
 use covey_aggregation::party::{Name, PartyId, Role};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::signing::Identity;
@@ -45,8 +46,9 @@ use crate::storage::registry::{NotSwapped, Registry};
 /// are wanted are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long the program waits at its end for the last checkpoint to be cosigned.
-const SETTLE: Duration = Duration::from_secs(5);
+/// How long the program waits at its end for the last checkpoint to be cosigned: key holders may have to dial
+/// again first.
+const SETTLE: Duration = Duration::from_millis(BACKOFF_MAX_MS);
 
 /// Why the ledger is not kept any further.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +220,7 @@ impl Keeper {
                     self.ask(&[holder]).await;
                 }
             }
-            Command::Came { holder } => self.ask(&[holder]).await,
+            Command::Came { holder } => self.greet(holder).await,
             Command::Unrecorded { owner, about } => self.unrecorded(owner, about).await,
             Command::Settle { reply } => {
                 self.catch_up().await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::limits::FRAME_BYTES_MAX;
-use covey_aggregation::message::{Outcome, Phase};
+use covey_aggregation::message::Outcome;
 use covey_aggregation::party::{PartyId, Role};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::published::PUBLICATION_FILE;
@@ -21,7 +21,7 @@ use covey_ledger::facts::{self, Facts, RoundFacts, RunFacts};
 use covey_model::task::Task;
 use tokio::sync::Mutex;
 
-use super::Phases;
+use super::Passing;
 use crate::registrar::Registrar;
 use crate::storage::StorageError;
 use crate::storage::blobs::{Blobs, Depot, round_name};
@@ -158,7 +158,7 @@ impl RunSource {
         &self,
         at: usize,
         known: &RunRecord,
-        phases: &Phases,
+        passing: &Passing,
     ) -> Result<Facts, StorageError> {
         let Some(row) = self.rounds.get(at) else { return Ok(Facts::default()) };
         let name = format!("{}/{PUBLICATION_FILE}", round_name(row.round));
@@ -177,8 +177,8 @@ impl RunSource {
             Some(before) => before.model,
             None => self.row.model,
         };
-        let phases = phases.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let phases_ms: &[(Phase, u64)] = phases.get(&row.context).map_or(&[], Vec::as_slice);
+        let passing = passing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let passed = passing.get(&row.context).cloned().unwrap_or_default();
         Ok(facts::round(&RoundFacts {
             run: self.row.run,
             round: row.round,
@@ -187,8 +187,8 @@ impl RunSource {
             publication: publication.as_ref().zip(bytes.as_deref()),
             models: (before, row.model),
             metrics: facts::metrics(row.accuracy, row.loss, scores.as_ref()),
-            phases_ms,
-            traffic: None,
+            phases_ms: &passed.phases_ms,
+            traffic: passed.traffic,
             terms: known.terms.map(|terms| terms.digest()),
         }))
     }

@@ -8,7 +8,7 @@ use covey_aggregation::audit::record::AuditRecord;
 use covey_aggregation::audit::weighing::{Weights, wrong_check_digits};
 use covey_aggregation::evaluation::{Implausible, Scores};
 use covey_aggregation::hash::Digest;
-use covey_aggregation::message::{AbandonReason, Outcome};
+use covey_aggregation::message::{AbandonReason, Outcome, Phase};
 use covey_aggregation::plan::OnShortfall;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, RoundResult};
@@ -25,6 +25,7 @@ use crate::directing::stored_rest;
 use crate::driver::RoundEnd;
 use crate::event::{Event, RoundSummary};
 use crate::learning::Learning;
+use crate::ledger::Passed;
 use crate::storage::blobs::Blobs;
 use crate::storage::journal::RoundRow;
 use crate::storage::registry::Wish;
@@ -120,7 +121,11 @@ impl Run<'_> {
             standing.run.ending = Some(ending.word().to_owned());
             standing.run.reason = Some(ending.to_string());
         }
-        self.driver.ledger.note_phases(context, summary.phases_ms.clone());
+        let phases_ms = summary.phases_ms.clone();
+        // A program that was started again in the middle saw a part of it.
+        let saw_all = end.phases.first().is_some_and(|(phase, _)| *phase == Phase::Select);
+        let passed = Passed { phases_ms, traffic: saw_all.then_some(end.traffic) };
+        self.driver.ledger.note_passed(context, passed);
         self.driver.ledger.look();
         self.driver.blobs.forget(number)?;
         self.register(standing, standing.rounds.len() - 1).await?;
@@ -257,14 +262,11 @@ impl Closing {
 }
 
 /// How long each phase took, of those whose beginning was seen.
-fn phases_ms(end: &RoundEnd) -> Vec<(covey_aggregation::message::Phase, u64)> {
+fn phases_ms(end: &RoundEnd) -> Vec<(Phase, u64)> {
     let ends = end.phases.iter().skip(1).map(|(_, at)| *at).chain([end.ended]);
     let spans = end.phases.iter().zip(ends);
     spans
-        .filter(|((phase, _), _)| {
-            use covey_aggregation::message::Phase::{Abandon, Done};
-            !matches!(phase, Done | Abandon)
-        })
+        .filter(|((phase, _), _)| !matches!(phase, Phase::Done | Phase::Abandon))
         .map(|((phase, began), ended)| (*phase, ended.since_ms(*began)))
         .collect()
 }

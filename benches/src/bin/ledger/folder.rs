@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::net::files::{remove_durably, write_durably};
+use covey_aggregation::net::files::write_durably;
 
 pub(crate) struct Folder(PathBuf);
 
@@ -30,7 +30,8 @@ impl Folder {
         write_durably(&path, bytes).map_err(io::Error::other)
     }
 
+    /// Not durably: what is removed does no harm if it comes back.
     pub(crate) fn remove(&self, path: &str) -> io::Result<()> {
-        remove_durably(&self.0.join(path)).map_err(io::Error::other)
+        fs::remove_file(self.0.join(path))
     }
 }

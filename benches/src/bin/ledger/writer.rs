@@ -1,5 +1,7 @@
 //! A log in a folder, and its four witnesses, all in one process.
 
+use std::{io, thread};
+
 use covey_aggregation::signing::Identity;
 use covey_ledger::checkpoint::TreeHead;
 use covey_ledger::log::{Effect, Log, Opening};
@@ -14,6 +16,9 @@ use crate::folder::Folder;
 type Failed = Box<dyn std::error::Error>;
 
 const WITNESSES: u8 = 4;
+
+/// Files that are written at once.
+const AT_ONCE: usize = 8;
 
 /// When the log begins, in milliseconds since 1970.
 const START_MS: u64 = 1_800_000_000_000;
@@ -74,9 +79,16 @@ impl Writer {
         self.log.append(entries, self.now_ms, &self.identity)?;
         while let Some(effect) = self.log.effect().cloned() {
             match effect {
-                Effect::Stage { path, bytes }
-                | Effect::Write { path, bytes }
-                | Effect::Publish { path, bytes } => self.write(&path, &bytes)?,
+                Effect::Stage { path, bytes } | Effect::Publish { path, bytes } => {
+                    self.write(&path, &bytes)?;
+                }
+                Effect::Write { .. } => {
+                    let writes: Vec<_> = self.log.writes().collect();
+                    at_once(&writes, |(path, bytes)| self.write(path, bytes))?;
+                    for _ in 1..writes.len() {
+                        self.log.done()?;
+                    }
+                }
                 Effect::Commit { new, .. } => self.write("lock", &new)?,
                 Effect::Unstage { path } => self.folder.remove(&path)?,
                 Effect::Cosign { size, checkpoint } => self.cosign(size, &checkpoint)?,
@@ -87,30 +99,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Each witness is a machine of its own: they write at once.
     fn cosign(&mut self, size: u64, checkpoint: &[u8]) -> Result<(), Failed> {
-        for number in 0..self.witnesses.len() {
+        let mut heads = Vec::new();
+        for (number, (witness, _)) in self.witnesses.iter_mut().enumerate() {
             let tiles = Tiles::new(size, |path: &str| self.folder.read(path));
-            let (witness, _) = &self.witnesses[number];
             let request = Request::new(witness.size(), size, checkpoint.to_vec(), &tiles)?;
-            let (witness, identity) = &mut self.witnesses[number];
             let step = witness.handle(&request, self.now_ms / 1_000)?;
-            // Durable first, cosigned second.
-            let head = step.head.checkpoint;
-            write(&self.folder, self.durable, &format!("witness-{number}"), head.as_bytes())?;
-            let line = witness.stored(identity).ok_or("no step")?;
-            self.log.cosigned(line)?;
+            heads.push((format!("witness-{number}"), step.head.checkpoint));
+        }
+        // Durable first, cosigned second.
+        at_once(&heads, |(path, head)| self.write(path, head.as_bytes()))?;
+        for (witness, identity) in &mut self.witnesses {
+            self.log.cosigned(witness.stored(identity).ok_or("no step")?)?;
         }
         Ok(())
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Failed> {
-        write(&self.folder, self.durable, path, bytes)
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let write = if self.durable { Folder::write_durably } else { Folder::write };
+        write(&self.folder, path, bytes)
     }
 }
 
-fn write(folder: &Folder, durable: bool, path: &str, bytes: &[u8]) -> Result<(), Failed> {
-    let write = if durable { Folder::write_durably } else { Folder::write };
-    Ok(write(folder, path, bytes)?)
+/// Does something with each of a few, all at once, as the coordinator writes the files of a batch.
+fn at_once<T: Sync>(all: &[T], work: impl Fn(&T) -> io::Result<()> + Sync) -> io::Result<()> {
+    thread::scope(|scope| {
+        let parts = all.chunks(all.len().div_ceil(AT_ONCE).max(1));
+        let work = &work;
+        let working: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().try_for_each(work))).collect();
+        let panicked = |_| io::Error::other("a thread panicked");
+        working.into_iter().try_for_each(|one| one.join().map_err(panicked)?)
+    })
 }
 
 /// An entry as rounds have them: a few hundred bytes.

@@ -80,8 +80,8 @@ impl Keeper {
         }
         let new: Vec<_> = source.rounds_from(&record).collect();
         for (at, number) in new {
-            let phases = Arc::clone(&self.ends.phases);
-            let facts = block_in_place(|| source.round(at, &record, &phases))?;
+            let passing = Arc::clone(&self.ends.passing);
+            let facts = block_in_place(|| source.round(at, &record, &passing))?;
             if !self.enter_facts(&format!("{what}, round {number}"), facts, batch)? {
                 return Ok(());
             }

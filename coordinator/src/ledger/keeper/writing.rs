@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use covey_aggregation::message::ToHolder;
 use covey_aggregation::party::PartyId;
 use covey_ledger::book::{Book, Fault};
-use covey_ledger::bundle::audit_tree;
+use covey_ledger::bundle::{CHECKPOINT_PATH, audit_tree};
 use covey_ledger::entry::Entry;
 use covey_ledger::log::{BATCH_ENTRIES_MAX, Effect, Opening};
 use covey_ledger::note::SignatureLine;
@@ -90,7 +91,15 @@ impl Keeper {
                 Effect::Commit { old, new } => {
                     self.registry.lock().await.swap_lock(old.as_deref(), new).await?;
                 }
-                Effect::Write { path, bytes } | Effect::Publish { path, bytes } => {
+                Effect::Write { .. } => {
+                    let writes: Vec<_> = open.log.writes().collect();
+                    block_in_place(|| self.files.write_all(&writes))?;
+                    // The last one below.
+                    for _ in 1..writes.len() {
+                        let _ = open.log.done();
+                    }
+                }
+                Effect::Publish { path, bytes } => {
                     block_in_place(|| self.files.write(path, bytes))?;
                 }
                 Effect::Unstage { path } => self.registry.lock().await.unstage(path).await?,
@@ -131,6 +140,21 @@ impl Keeper {
         }
     }
 
+    /// A witness is there. It is asked even where nothing is to be cosigned, about the checkpoint that is
+    /// published: so it finds out whether it remembers what it has signed.
+    pub(super) async fn greet(&mut self, holder: PartyId) {
+        let Some(open) = &self.open else { return };
+        if open.log.effect().is_some() {
+            return self.ask(&[holder]).await;
+        }
+        let sizes = (self.witnesses.size_of(&holder), open.log.published());
+        let question = block_in_place(|| {
+            let published = self.files.at_hand(CHECKPOINT_PATH)?;
+            question(&self.files, sizes, &published)
+        });
+        self.put(question.map(|question| (holder, question)).into_iter().collect()).await;
+    }
+
     /// Asks those of these witnesses that have not cosigned the last checkpoint.
     pub(super) async fn ask(&mut self, holders: &[PartyId]) {
         let Some(Effect::Cosign { size, checkpoint }) =
@@ -147,6 +171,10 @@ impl Keeper {
                 questions.extend(question.map(|question| (*holder, question)));
             }
         }
+        self.put(questions).await;
+    }
+
+    async fn put(&self, questions: Vec<(PartyId, ToHolder)>) {
         if let (Some(inputs), false) = (self.inputs.upgrade(), questions.is_empty()) {
             // A driver that is gone asks nobody any more.
             let _ = inputs.send(Input::Cosign(questions)).await;

@@ -2,14 +2,17 @@
 //! computed again first, so that nobody reads numbers that do not follow from the evidence.
 //!
 //! Where the evidence comes from is [`verify`]'s part, which needs the published rounds, and
-//! [`Retraining`]'s, which needs plan and validation pool as well.
+//! [`Retraining`]'s, which needs plan and validation pool as well. What an owner can show others of its own
+//! numbers is [`proof`](self)'s.
 
+mod proof;
 mod retraining;
 mod verify;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use proof::{Proven, Shown, judge, prove};
 pub use retraining::Retraining;
 pub use verify::{Sources, Verified, verify};
 

@@ -130,7 +130,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::Data(command) => data(command, format)?,
         Command::Sim(simulation) => simulate(*simulation, format)?,
         Command::Run(command) => return run::carry_out(command, format),
-        Command::Credits(command) => credits(command, format)?,
+        Command::Credits(command) => return credits(command, format),
         Command::Pause { config } => pause(&config, true, format)?,
         Command::Resume { config } => pause(&config, false, format)?,
         Command::Doctor { config, plan } => {
@@ -320,7 +320,7 @@ fn data(command: DataCommand, format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
-fn credits(command: CreditsCommand, format: Format) -> Result<(), Failure> {
+fn credits(command: CreditsCommand, format: Format) -> Result<Exit, Failure> {
     match command {
         CreditsCommand::List { epoch: Epoch { folder, roster } } => {
             let list = credits::list(&folder, roster.as_deref())?;
@@ -342,12 +342,21 @@ fn credits(command: CreditsCommand, format: Format) -> Result<(), Failure> {
             })?;
             format.answer(&verified, &verified);
         }
+        CreditsCommand::Prove { folder, roster, config, round, out } => {
+            let proven = credits::prove(&folder, &config, &roster, (round, &out))?;
+            format.answer(&proven, &proven);
+        }
+        CreditsCommand::Judge { file, folder, roster } => {
+            let shown = credits::judge(&file, &folder, &roster)?;
+            format.answer(&shown, &shown);
+            return Ok(shown.exit());
+        }
         CreditsCommand::Recompute { folder, before } => {
             let recomputed = credits::recompute(&folder, before.as_deref())?;
             format.answer(&recomputed, &recomputed);
         }
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 fn simulate(simulation: Simulation, format: Format) -> Result<(), Failure> {

@@ -108,6 +108,12 @@ impl Functions {
         })
     }
 
+    /// How many projections they weigh.
+    #[must_use]
+    pub const fn projections(&self) -> usize {
+        self.0[0].len()
+    }
+
     /// Of projections that are known: of the sum, whose numbers must be the sums of all clients'.
     #[must_use]
     pub fn of(&self, projections: &[i64]) -> [i128; NUMBERS] {

@@ -50,6 +50,36 @@ pub(crate) enum CreditsCommand {
         #[command(flatten)]
         kind: DataKind,
     },
+    /// Write the proof of your own numbers in a round, as evidence for a dispute: the projections of what
+    /// you sent, from which your numbers follow. Whoever has the file knows more of your update than the
+    /// three numbers that are published: hand it to reviewers only.
+    Prove {
+        /// The folder with round-0001, round-0002, ..., as the coordinator publishes it.
+        folder: PathBuf,
+        /// Your own roster.
+        #[arg(long)]
+        roster: PathBuf,
+        /// Your client.toml.
+        #[arg(long, env = "COVEY_CONFIG", default_value = "client.toml")]
+        config: PathBuf,
+        /// The round.
+        #[arg(long)]
+        round: u32,
+        /// The file to write; never one that is there.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Check such a proof, also somebody else's: whether the numbers that follow from it are those that are
+    /// published. Exit code 6 if they are others.
+    Judge {
+        /// The proof.
+        file: PathBuf,
+        /// The folder with round-0001, round-0002, ..., as the coordinator publishes it.
+        folder: PathBuf,
+        /// Your own roster.
+        #[arg(long)]
+        roster: PathBuf,
+    },
     /// Settle the evidence again and compare with what was published, byte for byte.
     ///
     /// The first difference is named. Exit code 6 if there is one.

@@ -5,9 +5,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::audit::credit::{Functions, scores};
-use covey_aggregation::audit::crediting::CreditRecord;
-use covey_aggregation::audit::question::Question;
 use covey_aggregation::audit::weighing::Weights;
 use covey_aggregation::credit::RoundEvidence;
 use covey_aggregation::net::Membership;
@@ -21,6 +18,7 @@ use covey_model::data::DataSource;
 use serde::Serialize;
 
 use super::Retraining;
+use super::proof::{Numbers, numbers};
 use crate::config::Config;
 use crate::sketches::Sketches;
 
@@ -59,9 +57,9 @@ pub struct Verified {
 }
 
 /// An owner, and where it keeps what it sent.
-struct Own {
-    id: PartyId,
-    sketches: Sketches,
+pub(super) struct Own {
+    pub(super) id: PartyId,
+    pub(super) sketches: Sketches,
 }
 
 /// Verifies credits against the published rounds.
@@ -116,7 +114,7 @@ pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
             verified.misweighed.push((round, credit.weights));
         }
         if let Some(own) = &own
-            && own.check(&publication.result, credit).map_err(no)?
+            && own.check(&publication.result).map_err(no)?
         {
             verified.own.get_or_insert_default().push(round);
         }
@@ -126,7 +124,7 @@ pub fn verify(sources: &Sources<'_>) -> Result<Verified, Failure> {
 }
 
 /// An owner's key and sketches.
-fn owner(config: &Path) -> Result<Own, Failure> {
+pub(super) fn owner(config: &Path) -> Result<Own, Failure> {
     let config = Config::read(config)?;
     let membership = Membership::load(&config.folder).map_err(|error| Failure::identity(&error))?;
     let sketches = Sketches::at(&config.state.join(crate::client::SKETCHES_FOLDER));
@@ -136,21 +134,16 @@ fn owner(config: &Path) -> Result<Own, Failure> {
 impl Own {
     /// Whether the owner's published scores are those of its own projections; `false` where it is not
     /// in the round, or kept nothing of it.
-    fn check(&self, result: &RoundResult, credit: &CreditRecord) -> Result<bool, String> {
-        let config = &result.config;
-        let Some((_, evidence)) = credit.evidence.of(&self.id) else { return Ok(false) };
-        let sketch = self.sketches.get(&config.context()).map_err(|error| error.to_string())?;
+    fn check(&self, result: &RoundResult) -> Result<bool, String> {
+        let context = result.config.context();
+        let sketch = self.sketches.get(&context).map_err(|error| error.to_string())?;
         let Some(sketch) = sketch else { return Ok(false) };
-        let question = Question::new(config, sketch.set, sketch.rows);
-        let question = question.map_err(|bad| bad.to_string())?;
-        let functions = Functions::from_bytes(&question, &credit.directed.functions);
-        let functions = functions.map_err(|bad| bad.to_string())?;
-        let numbers = functions.of(&sketch.projections);
-        let own = scores(&question, &functions, &numbers, evidence.count);
-        if own != [evidence.s, evidence.novelty, evidence.harm] {
-            return Err("your published numbers are not those of what you sent".to_owned());
+        match numbers(result, &self.id, &sketch)? {
+            Some(Numbers { published, follow }) if published != follow => {
+                Err("your published numbers are not those of what you sent".to_owned())
+            }
+            found => Ok(found.is_some()),
         }
-        Ok(true)
     }
 }
 

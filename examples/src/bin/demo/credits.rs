@@ -15,6 +15,8 @@ use crate::role::Role;
 pub(crate) struct Credits {
     /// What the outside program said, or why it failed.
     pub(crate) recomputed: Result<String, String>,
+    /// What another owner says of the first one's proof of its own numbers.
+    pub(crate) proven: Result<String, String>,
     /// As published; none where that cannot be read.
     published: Option<Published>,
 }
@@ -52,10 +54,16 @@ impl Credits {
         command.extend(["--plan", &plan]);
         command.extend(pool.iter().map(String::as_str));
         let recomputed = run_to_end("client", &command);
+        let proven = prove(federation, (&published, &roster, &config));
         // Shown also where they do not follow from the evidence: `recomputed` says so.
         let epoch = PublishedEpoch::read(&folder).ok();
         let published = epoch.map(|epoch| Published::new(&epoch.settlement, federation));
-        Self { recomputed, published }
+        Self { recomputed, proven, published }
+    }
+
+    /// Whether all of it holds.
+    pub(crate) fn is_good(&self) -> bool {
+        self.recomputed.is_ok() && self.proven.is_ok()
     }
 
     /// One object for each owner; amounts are in whole credits.
@@ -63,6 +71,20 @@ impl Credits {
         let lines = self.published.iter().flat_map(|published| &published.lines);
         lines.map(Line::to_json).collect()
     }
+}
+
+/// Has the first owner write the proof of its numbers in the first round that has some, and another one check it.
+fn prove(
+    federation: &Federation,
+    (published, roster, config): (&str, &str, &str),
+) -> Result<String, String> {
+    let epoch = PublishedEpoch::read(&federation.credits()).map_err(|error| error.to_string())?;
+    let round = epoch.rounds.first().map_or(1, |evidence| evidence.round()).to_string();
+    let proof = federation.root.join("own-numbers.json").display().to_string();
+    let prove = ["credits", "prove", published, "--roster", roster, "--config", config];
+    run_to_end("client", &[&prove[..], &["--round", &round, "--out", &proof]].concat())?;
+    let theirs = federation.root.join(owner_name(2)).join("roster.json").display().to_string();
+    run_to_end("client", &["credits", "judge", &proof, published, "--roster", &theirs])
 }
 
 impl Published {

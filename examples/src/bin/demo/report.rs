@@ -80,7 +80,7 @@ impl Report {
         self.reference.exact
             && self.check.is_ok()
             && self.ledger.is_ok()
-            && self.credits.as_ref().is_none_or(|credits| credits.recomputed.is_ok())
+            && self.credits.as_ref().is_none_or(Credits::is_good)
             && self.ending.run.rounds_done > 0
             && self.cuda_rounds() == self.rounds_done()
     }
@@ -114,7 +114,7 @@ impl Report {
             "exact": self.reference.exact,
             "verified": self.check.is_ok(),
             "credits": self.credits.as_ref().map(Credits::to_json),
-            "credits_recomputed": self.credits.as_ref().map(|credits| credits.recomputed.is_ok()),
+            "credits_recomputed": self.credits.as_ref().map(Credits::is_good),
             "ledger_verified": self.ledger.is_ok(),
             "ledger_entries": self.ledger.as_ref().ok().map(|ledger| ledger.entries),
             "ledger_cosigned_by": self.ledger.as_ref().ok().map(|ledger| ledger.cosigned_by),
@@ -282,6 +282,10 @@ impl Report {
         match &credits.recomputed {
             Ok(said) => writeln!(f, "Settled   {}", indent(said)),
             Err(why) => writeln!(f, "Settled   FAILED: {}", indent(why)),
+        }?;
+        match &credits.proven {
+            Ok(said) => writeln!(f, "Proof     {}", indent(said)),
+            Err(why) => writeln!(f, "Proof     FAILED: {}", indent(why)),
         }
     }
 }

@@ -42,7 +42,8 @@ pub struct Built {
 /// # Errors
 /// [`NoPayout`].
 pub fn build(amounts: &Amounts, book: &Book) -> Result<Built, NoPayout> {
-    let tree = amounts.tree().ok_or(NoPayout::Nothing)?;
+    // A payout that is like the one before it pays nobody.
+    let tree = amounts.tree().filter(|_| !amounts.shares.is_empty()).ok_or(NoPayout::Nothing)?;
     let total = tree.total().ok_or(NoPayout::TooMuch)?;
     let file = tree.to_file();
     let (held, held_back) = Held::new(amounts.held_back.clone(), HELD_BYTES_MAX);

@@ -217,7 +217,7 @@ impl Keeper {
                     self.tell(&Event::NotCosigned { name, size, code });
                 }
                 if again {
-                    self.ask(&[holder]).await;
+                    self.greet(holder).await;
                 }
             }
             Command::Came { holder } => self.greet(holder).await,

@@ -34,8 +34,8 @@ pub enum NoPayout {
     /// A run that cannot be paid.
     #[error("the run {0} cannot be paid: {1}")]
     Run(Digest, NotPayable),
-    /// Nobody would be paid.
-    #[error("there is nothing to pay")]
+    /// Nobody would be paid anything new.
+    #[error("there is nothing new to pay")]
     Nothing,
     /// More than the amounts can hold.
     #[error("the amounts are beyond 2^128 units")]

@@ -60,7 +60,8 @@ fn a_file_is_refused_while_a_dispute_is_open_and_holds_back_when_told_to() {
     let verified = place.read(&verify).expect("checked");
     assert_eq!((verified.exit, &verified.data["is_verified"]), (Exit::Done, &true.into()));
     let first = ["payout", "build", "--run", "digits", "--out", &place.text("first.json")];
-    place.read(&first).expect("no dispute is open on that run");
+    let first = place.read(&first);
+    assert_eq!(code(first), (Exit::BadInput, "NO_PAYOUT"), "not disputed, but paid already");
 }
 
 #[test]

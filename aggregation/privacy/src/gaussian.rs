@@ -77,3 +77,6 @@ impl Gaussian {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,14 +116,8 @@ mod tests {
         assert_eq!(Variance::new(0, 1), Err(BadVariance::Zero(0, 1)));
         assert_eq!(Variance::new(1, 0), Err(BadVariance::Zero(1, 0)));
         assert!(Variance::new(TERM_MAX, TERM_MAX - 1).is_ok());
-        assert_eq!(
-            Variance::new(TERM_MAX + 1, 1),
-            Err(BadVariance::TooLong(TERM_MAX + 1, 1))
-        );
-        assert_eq!(
-            Variance::new(1, TERM_MAX + 1),
-            Err(BadVariance::TooLong(1, TERM_MAX + 1))
-        );
+        assert_eq!(Variance::new(TERM_MAX + 1, 1), Err(BadVariance::TooLong(TERM_MAX + 1, 1)));
+        assert_eq!(Variance::new(1, TERM_MAX + 1), Err(BadVariance::TooLong(1, TERM_MAX + 1)));
     }
 
     #[test]

@@ -394,3 +394,16 @@ async fn a_holder_whose_state_was_lost_learns_it_from_its_own_signature_and_stop
     serving.abort();
     drop((operator, members));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_whose_cosignatures_were_lost_before_it_was_published_is_cosigned_again() {
+    let federation = Federation::new(OWNERS, &options());
+    let members = run_to_its_end(&federation).await;
+    let size = ledger(&federation).book.size();
+    // As if the coordinator had been killed once the key holders had answered.
+    fs::remove_file(federation.published().join("ledger/checkpoint")).expect("published");
+    let mut operator = Operator::start(federation.open_config(OWNERS));
+    wait_for_cosigned(&mut operator, size).await;
+    assert_eq!(ledger(&federation).book.size(), size);
+    drop((operator, members));
+}

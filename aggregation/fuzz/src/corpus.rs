@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use covey_fuzz::machines;
+use covey_fuzz::{ledger, machines};
 use covey_fuzz::parsers::PARSERS;
 use covey_fuzz::parsers::seeds::Seeds;
 
@@ -11,6 +11,9 @@ fn main() -> std::io::Result<()> {
     let seeds = Seeds::read();
     for parser in &PARSERS {
         write(parser.name, &(parser.seeds)(&seeds))?;
+    }
+    for parser in &ledger::PARSERS {
+        write(parser.name, &(parser.seeds)())?;
     }
     write("round", &machines::seeds::round())?;
     write("holder", &machines::seeds::holder())?;

@@ -4,6 +4,7 @@
 #[path = "../../tests/parsers/mod.rs"]
 pub mod parsers;
 
+pub mod ledger;
 pub mod machines;
 
 pub use libfuzzer_sys::fuzz_target;
@@ -29,6 +30,18 @@ macro_rules! parser {
     ($name:literal) => {
         static CHECK: std::sync::LazyLock<fn(&[u8]) -> bool> =
             std::sync::LazyLock::new(|| $crate::parser($name).check);
+        $crate::fuzz_target!(|bytes: &[u8]| {
+            (*CHECK)(bytes);
+        });
+    };
+}
+
+/// The fuzz target of a parser of the ledger.
+#[macro_export]
+macro_rules! ledger_parser {
+    ($name:literal) => {
+        static CHECK: std::sync::LazyLock<fn(&[u8])> =
+            std::sync::LazyLock::new(|| $crate::ledger::parser($name).check);
         $crate::fuzz_target!(|bytes: &[u8]| {
             (*CHECK)(bytes);
         });

@@ -22,6 +22,9 @@ pub(super) struct Witnesses {
     /// Entries of its last checkpoint. Of one that is not here nothing is known: it is asked as if it had
     /// cosigned nothing, and says what it has.
     sizes: BTreeMap<PartyId, u64>,
+    /// Entries of the last checkpoint whose cosignature by it is at hand. A program that was started again has
+    /// none: a witness that has cosigned all there is must be asked for it once more.
+    at_hand: BTreeMap<PartyId, u64>,
     /// Why each did not cosign, where it did not, by its code; and how often it said so.
     refused: BTreeMap<PartyId, (u16, u32)>,
 }
@@ -30,6 +33,7 @@ impl Witnesses {
     /// A witness has cosigned a checkpoint.
     pub(super) fn cosigned(&mut self, holder: PartyId, size: u64) {
         self.sizes.insert(holder, size);
+        self.at_hand.insert(holder, size);
         self.refused.remove(&holder);
     }
 
@@ -52,6 +56,11 @@ impl Witnesses {
         };
         self.refused.insert(holder, (code, times));
         (false, times == if code == 409 { CROSSED_MAX } else { 1 })
+    }
+
+    /// Whether its cosignature of the checkpoint of so many entries is at hand.
+    pub(super) fn has_cosigned(&self, holder: &PartyId, size: u64) -> bool {
+        self.at_hand.get(holder) == Some(&size)
     }
 
     /// How far a witness has cosigned, as far as is known.

@@ -165,7 +165,7 @@ impl Keeper {
         let mut questions = Vec::new();
         for holder in holders {
             let old_size = self.witnesses.size_of(holder);
-            if old_size < size {
+            if !self.witnesses.has_cosigned(holder, size) && old_size <= size {
                 let sizes = (old_size, size);
                 let question = block_in_place(|| question(&self.files, sizes, &checkpoint));
                 questions.extend(question.map(|question| (*holder, question)));

@@ -1,0 +1,3 @@
+#![no_main]
+
+covey_fuzz::ledger_parser!("ledger_payout");

@@ -2,12 +2,14 @@
 //! every message of the round carries their hash, `round_ctx`.
 
 mod committee;
+mod noise;
 mod packing;
 mod summands;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Seat};
+pub use self::noise::{BadNoise, Noise, NoiseBounds};
 pub use self::packing::{Packing, Profile};
 
 use crate::audit::terms::BadTerms as BadAudit;
@@ -142,6 +144,8 @@ pub struct RoundConfig {
     pub counters: u16,
     /// The second vector, if there is one.
     pub control: Option<Control>,
+    /// Noise that every contribution carries, if any.
+    pub noise: Option<Noise>,
     /// Must equal [`RoundConfig::derive_packing`].
     pub packing: Packing,
     /// Fewest contributions that may be opened.
@@ -189,6 +193,9 @@ pub enum BadConfig {
     /// The second vector has no usable range, clip or number of owners.
     #[error("control: {0}")]
     Control(&'static str),
+    /// Noise that cannot be drawn, hidden or accounted for.
+    #[error("noise: {0}")]
+    Noise(#[from] BadNoise),
     /// Not the packing that the other fields imply.
     #[error("packing {got:?}, expected {expected:?}")]
     Packing {
@@ -294,6 +301,7 @@ impl RoundConfig {
         }
         self.validate_quantiser()?;
         self.validate_control()?;
+        self.validate_noise()?;
         let expected = self.derive_packing();
         if expected != Some(self.packing) {
             return Err(BadConfig::Packing { got: self.packing, expected });
@@ -509,6 +517,7 @@ pub(crate) mod tests {
             quantiser: Quantiser { bits, range: 1.0, clip_norm: 1.0, weighting },
             counters: 0,
             control: None,
+            noise: None,
             packing: Packing::derive(profile, bits, n).expect("a packing exists"),
             contributions_min: 3,
             contributions_max: n,

@@ -102,6 +102,7 @@ impl Federation {
             quantiser,
             counters: 0,
             control: None,
+            noise: None,
             packing: Packing::derive(Profile::A, 8, OWNERS as u32).expect("a packing"),
             contributions_min: MINIMUM,
             contributions_max: OWNERS as u32,

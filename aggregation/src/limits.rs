@@ -416,3 +416,13 @@ pub const EVIDENCE_FILE_BYTES_MAX: u64 = 4 << 20;
 /// An epoch's credits as JSON, in bytes: 10,000 owners take 1,400 each, with room for those that
 /// came and went within the epoch.
 pub const CREDITS_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Ratio of noise to what one owner moves a sum by. Below, one round has an epsilon of hundreds;
+/// above, nothing is learnt from any number of owners that a round may have.
+pub const NOISE_MULTIPLIER_MIN: f64 = 0.05;
+/// See [`NOISE_MULTIPLIER_MIN`].
+pub const NOISE_MULTIPLIER_MAX: f64 = 1000.0;
+
+/// Smallest delta of a plan or a budget: noise is drawn anew beyond bounds that it passes with a
+/// probability far below this in any run (`covey_privacy::bound`).
+pub const PRIVACY_DELTA_MIN: f64 = 1e-12;

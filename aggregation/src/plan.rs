@@ -41,6 +41,7 @@ mod evaluation;
 mod goal;
 mod layer;
 mod model;
+mod privacy;
 mod protection;
 pub mod reading;
 mod schedule;
@@ -61,6 +62,7 @@ pub use evaluation::Evaluation;
 pub use goal::Goal;
 pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
+pub use privacy::{Privacy, Unit};
 pub use protection::SecureAggregation;
 pub use schedule::{Decay, Schedule};
 pub use section::parse_duration_ms;
@@ -77,7 +79,7 @@ use crate::strategy::{BadStep, State, Stepped, Strategy};
 use crate::sum::open::Aggregate;
 
 use error::Collector;
-use section::Section;
+use section::{At, Section};
 
 /// The version of the plan format that this code reads.
 pub const SCHEMA: &str = "plan/1";
@@ -110,6 +112,8 @@ pub struct Plan {
     pub secure_aggregation: SecureAggregation,
     /// What owners are credited, if anything.
     pub credit: Option<Credit>,
+    /// Noise that hides an owner, if any.
+    pub privacy: Option<Privacy>,
     packing: Packing,
     blueprint: Option<Blueprint>,
 }
@@ -252,6 +256,7 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
     let evaluation = evaluation::read(root, errors);
     let stop = stop::read(root, errors);
     let credit = credit::read(root, errors);
+    let privacy = privacy::read(root, errors);
     if let (Some((secure, _)), Some((_, weighting))) = (&secure, &training) {
         protection::check_cap(secure, weighting, errors);
         let quantiser = protection::quantiser(secure, weighting.value);
@@ -280,6 +285,10 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         credit::check(credit, &beside, errors);
     }
     let (secure_aggregation, bits) = secure?;
+    let (privacy, privacy_at) = match privacy? {
+        Some(At { value, span }) => (Some(value), span),
+        None => (None, 0..0),
+    };
     let (cohort, (model, blueprint)) = (cohort?, model?);
     let packing = protection::packing(&secure_aggregation, cohort.maximum, &bits, errors);
     let plan = Plan {
@@ -295,9 +304,11 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         cohort,
         secure_aggregation,
         credit: credit?.map(|at| at.value),
+        privacy,
         packing: packing?,
         blueprint,
     };
+    privacy::check(&plan, &privacy_at, errors);
     if secure_aggregation.profile == Profile::B {
         audit::check(&plan, &bits.span, errors);
     }

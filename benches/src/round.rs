@@ -51,6 +51,7 @@ impl RoundChoice {
             quantiser: self.quantiser,
             counters: 0,
             control: None,
+            noise: None,
             // Follows from the rest.
             packing: Packing { lanes: 1, lane_bits: 1, noise_bits: 1 },
             contributions_min: 2,

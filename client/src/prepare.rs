@@ -405,6 +405,7 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
             "the credit",
         ),
         (terms.control == control, "the control"),
+        (plan.noise(terms.dimension) == Ok(terms.noise), "the noise"),
     ];
     match rules.iter().find(|(holds, _)| !holds) {
         None => Ok(()),

@@ -138,6 +138,7 @@ pub(crate) mod tests {
             quantiser: Quantiser { bits: 8, range: 1.0, clip_norm: 1e4, weighting },
             counters: 0,
             control: None,
+            noise: None,
             packing: Packing::derive(Profile::A, 8, 100).expect("a packing"),
             contributions_min: 3,
             contributions_max: 100,

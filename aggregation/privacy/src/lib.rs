@@ -2,6 +2,7 @@
 //!
 //! Noise, in integers:
 //! - [`variance`]: how much noise, as a fraction, and each client's share of it
+//! - [`bound`]: what it may come to, so that sums do not wrap
 //! - [`gaussian`]: the discrete Gaussian, drawn exactly; of `laplace` draws and [`bernoulli`] coins
 //!
 //! Accounts, always rounded up:
@@ -14,6 +15,7 @@
 //! the same answer on every machine that computes in IEEE 754 (`libm`, no fused operations).
 
 pub mod bernoulli;
+pub mod bound;
 pub mod budget;
 #[cfg(test)]
 mod chi_square;

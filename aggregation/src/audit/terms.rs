@@ -215,17 +215,20 @@ const fn coefficients(coordinates: u64, lanes: u32) -> u64 {
 }
 
 /// C^2: squared bound of everything an owner may put into its coordinates, less the public
-/// offsets ([`RoundConfig::centre`]): the clipped update, the control, and the digits. Digits of
-/// counters are any number, so a round with many counters and few parameters is bounded loosely.
+/// offsets ([`RoundConfig::centre`]): the clipped update with its noise, the control, and the digits.
+/// Digits of counters are any number, so a round with many counters and few parameters is bounded
+/// loosely.
 pub(crate) fn norm_squared_max(config: &RoundConfig) -> u64 {
     let control =
         config.control.as_ref().map(|control| Control::quantiser(control, config.quantiser.bits));
-    let vectors = [Some(config.quantiser), control].into_iter().flatten();
+    // Of noise that does not fit nothing is bounded, and no audit accepts it.
+    let update = config.noise_bounds().map_or(u64::MAX, |bounds| {
+        bounds.map_or_else(|| config.quantiser.norm_squared_max(), |noise| noise.norm_squared_max)
+    });
     let digits = WEIGHT_DIGITS as u64 + u64::from(config.counters) * COUNTER_DIGITS as u64;
     let digit = u64::from(config.quantiser.offset());
-    vectors
-        .map(|quantiser| quantiser.norm_squared_max())
-        .fold(digits * digit * digit, u64::saturating_add)
+    let control = control.map_or(0, |quantiser| quantiser.norm_squared_max());
+    (digits * digit * digit).saturating_add(update).saturating_add(control)
 }
 
 impl Quantiser {

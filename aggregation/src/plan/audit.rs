@@ -28,6 +28,8 @@ impl Plan {
             quantiser: self.quantiser(),
             counters: self.counters(),
             control: self.control(self.cohort.maximum, Digest::ZERO),
+            // None where it does not fit, which the plan's check says.
+            noise: self.noise(parameters).unwrap_or_default(),
             packing: self.packing,
             contributions_min: self.cohort.minimum,
             contributions_max: self.cohort.maximum,

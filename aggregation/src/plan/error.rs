@@ -88,6 +88,8 @@ codes! {
     Metrics = "P071";
     /// Credit in a plan whose rounds cannot be credited.
     Credit = "P072";
+    /// Noise in a plan that it cannot protect, or that costs more than the plan says.
+    Privacy = "P073";
 }
 
 impl fmt::Display for Code {
@@ -189,6 +191,11 @@ impl<'i> Collector<'i> {
         let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
         (line as u32, column as u32)
+    }
+
+    /// How many were noted.
+    pub(super) const fn len(&self) -> usize {
+        self.errors.len()
     }
 
     /// Whether nothing was noted.

@@ -9,6 +9,7 @@
 mod credit;
 mod data;
 mod model;
+mod privacy;
 mod protection;
 mod strategy;
 mod training;
@@ -262,6 +263,9 @@ pub static PLAN: Section = Section::new(
         )
         .leaves(),
         Field::new("credit", Form::Section(&credit::CREDIT), "What owners are credited.")
+            .optional()
+            .leaves(),
+        Field::new("privacy", Form::Section(&privacy::PRIVACY), "Noise that hides an owner.")
             .optional()
             .leaves(),
     ],

@@ -8,9 +8,10 @@ mod rounding;
 #[cfg(test)]
 mod tests;
 
+use covey_privacy::gaussian::Gaussian;
 use zeroize::Zeroizing;
 
-use crate::config::{Control, Quantiser, RoundConfig, Weighting};
+use crate::config::{Control, NoiseBounds, Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
 use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
 
@@ -80,6 +81,9 @@ pub enum BadControl {
     Length(#[from] BadUnits),
 }
 
+/// Roundings of an update that may be too long, before it is made shorter as well.
+const ROUNDINGS_MAX: u32 = 8;
+
 /// Coordinates hashed at once; as bytes they fit a second-level cache.
 const HASHED_AT_ONCE: usize = 1 << 15;
 
@@ -102,7 +106,7 @@ pub fn quantise(
         Weighting::CappedExamples(cap) => examples.clamp(1, cap.max(1)),
     };
     let mut raw = Zeroizing::new(vec![0u16; update.len()]);
-    round_into(update, quantiser, weight, rng, &mut raw)?;
+    round_into(update, quantiser, weight, quantiser.magnitude_max(), rng, &mut raw)?;
     Ok(Quantised {
         raw,
         parameters: update.len(),
@@ -138,6 +142,56 @@ pub fn quantise_within(
         let share = (bound as f32 / square as f32).sqrt();
         tighter.clip_norm *= share.min(1.0 - 1e-3);
     }
+}
+
+/// As [`quantise`], and with a share of discrete Gaussian noise on every coordinate (Kairouz, Liu,
+/// Steinke 2021, algorithm 1): the update is clipped, clamped to what the noise leaves room for,
+/// rounded at random until it is no longer than its bound, and only then noise of `noise` is added.
+/// So what one owner moves the sum by is bounded for sure, whatever `rng` gives, and only `noise`
+/// must be secret. Takes 32 bytes of `rng` for every time it rounds; the same seeds give the same
+/// result everywhere.
+///
+/// # Errors
+/// [`NotFinite`].
+pub fn quantise_with_noise(
+    update: &[f32],
+    quantiser: &Quantiser,
+    bounds: &NoiseBounds,
+    rng: &mut impl rand_core::CryptoRng,
+    noise: &mut impl rand_core::CryptoRng,
+) -> Result<Quantised, NotFinite> {
+    let mut raw = Zeroizing::new(vec![0u16; update.len()]);
+    let mut tighter = *quantiser;
+    let offset = i64::from(quantiser.offset());
+    for tried in 1.. {
+        round_into(update, &tighter, 1, bounds.signal_max, rng, &mut raw)?;
+        let square: u64 = raw.iter().map(|&raw| (i64::from(raw) - offset).pow(2) as u64).sum();
+        if square <= bounds.signal_squared_max {
+            break;
+        }
+        // One try in three thousand is too long. So that it ends whatever the generator gives:
+        if tried >= ROUNDINGS_MAX {
+            tighter.clip_norm *= 1.0 - 1e-3;
+        }
+    }
+    let gaussian = Gaussian::new(bounds.share);
+    let most = i64::from(bounds.noise_max);
+    for raw in raw.iter_mut() {
+        let mut drawn = gaussian.draw(noise);
+        while drawn.abs() > most {
+            drawn = gaussian.draw(noise);
+        }
+        // Signal and noise together are within the magnitude: [`NoiseBounds`].
+        *raw = (i64::from(*raw) + drawn) as u16;
+    }
+    Ok(Quantised {
+        raw,
+        parameters: update.len(),
+        weight: 1,
+        quantiser: *quantiser,
+        control: None,
+        counters: Zeroizing::default(),
+    })
 }
 
 impl Quantised {
@@ -193,7 +247,8 @@ impl Quantised {
         self.has_length(values.len())?;
         let quantiser = control.quantiser(self.quantiser.bits);
         let mut raw = self.room_for_control();
-        round_into(values, &quantiser, 1, rng, &mut raw[self.parameters..])?;
+        let most = quantiser.magnitude_max();
+        round_into(values, &quantiser, 1, most, rng, &mut raw[self.parameters..])?;
         Ok(Self { raw, control: Some(quantiser), ..self })
     }
 

@@ -162,6 +162,7 @@ impl World {
             quantiser,
             counters: 0,
             control: None,
+            noise: None,
             packing: packing.expect("a packing for few owners"),
             contributions_min: self.scenario.minimum,
             contributions_max: owners.max(3),

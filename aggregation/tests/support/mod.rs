@@ -31,6 +31,7 @@ pub(crate) struct Terms {
     pub(crate) round: u32,
     pub(crate) counters: u16,
     pub(crate) control: Option<Control>,
+    pub(crate) noise: Option<Noise>,
 }
 
 impl Default for Terms {
@@ -45,6 +46,7 @@ impl Default for Terms {
             round: 1,
             counters: 0,
             control: None,
+            noise: None,
         }
     }
 }
@@ -108,6 +110,7 @@ impl Fixture {
             },
             counters: terms.counters,
             control: terms.control,
+            noise: terms.noise,
             packing: Packing::derive(terms.profile, terms.bits, terms.contributions_max)
                 .expect("a packing exists"),
             contributions_min: 2.min(terms.contributions_max),

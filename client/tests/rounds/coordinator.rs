@@ -170,6 +170,7 @@ impl Coordinator {
                 roster.with_role(Role::DataOwner).count() as u32,
                 &self.task.manifest_digest(),
             ),
+            noise: self.plan.noise(self.task.parameters() as u64).expect("noise with room"),
             packing: self.plan.packing(),
             contributions_min: self.plan.cohort.minimum,
             contributions_max: self.plan.cohort.maximum,

@@ -47,6 +47,11 @@ impl Run<'_> {
         let (plan, roster) = (&self.learning.plan, &self.driver.roster);
         let cohort = draw(owners, plan.cohort.maximum as usize)?;
         let deadlines = plan.cohort.deadlines;
+        let dimension = self.learning.task.parameters() as u64;
+        let noise = plan.noise(dimension).map_err(|bad| {
+            Failure::new(Exit::BadInput, "BAD_NOISE", format!("the noise of the plan: {bad}"))
+                .with_help("covey-client plan check says what would fit; launch that plan")
+        })?;
         let mut config = RoundConfig {
             federation: roster.digest(),
             run: standing.run.run,
@@ -54,12 +59,13 @@ impl Run<'_> {
             plan: self.learning.plan_digest,
             manifest: self.learning.task.manifest_digest(),
             model: standing.place.model,
-            dimension: self.learning.task.parameters() as u64,
+            dimension,
             profile: plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
             quantiser: plan.quantiser(),
             counters: plan.counters(),
             control: self.control(&standing.place),
+            noise,
             packing: plan.packing(),
             contributions_min: plan.cohort.minimum,
             contributions_max: plan.cohort.maximum,

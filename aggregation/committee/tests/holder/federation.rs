@@ -146,6 +146,7 @@ impl Federation {
             quantiser: Quantiser { bits: 8, range: 1.0, clip_norm, weighting: Weighting::Uniform },
             counters: 0,
             control: None,
+            noise: None,
             packing: Packing::derive(Profile::A, 8, 10).expect("a packing exists"),
             contributions_min: 3,
             contributions_max: 10,

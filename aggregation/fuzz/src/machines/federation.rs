@@ -120,6 +120,7 @@ impl Federation {
             model: Digest([model; 32]),
             dimension: 4,
             control: None,
+            noise: None,
             counters: 0,
             profile: Profile::A,
             key_layer: KeyLayer::ReplicatedSeeds,

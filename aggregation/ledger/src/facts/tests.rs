@@ -38,6 +38,7 @@ fn published_round() -> (Example, Publication, Outcome) {
         quantiser: Quantiser { bits: 8, range: 1.0, clip_norm: 1.0, weighting: Weighting::Uniform },
         counters: 0,
         control: None,
+        noise: None,
         packing: Packing::derive(Profile::A, 8, 6).expect("a packing"),
         contributions_min: 3,
         contributions_max: 6,

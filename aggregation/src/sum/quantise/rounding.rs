@@ -14,11 +14,13 @@ const BLOCK: usize = 1024;
 /// bits of the sum (IEEE 754 binary64): a conversion that vectorises.
 const INTEGER_BITS: f64 = 6_755_399_441_055_744.0;
 
-/// Clips, clamps, weighs and rounds `values` into `raw`, which is as long.
+/// Clips, clamps, weighs and rounds `values` into `raw`, which is as long; to at most `units_max`
+/// units.
 pub(super) fn round_into(
     values: &[f32],
     quantiser: &Quantiser,
     weight: u32,
+    units_max: u32,
     rng: &mut impl rand_core::CryptoRng,
     raw: &mut [u16],
 ) -> Result<(), NotFinite> {
@@ -37,7 +39,7 @@ pub(super) fn round_into(
         clip: (f64::from(quantiser.clip_norm) / norm).min(1.0),
         range,
         units: share * f64::from(quantiser.magnitude_max()) / range,
-        magnitude_max: f64::from(quantiser.magnitude_max()),
+        units_max: f64::from(units_max),
         offset: i64::from(quantiser.offset()),
     };
     let mut seed = Zeroizing::new([0; 32]);
@@ -75,7 +77,7 @@ struct Rounding {
     clip: f64,
     range: f64,
     units: f64,
-    magnitude_max: f64,
+    units_max: f64,
     offset: i64,
 }
 
@@ -90,8 +92,7 @@ impl Rounding {
                 let random = random.as_chunks::<4>().0;
                 for ((raw, &value), random) in raw.iter_mut().zip(values).zip(random) {
                     let clamped = (f64::from(value) * self.clip).clamp(-self.range, self.range);
-                    let units =
-                        (clamped * self.units).clamp(-self.magnitude_max, self.magnitude_max);
+                    let units = (clamped * self.units).clamp(-self.units_max, self.units_max);
                     let fixed = units * (1u64 << FRACTION) as f64 + INTEGER_BITS;
                     let sum = (fixed.to_bits() as i64)
                         .wrapping_add(offset)

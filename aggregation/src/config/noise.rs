@@ -1,0 +1,220 @@
+//! Noise that every contribution of a round carries, and what it makes of lengths and bounds.
+//!
+//! The distributed discrete Gaussian mechanism (Kairouz, Liu, Steinke 2021, arXiv 2102.06387): each
+//! owner adds a share of discrete Gaussian noise to its clipped and rounded update, in integers,
+//! before sealing. The sum then carries at least the planned noise, and nobody has to be trusted to
+//! add it.
+
+use covey_privacy::bound;
+use covey_privacy::distributed::Distributed;
+use covey_privacy::variance::{BadVariance, Variance};
+use serde::{Deserialize, Serialize};
+
+use super::{Quantiser, RoundConfig, Weighting};
+
+/// Each contribution's share of the noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// Its variance in squared units is `share_numerator / share_denominator`, in lowest terms.
+    pub share_numerator: u64,
+    /// See `share_numerator`.
+    pub share_denominator: u64,
+    /// Contributions of the fewest that may be opened whose shares are not relied on: their owners
+    /// are in league with whoever looks.
+    pub colluding_max: u32,
+}
+
+/// Noise that no round can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadNoise {
+    /// Its variance is none that can be drawn.
+    #[error(transparent)]
+    Variance(#[from] BadVariance),
+    /// It cannot be accounted for.
+    #[error("{0}")]
+    Account(String),
+    /// Not in lowest terms: the same noise in other terms would be other terms of the round.
+    #[error("a variance of {0}/{1} is not in lowest terms")]
+    Terms(u64, u64),
+    /// The noise fills the coordinates' bits, and leaves an update too little room.
+    #[error(
+        "noise of up to {noise} units leaves {left} of {magnitude} for the update, which needs \
+         {needed}"
+    )]
+    Room {
+        /// Most noise of a coordinate.
+        noise: u64,
+        /// What is left beside it.
+        left: u64,
+        /// What the coordinates hold.
+        magnitude: u32,
+        /// What an update needs at least.
+        needed: u64,
+    },
+    /// Something else leaves beside the noisy vector.
+    #[error("{0} beside noise: it would leave without any")]
+    Beside(&'static str),
+}
+
+impl Noise {
+    /// That of a sum of at least `contributions_min` contributions, of which `colluding_max` are not
+    /// relied on: with a standard deviation of at least `multiplier` times what one owner can move
+    /// the sum by ([`Quantiser::rounded_norm_squared_max`]).
+    ///
+    /// # Errors
+    /// [`BadNoise::Variance`].
+    pub fn of(
+        multiplier: f64,
+        quantiser: &Quantiser,
+        dimension: u64,
+        contributions_min: u32,
+        colluding_max: u32,
+    ) -> Result<Self, BadNoise> {
+        /// A variance has 24 bits at least; what is rounded up is less than 2^-23 of it.
+        const GRID: f64 = (1 << 24) as f64;
+        let least = contributions_min.saturating_sub(colluding_max);
+        if least == 0 {
+            let (clients, missing) = (contributions_min, colluding_max);
+            return Err(BadVariance::NobodyLeft { clients, missing }.into());
+        }
+        let squared = quantiser.rounded_norm_squared_max(dimension) as f64;
+        let variance = multiplier * multiplier * squared / f64::from(least);
+        // Floats too large for the integer become its largest value, which is refused.
+        let share = if variance < GRID {
+            Variance::new((variance * GRID).ceil() as u64, GRID as u64)
+        } else {
+            Variance::new(variance.ceil() as u64, 1)
+        }?;
+        Ok(Self {
+            share_numerator: share.numerator(),
+            share_denominator: share.denominator(),
+            colluding_max,
+        })
+    }
+
+    /// The share's variance, in squared units.
+    ///
+    /// # Errors
+    /// [`BadVariance`].
+    pub fn share(&self) -> Result<Variance, BadVariance> {
+        Variance::new(self.share_numerator, self.share_denominator)
+    }
+}
+
+/// What a contribution with noise keeps to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoiseBounds {
+    /// Variance of the share, in squared units.
+    pub share: Variance,
+    /// Most units of the update's own coordinates: an update is clamped to it.
+    pub signal_max: u32,
+    /// Most units of the noise on a coordinate: with what is beyond, which never happens, it is
+    /// drawn anew.
+    pub noise_max: u32,
+    /// Bound of the squared norm of the rounded update, without its noise.
+    pub signal_squared_max: u64,
+    /// The same of both together.
+    pub norm_squared_max: u64,
+}
+
+impl NoiseBounds {
+    fn new(quantiser: &Quantiser, dimension: u64, noise: &Noise) -> Result<Self, BadNoise> {
+        let share = noise.share()?;
+        let signal_squared_max = quantiser.rounded_norm_squared_max(dimension);
+        let most = bound::coordinate_max(share, dimension);
+        let magnitude = quantiser.magnitude_max();
+        let left = u64::from(magnitude).saturating_sub(most);
+        // An update of the whole length, spread evenly, must not be cut.
+        let needed = (quantiser.clip_units() / (dimension as f64).sqrt()).ceil().max(1.0) as u64;
+        if left < needed {
+            return Err(BadNoise::Room { noise: most, left, magnitude, needed });
+        }
+        let noise_squared = bound::norm_squared_max(share, dimension);
+        Ok(Self {
+            share,
+            // Both are below the magnitude, which has 16 bits.
+            signal_max: left as u32,
+            noise_max: most as u32,
+            signal_squared_max,
+            norm_squared_max: sum_squared(signal_squared_max, noise_squared),
+        })
+    }
+}
+
+/// Squared norm that a sum of two vectors has at most, rounded up.
+fn sum_squared(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    let twice = 2 * (product.isqrt() + 1);
+    let sum = u128::from(a) + u128::from(b) + twice;
+    u64::try_from(sum).unwrap_or(u64::MAX)
+}
+
+impl Quantiser {
+    /// Length of the longest update, in units.
+    pub(super) fn clip_units(&self) -> f64 {
+        f64::from(self.clip_norm) / self.step()
+    }
+
+    /// Squared norm that a clipped update of `dimension` parameters may have after rounding, where
+    /// it carries noise: how far one owner moves the sum at most, squared, in squared units.
+    #[must_use]
+    pub fn rounded_norm_squared_max(&self, dimension: u64) -> u64 {
+        bound::rounded_norm_squared_max(self.clip_units(), dimension)
+    }
+}
+
+impl RoundConfig {
+    /// What contributions keep to where they carry noise.
+    ///
+    /// # Errors
+    /// [`BadNoise::Variance`], [`BadNoise::Room`].
+    pub fn noise_bounds(&self) -> Result<Option<NoiseBounds>, BadNoise> {
+        let bounds = |noise| NoiseBounds::new(&self.quantiser, self.dimension, noise);
+        self.noise.as_ref().map(bounds).transpose()
+    }
+
+    /// What opening the round's sum does to an owner's privacy: adding or leaving out its update
+    /// (that it takes part is public). None where there is no noise.
+    ///
+    /// # Errors
+    /// [`BadNoise::Variance`], [`BadNoise::Account`].
+    pub fn release(&self) -> Result<Option<Distributed>, BadNoise> {
+        let Some(noise) = &self.noise else { return Ok(None) };
+        let relied_on = self.contributions_min.saturating_sub(noise.colluding_max);
+        let squared = self.quantiser.rounded_norm_squared_max(self.dimension);
+        // Any L1 norm: the L2 norm bounds it.
+        let (l1, l2) = (f64::MAX, (squared as f64).sqrt() * (1.0 + 1e-12));
+        let people = relied_on..=self.contributions_max;
+        let sum = Distributed::new(noise.share()?, people, self.dimension, l1, l2);
+        sum.map(Some).map_err(|bad| BadNoise::Account(bad.to_string()))
+    }
+
+    /// Everything about the noise that follows from the terms alone.
+    pub(super) fn validate_noise(&self) -> Result<(), BadNoise> {
+        let Some(noise) = &self.noise else { return Ok(()) };
+        let share = noise.share()?;
+        if (share.numerator(), share.denominator())
+            != (noise.share_numerator, noise.share_denominator)
+        {
+            return Err(BadNoise::Terms(noise.share_numerator, noise.share_denominator));
+        }
+        if self.quantiser.weighting != Weighting::Uniform {
+            return Err(BadNoise::Beside("the sum of weights"));
+        }
+        if self.counters > 0 {
+            return Err(BadNoise::Beside("counters"));
+        }
+        if self.control.is_some() {
+            return Err(BadNoise::Beside("a second vector"));
+        }
+        if self.multiplicity_max() > 1 {
+            return Err(BadNoise::Beside("updates that count several times"));
+        }
+        self.noise_bounds()?;
+        self.release()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! The `[privacy]` section.
+
+use crate::limits::CONTRIBUTIONS_MAX;
+
+use super::{Case, Cases, Field, Form, Section};
+
+pub(super) static PRIVACY: Section = Section::new(
+    "privacy",
+    "Noise that bounds what everything opened tells about one owner: (epsilon, delta)-differential \
+     privacy. What a round costs is shown by plan check, and every owner keeps an account of it.",
+    &[
+        Field::new(
+            "noise_multiplier",
+            Form::Positive,
+            "Standard deviation of the noise of a sum over what one unit moves it by, at most.",
+        )
+        .leaves(),
+        Field::new(
+            "delta",
+            Form::Fraction,
+            "The probability with which the guarantee may fail.",
+        )
+        .example("1e-6")
+        .leaves(),
+        Field::new(
+            "epsilon_max",
+            Form::Positive,
+            "What the whole plan may cost an owner: a plan that costs more is refused.",
+        )
+        .optional()
+        .leaves(),
+    ],
+)
+.by(&UNITS);
+
+static UNITS: Cases = Cases {
+    by: Field::new("unit", Form::Case, "Whose presence is hidden.").leaves(),
+    cases: &[Case::new(
+        "owner",
+        "An owner with all its data: each adds a share of discrete Gaussian noise to its update \
+         before encrypting it.",
+        &[Field::new(
+            "colluding_max",
+            Form::Whole(0, CONTRIBUTIONS_MAX as u64),
+            "Owners of a sum that may be in league with whoever looks: the noise of cohort.minimum \
+             less so many is enough.",
+        )
+        .or("1")
+        .leaves()],
+    )],
+};

@@ -117,6 +117,8 @@ domains! {
     InviteCheck = "invite-check";
     /// Digest of the DER certificate of a federation's authority.
     Authority = "authority";
+    /// What a round's noise is drawn from, of an owner's key.
+    Noise = "noise";
     /// Digest of a plan's bytes.
     Plan = "plan";
     /// Digest of a model's manifest.

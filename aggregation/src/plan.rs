@@ -308,8 +308,9 @@ fn read_fields(root: &mut Section<'_>, errors: &mut Collector<'_>) -> Option<Pla
         packing: packing?,
         blueprint,
     };
-    privacy::check(&plan, &privacy_at, errors);
-    if secure_aggregation.profile == Profile::B {
+    // Noise without room has no bounds for an audit.
+    let has_room = privacy::check(&plan, &privacy_at, errors);
+    if secure_aggregation.profile == Profile::B && has_room {
         audit::check(&plan, &bits.span, errors);
     }
     Some(plan)

@@ -4,6 +4,7 @@ mod audit;
 mod credits;
 mod mcp;
 mod policy;
+mod privacy;
 mod run;
 mod runs;
 
@@ -24,6 +25,7 @@ pub(crate) use audit::{Audit, AuditCommand, AuditLog, ExportFormat};
 pub(crate) use credits::{CreditsCommand, Epoch};
 pub(crate) use mcp::Mcp;
 pub(crate) use policy::PolicyCommand;
+pub(crate) use privacy::PrivacyCommand;
 pub(crate) use run::{Export, LiveCommand, RunCommand};
 pub(crate) use runs::RunsCommand;
 
@@ -64,6 +66,8 @@ const EXAMPLES: &str = "Examples:
   covey-client credits verify ./published --roster ./st-marys/roster.json --config ./st-marys/client.toml
   covey-client policy check ./st-marys/policy.toml
   covey-client policy test plan.toml --config ./st-marys/client.toml
+  covey-client privacy budget --config ./st-marys/client.toml
+  covey-client privacy explain plan.toml
   covey-client credits verify ./published --roster ./st-marys/roster.json --plan plan.toml --pool pool.csv
   covey-client start --config ./st-marys/client.toml
   covey-client doctor --config ./st-marys/client.toml --plan plan.toml
@@ -144,6 +148,9 @@ pub(crate) enum Command {
     /// What you allow: your own limits, which nobody upstream can loosen.
     #[command(subcommand, after_help = policy::EXAMPLES)]
     Policy(PolicyCommand),
+    /// Differential privacy: what was told about your data so far, and what a plan would tell.
+    #[command(subcommand, after_help = privacy::EXAMPLES)]
+    Privacy(PrivacyCommand),
     /// Runs that were offered to you: look at them, approve or deny them.
     #[command(subcommand, after_help = runs::EXAMPLES)]
     Runs(RunsCommand),

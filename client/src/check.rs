@@ -47,6 +47,22 @@ pub struct PlanSummary {
     pub released_numbers: u8,
     /// What everybody must be told about the audit.
     pub audit: String,
+    /// What the plan costs an owner's privacy; none where it adds no noise.
+    pub privacy: Option<PrivacySummary>,
+}
+
+/// What a plan's noise comes to.
+#[derive(Debug, Serialize)]
+pub struct PrivacySummary {
+    /// Epsilon of one round.
+    pub epsilon_round: f64,
+    /// Epsilon of all rounds of the plan.
+    pub epsilon: f64,
+    /// The delta of both.
+    pub delta: f64,
+    /// Standard deviation of the noise on each coordinate of the mean update, where as few owners as
+    /// may be are in the sum, at least.
+    pub noise_of_mean: f64,
 }
 
 /// Data that fit a plan. Shown on this machine only.
@@ -116,7 +132,19 @@ pub(crate) fn summary_of(plan: &Plan, terms: &RoundConfig, bytes: &[u8]) -> Plan
         sends: plan.sends(terms.dimension),
         released_numbers: plan.released_numbers(),
         audit: plan.audit_notice().to_owned(),
+        privacy: privacy_of(plan, terms),
     }
+}
+
+fn privacy_of(plan: &Plan, terms: &RoundConfig) -> Option<PrivacySummary> {
+    let share = terms.noise.as_ref()?.share().ok()?;
+    let least = f64::from(terms.contributions_min);
+    Some(PrivacySummary {
+        epsilon_round: plan.epsilon(terms.dimension, 1)?,
+        epsilon: plan.epsilon(terms.dimension, plan.training.rounds)?,
+        delta: plan.privacy.as_ref()?.delta.get(),
+        noise_of_mean: (share.to_f64() / least).sqrt() * terms.quantiser.step(),
+    })
 }
 
 /// Checks data against a plan.
@@ -277,6 +305,18 @@ impl fmt::Display for PlanSummary {
             self.contributions_min, self.contributions_max
         )?;
         writeln!(f, "each round     {}", self.sends)?;
+        if let Some(privacy) = &self.privacy {
+            let PrivacySummary { epsilon_round, epsilon, delta, noise_of_mean } = privacy;
+            writeln!(
+                f,
+                "privacy        epsilon {epsilon_round:.3} a round, {epsilon:.3} in {} rounds, at \
+                 delta {delta:e}; noise of {noise_of_mean:.2e} on each number of the mean of {} \
+                 updates",
+                self.rounds, self.contributions_min
+            )?;
+        } else {
+            writeln!(f, "privacy        no noise: nothing bounds what sums tell about one owner")?;
+        }
         if self.released_numbers > 0 {
             writeln!(
                 f,

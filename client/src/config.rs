@@ -38,6 +38,8 @@ pub struct Config {
     pub data_name: Option<Name>,
     /// What the owner allows.
     pub policy: Policy,
+    /// Where the account of what was told about the data is kept; beside the data if not given.
+    pub privacy_account: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used, or its policy.
@@ -83,6 +85,8 @@ struct File {
     data: Data,
     #[serde(default = "policy")]
     policy: PathBuf,
+    #[serde(default)]
+    privacy_account: Option<PathBuf>,
 }
 
 /// The data to train on: `name = "..."` alone, or a source.
@@ -176,6 +180,7 @@ impl Config {
                 precision: file.device_precision,
             },
             policy,
+            privacy_account: file.privacy_account.map(|account| beside(path, &account)),
             folder,
             data,
             data_name,
@@ -201,6 +206,7 @@ device = "auto"                 # auto, cpu, cuda:0
 # device_fallback = "cpu"       # train on the processor if the card cannot be used; else an error
 # device_precision = "bf16"     # what to train in on a card that can; else f32
 # transport = "auto"            # auto: QUIC (UDP), and TLS over TCP where nothing answers; quic, tcp
+# privacy_account = "account.json" # what was told about the data; if not given, beside the data
 
 [data]                          # stays on this machine
 format = "csv"                  # or parquet, images, idx, npy, safetensors, text; or only: name = "..."

@@ -99,6 +99,17 @@ pub enum Event {
         /// Mean loss of the step's examples.
         loss: f32,
     },
+    /// The account of the data was charged with a round's cost in privacy.
+    Charged {
+        /// The round.
+        round: Round,
+        /// Epsilon of all rounds about these data so far, this one included.
+        epsilon: f64,
+        /// Its delta.
+        delta: f64,
+        /// What the owner allows, if it says.
+        budget: Option<f64>,
+    },
     /// It has trained and sealed an update, which is stored.
     Sealed {
         /// The round.
@@ -230,6 +241,13 @@ impl fmt::Display for Event {
             }
             Self::Training { round, step, steps, loss } => {
                 write!(f, "{round}: training, step {step} of {steps}, loss {loss:.3}")
+            }
+            Self::Charged { round, epsilon, delta, budget } => {
+                write!(
+                    f,
+                    "{round}: epsilon {epsilon:.3} at delta {delta:e} of these data is spent"
+                )?;
+                budget.map_or(Ok(()), |budget| write!(f, ", of {budget}"))
             }
             Self::Sealed { round, training_seconds, sealing_seconds } => write!(
                 f,

@@ -5,13 +5,15 @@ use covey_aggregation::config::RoundConfig;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Decline;
 use covey_aggregation::net::FileError;
-use covey_aggregation::party::Name;
+use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::plan::Plan;
 use covey_aggregation::program::clock::now;
+use covey_privacy::event::Event;
 
 use crate::config::Config;
 use crate::policy::{Asked, Moment, Outcome, Policy, Verdict};
 use crate::prepare::Declined;
+use crate::privacy::{Account, Charge, delta_of};
 use crate::runs::{Decision, Offer, RecordError, Runs, Standing};
 use crate::sent::Sent;
 use crate::volume::Volume;
@@ -23,6 +25,16 @@ pub(crate) struct Gate {
     data: Option<Name>,
     runs: Runs,
     sent: Sent,
+    account: Account,
+}
+
+/// What a charged round came to.
+pub(crate) struct Charged {
+    /// Epsilon of all rounds about these data.
+    pub(crate) epsilon: f64,
+    pub(crate) delta: f64,
+    /// What the owner allows, if it says.
+    pub(crate) budget: Option<f64>,
 }
 
 impl Gate {
@@ -36,6 +48,7 @@ impl Gate {
             data: config.data_name.clone(),
             runs: Runs::of(&config.state),
             sent: Sent::open(&config.state)?,
+            account: Account::of(config),
         })
     }
 
@@ -89,6 +102,27 @@ impl Gate {
         self.sent.add(now(), &terms.context(), bytes).map_err(unusable)
     }
 
+    /// Charges the account of the data with what the round tells about them, before anything of it is
+    /// sealed; none where the round carries no noise, and so no cost can be told.
+    pub(crate) fn charge(
+        &self,
+        terms: &RoundConfig,
+        client: &PartyId,
+    ) -> Result<Option<Charged>, Declined> {
+        let Some(release) = terms.release().map_err(unusable)? else { return Ok(None) };
+        let (run, at_ms) = (terms.run.to_string(), now().0);
+        let (round, client) = (terms.round, Digest(client.0).to_string());
+        let charge = Charge { run, round, client, at_ms, event: Event::Distributed(release) };
+        let budget = self.policy.require.privacy.as_ref();
+        let spent = self.account.charge(&terms.context(), charge, budget).map_err(unusable)?;
+        let delta = delta_of(budget);
+        Ok(Some(Charged {
+            epsilon: spent.epsilon(delta).least(),
+            delta: delta.get(),
+            budget: budget.map(covey_privacy::budget::Budget::epsilon),
+        }))
+    }
+
     /// The plan of terms that were accepted before.
     pub(crate) fn plan(&self, terms: &RoundConfig) -> Result<Plan, Declined> {
         let offer = self.runs.offer(&terms.run).map_err(unusable)?;
@@ -105,7 +139,13 @@ impl Gate {
         let sealed_bytes = self.sent.others_on(now, &terms.context());
         let moment = Some(Moment { now, sealed_bytes });
         let (data, decision) = (self.data.as_ref(), decision.as_ref());
-        Ok(self.policy.judge(&Asked { plan, terms, data, decision, moment }))
+        // Without noise there is nothing to account for.
+        let standing = match terms.noise {
+            Some(_) => Some(self.account.standing(&terms.context()).map_err(unusable)?),
+            None => None,
+        };
+        let privacy = standing.as_ref();
+        Ok(self.policy.judge(&Asked { plan, terms, data, decision, moment, privacy }))
     }
 
     fn decision(&self, run: &Digest, plan: &Digest) -> Result<Option<Decision>, Declined> {

@@ -34,12 +34,14 @@ pub mod export;
 mod gate;
 pub mod init;
 mod mcp;
+mod noise;
 pub mod observer;
 pub mod outbound;
 pub mod pause;
 pub mod plan;
 pub mod policy;
 pub mod prepare;
+pub mod privacy;
 mod provers;
 mod receipts;
 mod replay;
@@ -74,7 +76,8 @@ use covey_model::device::DeviceChoice;
 
 use arguments::{
     Arguments, Audit, AuditCommand, AuditLog, Command, CreditsCommand, DataCommand, DataFolder,
-    DataKind, Epoch, ExportFormat, PlanCommand, PolicyCommand, RunsCommand, Simulation,
+    DataKind, Epoch, ExportFormat, PlanCommand, PolicyCommand, PrivacyCommand, RunsCommand,
+    Simulation,
 };
 use datasets::Datasets;
 use outbound::report::{Exported, List, Verified};
@@ -125,6 +128,7 @@ fn run(command: Command, format: Format) -> Result<Exit, Failure> {
         }
         Command::Start { config, device } => return start(&config, device, format),
         Command::Policy(command) => return policy(command, format),
+        Command::Privacy(command) => privacy(command, format)?,
         Command::Runs(command) => runs(command, format)?,
         Command::Plan(command) => plan(command, format)?,
         Command::Data(command) => data(command, format)?,
@@ -234,6 +238,20 @@ fn policy(command: PolicyCommand, format: Format) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn privacy(command: PrivacyCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        PrivacyCommand::Budget { owner } => {
+            let statement = privacy::commands::budget(&owner.config)?;
+            format.answer(&statement, &statement);
+        }
+        PrivacyCommand::Explain { plan } => {
+            let explanation = privacy::commands::explain(plan.as_deref())?;
+            format.answer(&explanation, &explanation);
+        }
+    }
+    Ok(())
 }
 
 fn runs(command: RunsCommand, format: Format) -> Result<(), Failure> {

@@ -19,6 +19,7 @@ pub mod settings;
 use std::collections::{BTreeMap, BTreeSet};
 
 use covey_aggregation::limits::{CONTRIBUTIONS_FLOOR, COUNTERS_MAX};
+use covey_privacy::budget::Budget;
 use serde::Serialize;
 
 pub use file::BadPolicy;
@@ -103,6 +104,8 @@ pub struct Require {
     pub key_holders_at_least: Option<u32>,
     /// Longest update (L2 norm) that a plan may ask for.
     pub clip_max: Option<f32>,
+    /// Only rounds with noise, and what all of them about the same data may cost together.
+    pub privacy: Option<Budget>,
 }
 
 /// The `[allow]` section: what may run.
@@ -144,6 +147,7 @@ impl Default for Require {
             min_cohort: CONTRIBUTIONS_FLOOR,
             key_holders_at_least: None,
             clip_max: None,
+            privacy: None,
         }
     }
 }

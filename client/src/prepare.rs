@@ -24,7 +24,8 @@ use tokio::time::sleep;
 use crate::check::{read_limits, with_setting};
 use crate::effort::Efforts;
 use crate::event::{Event, Round};
-use crate::gate::Gate;
+use crate::gate::{Charged, Gate};
+use crate::noise::NoiseKey;
 use crate::observer::Observer;
 use crate::provers::Provers;
 use crate::sealing;
@@ -84,6 +85,8 @@ pub(crate) struct Workshop {
     pub(crate) threads: usize,
     pub(crate) stored: Stored,
     pub(crate) variates: Variates,
+    /// Where noise is drawn from.
+    pub(crate) noise: NoiseKey,
     pub(crate) provers: Provers,
     /// What rounds take this machine.
     pub(crate) efforts: Efforts,
@@ -165,6 +168,10 @@ impl Workshop {
             // Once more before anything can leave: the rules may be the owner's last word.
             this.gate.allow(&bench.plan, &terms)?;
             this.gate.count(&terms)?;
+            if let Some(charged) = this.gate.charge(&terms, &this.identity.id())? {
+                let Charged { epsilon, delta, budget } = charged;
+                this.tell(Event::Charged { round, epsilon, delta, budget });
+            }
             let header = this.seal(&bench, &terms, &start, &work)?;
             let sealing_seconds = begun.elapsed().as_secs_f32();
             let seconds = training_seconds + sealing_seconds;
@@ -325,7 +332,11 @@ impl Workshop {
         work: &Work,
     ) -> Result<SignedHeader, Declined> {
         let owner = bench.owner(&self.identity);
-        let Made { quantised, change } = owner.quantise(terms, start, work)?;
+        let noise = match terms.noise {
+            Some(_) => Some(self.noise.seed(&terms.context()).map_err(Declined::training)?),
+            None => None,
+        };
+        let Made { quantised, change } = owner.quantise(terms, start, work, noise.as_deref())?;
         if let Some(change) = change {
             self.variates
                 .propose(&terms.context(), &terms.run, change)

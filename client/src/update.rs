@@ -7,7 +7,7 @@ use covey_aggregation::evaluation::Tally;
 use covey_aggregation::party::PartyId;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::strategy::{control_change, gradient_offset, sent_change};
-use covey_aggregation::sum::quantise::{Quantised, quantise, quantise_within};
+use covey_aggregation::sum::quantise::{Quantised, quantise, quantise_with_noise, quantise_within};
 use covey_model::data::Dataset;
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
 use zeroize::Zeroizing;
@@ -66,15 +66,23 @@ impl Owner<'_> {
         Ok(Work { report: report.map_err(Declined::training)?, counters })
     }
 
-    /// Clips and rounds.
+    /// Clips and rounds, and adds noise where the terms ask for it: drawn from `noise_seed`.
     pub(crate) fn quantise(
         &self,
         terms: &RoundConfig,
         start: &Start,
         work: &Work,
+        noise_seed: Option<&[u8; 32]>,
     ) -> Result<Made, Declined> {
         let Work { report, counters } = work;
         let mut rng = self.seed(terms).rounding();
+        if let Some(bounds) = terms.noise_bounds().map_err(Declined::training)? {
+            let seed = noise_seed.ok_or_else(|| Declined::training("no seed of noise: a bug"))?;
+            let (update, quantiser) = (&report.update, &terms.quantiser);
+            let quantised = quantise_with_noise(update, quantiser, &bounds, &mut rng, seed);
+            // Nothing travels beside noise: the terms were checked.
+            return Ok(Made { quantised: quantised.map_err(Declined::training)?, change: None });
+        }
         // Where the round is audited, rounding must not make a clipped update longer than its bound.
         let round = if terms.is_audited() { quantise_within } else { quantise };
         let quantised = round(&report.update, &terms.quantiser, report.examples, &mut rng)

@@ -140,9 +140,9 @@ pub(super) fn read(
 const COLLUDING_DEFAULT: u64 = 1;
 
 /// Refuses a plan that lets something leave without noise, or whose noise has no room or costs too
-/// much.
-pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) {
-    let Some(privacy) = &plan.privacy else { return };
+/// much. Whether nothing was refused.
+pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) -> bool {
+    let Some(privacy) = &plan.privacy else { return true };
     let before = errors.len();
     check_beside(plan, at, errors);
     let Unit::Owner { colluding_max } = privacy.unit;
@@ -155,12 +155,18 @@ pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) 
         errors.push(at, Code::Privacy, message, "raise cohort.minimum, or lower colluding_max");
     }
     // Of a family only its owners know how many parameters there are.
-    let Some(blueprint) = plan.blueprint().filter(|_| errors.len() == before) else { return };
+    let is_fine = |errors: &Collector<'_>| errors.len() == before;
+    let Some(blueprint) = plan.blueprint().filter(|_| is_fine(errors)) else {
+        return is_fine(errors);
+    };
     let parameters = blueprint.parameters();
     match plan.check_noise(parameters) {
-        Err(bad) => errors.push(at, Code::Privacy, format!("the noise: {bad}"), room(plan, parameters)),
+        Err(bad) => {
+            errors.push(at, Code::Privacy, format!("the noise: {bad}"), room(plan, parameters))
+        }
         Ok(()) => check_epsilon(plan, parameters, at, errors),
     }
+    is_fine(errors)
 }
 
 /// Everything that is opened must carry noise.
@@ -190,12 +196,7 @@ fn check_beside(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) {
 }
 
 /// Refuses a plan that costs more than it says itself.
-fn check_epsilon(
-    plan: &Plan,
-    parameters: u64,
-    at: &Range<usize>,
-    errors: &mut Collector<'_>,
-) {
+fn check_epsilon(plan: &Plan, parameters: u64, at: &Range<usize>, errors: &mut Collector<'_>) {
     let Some(privacy) = &plan.privacy else { return };
     let rounds = plan.training.rounds;
     let (Some(most), Some(whole)) = (privacy.epsilon_max, plan.epsilon(parameters, rounds)) else {

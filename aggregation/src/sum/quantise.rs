@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::config::{Control, NoiseBounds, Quantiser, RoundConfig, Weighting};
 use crate::hash::Hasher;
 use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
+use crate::sum::xof::Xof;
 
 use self::rounding::round_into;
 
@@ -147,9 +148,9 @@ pub fn quantise_within(
 /// As [`quantise`], and with a share of discrete Gaussian noise on every coordinate (Kairouz, Liu,
 /// Steinke 2021, algorithm 1): the update is clipped, clamped to what the noise leaves room for,
 /// rounded at random until it is no longer than its bound, and only then noise of `noise` is added.
-/// So what one owner moves the sum by is bounded for sure, whatever `rng` gives, and only `noise`
-/// must be secret. Takes 32 bytes of `rng` for every time it rounds; the same seeds give the same
-/// result everywhere.
+/// So what one owner moves the sum by is bounded for sure, whatever `rng` gives, and only
+/// `noise_seed` must be secret. Takes 32 bytes of `rng` for every time it rounds; the same seeds give
+/// the same result everywhere.
 ///
 /// # Errors
 /// [`NotFinite`].
@@ -158,7 +159,7 @@ pub fn quantise_with_noise(
     quantiser: &Quantiser,
     bounds: &NoiseBounds,
     rng: &mut impl rand_core::CryptoRng,
-    noise: &mut impl rand_core::CryptoRng,
+    noise_seed: &[u8; 32],
 ) -> Result<Quantised, NotFinite> {
     let mut raw = Zeroizing::new(vec![0u16; update.len()]);
     let mut tighter = *quantiser;
@@ -175,6 +176,7 @@ pub fn quantise_with_noise(
         }
     }
     let gaussian = Gaussian::new(bounds.share);
+    let noise = &mut Xof::new(noise_seed, 0);
     let most = i64::from(bounds.noise_max);
     for raw in raw.iter_mut() {
         let mut drawn = gaussian.draw(noise);

@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::effort::Efforts;
 use crate::event::{Event, Round};
 use crate::gate::Gate;
+use crate::noise::NoiseKey;
 use crate::observer::Observer;
 use crate::outbound::{self, OutboundLog};
 use crate::pause::Pause;
@@ -169,6 +170,7 @@ impl Desk {
             threads: threads(config),
             stored: stored.clone(),
             variates: variates.clone(),
+            noise: NoiseKey::of(folder.path()),
             provers: Provers::new(Sketches::at(&folder.path().join(SKETCHES_FOLDER))),
             efforts: Efforts::new(folder.path(), config.policy.limits.report_compute),
             observer,

@@ -97,7 +97,7 @@ pub fn explain(path: &Path) -> Result<Explanation, Failure> {
             ],
         },
         Part { title: "how long", lines: takes(&plan, &phases, audit_ms) },
-        Part { title: "what protects it", lines: protects(&plan) },
+        Part { title: "what protects it", lines: protects(&plan, summary.parameters) },
     ];
     let mut fields = Vec::new();
     list(&PLAN, &table, "", &mut fields);

@@ -6,7 +6,7 @@ use std::fmt;
 use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::credit::Training;
 use covey_aggregation::limits::{MULTIPLICITY_MAX, MULTIPLICITY_MIN};
-use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
+use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens, Unit};
 use serde::Serialize;
 
 use super::explain::Part;
@@ -73,7 +73,7 @@ impl Sheet {
             Part { title: "leaves, every round", lines: amount },
             Part { title: "who sees what", lines: seen(plan, terms) },
             Part { title: "not sent", lines: not_sent },
-            Part { title: "privacy", lines: protects(plan) },
+            Part { title: "privacy", lines: protects(plan, terms.dimension) },
         ];
         Self {
             released_numbers: summary.released_numbers,
@@ -263,7 +263,7 @@ fn weighed(credit: &Credit) -> Option<String> {
 }
 
 /// What protects an owner.
-pub(super) fn protects(plan: &Plan) -> Vec<String> {
+pub(super) fn protects(plan: &Plan, parameters: u64) -> Vec<String> {
     let cohort = &plan.cohort;
     let floor = if cohort.minimum < 10 { "; many owners' rules ask for 10" } else { "" };
     let weighs = plan.credit.is_some_and(|credit| credit.training == Training::Evidence);
@@ -273,7 +273,7 @@ pub(super) fn protects(plan: &Plan) -> Vec<String> {
     } else {
         ""
     };
-    vec![
+    let mut lines = vec![
         format!(
             "only the sum of {} to {} updates is opened, once a round; with fewer, nothing\
              {counting}{floor}",
@@ -282,10 +282,60 @@ pub(super) fn protects(plan: &Plan) -> Vec<String> {
         "a committee of key holders opens it: with four, two of them and the coordinator would \
          have to work together to see one update; with seven, three"
             .to_owned(),
-        "the sum itself is not hidden and no noise is added: if all others in it work together, \
-         they know the last one's update"
-            .to_owned(),
-        plan.audit_notice().to_owned(),
+    ];
+    match plan.privacy {
+        None => lines.push(
+            "the sum itself is not hidden and no noise is added: if all others in it work \
+             together, they know the last one's update"
+                .to_owned(),
+        ),
+        Some(_) => lines.extend(guarantee(plan, parameters)),
+    }
+    lines.push(plan.audit_notice().to_owned());
+    lines.push(
         "each owner's own rules are checked before it trains and again before it sends".to_owned(),
-    ]
+    );
+    lines
+}
+
+/// What a plan's noise guarantees, with what it does not cover.
+pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
+    let Some(privacy) = &plan.privacy else {
+        let none = "this plan adds no noise: nothing bounds what its sums tell about one owner";
+        return vec![none.to_owned()];
+    };
+    let Unit::Owner { colluding_max } = privacy.unit;
+    let (rounds, delta) = (plan.training.rounds, privacy.delta.get());
+    let told = |epsilon: Option<f64>| {
+        epsilon
+            .map_or_else(|| "more than can be told".to_owned(), |epsilon| format!("{epsilon:.2}"))
+    };
+    let one = told(plan.epsilon(parameters, 1));
+    let whole = told(plan.epsilon(parameters, rounds));
+    let mut lines = vec![
+        format!(
+            "differential privacy of a whole owner: noise is added on its machine, before \
+             encrypting. Whatever is made of the sums, one round tells at most epsilon {one}, all \
+             {rounds} rounds {whole}, at delta {delta:e}"
+        ),
+        format!(
+            "it holds against everybody, also with the noise of {colluding_max} others of a sum \
+             known, as long as the committee opens nothing but sums"
+        ),
+    ];
+    let mut open = vec![
+        "that an owner takes part, when, and how long it takes; which of seven reasons it declines \
+         for"
+            .to_owned(),
+    ];
+    if plan.credit.is_some() {
+        open.push(
+            "the three numbers published for its credit, which are of its own noisy update alone: \
+             no noise of others hides them"
+                .to_owned(),
+        );
+    }
+    open.push("what it says of its work where limits.report_compute allows that".to_owned());
+    lines.push(format!("not covered: {}", open.join("; ")));
+    lines
 }

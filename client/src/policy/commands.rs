@@ -15,6 +15,7 @@ use super::{Asked, Outcome, Policy, Verdict};
 use crate::check;
 use crate::config::Config;
 use crate::plan::Sheet;
+use crate::privacy::Account;
 use crate::runs::Decision;
 
 /// A policy that was written.
@@ -89,21 +90,29 @@ pub fn check(path: &Path) -> Result<Checked, Failure> {
 pub fn test(config: &Path, plan: &Path) -> Result<Trial, Failure> {
     let config = Config::read(config)?;
     let (plan, task, file) = check::read_plan(plan)?;
-    Ok(attempt(&config, (&plan, &task, &file), 1, None))
+    attempt(&config, (&plan, &task, &file), 1, None)
 }
 
 /// What a configuration's policy says to a round of a plan before it is offered.
+///
+/// # Errors
+/// [`Failure`] when the account of the data cannot be read.
 pub(crate) fn attempt(
     config: &Config,
     (plan, task, file): (&Plan, &Task, &[u8]),
     round: u32,
     decision: Option<&Decision>,
-) -> Trial {
+) -> Result<Trial, Failure> {
     let terms = RoundConfig { round, ..terms(config, plan, task) };
     let data = config.data_name.as_ref();
-    let asked = Asked { plan, terms: &terms, data, decision, moment: None };
+    let standing = match terms.noise {
+        Some(_) => Some(Account::of(config).standing(&terms.context())?),
+        None => None,
+    };
+    let privacy = standing.as_ref();
+    let asked = Asked { plan, terms: &terms, data, decision, moment: None, privacy };
     let rules = config.policy.judge(&asked);
-    Trial { outcome: rules.outcome(), rules, leaves: Sheet::new(plan, &terms, file) }
+    Ok(Trial { outcome: rules.outcome(), rules, leaves: Sheet::new(plan, &terms, file) })
 }
 
 /// The terms of a plan's rounds with the committee of the owner's roster, if there is one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use covey_aggregation::limits::{
     CONFIG_BYTES_MAX, CONTRIBUTIONS_FLOOR, CONTRIBUTIONS_MAX, COUNTERS_MAX, LOCAL_EPOCHS_MAX,
-    PARAMETERS_MAX, ROUNDS_MAX,
+    PARAMETERS_MAX, PRIVACY_DELTA_MIN, ROUNDS_MAX,
 };
 use covey_aggregation::net::{FileError, files};
 use covey_aggregation::party::Name;
@@ -13,6 +13,7 @@ use covey_aggregation::plan::reading::{Collector, Field, Section, root};
 use covey_aggregation::plan::schema::{self, Form, PLAN};
 use covey_aggregation::plan::{Code, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
+use covey_privacy::budget::Budget;
 
 use super::{Allow, Limits, Policy, Require, Unknown};
 use crate::check::file_failure;
@@ -206,13 +207,42 @@ fn read_require(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<
         Some(field) => field.positive(errors).map(|at| Some(at.value as f32)),
         None => Some(None),
     };
+    let privacy = match section.optional("privacy") {
+        Some(field) => {
+            let span = field.span.clone();
+            field.section(errors).and_then(|section| read_budget(section, &span, errors)).map(Some)
+        }
+        None => Some(None),
+    };
     section.finish(errors);
     Some(Require {
         audit: audit?,
         min_cohort: cohort?,
         key_holders_at_least: holders?,
         clip_max: clip?,
+        privacy: privacy?,
     })
+}
+
+fn read_budget(
+    mut section: Section<'_>,
+    span: &std::ops::Range<usize>,
+    errors: &mut Collector<'_>,
+) -> Option<Budget> {
+    let help = "write `privacy = { epsilon = 8.0, delta = 1e-6 }`";
+    let epsilon = section.positive(errors, "epsilon");
+    let delta = section.required(errors, "delta", help).and_then(|field| field.number(errors));
+    section.finish(errors);
+    let (epsilon, delta) = (epsilon?, delta?);
+    let budget = Budget::new(epsilon.value, delta.value);
+    if let Err(bad) = &budget {
+        errors.push(span, Code::Privacy, format!("require.privacy: {bad}"), help);
+    }
+    if delta.value < PRIVACY_DELTA_MIN {
+        let message = format!("require.privacy.delta = {} is too small", delta.value);
+        errors.push(&delta.span, Code::Privacy, message, "use 1e-12 or more, such as 1e-6");
+    }
+    budget.ok()
 }
 
 fn read_allow(mut section: Section<'_>, errors: &mut Collector<'_>) -> Option<Allow> {

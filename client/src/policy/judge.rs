@@ -4,11 +4,13 @@ use covey_aggregation::config::RoundConfig;
 use covey_aggregation::party::Name;
 use covey_aggregation::plan::{Body, Data, Layer, LayerKind, Plan};
 use covey_aggregation::time::Time;
+use covey_privacy::event::Event;
 
 use super::hours::Minute;
 use super::pattern::matches;
 use super::rule::{Finding, Outcome, Rule, Verdict};
 use super::{Policy, Unknown};
+use crate::privacy::{Cost, Standing, delta_of};
 use crate::runs::{Answer, Decision};
 use crate::volume::Volume;
 
@@ -25,6 +27,8 @@ pub struct Asked<'a> {
     pub decision: Option<&'a Decision>,
     /// When, and what was sealed on that day; none where no round is offered yet.
     pub moment: Option<Moment>,
+    /// What rounds with noise have cost so far; none where that is not known, or the round has none.
+    pub privacy: Option<&'a Standing>,
 }
 
 /// A moment of a day.
@@ -118,6 +122,7 @@ impl Policy {
             }
             Rule::Columns => self.columns(&plan.data, asked.data),
             Rule::Upload => self.upload(Volume::of(terms).total(), asked.moment),
+            Rule::Privacy => self.privacy(asked),
         }
     }
 
@@ -241,6 +246,50 @@ impl Policy {
                 weigh(holds, format!("{what}: {round}; {setting} allows {most}"))
             }
         }
+    }
+}
+
+impl Policy {
+    /// Whether what the run tells about the data, to its last round and with all that was told
+    /// before, is within what the owner and the plan itself allow.
+    fn privacy(&self, asked: &Asked<'_>) -> Judged {
+        let (plan, terms, setting) = (asked.plan, asked.terms, Rule::Privacy.setting());
+        let budget = self.require.privacy.as_ref();
+        let allows = match budget {
+            Some(budget) => {
+                let (epsilon, delta) = (budget.epsilon(), budget.delta().get());
+                format!("{setting} allows epsilon {epsilon} at delta {delta:e}")
+            }
+            None => format!("{setting} is not set"),
+        };
+        let release = match terms.release() {
+            Ok(Some(release)) => Event::Distributed(release),
+            Ok(None) => {
+                let got = "no noise: nothing bounds what sums tell about you";
+                return weigh(budget.is_none(), format!("{got}; {allows}"));
+            }
+            Err(bad) => return (Outcome::Fail, format!("the noise: {bad}")),
+        };
+        let (rounds, none) = (plan.training.rounds, Standing::default());
+        let most = plan.privacy.and_then(|privacy| privacy.epsilon_max);
+        let extended = terms.round.max(rounds);
+        if let Some((most, whole)) = most.zip(plan.epsilon(terms.dimension, extended))
+            && whole > most
+        {
+            let why = format!("epsilon {whole:.3} after round {extended}; the plan allows {most}");
+            return (Outcome::Fail, why);
+        }
+        let standing = asked.privacy.unwrap_or(&none);
+        let left = rounds.saturating_sub(terms.round) + u32::from(!standing.is_charged);
+        let delta = delta_of(budget);
+        let Some(Cost { now, after, delta }) = standing.cost(release, left, delta) else {
+            return (Outcome::Fail, format!("too many rounds to account for; {allows}"));
+        };
+        let why = format!(
+            "epsilon at delta {delta:e}: {now:.3} is spent on these data, {after:.3} after the \
+             plan's rounds; {allows}"
+        );
+        weigh(budget.is_none_or(|budget| after <= budget.epsilon()), why)
     }
 }
 

@@ -65,6 +65,8 @@ rules! {
     Columns = "Y016", "dataset.columns";
     /// Not too many bytes a day.
     Upload = "Y017", "limits.upload_bytes_per_day_max";
+    /// Noise where it is required, and no more spent than there is.
+    Privacy = "Y018", "require.privacy";
 }
 
 impl fmt::Display for Rule {

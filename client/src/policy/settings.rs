@@ -141,6 +141,15 @@ impl Policy {
                 "2.0",
                 "longest update (L2 norm) that a plan may ask for",
             ),
+            Setting::perhaps(
+                "privacy",
+                require.privacy.map(|budget| {
+                    let (epsilon, delta) = (budget.epsilon(), budget.delta().get());
+                    format!("{{ epsilon = {epsilon:?}, delta = {delta:?} }}")
+                }),
+                "{ epsilon = 8.0, delta = 1e-6 }",
+                "only rounds with noise: all of them about these data cost no more together",
+            ),
         ]
     }
 

@@ -5,10 +5,13 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::party::Name;
 use covey_aggregation::plan::Plan;
 use covey_aggregation::time::Time;
+use covey_privacy::budget::Budget;
+use covey_privacy::event::Event;
 use proptest::prelude::*;
 
 use super::file::layer_words;
 use super::{Asked, Moment, Outcome, Policy, Rule, Verdict};
+use crate::privacy::Standing;
 use crate::runs::{Answer, Decision};
 
 const PLAN: &str = r#"
@@ -70,7 +73,7 @@ fn policy(text: &str) -> Policy {
 }
 
 fn general<'a>(plan: &'a Plan, terms: &'a RoundConfig) -> Asked<'a> {
-    Asked { plan, terms, data: None, decision: None, moment: None }
+    Asked { plan, terms, data: None, decision: None, moment: None, privacy: None }
 }
 
 fn of(verdict: &Verdict, rule: Rule) -> Outcome {
@@ -189,6 +192,72 @@ fn a_plan_that_counts_steps_is_held_to_the_passes_of_the_smallest_owner() {
     let terms = terms(&plan, 1);
     let limits = ["[limits]\nmax_local_epochs = 2", "[limits]\nmax_local_epochs = 1"];
     boundary(&general(&plan, &terms), Rule::LocalEpochs, limits[0], limits[1], ["2", "1"]);
+}
+
+/// The same plan with noise: 10 rounds of multiplier 2, at delta 1e-6.
+fn noisy() -> String {
+    let text = tabular().replace("range = 0.5", "range = 64");
+    format!(
+        "{}[privacy]\nunit = \"owner\"\nnoise_multiplier = 2\ndelta = 1e-6\n",
+        text.replace("bits = 12", "bits = 16")
+    )
+}
+
+#[test]
+fn noise_is_required_and_bounded_by_what_all_rounds_cost_together() {
+    let plan = plan(&noisy());
+    let terms = terms(&plan, 4);
+    let release = Event::Distributed(terms.release().expect("accounted for").expect("noise"));
+    let whole = plan.epsilon(10, 7).expect("noise");
+    let require =
+        |epsilon: f64| format!("[require]\nprivacy = {{ epsilon = {epsilon:.6}, delta = 1e-6 }}");
+    // Rounds 4 to 10 are seven; nothing was spent before.
+    let (good, bad) = (require(whole + 1e-5), require(whole - 1e-5));
+    let numbers = [&*format!("{whole:.3}"), "0.000 is spent"];
+    boundary(&general(&plan, &terms), Rule::Privacy, &good, &bad, numbers);
+    // What other runs have told about the same data counts.
+    let mut standing = Standing::default();
+    standing.spent.add(release, 3).expect("added");
+    let asked = Asked { privacy: Some(&standing), ..general(&plan, &terms) };
+    let (rule, _, why) = only(&policy(&good).judge(&asked));
+    assert_eq!(rule, Rule::Privacy, "{why}");
+    // A round that was charged already costs nothing more.
+    let after = plan.epsilon(10, 9).expect("noise");
+    let charged = Standing { is_charged: true, ..standing.clone() };
+    let asked = Asked { privacy: Some(&charged), ..general(&plan, &terms) };
+    boundary(
+        &asked,
+        Rule::Privacy,
+        &require(after + 1e-5),
+        &require(after - 1e-5),
+        numbers_of(after).each_ref().map(|one| &**one),
+    );
+}
+
+fn numbers_of(after: f64) -> [String; 2] {
+    [format!("{after:.3}"), "is spent".to_owned()]
+}
+
+#[test]
+fn a_plan_without_noise_is_refused_where_noise_is_required() {
+    let plan = plan(&tabular());
+    let terms = terms(&plan, 1);
+    let require = "[require]\nprivacy = { epsilon = 100.0, delta = 1e-6 }";
+    let (rule, outcome, why) = only(&policy(require).judge(&general(&plan, &terms)));
+    assert_eq!((rule, outcome), (Rule::Privacy, Outcome::Fail));
+    assert!(why.contains("no noise") && why.contains("100"), "{why}");
+}
+
+#[test]
+fn rounds_beyond_the_plan_cost_no_more_than_the_plan_says() {
+    let most = plan(&noisy()).epsilon(10, 10).expect("noise");
+    let plan = plan(&format!("{}epsilon_max = {:.6}\n", noisy(), most + 1e-5));
+    let policy = policy("[limits]\nextra_rounds = 9");
+    let judge = |round| policy.judge(&general(&plan, &terms(&plan, round)));
+    assert!(judge(10).outcome().allows());
+    let (rule, _, why) = only(&judge(11));
+    assert_eq!(rule, Rule::Privacy);
+    assert!(why.contains("the plan allows"), "{why}");
 }
 
 #[test]
@@ -415,6 +484,10 @@ fn restrict(policy: &mut Policy, which: u8, number: u64) {
                 layers.pop_first();
             }
         }
+        16 => {
+            let held = require.privacy.map_or(f64::MAX, |budget| budget.epsilon());
+            require.privacy = Budget::new(held.min(number as f64), 1e-6).ok();
+        }
         _ => {
             if policy.datasets.is_empty() {
                 let columns = ["age", "ill"].map(str::to_owned).into();
@@ -427,7 +500,7 @@ fn restrict(policy: &mut Policy, which: u8, number: u64) {
 }
 
 fn restriction() -> impl Strategy<Value = (u8, u64)> {
-    (0u8..17, prop_oneof![0u64..12, 0u64..200_000])
+    (0u8..18, prop_oneof![0u64..12, 0u64..200_000])
 }
 
 proptest! {
@@ -456,6 +529,7 @@ proptest! {
             data: has_name.then_some(&name),
             decision: decision.as_ref(),
             moment: minutes.map(moment),
+            privacy: None,
         };
         let mut policy = Policy::new(vec!["B *".to_owned(), "A *".to_owned()]);
         for (which, number) in before {

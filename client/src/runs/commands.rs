@@ -97,7 +97,7 @@ pub fn list(config: &Path) -> Result<List, Failure> {
 pub fn show(config: &Path, run: &str) -> Result<Shown, Failure> {
     let case = Case::find(config, run)?;
     let decision = case.listed.decision.clone();
-    let Trial { outcome, rules, .. } = case.attempt(decision.as_ref());
+    let Trial { outcome, rules, .. } = case.attempt(decision.as_ref())?;
     let plan_file = case.runs.plan_path(&case.listed.offer.run);
     Ok(Shown { listed: case.listed, plan_file, outcome, rules })
 }
@@ -109,7 +109,7 @@ pub fn show(config: &Path, run: &str) -> Result<Shown, Failure> {
 pub fn leaves(config: &Path, run: &str) -> Result<Leaves, Failure> {
     let case = Case::find(config, run)?;
     let decision = case.listed.decision.clone();
-    let Trial { outcome, rules, leaves } = case.attempt(decision.as_ref());
+    let Trial { outcome, rules, leaves } = case.attempt(decision.as_ref())?;
     let run = case.listed.offer.run.to_string();
     Ok(Leaves { run, sheet: leaves, outcome, rules })
 }
@@ -122,7 +122,7 @@ pub fn leaves(config: &Path, run: &str) -> Result<Leaves, Failure> {
 pub fn approve(config: &Path, run: &str) -> Result<Said, Failure> {
     let case = Case::find(config, run)?;
     let decision = case.decision(Answer::Approved, None);
-    let Trial { outcome, rules, .. } = case.attempt(Some(&decision));
+    let Trial { outcome, rules, .. } = case.attempt(Some(&decision))?;
     if !outcome.allows() {
         let what = format!("the policy is against it: {}", rules.reason());
         return Err(Failure::new(Exit::Policy, "POLICY", what)
@@ -167,7 +167,7 @@ impl Case {
     }
 
     /// What becomes of the run's next round, if the owner has said this.
-    fn attempt(&self, decision: Option<&Decision>) -> Trial {
+    fn attempt(&self, decision: Option<&Decision>) -> Result<Trial, Failure> {
         let round = self.listed.offer.last_round;
         attempt(&self.config, (&self.plan, &self.task, &self.file), round, decision)
     }

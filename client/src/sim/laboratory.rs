@@ -162,7 +162,8 @@ impl Laboratory {
             kind.spoil_update(&mut work.report.update, &memory, &[&seed, &round, &place]);
             work.report.examples = kind.spoil_examples(work.report.examples);
         }
-        let Made { quantised, change } = owner.quantise(terms, start, &work)?;
+        let noise = Zeroizing::new(hash(Domain::Noise, &[&seed, &round, &place]).0);
+        let Made { quantised, change } = owner.quantise(terms, start, &work, Some(&noise))?;
         if let (Some(variates), Some(change)) = (&self.variates, change) {
             variates.propose(client, &change).map_err(Declined::training)?;
         }

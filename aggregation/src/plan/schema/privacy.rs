@@ -15,13 +15,9 @@ pub(super) static PRIVACY: Section = Section::new(
             "Standard deviation of the noise of a sum over what one unit moves it by, at most.",
         )
         .leaves(),
-        Field::new(
-            "delta",
-            Form::Fraction,
-            "The probability with which the guarantee may fail.",
-        )
-        .example("1e-6")
-        .leaves(),
+        Field::new("delta", Form::Fraction, "The probability with which the guarantee may fail.")
+            .example("1e-6")
+            .leaves(),
         Field::new(
             "epsilon_max",
             Form::Positive,

@@ -190,3 +190,71 @@ proptest! {
         prop_assert_eq!(quantised.units().collect::<Vec<_>>(), units);
     }
 }
+
+fn noisy(dimension: usize, clip_norm: f32, multiplier: f64) -> crate::config::RoundConfig {
+    use crate::config::{Noise, Profile};
+    let mut config = crate::config::tests::config(Profile::B, 16, 20, dimension as u64);
+    (config.quantiser.range, config.quantiser.clip_norm) = (32.0, clip_norm);
+    let noise = Noise::of(multiplier, &config.quantiser, dimension as u64, 10, 1);
+    config.noise = Some(noise.expect("noise"));
+    config
+}
+
+fn with_noise(update: &[f32], config: &crate::config::RoundConfig, seed: u8) -> Vec<i32> {
+    let bounds = config.noise_bounds().expect("room").expect("noise");
+    let mut rng = Xof::new(&[seed; 32], 7);
+    let quantised = quantise_with_noise(update, &config.quantiser, &bounds, &mut rng, &[seed; 32]);
+    let quantised = quantised.expect("finite");
+    assert!(quantised.fits(config));
+    quantised.units().collect()
+}
+
+#[test]
+fn noise_has_its_variance_and_no_mean_whatever_the_update() {
+    let config = noisy(50_000, 2.0, 1.0);
+    let share = config.noise.expect("noise").share().expect("a variance").to_f64();
+    for value in [0.0f32, 0.003, -0.008] {
+        let units = with_noise(&vec![value; 50_000], &config, 1);
+        let clip = (2.0 / (f64::from(value.abs()) * 50_000f64.sqrt())).min(1.0);
+        let expected = f64::from(value) * clip / config.quantiser.step();
+        let n = units.len() as f64;
+        let mean = units.iter().map(|&unit| f64::from(unit)).sum::<f64>() / n;
+        let variance = units.iter().map(|&unit| (f64::from(unit) - mean).powi(2)).sum::<f64>() / n;
+        // Five standard errors; rounding adds at most a quarter.
+        assert!((mean - expected).abs() < 5.0 * (share / n).sqrt(), "{mean} {expected}");
+        let error = 5.0 * share * (2.0 / n).sqrt();
+        assert!((variance - share).abs() < error + 0.25, "{variance} {share}");
+    }
+}
+
+#[test]
+fn the_same_seeds_give_the_same_noise_and_others_another() {
+    let config = noisy(1000, 2.0, 1.0);
+    let update = vec![0.01; 1000];
+    assert_eq!(with_noise(&update, &config, 1), with_noise(&update, &config, 1));
+    assert_ne!(with_noise(&update, &config, 1), with_noise(&update, &config, 2));
+}
+
+proptest! {
+    /// The difference between what is sent of two updates with the same seeds is their rounded
+    /// difference: each is no longer than the bound that the account is for.
+    #[test]
+    fn no_update_moves_a_sum_by_more_than_is_accounted_for(
+        update in proptest::collection::vec(-100f32..100.0, 1..400),
+        clip_norm in 0.001f32..30.0,
+        seed in any::<u8>(),
+    ) {
+        let config = noisy(update.len(), clip_norm, 0.05);
+        let Ok(bounds) = config.noise_bounds() else { return Ok(()) };
+        let bounds = bounds.expect("noise");
+        let zero = with_noise(&vec![0.0; update.len()], &config, seed);
+        let sent = with_noise(&update, &config, seed);
+        let magnitude_max = i64::from(config.quantiser.magnitude_max());
+        let mut squared = 0;
+        for (sent, zero) in sent.iter().zip(&zero) {
+            prop_assert!(i64::from(sent.abs()) <= magnitude_max);
+            squared += u64::from(sent.abs_diff(*zero)).pow(2);
+        }
+        prop_assert!(squared <= bounds.signal_squared_max, "{squared} {bounds:?}");
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+use crate::plan::PlanError;
+
+const PLAN: &str = r#"schema = "plan/1"
+name = "digits"
+purpose = "Learn to read digits"
+seed = 42
+data = { kind = "image", height = 8, width = 8, classes = 10 }
+model = { layers = [{ kind = "flatten" }, { kind = "linear", out = 10 }] }
+[training]
+rounds = 16
+batch_size = 32
+optimizer = { name = "sgd", lr = 0.05 }
+weighting = "uniform"
+[cohort]
+minimum = 10
+maximum = 20
+[secure_aggregation]
+profile = "B"
+bits = 16
+range = 16
+clip_norm = 1.0
+audit = "closed"
+[privacy]
+unit = "owner"
+noise_multiplier = 2.0
+delta = 1e-6
+"#;
+
+fn with(from: &str, to: &str) -> String {
+    assert!(PLAN.contains(from), "{from}");
+    PLAN.replacen(from, to, 1)
+}
+
+fn good(text: &str) -> Plan {
+    Plan::parse(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn a_plan_says_what_its_rounds_cost() {
+    let plan = good(PLAN);
+    let privacy = plan.privacy.expect("privacy");
+    assert_eq!(privacy.unit, Unit::Owner { colluding_max: 1 });
+    assert_eq!((privacy.noise_multiplier, privacy.delta.get()), (2.0, 1e-6));
+    let epsilon = |rounds| plan.epsilon(650, rounds).expect("noise");
+    assert_eq!(epsilon(0), 0.0);
+    // Gaussian noise of twice the sensitivity, by Renyi-DP at delta 1e-6.
+    assert!((2.4..2.7).contains(&epsilon(1)), "{}", epsilon(1));
+    assert!((1..16).all(|rounds| epsilon(rounds) < epsilon(rounds + 1)));
+    assert!(epsilon(16) < 16.0 * epsilon(1));
+    // Without the section nothing bounds it.
+    let plain = good(&PLAN.replace(&PLAN[PLAN.find("[privacy]").expect("there")..], ""));
+    assert_eq!((plain.epsilon(650, 1), plain.release(650)), (None, None));
+    assert_eq!(plain.noise(650), Ok(None));
+}
+
+#[test]
+fn more_noise_more_owners_and_fewer_rounds_cost_no_more() {
+    let epsilon = |text: &str, rounds| good(text).epsilon(650, rounds).expect("noise");
+    let base = epsilon(PLAN, 16);
+    assert!(epsilon(&with("multiplier = 2.0", "multiplier = 2.5"), 16) < base);
+    assert!(epsilon(&with("delta = 1e-6", "delta = 1e-5"), 16) < base);
+    assert!(epsilon(PLAN, 15) < base);
+    // The noise is of a sum, whoever is in it: a larger cohort changes each one's share.
+    let larger = epsilon(&with("minimum = 10", "minimum = 15"), 16);
+    assert!((larger / base - 1.0).abs() < 1e-3, "{larger} {base}");
+}
+
+#[test]
+fn every_bad_privacy_is_refused_with_its_code_and_what_would_fit() {
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("multiplier = 2.0", "multiplier = 0.01", "protects nobody", "0.05 to 1000"),
+        ("delta = 1e-6", "delta = 1e-13", "too small", "1e-12"),
+        ("delta = 1e-6", "delta = 0.0", "too small", "1e-12"),
+        ("delta = 1e-6\n", "delta = 1e-6\ncolluding_max = 10\n", "leaves none", "raise cohort"),
+        ("\"uniform\"", "{ capped_examples = 9 }", "weights", "uniform"),
+        ("seed = 42", "seed = 42\nevaluation = { metrics = [\"loss\"] }", "held-out", "remove"),
+        (
+            "seed = 42",
+            "seed = 42\nstrategy = { name = \"scaffold\", range = 1, clip_norm = 5 }",
+            "second vector",
+            "another strategy",
+        ),
+        (
+            "seed = 42",
+            "seed = 42\ncredit = { budget = 1000, training = \"evidence\" }",
+            "count several times",
+            "training = \"off\"",
+        ),
+        ("range = 16", "range = 5", "the noise", "secure_aggregation.range = "),
+        (
+            "delta = 1e-6\n",
+            "delta = 1e-6\nepsilon_max = 8.0\n",
+            "epsilon would be 1",
+            "use noise_multiplier = ",
+        ),
+    ];
+    for (from, to, part, help) in cases {
+        let text = with(from, to).replace("classes = 10 }", "classes = 10, holdout = 0.2 }");
+        let errors = Plan::parse(&text).expect_err(to);
+        let found = errors.errors().iter().find(|error| error.code == Code::Privacy);
+        let Some(PlanError { message, help: told, .. }) = found else { panic!("{to}: {errors}") };
+        assert!(message.contains(part) && told.contains(help), "{to}: {message}: {told}");
+    }
+}
+
+#[test]
+fn what_a_refusal_advises_fits() {
+    let over = with("delta = 1e-6\n", "delta = 1e-6\nepsilon_max = 8.0\n");
+    let errors = Plan::parse(&over).expect_err("over");
+    let help = &errors.errors()[0].help;
+    let number = |after: &str| {
+        let rest = help.split(after).nth(1).unwrap_or_else(|| panic!("{help}"));
+        rest.split(' ').next().expect("a number").to_owned()
+    };
+    let noise = number("noise_multiplier = ");
+    let plan = good(&over.replace("multiplier = 2.0", &format!("multiplier = {noise}")));
+    assert!(plan.epsilon(650, 16).expect("noise") > 7.8);
+    let rounds = number("training.rounds = ");
+    good(&over.replace("rounds = 16", &format!("rounds = {rounds}")));
+    let more: u32 = rounds.parse().expect("a number");
+    assert!(Plan::parse(&over.replace("rounds = 16", &format!("rounds = {}", more + 1))).is_err());
+
+    let narrow = with("range = 16", "range = 5");
+    let errors = Plan::parse(&narrow).expect_err("no room");
+    let help = &errors.errors()[0].help;
+    let range = help.split("range = ").nth(1).and_then(|rest| rest.split(' ').next());
+    good(&narrow.replace("range = 5", &format!("range = {}", range.expect("a range"))));
+}

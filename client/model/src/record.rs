@@ -19,7 +19,7 @@
 //!
 //! # How sensitive the sum is
 //! Exactly C, of the numbers that are computed. Each clipped gradient is rounded to multiples of a
-//! fixed step, about C / 2^28, and is clipped before by as much more as rounding can add, so that
+//! fixed step, about C / 2^26, and is clipped before by as much more as rounding can add, so that
 //! what is rounded is at most C long. These multiples are added up as whole numbers, without a
 //! further rounding and in any order. A gradient with a number that is not finite counts as zero:
 //! an error would tell of its example.

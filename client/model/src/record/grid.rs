@@ -1,10 +1,10 @@
 //! The step that clipped gradients and their noise are rounded to.
 
-/// Steps within the clipping norm, as a power of two: from 2^28 to 2^29.
-const BITS: i32 = 28;
+/// Steps within the clipping norm, as a power of two: from 2^26 to 2^27.
+const BITS: i32 = 26;
 
 /// What rounding adds to one number at most, in steps. Half a step, and what 64-bit arithmetic on
-/// numbers below 2^30 may add to it.
+/// numbers below 2^28 may add to it.
 const ROUNDING_MAX: f64 = 0.51;
 
 /// Covers the errors of a norm that is computed in 64 bits.
@@ -49,7 +49,7 @@ impl Grid {
     }
 }
 
-/// The nearest whole number, of at most 2^51.
+/// The nearest whole number, of one of at most 2^51.
 pub(super) fn nearest(number: f64) -> f64 {
     (number + ROUNDER) - ROUNDER
 }
@@ -64,7 +64,7 @@ mod tests {
             let grid = Grid::new(clip_norm, 1000);
             assert_eq!(grid.step(), libm::scalbn(1.0, libm::ilogb(grid.step())));
             let steps = clip_norm / grid.step();
-            assert!((268_435_456.0..536_870_912.0).contains(&steps), "{clip_norm}: {steps}");
+            assert!((67_108_864.0..134_217_728.0).contains(&steps), "{clip_norm}: {steps}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Gaussian noise, in steps of a grid.
 //!
 //! A standard normal is drawn by the polar method (Marsaglia & Bray, 1964) in 64-bit floats,
-//! multiplied by the standard deviation and rounded to a whole number of steps, at least 2^23 of
+//! multiplied by the standard deviation and rounded to a whole number of steps, at least 2^21 of
 //! which are one standard deviation wherever the accountant takes the noise multiplier. The sum
 //! that it is added to is whole as well. A continuous Gaussian added to the same sum and then
 //! rounded gives the same result as one that is rounded before it is added, and rounding what is
@@ -19,7 +19,7 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha20Rng;
 
-use super::grid::Grid;
+use super::grid::{Grid, nearest};
 
 /// 2^-53
 const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
@@ -42,8 +42,8 @@ impl Noise {
     /// Adds noise to every number, in steps.
     pub(super) fn add_to(&mut self, numbers: &mut [i64]) {
         for number in numbers {
-            // Below 13 times 1e6 times 2^29, which is below 2^53.
-            *number += libm::rint(self.deviation * self.normal()) as i64;
+            // Below 12.1 times 1e6 times 2^27, which is below 2^51.
+            *number += nearest(self.deviation * self.normal()) as i64;
         }
     }
 

@@ -3,7 +3,7 @@
 use super::grid::{Grid, nearest};
 
 /// Gradients that are added up in 64-bit floats before they go to the integers: so many numbers of
-/// at most 2^29 are a whole number that a float holds exactly.
+/// at most 2^27 are a whole number that a float holds exactly.
 const RECENT_MAX: u32 = 1 << 20;
 
 /// A sum of clipped gradients.

@@ -29,7 +29,8 @@
 //! whose size follows from the plan alone, so that every row of a block is computed by the same
 //! operations whatever the others hold; on the processor a test holds this to the bit. A card's
 //! library promises nothing of the kind: there, the last bits of an example's gradient may hang on
-//! its company, which the account does not cover.
+//! its company, which the account does not cover. A model that is compiled in ([`crate::family`])
+//! must give for an example what hangs on that example alone, and keep nothing of it.
 //!
 //! # Noise and draws
 //! See [`RecordSeed`] for where they come from, and the module `noise` for what is not exact: the

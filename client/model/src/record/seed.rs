@@ -9,7 +9,8 @@ use crate::random::key;
 /// 32 bytes that nobody else knows, from the operating system's generator, for one fit. Samples,
 /// noise and dropout follow from them and hide the examples only as long as they are secret: the
 /// plan's seed and what is derived of it are public and never serve. Wiped when dropped; not
-/// printed, not cloned.
+/// printed, not cloned. The generators that are seeded of it live as long as the fit and are dropped
+/// without being wiped: `rand_chacha` cannot.
 pub struct RecordSeed([u8; 32]);
 
 impl RecordSeed {

@@ -15,6 +15,7 @@ pub(crate) struct Batch {
 }
 
 /// What is to be answered, output row by output row.
+#[derive(Clone)]
 pub(crate) enum Wanted {
     Classes(Tensor<1, Int>),
     Numbers(Tensor<1>),
@@ -52,6 +53,16 @@ impl Batch {
             Targets::NextToken => classes(tokens(data, numbers, 1..data.answers() + 1)),
         };
         Self { input, wanted }
+    }
+}
+
+impl Wanted {
+    /// The first `count` of them, on the plain device.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(labels.clone().inner().narrow(0, 0, count)),
+            Self::Numbers(values) => Self::Numbers(values.clone().inner().narrow(0, 0, count)),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::evaluate::{Take, answers};
 use crate::fit::run_fit;
 use crate::model::Precision;
 use crate::network::Built;
+use crate::record::{Asked, Way, run_records, sum_records};
 use crate::slope::slope;
 use crate::train::{FitContext, FitError, FitReport, Trainer};
 
@@ -126,6 +127,22 @@ pub(crate) trait AnyFamily: Send + Sync {
         data: &Dataset,
         context: FitContext<'_>,
     ) -> Result<FitReport, FitError>;
+    fn fit_records(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        asked: &Asked<'_>,
+        context: FitContext<'_>,
+    ) -> Result<FitReport, FitError>;
+    fn sum_records(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        data: &Dataset,
+        clip_norm: f64,
+    ) -> Result<Vec<f64>, FitError>;
     fn slope(
         &self,
         form: &Form,
@@ -169,6 +186,30 @@ impl<F: Family> AnyFamily for F {
         let build = |device: &Device| loaded(self, form, parameters, device);
         // A module of an owner's own may make tensors of its own, which then are f32.
         run_fit(trainer, Precision::F32, &build, parameters, data, context)
+    }
+
+    fn fit_records(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        asked: &Asked<'_>,
+        context: FitContext<'_>,
+    ) -> Result<FitReport, FitError> {
+        let build = |device: &Device| loaded(self, form, parameters, device);
+        run_records(trainer, &build, parameters, asked, context)
+    }
+
+    fn sum_records(
+        &self,
+        form: &Form,
+        trainer: &Trainer,
+        parameters: &[f32],
+        data: &Dataset,
+        clip_norm: f64,
+    ) -> Result<Vec<f64>, FitError> {
+        let build = |device: &Device| loaded(self, form, parameters, device);
+        sum_records(trainer, &build, data, clip_norm, Way::OneByOne)
     }
 
     fn slope(

@@ -60,7 +60,7 @@ pub(crate) fn run_fit<N: Network>(
 }
 
 /// Steps that the plan asks for.
-fn steps(training: &Training, examples: usize) -> u64 {
+pub(crate) fn steps(training: &Training, examples: usize) -> u64 {
     let pass = examples.div_ceil(training.batch_size as usize) as u64;
     training.local_steps.map_or_else(|| pass * u64::from(training.local_epochs), u64::from)
 }
@@ -190,7 +190,7 @@ impl<N: Network> Fit<'_, '_, N> {
 }
 
 /// The optimiser has not given the model back.
-fn gone() -> FitError {
+pub(crate) fn gone() -> FitError {
     FitError::Fault { reason: "the model is gone".to_owned() }
 }
 

@@ -6,6 +6,7 @@
 //! - [`task`]: a plan made ready: model, manifest, initial parameters
 //! - [`device`], [`footprint`]: where to compute, chosen at run time; the memory it takes
 //! - [`train`], [`evaluate`]: same inputs and seed, bit-identical update
+//! - [`record`]: training in which no example of the owner's shows (DP-SGD)
 //! - [`credit`]: the public directions that owners are credited along
 //! - [`validation`]: public examples, and how they would train a model: [`Trainer::descend`],
 //!   [`Trainer::path`]
@@ -61,6 +62,7 @@ mod model;
 mod network;
 mod optimizer;
 pub mod random;
+pub mod record;
 mod slope;
 pub mod split;
 pub mod task;

@@ -21,6 +21,7 @@ pub use half::Precision;
 pub(crate) use half::forward;
 pub(crate) use norm::{Average, NORM_EPSILON, Seen};
 pub use pass::Pass;
+pub(crate) use pass::Tap;
 
 use layer::Layer;
 use signal::Signal;

@@ -14,6 +14,7 @@ use crate::data::{Dataset, Inputs, Targets};
 use crate::device::{Compute, DeviceError, DeviceRules};
 use crate::heap;
 use crate::random::{key, stream};
+use crate::record::RecordRefusal;
 use crate::task::Task;
 
 /// Trains and evaluates one task on one device. One per thread of work; they do not disturb
@@ -109,7 +110,7 @@ impl<'a> FitContext<'a> {
     }
 
     /// The same context for another attempt.
-    fn again(&mut self) -> FitContext<'_> {
+    pub(crate) fn again(&mut self) -> FitContext<'_> {
         FitContext { progress: &mut *self.progress, ..*self }
     }
 
@@ -135,7 +136,9 @@ pub struct FitReport {
     pub update: Vec<f32>,
     /// Examples of the data set.
     pub examples: u32,
-    /// Mean loss over the last pass, as it was seen while training.
+    /// Mean loss over the last pass, as it was seen while training. No noise is on it, also not
+    /// after [`Trainer::fit_records`]: where examples are to be private, it is for the owner's eyes
+    /// alone.
     pub loss: f32,
     /// Training steps done.
     pub steps: u64,
@@ -247,6 +250,9 @@ pub enum FitError {
         /// Bytes allowed.
         max: u64,
     },
+    /// What the plan asks for cannot be trained with privacy for every example.
+    #[error(transparent)]
+    Record(#[from] RecordRefusal),
     /// A fault in the numeric library or its driver.
     #[error("training stopped on an internal fault: {reason}")]
     Fault {
@@ -413,7 +419,7 @@ fn form(data: &Dataset) -> String {
 }
 
 /// Whether the context's terms fit the model.
-fn check_terms(context: &FitContext<'_>, parameters: usize) -> Result<(), FitError> {
+pub(crate) fn check_terms(context: &FitContext<'_>, parameters: usize) -> Result<(), FitError> {
     let bad = |what: String| Err(FitError::BadTerm { what });
     let Some(offset) = context.gradient_offset else { return Ok(()) };
     if offset.len() != parameters {

@@ -83,7 +83,7 @@ impl Layer {
         match self {
             Self::Dense(dense) => match signal {
                 Signal::Sequence(x) => Signal::Sequence(dense.forward(x)),
-                other => Signal::Features(dense.forward(other.flatten())),
+                other => Signal::Features(pass.tapped(other.flatten(), |x| dense.forward(x))),
             },
             Self::Conv1d(conv) => over_steps(signal, |x| conv.forward(x)),
             Self::Conv2d(conv) => Signal::Image(conv.forward(signal.image())),

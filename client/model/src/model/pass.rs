@@ -14,17 +14,51 @@ pub struct Pass<'a> {
     averages: &'a [Option<Average>],
     /// What batchnorms saw that took the batch's own, in their order.
     pub(super) seen: Vec<Seen>,
+    /// What linear layers took and gave, where that is asked for.
+    taps: Option<Vec<Tap>>,
+}
+
+/// A linear layer on rows of features, in one pass.
+pub(crate) struct Tap {
+    /// What it took, `[batch, input]`, on the plain device.
+    pub(crate) input: Tensor<2>,
+    /// Zeros, `[batch, out]`, that were added to what it gave: their gradient is that of its output.
+    pub(crate) zeros: Tensor<2>,
 }
 
 impl<'a> Pass<'a> {
     /// A step of training, which draws from `rng`.
     pub(crate) const fn training(rng: &'a mut ChaCha8Rng) -> Self {
-        Self { rng: Some(rng), averages: &[], seen: Vec::new() }
+        Self { rng: Some(rng), averages: &[], seen: Vec::new(), taps: None }
     }
 
     /// A measurement.
     pub(crate) const fn measuring(averages: &'a [Option<Average>]) -> Self {
-        Self { rng: None, averages, seen: Vec::new() }
+        Self { rng: None, averages, seen: Vec::new(), taps: None }
+    }
+
+    /// The same with a tap at every linear layer on rows of features.
+    pub(crate) fn tapping(mut self) -> Self {
+        self.taps = Some(Vec::new());
+        self
+    }
+
+    /// What a linear layer gives for `x`, tapped where that was asked for.
+    pub(super) fn tapped(
+        &mut self,
+        x: Tensor<2>,
+        layer: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let Some(taps) = &mut self.taps else { return layer(x) };
+        let y = layer(x.clone());
+        let zeros = Tensor::zeros(y.dims(), &y.device()).require_grad();
+        taps.push(Tap { input: x.inner(), zeros: zeros.clone() });
+        y + zeros
+    }
+
+    /// The taps, in the order of the layers.
+    pub(crate) fn into_taps(self) -> Vec<Tap> {
+        self.taps.unwrap_or_default()
     }
 
     /// Whether the pass is a step of training.

@@ -11,6 +11,7 @@ use crate::evaluate::{Take, answers};
 use crate::family::{AnyFamily, Form};
 use crate::fit::run_fit;
 use crate::model::build;
+use crate::record::{Asked, Way, run_records, sum_records};
 use crate::slope::slope;
 use crate::train::{FitContext, FitError, FitReport, Trainer};
 
@@ -46,6 +47,43 @@ impl Task {
                 run_fit(trainer, precision, &built, parameters, data, context)
             }
             Maker::Family(family, form) => family.fit(form, trainer, parameters, data, context),
+        }
+    }
+
+    pub(crate) fn fit_records(
+        &self,
+        trainer: &Trainer,
+        parameters: &[f32],
+        asked: &Asked<'_>,
+        context: FitContext<'_>,
+    ) -> Result<FitReport, FitError> {
+        match &self.inner.body {
+            Maker::Layers(blueprint) => {
+                let built = |device: &Device| Ok(build(blueprint, parameters, self.base(), device));
+                run_records(trainer, &built, parameters, asked, context)
+            }
+            Maker::Family(family, form) => {
+                family.fit_records(form, trainer, parameters, asked, context)
+            }
+        }
+    }
+
+    pub(crate) fn sum_records(
+        &self,
+        trainer: &Trainer,
+        parameters: &[f32],
+        data: &Dataset,
+        clip_norm: f64,
+        way: Way,
+    ) -> Result<Vec<f64>, FitError> {
+        match &self.inner.body {
+            Maker::Layers(blueprint) => {
+                let built = |device: &Device| Ok(build(blueprint, parameters, self.base(), device));
+                sum_records(trainer, &built, data, clip_norm, way)
+            }
+            Maker::Family(family, form) => {
+                family.sum_records(form, trainer, parameters, data, clip_norm)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use covey_aggregation::plan::Plan;
 use covey_model::data::{DataSource, Dataset, Header};
 use covey_model::device::DeviceChoice;
+use covey_model::record::{RecordPrivacy, RecordSeed};
 use covey_model::split::train_test;
 use covey_model::task::Task;
 use covey_model::train::{Cancel, FitContext, FitError, FitReport, FitSeed, Trainer};
@@ -152,4 +153,26 @@ pub(crate) fn applied(parameters: &[f32], update: &[f32]) -> Vec<f32> {
 /// The L2 norm.
 pub(crate) fn norm(numbers: &[f32]) -> f64 {
     numbers.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt()
+}
+
+pub(crate) fn privacy(noise_multiplier: f64, clip_norm: f64) -> RecordPrivacy {
+    RecordPrivacy::new(noise_multiplier, clip_norm).expect("within bounds")
+}
+
+/// Beginning with the parameters that a run begins with.
+pub(crate) fn fit_records(
+    trainer: &Trainer,
+    data: &Dataset,
+    privacy: &RecordPrivacy,
+    seed: u8,
+) -> Result<FitReport, FitError> {
+    let (cancel, mut progress) = (Cancel::new(), |_| ());
+    let context = FitContext::new(FitSeed([1; 32]), &cancel, &mut progress);
+    let seed = RecordSeed::new([seed; 32]);
+    trainer.fit_records(&trainer.task().initial_parameters(), data, privacy, seed, context)
+}
+
+/// The first examples.
+pub(crate) fn first(data: &Dataset, count: usize) -> Dataset {
+    data.subset(&(0..count).collect::<Vec<_>>())
 }

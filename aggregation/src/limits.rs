@@ -426,3 +426,9 @@ pub const NOISE_MULTIPLIER_MAX: f64 = 1000.0;
 /// Smallest delta of a plan or a budget: noise is drawn anew beyond bounds that it passes with a
 /// probability far below this in any run (`covey_privacy::bound`).
 pub const PRIVACY_DELTA_MIN: f64 = 1e-12;
+
+/// What an example's gradient is clipped to, where examples are hidden: gradients are rounded to a
+/// grid of 2^-26 of it in 32 bits of floating point.
+pub const RECORD_CLIP_MIN: f64 = 1e-6;
+/// See [`RECORD_CLIP_MIN`].
+pub const RECORD_CLIP_MAX: f64 = 1e6;

@@ -62,7 +62,7 @@ pub use evaluation::Evaluation;
 pub use goal::Goal;
 pub use layer::{Buffers, Layer, LayerKind, Recurrent, Window};
 pub use model::{Arg, Body, Family, Lora, Model, Start};
-pub use privacy::{Privacy, Unit};
+pub use privacy::{Privacy, RoundCost, Unit};
 pub use protection::SecureAggregation;
 pub use schedule::{Decay, Schedule};
 pub use section::parse_duration_ms;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use covey_aggregation::config::{CommitteeShape, RoundConfig};
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
-use covey_aggregation::plan::{Code, Plan, PlanErrors};
+use covey_aggregation::plan::{Code, Plan, PlanErrors, Unit};
 use covey_aggregation::program::{Exit, Failure};
 use covey_model::data::{DataError, DataSource, Dataset, Parts, ReadLimits, mock};
 use covey_model::task::Task;
@@ -54,15 +54,17 @@ pub struct PlanSummary {
 /// What a plan's noise comes to.
 #[derive(Debug, Serialize)]
 pub struct PrivacySummary {
-    /// Epsilon of one round.
+    /// Whose presence is hidden: `owner` or `record`.
+    pub unit: &'static str,
+    /// Epsilon of one round; of records, for an owner of the plan's fewest examples.
     pub epsilon_round: f64,
     /// Epsilon of all rounds of the plan.
     pub epsilon: f64,
     /// The delta of both.
     pub delta: f64,
-    /// Standard deviation of the noise on each coordinate of the mean update, where as few owners as
-    /// may be are in the sum, at least.
-    pub noise_of_mean: f64,
+    /// Standard deviation of the noise on each number of the mean update, where as few owners as may
+    /// be are in the sum, at least; none where the noise is in the training.
+    pub noise_of_mean: Option<f64>,
 }
 
 /// Data that fit a plan. Shown on this machine only.
@@ -137,13 +139,18 @@ pub(crate) fn summary_of(plan: &Plan, terms: &RoundConfig, bytes: &[u8]) -> Plan
 }
 
 fn privacy_of(plan: &Plan, terms: &RoundConfig) -> Option<PrivacySummary> {
-    let share = terms.noise.as_ref()?.share().ok()?;
+    let privacy = plan.privacy.as_ref()?;
+    let share = terms.noise.as_ref().and_then(|noise| noise.share().ok());
     let least = f64::from(terms.contributions_min);
     Some(PrivacySummary {
+        unit: match privacy.unit {
+            Unit::Owner { .. } => "owner",
+            Unit::Record { .. } => "record",
+        },
         epsilon_round: plan.epsilon(terms.dimension, 1)?,
         epsilon: plan.epsilon(terms.dimension, plan.training.rounds)?,
-        delta: plan.privacy.as_ref()?.delta.get(),
-        noise_of_mean: (share.to_f64() / least).sqrt() * terms.quantiser.step(),
+        delta: privacy.delta.get(),
+        noise_of_mean: share.map(|share| (share.to_f64() / least).sqrt() * terms.quantiser.step()),
     })
 }
 
@@ -306,14 +313,21 @@ impl fmt::Display for PlanSummary {
         )?;
         writeln!(f, "each round     {}", self.sends)?;
         if let Some(privacy) = &self.privacy {
-            let PrivacySummary { epsilon_round, epsilon, delta, noise_of_mean } = privacy;
-            writeln!(
+            let PrivacySummary { unit, epsilon_round, epsilon, delta, noise_of_mean } = privacy;
+            write!(
                 f,
-                "privacy        epsilon {epsilon_round:.3} a round, {epsilon:.3} in {} rounds, at \
-                 delta {delta:e}; noise of {noise_of_mean:.2e} on each number of the mean of {} \
-                 updates",
-                self.rounds, self.contributions_min
+                "privacy        of every {unit}: epsilon {epsilon_round:.3} a round, {epsilon:.3} in \
+                 {} rounds, at delta {delta:e}",
+                self.rounds
             )?;
+            match noise_of_mean {
+                Some(noise) => writeln!(
+                    f,
+                    "; noise of {noise:.2e} on each number of the mean of {} updates",
+                    self.contributions_min
+                )?,
+                None => writeln!(f, ", for an owner of the plan's fewest examples")?,
+            }
         } else {
             writeln!(f, "privacy        no noise: nothing bounds what sums tell about one owner")?;
         }

@@ -6,14 +6,13 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::message::Decline;
 use covey_aggregation::net::FileError;
 use covey_aggregation::party::{Name, PartyId};
-use covey_aggregation::plan::Plan;
+use covey_aggregation::plan::{Plan, RoundCost};
 use covey_aggregation::program::clock::now;
-use covey_privacy::event::Event;
 
 use crate::config::Config;
 use crate::policy::{Asked, Moment, Outcome, Policy, Verdict};
 use crate::prepare::Declined;
-use crate::privacy::{Account, Charge, delta_of};
+use crate::privacy::{Account, Charge, Known, cost_of, delta_of};
 use crate::runs::{Decision, Offer, RecordError, Runs, Standing};
 use crate::sent::Sent;
 use crate::volume::Volume;
@@ -63,7 +62,7 @@ impl Gate {
         text: &[u8],
         terms: &RoundConfig,
     ) -> Result<(), Declined> {
-        let verdict = self.judge(plan, terms)?;
+        let verdict = self.judge(plan, terms, None)?;
         let standing = match verdict.outcome() {
             Outcome::Pass | Outcome::Later => Standing::Allowed,
             Outcome::Asks => Standing::Asks,
@@ -91,9 +90,15 @@ impl Gate {
         allowed(&verdict, &terms.run)
     }
 
-    /// Whether the owner allows this round of this plan now.
-    pub(crate) fn allow(&self, plan: &Plan, terms: &RoundConfig) -> Result<(), Declined> {
-        allowed(&self.judge(plan, terms)?, &terms.run)
+    /// Whether the owner allows this round of this plan now, with so many training examples where they
+    /// have been read.
+    pub(crate) fn allow(
+        &self,
+        plan: &Plan,
+        terms: &RoundConfig,
+        examples: Option<u64>,
+    ) -> Result<(), Declined> {
+        allowed(&self.judge(plan, terms, examples)?, &terms.run)
     }
 
     /// Counts what is about to be sealed into the day's bytes.
@@ -106,13 +111,17 @@ impl Gate {
     /// sealed; none where the round carries no noise, and so no cost can be told.
     pub(crate) fn charge(
         &self,
+        plan: &Plan,
         terms: &RoundConfig,
-        client: &PartyId,
+        (client, examples): (&PartyId, u64),
     ) -> Result<Option<Charged>, Declined> {
-        let Some(release) = terms.release().map_err(unusable)? else { return Ok(None) };
+        let Known::Cost(cost) = cost_of(plan, terms, Some(examples)).map_err(unusable)? else {
+            return Ok(None);
+        };
         let (run, at_ms) = (terms.run.to_string(), now().0);
         let (round, client) = (terms.round, Digest(client.0).to_string());
-        let charge = Charge { run, round, client, at_ms, event: Event::Distributed(release) };
+        let RoundCost { event, count } = cost;
+        let charge = Charge { run, round, client, at_ms, event, count };
         let budget = self.policy.require.privacy.as_ref();
         let spent = self.account.charge(&terms.context(), charge, budget).map_err(unusable)?;
         let delta = delta_of(budget);
@@ -132,7 +141,12 @@ impl Gate {
         Plan::from_bytes(&text).map_err(unusable)
     }
 
-    fn judge(&self, plan: &Plan, terms: &RoundConfig) -> Result<Verdict, Declined> {
+    fn judge(
+        &self,
+        plan: &Plan,
+        terms: &RoundConfig,
+        examples: Option<u64>,
+    ) -> Result<Verdict, Declined> {
         // Read every time: the owner may have said something since.
         let decision = self.decision(&terms.run, &terms.plan)?;
         let now = now();
@@ -140,12 +154,12 @@ impl Gate {
         let moment = Some(Moment { now, sealed_bytes });
         let (data, decision) = (self.data.as_ref(), decision.as_ref());
         // Without noise there is nothing to account for.
-        let standing = match terms.noise {
+        let standing = match plan.privacy {
             Some(_) => Some(self.account.standing(&terms.context()).map_err(unusable)?),
             None => None,
         };
         let privacy = standing.as_ref();
-        Ok(self.policy.judge(&Asked { plan, terms, data, decision, moment, privacy }))
+        Ok(self.policy.judge(&Asked { plan, terms, data, decision, moment, privacy, examples }))
     }
 
     fn decision(&self, run: &Digest, plan: &Digest) -> Result<Option<Decision>, Declined> {

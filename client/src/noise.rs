@@ -35,13 +35,18 @@ impl NoiseKey {
         Self(state.join(NOISE_FILE))
     }
 
-    /// What the noise of a round is drawn from.
+    /// What the noise of a round is drawn from, of one kind.
     ///
     /// # Errors
     /// [`BadNoiseKey`]; nothing may be sealed then.
-    pub(crate) fn seed(&self, round_ctx: &Digest) -> Result<Zeroizing<[u8; 32]>, BadNoiseKey> {
+    pub(crate) fn seed(
+        &self,
+        round_ctx: &Digest,
+        purpose: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, BadNoiseKey> {
         let key = self.key()?;
-        Ok(Zeroizing::new(hash(Domain::Noise, &[key.as_slice(), &round_ctx.0]).0))
+        let parts: [&[u8]; 3] = [&key, &round_ctx.0, purpose.as_bytes()];
+        Ok(Zeroizing::new(hash(Domain::Noise, &parts).0))
     }
 
     fn key(&self) -> Result<Zeroizing<Vec<u8>>, BadNoiseKey> {
@@ -75,21 +80,23 @@ mod tests {
         let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
         let (one, two) = (Digest([1; 32]), Digest([2; 32]));
         let seed = |folder: usize, round| {
-            NoiseKey::of(folders[folder].path()).seed(round).expect("a seed")
+            NoiseKey::of(folders[folder].path()).seed(round, "sealing").expect("a seed")
         };
         assert_eq!(*seed(0, &one), *seed(0, &one));
         assert_ne!(*seed(0, &one), *seed(0, &two));
         assert_ne!(*seed(0, &one), *seed(1, &one));
+        let training = NoiseKey::of(folders[0].path()).seed(&one, "training").expect("a seed");
+        assert_ne!(*seed(0, &one), *training);
     }
 
     #[test]
     fn a_key_that_is_cut_or_open_to_others_is_not_used() {
         let folder = tempfile::tempdir().expect("a folder");
         let key = NoiseKey::of(folder.path());
-        key.seed(&Digest::ZERO).expect("made");
+        key.seed(&Digest::ZERO, "sealing").expect("made");
         let path = folder.path().join(NOISE_FILE);
         std::fs::write(&path, [1; 31]).expect("written");
-        let error = key.seed(&Digest::ZERO).expect_err("cut").to_string();
+        let error = key.seed(&Digest::ZERO, "sealing").expect_err("cut").to_string();
         assert!(error.contains("noise.key") && error.contains("32 bytes"), "{error}");
         #[cfg(unix)]
         {
@@ -97,7 +104,7 @@ mod tests {
             std::fs::write(&path, [1; 32]).expect("written");
             let open = std::fs::Permissions::from_mode(0o644);
             std::fs::set_permissions(&path, open).expect("set");
-            assert!(key.seed(&Digest::ZERO).is_err());
+            assert!(key.seed(&Digest::ZERO, "sealing").is_err());
         }
     }
 }

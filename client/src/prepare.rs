@@ -20,6 +20,7 @@ use covey_model::train::{Cancel, Progress, Trainer};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 use crate::check::{read_limits, with_setting};
 use crate::effort::Efforts;
@@ -161,14 +162,18 @@ impl Workshop {
         };
         let this = Arc::clone(&self);
         let worked = spawn_blocking(move || {
+            // What hangs on how many examples there are is known now.
+            this.gate.allow(&bench.plan, &terms, Some(bench.data.len() as u64))?;
             let begun = Instant::now();
             let work = this.work(&bench, &terms, round, &start, &halt.fit)?;
             let training_seconds = begun.elapsed().as_secs_f32();
             let begun = Instant::now();
             // Once more before anything can leave: the rules may be the owner's last word.
-            this.gate.allow(&bench.plan, &terms)?;
+            let examples = bench.data.len() as u64;
+            this.gate.allow(&bench.plan, &terms, Some(examples))?;
             this.gate.count(&terms)?;
-            if let Some(charged) = this.gate.charge(&terms, &this.identity.id())? {
+            let whose = (&this.identity.id(), examples);
+            if let Some(charged) = this.gate.charge(&bench.plan, &terms, whose)? {
                 let Charged { epsilon, delta, budget } = charged;
                 this.tell(Event::Charged { round, epsilon, delta, budget });
             }
@@ -315,7 +320,9 @@ impl Workshop {
             self.tell(Event::Training { round, step, steps, loss });
         };
         let owner = bench.owner(&self.identity);
-        let work = owner.work(terms, start, own.as_deref(), cancel, &mut progress);
+        let seed = self.secret_seed(&bench.plan, terms, "training")?;
+        let own = (own.as_deref(), seed.as_deref());
+        let work = owner.work(terms, start, own, cancel, &mut progress);
         self.tell_device(&bench.trainer);
         let work = work?;
         if let Some(observer) = &self.observer {
@@ -332,10 +339,7 @@ impl Workshop {
         work: &Work,
     ) -> Result<SignedHeader, Declined> {
         let owner = bench.owner(&self.identity);
-        let noise = match terms.noise {
-            Some(_) => Some(self.noise.seed(&terms.context()).map_err(Declined::training)?),
-            None => None,
-        };
+        let noise = self.secret_seed(&bench.plan, terms, "sealing")?;
         let Made { quantised, change } = owner.quantise(terms, start, work, noise.as_deref())?;
         if let Some(change) = change {
             self.variates
@@ -357,14 +361,25 @@ impl Workshop {
         Ok(header)
     }
 
+    /// What a round's noise of one kind is drawn from, where its plan asks for any.
+    fn secret_seed(
+        &self,
+        plan: &Plan,
+        terms: &RoundConfig,
+        purpose: &str,
+    ) -> Result<Option<Zeroizing<[u8; 32]>>, Declined> {
+        let seed = plan.privacy.map(|_| self.noise.seed(&terms.context(), purpose));
+        seed.transpose().map_err(Declined::training)
+    }
+
     /// Whether the owner allows the sealed update of a round to be sent now, by the terms that it
     /// was sealed for.
     pub(crate) fn may_send(&self, round_ctx: &Digest) -> Result<(), Declined> {
         let terms = self.stored.terms(round_ctx).map_err(Declined::training)?;
         let known = self.lock().as_ref().filter(|one| one.digest == terms.plan).map(Arc::clone);
         match known {
-            Some(bench) => self.gate.allow(&bench.plan, &terms),
-            None => self.gate.allow(&self.gate.plan(&terms)?, &terms),
+            Some(bench) => self.gate.allow(&bench.plan, &terms, Some(bench.data.len() as u64)),
+            None => self.gate.allow(&self.gate.plan(&terms)?, &terms, None),
         }
     }
 

@@ -9,6 +9,8 @@ pub mod commands;
 
 pub use account::{Account, Charge};
 
+use covey_aggregation::config::{BadNoise, RoundConfig};
+use covey_aggregation::plan::{Plan, RoundCost, Unit};
 use covey_privacy::budget::Budget;
 use covey_privacy::delta::Delta;
 use covey_privacy::event::Event;
@@ -40,13 +42,41 @@ pub struct Cost {
 impl Standing {
     /// What `rounds` rounds more come to; none where they are too many to account for.
     #[must_use]
-    pub fn cost(&self, event: Event, rounds: u32, delta: Delta) -> Option<Cost> {
+    pub fn cost(&self, round: &RoundCost, rounds: u32, delta: Delta) -> Option<Cost> {
         let now = self.spent.epsilon(delta).least();
         let mut after = self.spent.clone();
         if rounds > 0 {
-            after.add(event, rounds.into()).ok()?;
+            after.add(round.event, round.count.checked_mul(rounds.into())?).ok()?;
         }
         Some(Cost { now, after: after.epsilon(delta).least(), delta: delta.get() })
+    }
+}
+
+/// What a round is known to cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Known {
+    /// Nothing bounds it.
+    Unbounded,
+    /// It hangs on how many examples there are, which nobody has looked at yet.
+    NotYet,
+    /// So much.
+    Cost(RoundCost),
+}
+
+/// What a round of these terms costs an owner of so many training examples, where that is known.
+///
+/// # Errors
+/// [`BadNoise`] of terms that nobody should sign.
+pub fn cost_of(plan: &Plan, terms: &RoundConfig, examples: Option<u64>) -> Result<Known, BadNoise> {
+    match (plan.privacy.map(|privacy| privacy.unit), examples) {
+        (Some(Unit::Record { .. }), None) => Ok(Known::NotYet),
+        (Some(Unit::Record { .. }), Some(examples)) => {
+            let cost = plan.round_cost(terms.dimension, examples);
+            Ok(cost.map_or(Known::Unbounded, Known::Cost))
+        }
+        _ => Ok(terms.release()?.map_or(Known::Unbounded, |release| {
+            Known::Cost(RoundCost { event: Event::Distributed(release), count: 1 })
+        })),
     }
 }
 

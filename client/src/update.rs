@@ -5,10 +5,11 @@
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::evaluation::Tally;
 use covey_aggregation::party::PartyId;
-use covey_aggregation::plan::Plan;
+use covey_aggregation::plan::{Plan, Privacy, Unit};
 use covey_aggregation::strategy::{control_change, gradient_offset, sent_change};
 use covey_aggregation::sum::quantise::{Quantised, quantise, quantise_with_noise, quantise_within};
 use covey_model::data::Dataset;
+use covey_model::record::{RecordPrivacy, RecordSeed};
 use covey_model::train::{Cancel, FitContext, FitReport, FitSeed, Progress, Trainer};
 use zeroize::Zeroizing;
 
@@ -46,12 +47,12 @@ pub(crate) struct Made {
 
 impl Owner<'_> {
     /// Measures the round's first model on what is held out, then trains. `own` is the owner's
-    /// control variate, where the strategy has one.
+    /// control variate, where the strategy has one, and what is drawn from where examples are hidden.
     pub(crate) fn work(
         &self,
         terms: &RoundConfig,
         start: &Start,
-        own: Option<&[f64]>,
+        (own, seed): (Option<&[f64]>, Option<&[u8; 32]>),
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Work, Declined> {
@@ -62,7 +63,17 @@ impl Owner<'_> {
             .in_round(terms.round)
             .watching(self.held_out);
         context.gradient_offset = offset.as_deref();
-        let report = self.trainer.fit(&start.parameters, self.training, context);
+        let report = match self.plan.privacy {
+            Some(Privacy { unit: Unit::Record { clip_norm }, noise_multiplier, .. }) => {
+                let privacy = RecordPrivacy::new(noise_multiplier, clip_norm);
+                let privacy = privacy.map_err(Declined::training)?;
+                let seed = seed.ok_or_else(|| Declined::training("no seed of noise: a bug"))?;
+                let seed = RecordSeed::new(*seed);
+                let (parameters, data) = (&start.parameters, self.training);
+                self.trainer.fit_records(parameters, data, &privacy, seed, context)
+            }
+            _ => self.trainer.fit(&start.parameters, self.training, context),
+        };
         Ok(Work { report: report.map_err(Declined::training)?, counters })
     }
 

@@ -39,8 +39,8 @@ pub use self::review::{
     Verdict, VoteCast,
 };
 pub use self::round::{
-    MeasuredBy, Metric, Missing, MissingCode, Participation, PhaseSpan, Published, RoundClosed,
-    RoundOutcome, SeatFault, Traffic,
+    MeasuredBy, Metric, Missing, MissingCode, Participation, PhaseSpan, Published, ROUND_DELTA,
+    RoundClosed, RoundOutcome, SeatFault, Traffic,
 };
 
 /// Most bytes of an entry: bundles of entries have lengths of 16 bits (C2SP tlog-tiles).

@@ -4,16 +4,21 @@
 use std::ops::Range;
 
 use covey_privacy::delta::Delta;
-use covey_privacy::event::Event;
+use covey_privacy::event::{Event, Sampled};
 use covey_privacy::spent::Spent;
 
 use crate::config::{BadNoise, Noise, Weighting};
 use crate::credit::Training as CreditTraining;
-use crate::limits::{NOISE_MULTIPLIER_MAX, NOISE_MULTIPLIER_MIN, PRIVACY_DELTA_MIN};
+use crate::limits::{
+    CONTRIBUTIONS_MAX, NOISE_MULTIPLIER_MAX, NOISE_MULTIPLIER_MIN, PRIVACY_DELTA_MIN,
+    RECORD_CLIP_MAX, RECORD_CLIP_MIN,
+};
 use crate::strategy::Strategy;
 
 use super::Plan;
 use super::error::{Code, Collector};
+use super::layer::{self, LayerKind};
+use super::model::Body;
 use super::section::{At, Section};
 
 /// The `[privacy]` section.
@@ -30,13 +35,27 @@ pub struct Privacy {
 }
 
 /// Whose presence is hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Unit {
     /// An owner with all its data, from everybody who sees what is opened.
     Owner {
         /// Owners of a sum that may be in league with whoever looks.
         colluding_max: u32,
     },
+    /// One example among those of its owner, from everybody who sees anything of the update.
+    Record {
+        /// What each example's gradient is clipped to (L2 norm).
+        clip_norm: f64,
+    },
+}
+
+/// What one round costs: an event, and how often it happens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundCost {
+    /// What happens to privacy.
+    pub event: Event,
+    /// How often.
+    pub count: u64,
 }
 
 impl Plan {
@@ -47,17 +66,43 @@ impl Plan {
     /// [`BadNoise::Variance`].
     pub fn noise(&self, parameters: u64) -> Result<Option<Noise>, BadNoise> {
         let Some(privacy) = &self.privacy else { return Ok(None) };
-        let Unit::Owner { colluding_max } = privacy.unit;
+        // Where examples are hidden, the noise is in the training.
+        let Unit::Owner { colluding_max } = privacy.unit else { return Ok(None) };
         let (quantiser, least) = (self.quantiser(), self.cohort.minimum);
         Noise::of(privacy.noise_multiplier, &quantiser, parameters, least, colluding_max).map(Some)
     }
 
-    /// What opening the sum of one round of a model of `parameters` parameters does to an owner's
-    /// privacy; none where nothing bounds that.
+    /// What one round of a model of `parameters` parameters costs an owner, of so many training
+    /// examples where examples are hidden; none where nothing bounds it.
     #[must_use]
-    pub fn release(&self, parameters: u64) -> Option<Event> {
-        let release = self.layout_terms(parameters).release().ok().flatten()?;
-        Some(Event::Distributed(release))
+    pub fn round_cost(&self, parameters: u64, examples: u64) -> Option<RoundCost> {
+        let privacy = self.privacy.as_ref()?;
+        match privacy.unit {
+            Unit::Owner { .. } => {
+                let release = self.layout_terms(parameters).release().ok().flatten()?;
+                Some(RoundCost { event: Event::Distributed(release), count: 1 })
+            }
+            Unit::Record { .. } => {
+                let rate = f64::from(self.training.batch_size) / examples.max(1) as f64;
+                let event = Sampled::new(privacy.noise_multiplier, rate.min(1.0)).ok()?;
+                let count = self.training.steps(examples.max(1));
+                Some(RoundCost { event: Event::Sampled(event), count })
+            }
+        }
+    }
+
+    /// Epsilon, at the plan's delta, of so many rounds of a model of `parameters` parameters; where
+    /// examples are hidden, of an owner with the fewest examples that the plan allows, to whom each
+    /// counts most. None where nothing bounds it. Rounded up.
+    #[must_use]
+    pub fn epsilon(&self, parameters: u64, rounds: u32) -> Option<f64> {
+        let delta = self.privacy.as_ref()?.delta;
+        let cost = self.round_cost(parameters, self.data.rows().minimum.into())?;
+        let mut spent = Spent::default();
+        if rounds > 0 {
+            spent.add(cost.event, cost.count.checked_mul(rounds.into())?).ok()?;
+        }
+        Some(spent.epsilon(delta).least())
     }
 
     /// Whether each contribution's noise can be drawn, has room beside the update and can be accounted
@@ -72,24 +117,6 @@ impl Plan {
         terms.release()?;
         Ok(())
     }
-
-    /// Epsilon, at the plan's delta, of so many rounds of a model of `parameters` parameters; none
-    /// where nothing bounds it. Rounded up.
-    #[must_use]
-    pub fn epsilon(&self, parameters: u64, rounds: u32) -> Option<f64> {
-        let privacy = self.privacy.as_ref()?;
-        epsilon(self.release(parameters)?, rounds, privacy.delta)
-    }
-}
-
-/// Epsilon of so many times an event.
-fn epsilon(event: Event, rounds: u32, delta: Delta) -> Option<f64> {
-    if rounds == 0 {
-        return Some(0.0);
-    }
-    let mut spent = Spent::default();
-    spent.add(event, rounds.into()).ok()?;
-    Some(spent.epsilon(delta).least())
 }
 
 pub(super) fn read(
@@ -99,9 +126,11 @@ pub(super) fn read(
     let Some(field) = root.optional("privacy") else { return Some(None) };
     let span = field.span.clone();
     let mut section = field.section(errors)?;
-    let help = "write `unit = \"owner\"`: it is hidden from everybody what an owner's data are";
+    let help = "write `unit = \"owner\"`: a sum tells little of any owner; or \"record\": an update \
+                tells little of any example";
     let unit = section.required(errors, "unit", help);
-    let unit = unit.and_then(|field| field.choice(errors, &[("owner", ())]));
+    let unit = unit.and_then(|field| field.choice(errors, &[("owner", true), ("record", false)]));
+    let unit = unit.and_then(|is_owner| read_unit(is_owner, &mut section, errors));
     let noise_multiplier = section.positive(errors, "noise_multiplier");
     let help = "write `delta = 1e-6`: below one in as many people as the owners have data of";
     let delta = section.required(errors, "delta", help).and_then(|field| {
@@ -112,10 +141,8 @@ pub(super) fn read(
         Some(field) => field.positive(errors).map(|at| Some(at.value)),
         None => Some(None),
     };
-    let bounds = 0..=crate::limits::CONTRIBUTIONS_MAX.into();
-    let colluding = section.whole_or(errors, "colluding_max", bounds, COLLUDING_DEFAULT);
     section.finish(errors);
-    let (noise, delta, ()) = (noise_multiplier?, delta?, unit?);
+    let (noise, delta, unit) = (noise_multiplier?, delta?, unit?);
     if !(NOISE_MULTIPLIER_MIN..=NOISE_MULTIPLIER_MAX).contains(&noise.value) {
         let message = format!("privacy.noise_multiplier = {} protects nobody, or all", noise.value);
         let help = format!("use {NOISE_MULTIPLIER_MIN} to {NOISE_MULTIPLIER_MAX}, such as 1.0");
@@ -127,13 +154,28 @@ pub(super) fn read(
         let help = format!("use {PRIVACY_DELTA_MIN:e} or more, such as 1e-6");
         errors.push(&delta.span, Code::Privacy, message, help);
     }
-    let value = Privacy {
-        unit: Unit::Owner { colluding_max: colluding? as u32 },
-        noise_multiplier: noise.value,
-        delta: small?,
-        epsilon_max: epsilon_max?,
-    };
+    let value =
+        Privacy { unit, noise_multiplier: noise.value, delta: small?, epsilon_max: epsilon_max? };
     Some(Some(At { value, span }))
+}
+
+fn read_unit(
+    is_owner: bool,
+    section: &mut Section<'_>,
+    errors: &mut Collector<'_>,
+) -> Option<Unit> {
+    if is_owner {
+        let bounds = 0..=CONTRIBUTIONS_MAX.into();
+        let colluding = section.whole_or(errors, "colluding_max", bounds, COLLUDING_DEFAULT)?;
+        return Some(Unit::Owner { colluding_max: colluding as u32 });
+    }
+    let At { value, span } = section.positive(errors, "clip_norm")?;
+    if !(RECORD_CLIP_MIN..=RECORD_CLIP_MAX).contains(&value) {
+        let message = format!("privacy.clip_norm = {value} clips every gradient, or none");
+        let help = format!("use {RECORD_CLIP_MIN:e} to {RECORD_CLIP_MAX:e}, such as 1.0");
+        errors.push(&span, Code::Privacy, message, help);
+    }
+    Some(Unit::Record { clip_norm: value })
 }
 
 /// Another owner alone learns nothing from knowing its own noise.
@@ -144,9 +186,13 @@ const COLLUDING_DEFAULT: u64 = 1;
 pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) -> bool {
     let Some(privacy) = &plan.privacy else { return true };
     let before = errors.len();
-    check_beside(plan, at, errors);
-    let Unit::Owner { colluding_max } = privacy.unit;
-    if colluding_max >= plan.cohort.minimum {
+    match privacy.unit {
+        Unit::Owner { .. } => check_beside(plan, at, errors),
+        Unit::Record { .. } => check_training(plan, at, errors),
+    }
+    if let Unit::Owner { colluding_max } = privacy.unit
+        && colluding_max >= plan.cohort.minimum
+    {
         let message = format!(
             "privacy.colluding_max = {colluding_max} leaves none of cohort.minimum = {} to hide \
              among",
@@ -167,6 +213,32 @@ pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) 
         Ok(()) => check_epsilon(plan, parameters, at, errors),
     }
     is_fine(errors)
+}
+
+/// Nothing may look at examples but the noisy gradients.
+fn check_training(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) {
+    let mut push = |message: &str, help: &str| errors.push(at, Code::Privacy, message, help);
+    if plan.training.early_stop.is_some() {
+        push(
+            "hidden examples beside training.early_stop, which looks at them without noise",
+            "remove early_stop",
+        );
+    }
+    if plan.evaluation.is_some() {
+        push(
+            "hidden examples beside [evaluation]: the counts of held-out examples carry no noise",
+            "remove [evaluation], and measure the model on data of your own",
+        );
+    }
+    let is_batchnorm = |kind: &LayerKind| matches!(kind, LayerKind::BatchNorm { .. });
+    if let Body::Layers(layers) = &plan.model.body
+        && layer::any(layers, is_batchnorm)
+    {
+        push(
+            "hidden examples beside a batchnorm, which mixes those of a batch",
+            "use groupnorm or layernorm",
+        );
+    }
 }
 
 /// Everything that is opened must carry noise.
@@ -214,9 +286,14 @@ fn check_epsilon(plan: &Plan, parameters: u64, at: &Range<usize>, errors: &mut C
         if fits(middle) { low = middle } else { high = middle }
     }
     options.extend((low > 0).then(|| format!("training.rounds = {low}")));
-    let message = format!(
+    let mut message = format!(
         "epsilon would be {whole:.2} after {rounds} rounds, over privacy.epsilon_max = {most}"
     );
+    if let Unit::Record { .. } = privacy.unit {
+        let fewest = plan.data.rows().minimum;
+        message += &format!(", for an owner of data.min_rows = {fewest} examples");
+        options.push("more data.min_rows".to_owned());
+    }
     let help = match options.is_empty() {
         true => "raise noise_multiplier or epsilon_max".to_owned(),
         false => format!("use {}", options.join(" or ")),

@@ -143,6 +143,15 @@ pub enum Watch {
     Holdout,
 }
 
+impl Training {
+    /// Steps of one owner of so many training examples in one round, unless an early stop ends them.
+    #[must_use]
+    pub fn steps(&self, examples: u64) -> u64 {
+        let pass = examples.div_ceil(u64::from(self.batch_size).max(1));
+        self.local_steps.map_or_else(|| pass * u64::from(self.local_epochs), u64::from)
+    }
+}
+
 /// The section, with the place of the weighting for later checks. `data` are known where they are
 /// well described.
 pub(super) fn read(

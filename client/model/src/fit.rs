@@ -61,8 +61,7 @@ pub(crate) fn run_fit<N: Network>(
 
 /// Steps that the plan asks for.
 pub(crate) fn steps(training: &Training, examples: usize) -> u64 {
-    let pass = examples.div_ceil(training.batch_size as usize) as u64;
-    training.local_steps.map_or_else(|| pass * u64::from(training.local_epochs), u64::from)
+    training.steps(examples as u64)
 }
 
 /// One fit under way.

@@ -304,7 +304,6 @@ pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
         let none = "this plan adds no noise: nothing bounds what its sums tell about one owner";
         return vec![none.to_owned()];
     };
-    let Unit::Owner { colluding_max } = privacy.unit;
     let (rounds, delta) = (plan.training.rounds, privacy.delta.get());
     let told = |epsilon: Option<f64>| {
         epsilon
@@ -312,6 +311,10 @@ pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
     };
     let one = told(plan.epsilon(parameters, 1));
     let whole = told(plan.epsilon(parameters, rounds));
+    let colluding_max = match privacy.unit {
+        Unit::Owner { colluding_max } => colluding_max,
+        Unit::Record { .. } => return guarantee_of_records(plan, &one, &whole),
+    };
     let mut lines = vec![
         format!(
             "differential privacy of a whole owner: noise is added on its machine, before \
@@ -338,4 +341,24 @@ pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
     open.push("what it says of its work where limits.report_compute allows that".to_owned());
     lines.push(format!("not covered: {}", open.join("; ")));
     lines
+}
+
+/// The same where it is about single examples.
+fn guarantee_of_records(plan: &Plan, one: &str, whole: &str) -> Vec<String> {
+    let (rounds, fewest) = (plan.training.rounds, plan.data.rows().minimum);
+    let delta = plan.privacy.map_or(0.0, |privacy| privacy.delta.get());
+    vec![
+        format!(
+            "differential privacy of every example of an owner: it is trained with noise, on its \
+             machine. Whatever is made of the update, by whomever, one round tells at most epsilon \
+             {one} of one example, all {rounds} rounds {whole}, at delta {delta:e}, where an owner \
+             has {fewest} examples, the plan's fewest; with more, less"
+        ),
+        "it covers the sum, the model, and the numbers published for credit; also a committee that \
+         breaks every promise learns no more of one example"
+            .to_owned(),
+        "not covered: what all of an owner's examples have in common; how many there are, and how \
+         long training takes; an example that is in the data several times counts as often"
+            .to_owned(),
+    ]
 }

@@ -105,12 +105,13 @@ pub(crate) fn attempt(
 ) -> Result<Trial, Failure> {
     let terms = RoundConfig { round, ..terms(config, plan, task) };
     let data = config.data_name.as_ref();
-    let standing = match terms.noise {
+    let standing = match plan.privacy {
         Some(_) => Some(Account::of(config).standing(&terms.context())?),
         None => None,
     };
     let privacy = standing.as_ref();
-    let asked = Asked { plan, terms: &terms, data, decision, moment: None, privacy };
+    let asked =
+        Asked { plan, terms: &terms, data, decision, moment: None, privacy, examples: None };
     let rules = config.policy.judge(&asked);
     Ok(Trial { outcome: rules.outcome(), rules, leaves: Sheet::new(plan, &terms, file) })
 }

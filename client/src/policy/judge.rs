@@ -4,13 +4,12 @@ use covey_aggregation::config::RoundConfig;
 use covey_aggregation::party::Name;
 use covey_aggregation::plan::{Body, Data, Layer, LayerKind, Plan};
 use covey_aggregation::time::Time;
-use covey_privacy::event::Event;
 
 use super::hours::Minute;
 use super::pattern::matches;
 use super::rule::{Finding, Outcome, Rule, Verdict};
 use super::{Policy, Unknown};
-use crate::privacy::{Cost, Standing, delta_of};
+use crate::privacy::{Cost, Known, Standing, cost_of, delta_of};
 use crate::runs::{Answer, Decision};
 use crate::volume::Volume;
 
@@ -29,6 +28,8 @@ pub struct Asked<'a> {
     pub moment: Option<Moment>,
     /// What rounds with noise have cost so far; none where that is not known, or the round has none.
     pub privacy: Option<&'a Standing>,
+    /// Training examples of the owner, where they have been read.
+    pub examples: Option<u64>,
 }
 
 /// A moment of a day.
@@ -262,10 +263,14 @@ impl Policy {
             }
             None => format!("{setting} is not set"),
         };
-        let release = match terms.release() {
-            Ok(Some(release)) => Event::Distributed(release),
-            Ok(None) => {
-                let got = "no noise: nothing bounds what sums tell about you";
+        let cost = match cost_of(plan, terms, asked.examples) {
+            Ok(Known::Cost(cost)) => cost,
+            Ok(Known::NotYet) => {
+                let why = format!("it hangs on how many examples you have; {allows}");
+                return (Outcome::Later, why);
+            }
+            Ok(Known::Unbounded) => {
+                let got = "no noise: nothing bounds what is told about you";
                 return weigh(budget.is_none(), format!("{got}; {allows}"));
             }
             Err(bad) => return (Outcome::Fail, format!("the noise: {bad}")),
@@ -282,7 +287,7 @@ impl Policy {
         let standing = asked.privacy.unwrap_or(&none);
         let left = rounds.saturating_sub(terms.round) + u32::from(!standing.is_charged);
         let delta = delta_of(budget);
-        let Some(Cost { now, after, delta }) = standing.cost(release, left, delta) else {
+        let Some(Cost { now, after, delta }) = standing.cost(&cost, left, delta) else {
             return (Outcome::Fail, format!("too many rounds to account for; {allows}"));
         };
         let why = format!(

@@ -73,7 +73,7 @@ fn policy(text: &str) -> Policy {
 }
 
 fn general<'a>(plan: &'a Plan, terms: &'a RoundConfig) -> Asked<'a> {
-    Asked { plan, terms, data: None, decision: None, moment: None, privacy: None }
+    Asked { plan, terms, data: None, decision: None, moment: None, privacy: None, examples: None }
 }
 
 fn of(verdict: &Verdict, rule: Rule) -> Outcome {
@@ -530,6 +530,7 @@ proptest! {
             decision: decision.as_ref(),
             moment: minutes.map(moment),
             privacy: None,
+            examples: None,
         };
         let mut policy = Policy::new(vec!["B *".to_owned(), "A *".to_owned()]);
         for (which, number) in before {

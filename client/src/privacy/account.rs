@@ -44,6 +44,8 @@ pub struct Charge {
     pub at_ms: u64,
     /// What it does to privacy.
     pub event: Event,
+    /// How often.
+    pub count: u64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -117,7 +119,7 @@ impl Account {
         let mut all = read(&self.beside)?;
         for (round, charge) in read(&self.state)? {
             if let Some(known) = all.get(&round)
-                && known.event != charge.event
+                && (known.event, known.count) != (charge.event, charge.count)
             {
                 return Err(BadCharge::Differ(self.beside.clone(), self.state.clone()));
             }
@@ -159,7 +161,7 @@ impl Account {
         let is_new = !charges.contains_key(&round);
         if is_new {
             if let Some(budget) = budget {
-                budget.admits(&before, charge.event, 1)?;
+                budget.admits(&before, charge.event, charge.count)?;
             }
             charges.insert(round, charge);
         }
@@ -199,7 +201,7 @@ fn beside(path: &Path) -> PathBuf {
 fn spent(charges: &BTreeMap<String, Charge>) -> Result<Spent, BadEntry> {
     let mut spent = Spent::default();
     for charge in charges.values() {
-        spent.add(charge.event, 1)?;
+        spent.add(charge.event, charge.count)?;
     }
     Ok(spent)
 }

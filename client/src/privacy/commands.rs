@@ -69,7 +69,7 @@ pub fn budget(config: &Path) -> Result<Statement, Failure> {
         let (rounds, spent) = runs.entry(charge.run.clone()).or_default();
         *rounds += 1;
         for spent in [&mut all, spent] {
-            spent.add(charge.event, 1).map_err(BadCharge::from)?;
+            spent.add(charge.event, charge.count).map_err(BadCharge::from)?;
         }
     }
     let runs = runs.into_iter().map(|(run, (rounds, spent))| {

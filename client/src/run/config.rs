@@ -97,7 +97,7 @@ mod tests {
         assert!(config.folder.starts_with(folder.path()));
         std::fs::write(&path, crate::Config::template("a.example:1")).expect("written");
         let error = Config::read(&path).expect_err("an owner's").to_string();
-        assert!(error.contains("researcher.toml:11:2: unknown field `data`"), "{error}");
+        assert!(error.contains("researcher.toml:12:2: unknown field `data`"), "{error}");
         let missing = Config::read(&folder.path().join("none.toml")).expect_err("no file");
         assert!(missing.help.is_some_and(|help| help.contains("--config")));
     }

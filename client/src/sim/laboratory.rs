@@ -156,13 +156,17 @@ impl Laboratory {
             Some(variates) => Some(variates.own(client).map_err(Declined::training)?),
             None => None,
         };
-        let mut work = owner.work(terms, start, own.as_deref(), &Cancel::new(), &mut |_| {})?;
+        // A simulation's noise follows from its seed, so that it can be done again.
+        let secret =
+            |kind: &[u8]| Zeroizing::new(hash(Domain::Noise, &[&seed, &round, &place, kind]).0);
+        let (training_noise, noise) = (secret(b"training"), secret(b"sealing"));
+        let own = (own.as_deref(), Some(&*training_noise));
+        let mut work = owner.work(terms, start, own, &Cancel::new(), &mut |_| {})?;
         if let Some(kind) = attack {
             let memory = Memory { clip_norm: terms.quantiser.clip_norm, step: step.as_deref() };
             kind.spoil_update(&mut work.report.update, &memory, &[&seed, &round, &place]);
             work.report.examples = kind.spoil_examples(work.report.examples);
         }
-        let noise = Zeroizing::new(hash(Domain::Noise, &[&seed, &round, &place]).0);
         let Made { quantised, change } = owner.quantise(terms, start, &work, Some(&noise))?;
         if let (Some(variates), Some(change)) = (&self.variates, change) {
             variates.propose(client, &change).map_err(Declined::training)?;

@@ -135,9 +135,13 @@ pub struct Published {
     pub votes: Vec<SeatVote>,
     /// What is published about each owner alone, by name; the values stand in the round's evidence.
     pub released: Vec<String>,
-    /// epsilon spent by the round, in millionths, where noise was added.
+    /// What opening the sum told about one owner, where updates carried noise: epsilon of this round
+    /// alone, at a delta of [`ROUND_DELTA`], in millionths, rounded up. Of several rounds both add up.
     pub epsilon_millionths: Option<u64>,
 }
+
+/// Delta of each round's [`Published::epsilon_millionths`].
+pub const ROUND_DELTA: f64 = 1e-6;
 
 /// A metric of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,19 +1,23 @@
 //! Rounds.
 
 use covey_aggregation::audit::crediting::CreditRecord;
-use covey_aggregation::config::HolderIndex;
+use covey_aggregation::config::{HolderIndex, RoundConfig};
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
 use covey_aggregation::publication::Publication;
 use covey_aggregation::wire;
+use covey_privacy::delta::Delta;
+use covey_privacy::event::Event;
+use covey_privacy::spent::Spent;
 
 use super::Facts;
 use crate::book::has_joined;
 use crate::document::Document;
 use crate::entry::{
     Attested, EvidenceGiven, FoldOpened, INTEGER_MAX, MeasuredBy, Metric, Missing, MissingCode,
-    Participation, PhaseSpan, Published, RoundClosed, RoundOutcome, SeatFault, SeatVote, Traffic,
+    Participation, PhaseSpan, Published, ROUND_DELTA, RoundClosed, RoundOutcome, SeatFault,
+    SeatVote, Traffic,
 };
 
 /// A round that is over.
@@ -109,9 +113,17 @@ pub fn published(publication: &Publication, bytes: &[u8]) -> Published {
         set: result.certificate.set,
         votes: result.certificate.votes.iter().map(SeatVote::from).collect(),
         released: released.map(str::to_owned).collect(),
-        // No noise is added by any round of today.
-        epsilon_millionths: None,
+        epsilon_millionths: epsilon_millionths(&result.config),
     }
+}
+
+/// What opening a round's sum told about one owner; none where updates carried no noise.
+fn epsilon_millionths(config: &RoundConfig) -> Option<u64> {
+    let release = config.release().ok().flatten()?;
+    let mut spent = Spent::default();
+    spent.add(Event::Distributed(release), 1).ok()?;
+    let epsilon = spent.epsilon(Delta::new(ROUND_DELTA).ok()?).least();
+    Some((1e6 * epsilon).ceil() as u64)
 }
 
 /// What was opened of the pool counts whether or not anybody is credited for it.

@@ -1,7 +1,7 @@
 //! What a coordinator knows becomes entries.
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, HolderIndex, KeyLayer, Packing, Profile, Quantiser, RoundConfig,
+    Audit, CommitteeShape, HolderIndex, KeyLayer, Noise, Packing, Profile, Quantiser, RoundConfig,
     Weighting, cohort_digest,
 };
 use covey_aggregation::evaluation::Scores;
@@ -226,4 +226,24 @@ fn a_roster_that_changes_a_name_is_somebody_leaving_and_joining() {
     let member = example.book.member(&id).expect("a member");
     assert_eq!(member.name.as_str(), "hospital");
     assert_eq!(member.history, [0, 1, 2]);
+}
+
+#[test]
+fn what_a_sum_with_noise_told_of_one_owner_is_in_its_entry() {
+    let (example, publication, outcome) = published_round();
+    let plain = closed(&facts_of(&publication, &outcome, b"bytes")).clone();
+    assert_eq!(plain.published.expect("published").epsilon_millionths, None);
+    let mut result = publication.result;
+    // The share of three owners who all must be relied on: three times the variance, sensitivity 129
+    // units (127, and what rounding may add).
+    let config = &mut result.config;
+    let squared = config.quantiser.rounded_norm_squared_max(config.dimension);
+    let noise = Noise::of(1.0, &config.quantiser, config.dimension, 3, 0).expect("noise");
+    assert_eq!(noise.share_numerator / noise.share_denominator, squared / 3);
+    config.noise = Some(noise);
+    let publication = Publication::sign(result, &example.coordinator);
+    let noisy = closed(&facts_of(&publication, &outcome, b"bytes")).clone();
+    let told = noisy.published.expect("published").epsilon_millionths.expect("noise");
+    // A Gaussian of as much noise as sensitivity, by Renyi-DP at delta 10^-6.
+    assert!((5_000_000..5_600_000).contains(&told), "{told}");
 }

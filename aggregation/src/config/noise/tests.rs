@@ -79,7 +79,7 @@ fn an_audit_bounds_update_and_noise_together() {
     assert!((0.95 * expected..1.05 * expected).contains(&length), "{length} {expected}");
     assert!(f64::from(terms.packing.lane_bits).exp2() >= 16.0 * length);
     // What has no room is no round.
-    config.noise = Some(Noise { share_numerator: 1 << 40, ..config.noise.expect("noise") });
+    config.noise = Some(Noise { share_numerator: 1 << 40, share_denominator: 1, colluding_max: 1 });
     assert!(crate::audit::Terms::new(&config).is_err());
 }
 

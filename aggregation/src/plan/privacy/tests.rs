@@ -50,7 +50,7 @@ fn a_plan_says_what_its_rounds_cost() {
     assert!(epsilon(16) < 16.0 * epsilon(1));
     // Without the section nothing bounds it.
     let plain = good(&PLAN.replace(&PLAN[PLAN.find("[privacy]").expect("there")..], ""));
-    assert_eq!((plain.epsilon(650, 1), plain.release(650)), (None, None));
+    assert_eq!((plain.epsilon(650, 1), plain.round_cost(650, 9)), (None, None));
     assert_eq!(plain.noise(650), Ok(None));
 }
 
@@ -102,6 +102,50 @@ fn every_bad_privacy_is_refused_with_its_code_and_what_would_fit() {
         let Some(PlanError { message, help: told, .. }) = found else { panic!("{to}: {errors}") };
         assert!(message.contains(part) && told.contains(help), "{to}: {message}: {told}");
     }
+}
+
+const RECORD: &str = "unit = \"record\"\nclip_norm = 1.0";
+
+#[test]
+fn hidden_examples_cost_by_how_many_there_are() {
+    let plan = good(
+        &with("unit = \"owner\"", RECORD)
+            .replace("classes = 10 }", "classes = 10, min_rows = 320 }"),
+    );
+    assert_eq!(plan.noise(650), Ok(None));
+    let cost = plan.round_cost(650, 320).expect("noise");
+    let event = Event::Sampled(Sampled::new(2.0, 0.1).expect("an event"));
+    assert_eq!(cost, RoundCost { event, count: 10 });
+    let few = plan.round_cost(650, 20).expect("noise");
+    assert_eq!(
+        few,
+        RoundCost { event: Event::Sampled(Sampled::new(2.0, 1.0).expect("an event")), count: 1 }
+    );
+    // 160 steps of a tenth with noise of 2: dp-accounting 0.4.4 says 3.25 by its losses.
+    let epsilon = plan.epsilon(650, 16).expect("noise");
+    assert!((3.0..3.5).contains(&epsilon), "{epsilon}");
+}
+
+#[test]
+fn what_looks_at_hidden_examples_without_noise_is_refused() {
+    let refused = |from: &str, to: &str| {
+        let text = with("unit = \"owner\"", RECORD).replacen(from, to, 1);
+        let text = text.replace("classes = 10 }", "classes = 10, holdout = 0.2 }");
+        let errors = Plan::parse(&text).expect_err(to);
+        let found = errors.errors().iter().find(|error| error.code == Code::Privacy);
+        found.unwrap_or_else(|| panic!("{errors}")).message.clone()
+    };
+    assert!(
+        refused("seed = 42", "seed = 42\nevaluation = { metrics = [\"loss\"] }")
+            .contains("held-out")
+    );
+    let stop = "rounds = 16\nearly_stop = { patience = 2, watch = \"training\" }";
+    assert!(refused("rounds = 16", stop).contains("early_stop"));
+    let norm = "{ kind = \"flatten\" }, { kind = \"batchnorm\", buffers = \"local\" }";
+    assert!(refused("{ kind = \"flatten\" }", norm).contains("batchnorm"));
+    assert!(refused("clip_norm = 1.0\nnoise", "clip_norm = 1e7\nnoise").contains("clips every"));
+    let over = "delta = 1e-6\nepsilon_max = 1.0";
+    assert!(refused("delta = 1e-6", over).contains("data.min_rows = 1 "));
 }
 
 #[test]

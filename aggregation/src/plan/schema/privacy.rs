@@ -31,7 +31,8 @@ pub(super) static PRIVACY: Section = Section::new(
 
 static UNITS: Cases = Cases {
     by: Field::new("unit", Form::Case, "Whose presence is hidden.").leaves(),
-    cases: &[Case::new(
+    cases: &[
+        Case::new(
         "owner",
         "An owner with all its data: each adds a share of discrete Gaussian noise to its update \
          before encrypting it.",
@@ -43,5 +44,18 @@ static UNITS: Cases = Cases {
         )
         .or("1")
         .leaves()],
-    )],
+        ),
+        Case::new(
+            "record",
+            "One example among its owner's: the client trains with DP-SGD, which clips the gradient of \
+             every example and adds noise to their sum. It covers everything made of the update, the \
+             numbers published for credit too.",
+            &[Field::new(
+                "clip_norm",
+                Form::Positive,
+                "What each example's gradient is clipped to (L2 norm).",
+            )
+            .leaves()],
+        ),
+    ],
 };

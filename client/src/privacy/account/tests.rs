@@ -13,7 +13,7 @@ fn event() -> Event {
 
 fn charge(round: u32) -> Charge {
     let run = Digest([7; 32]).to_string();
-    Charge { run, round, client: "one".to_owned(), at_ms: 1, event: event() }
+    Charge { run, round, client: "one".to_owned(), at_ms: 1, event: event(), count: 1 }
 }
 
 fn round(number: u8) -> Digest {

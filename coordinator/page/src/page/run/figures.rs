@@ -140,7 +140,10 @@ fn epsilon_figure(run: &RunRecord) -> Option<Figure> {
     (!points.is_empty()).then(|| {
         let lines = Lines {
             title: "Epsilon spent".to_owned(),
-            summary: "Added up over rounds: an upper bound; composition is tighter.".to_owned(),
+            summary:
+                "Each round's, at a delta of 10^-6, added up: an upper bound, at the sum of these \
+                      deltas. Owners' own accounts compose them, which is tighter."
+                    .to_owned(),
             across: "Round",
             up: "Epsilon",
             lines: vec![Line { name: "spent".to_owned(), points }],

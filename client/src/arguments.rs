@@ -46,6 +46,7 @@ const EXAMPLES: &str = "Examples:
   covey-client plan new digits --template image
   covey-client plan check digits.toml
   covey-client plan explain digits.toml
+  covey-client plan explain digits.toml --privacy --data train.csv --test-data test.csv
   covey-client plan diff digits.toml digits-2.toml
   covey-client plan schema > plan.schema.json
   covey-client data preview ./readmissions.csv
@@ -275,6 +276,19 @@ pub(crate) enum PlanCommand {
     Explain {
         /// The plan.
         file: PathBuf,
+        /// Of a plan with noise: what more and less of it would cost and bring. With data, each amount
+        /// is simulated.
+        #[arg(long)]
+        privacy: bool,
+        /// The examples of all clients together: mock data, or public ones.
+        #[arg(long, requires_all = ["privacy", "test_data"])]
+        data: Option<PathBuf>,
+        /// What the model is measured on.
+        #[arg(long, requires = "data")]
+        test_data: Option<PathBuf>,
+        /// How many clients; the plan's cohort.minimum if not given.
+        #[arg(long, requires = "data")]
+        clients: Option<usize>,
     },
     /// Print the JSON Schema of plans, for editors and other programs.
     Schema,

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::outbound;
 use crate::outbound::chain::{files_of, walk};
 use crate::pause::Pause;
+use crate::privacy::Account;
 
 /// Looks at everything that the configuration at `config` names. Says nothing to anybody but that
 /// it dials the coordinator; with a `plan` also reads the data as the plan asks.
@@ -44,6 +45,7 @@ pub fn examine(config: &Path, plan: Option<&PathBuf>) -> Result<Diagnosis, Failu
         diagnosis.warn("pause", "the client is paused", "covey-client resume");
     }
     check_data(&mut diagnosis, &config, plan);
+    check_account(&mut diagnosis, &config);
     check_device(&mut diagnosis, &config);
     if let Some(membership) = membership {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -77,6 +79,24 @@ fn check_data(diagnosis: &mut Diagnosis, config: &Config, plan: Option<&PathBuf>
     match check::data(&config.data, plan, config.policy.limits.dataset_bytes_max) {
         Ok(summary) => diagnosis.ok("data", format!("fit the plan: {} examples", summary.examples)),
         Err(failure) => diagnosis.failed("data", &failure, "covey-client data check"),
+    }
+}
+
+/// What was told about the data, and whether more can be written down.
+fn check_account(diagnosis: &mut Diagnosis, config: &Config) {
+    let account = Account::of(config);
+    let place = account.path().display();
+    let fix = "name a file that can be written as privacy_account in client.toml";
+    match account.charges() {
+        Err(error) => diagnosis.problem("privacy", error, "restore the file from a copy"),
+        Ok(_) if !account.is_writable() => {
+            let found = format!("{place} cannot be written, so no plan with noise is joined");
+            diagnosis.warn("privacy", found, fix);
+        }
+        Ok(charges) => {
+            let rounds = charges.len();
+            diagnosis.ok("privacy", format!("{rounds} rounds with noise are charged in {place}"));
+        }
     }
 }
 

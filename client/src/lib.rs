@@ -59,7 +59,7 @@ mod variates;
 pub mod volume;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -290,7 +290,20 @@ fn plan(command: PlanCommand, format: Format) -> Result<(), Failure> {
             let summary = check::plan(&file)?;
             format.answer(&summary, &summary);
         }
-        PlanCommand::Explain { file } => {
+        PlanCommand::Explain { file, privacy: true, data, test_data, clients } => {
+            let (kind, folder) = (DataKind::default(), DataFolder { dir: PathBuf::from(".") });
+            let source = |path: &PathBuf| source_of(path, &kind, &folder);
+            let trial = match (&data, &test_data) {
+                (Some(data), Some(test_data)) => {
+                    let (data, test_data) = (source(data)?, source(test_data)?);
+                    Some(plan::Trial { data, test_data, clients })
+                }
+                _ => None,
+            };
+            let tradeoff = plan::tradeoff(&file, trial.as_ref())?;
+            format.answer(&tradeoff, &tradeoff);
+        }
+        PlanCommand::Explain { file, .. } => {
             let explanation = plan::explain(&file)?;
             format.answer(&explanation, &explanation);
         }

@@ -10,6 +10,7 @@ mod json_schema;
 mod quantity;
 mod sheet;
 mod template;
+mod tradeoff;
 
 pub(crate) use diff::compare_read;
 pub use diff::{Change, Comparison, Fact, compare};
@@ -20,3 +21,4 @@ pub(crate) use quantity::duration;
 pub(crate) use sheet::guarantee;
 pub use sheet::{Sheet, Values};
 pub use template::{NewPlan, Template, create};
+pub use tradeoff::{Choice, Cohort, Rounds, Tradeoff, Trial, tradeoff};

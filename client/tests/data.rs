@@ -104,7 +104,7 @@ fn a_configuration_may_name_its_data() {
     holds(&owner.text(&["status", "--config", &config], 4), &["roster.json"]);
     let both = named.replace("name = \"patients\"", "name = \"patients\"\nformat = \"csv\"");
     let both = owner.file("ada/client.toml", &both);
-    holds(&owner.text(&["status", "--config", &both], 2), &["client.toml:11:1", "stands alone"]);
+    holds(&owner.text(&["status", "--config", &both], 2), &["client.toml:12:1", "stands alone"]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_plan_is_tried_on_the_policy_rule_by_rule() {
         "not sent\n  - examples, labels",
         "  - how many examples there are",
         "pass   Y004  rounds of the plan, or of its extension: 30; limits.max_rounds allows 200",
-        "17 rules pass · 0 fail · 0 ask",
+        "18 rules pass · 0 fail · 0 ask",
         "\nallowed",
     ];
     holds(&text, &named);
@@ -109,7 +109,7 @@ fn a_plan_is_tried_on_the_policy_rule_by_rule() {
     assert_eq!(leaves["bytes_run"], explained["bytes_sent_max"]);
     assert_eq!(leaves["values"]["update"], explained["parameters"]);
     assert_eq!(answer["data"]["outcome"], "pass");
-    assert_eq!(answer["data"]["rules"].as_array().map(Vec::len), Some(17));
+    assert_eq!(answer["data"]["rules"].as_array().map(Vec::len), Some(18));
 
     write("[limits]\nmax_rounds = 29\n[require]\nmin_cohort = 6\n[allow]\npurposes = [\"*\"]");
     let named = ["fail   Y004", ": 30; limits.max_rounds allows 29", "fail   Y007", "\nrefused"];
@@ -169,7 +169,7 @@ fn runs_are_listed_shown_approved_and_denied() {
     assert_eq!(first["run"], "ab".repeat(32), "{answer}");
 
     let shown = run(&["runs", "show", "abab"], 0);
-    holds(&shown, &["Predict readmission", "asks   Y001", "16 rules pass · 0 fail · 1 ask"]);
+    holds(&shown, &["Predict readmission", "asks   Y001", "17 rules pass · 0 fail · 1 ask"]);
     let leaves = run(&["runs", "leaves", "patients"], 0);
     holds(&leaves, &["who sees what", "privacy", "runs approve abababab", "1 ask"]);
     let tried = owner.json(&["policy", "test", &owner.file("p.toml", PLAN), "--config", &path], 0);
@@ -183,7 +183,7 @@ fn runs_are_listed_shown_approved_and_denied() {
 
     holds(&run(&["runs", "approve", "abab"], 0), &["approved: run abababab", "next round"]);
     holds(&run(&["runs", "list"], 0), &["abababab  approved"]);
-    holds(&run(&["runs", "show", "abab"], 0), &["you      approved just now", "17 rules pass"]);
+    holds(&run(&["runs", "show", "abab"], 0), &["you      approved just now", "18 rules pass"]);
     let deny = ["runs", "deny", "abab", "--reason", "not for insurers"];
     holds(&run(&deny, 0), &["denied: run abababab"]);
     holds(&run(&["runs", "list"], 0), &["abababab  denied"]);

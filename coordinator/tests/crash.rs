@@ -39,7 +39,7 @@ const BACK_MAX: Duration = Duration::from_secs(30);
 const PHASES: [&str; 7] = ["Select", "Collect", "Vote", "Audit", "Release", "Credit", "Done"];
 
 fn small() -> Federation {
-    Federation::new(4, &Plan { rounds: 2, ..Plan::default() })
+    Federation::new(4, &Plan { rounds: 2, has_noise: true, ..Plan::default() })
 }
 
 /// Waits until the coordinator, in whichever life, has begun this phase.

@@ -95,7 +95,7 @@ impl Terms {
     ) -> Self {
         let j = rows as u128;
         let update_bound = 3 * j * u128::from(norm_squared_max) / 4;
-        let noise_bound = 3 * j * noise_squared_max(packing, coefficients) / 2;
+        let noise_bound = 3 * j * noise_squared_max(packing, coefficients, norm_squared_max) / 2;
         let spread = 10 * ((update_bound + noise_bound) / 2).isqrt() as i64 + 1;
         let updates = rows * packing.lanes as usize + SLACK;
         let noises = rows + SLACK;
@@ -179,7 +179,7 @@ pub(crate) fn derive_packing(config: &RoundConfig, rows: u16) -> Option<Packing>
     let fits = |packing: &Packing, coefficients| {
         packing.noise_bits > 0
             && packing.is_exact(config.profile, config.summands_max())
-            && shows_noise(*packing, coefficients, config.multiplicity_max())
+            && shows_noise(*packing, coefficients, norm_squared, config.multiplicity_max())
             && Terms::of_layout(usize::from(rows), *packing, coefficients, norm_squared)
                 .cannot_wrap()
     };
@@ -194,19 +194,27 @@ pub(crate) fn derive_packing(config: &RoundConfig, rows: u16) -> Option<Packing>
 /// Whether 2^R >= 26 c_N `times`, with c_N = C_N 2^(P - 100): times 12 4^(100 - P) and squared, in
 /// integers. So the noise of one contribution alone, counted as often as it may be, carries nothing
 /// into the lowest lane of the sum, however a cheat made it.
-fn shows_noise(packing: Packing, coefficients: u64, times: u32) -> bool {
+fn shows_noise(packing: Packing, coefficients: u64, norm_squared: u64, times: u32) -> bool {
     let shift = Profile::B.modulus_bits() - packing.pad_bits();
     let left = 12u128.checked_shl(2 * (packing.noise_bits + shift));
     let factor = 676 * u128::from(times * times);
-    let right = factor * u128::from(coefficients) * ((1u128 << (2 * shift)) + 492);
-    left.is_some_and(|left| left >= right)
+    let right = factor.checked_mul(noise_twelvefold(packing, coefficients, norm_squared));
+    left.zip(right).is_some_and(|(left, right)| left >= right)
 }
 
-/// C_N^2 = D (4^(100 - P) / 12 + 41): what the squared noise of an honest contribution is about,
-/// in units of 1 modulo q. Rounding is uniform, the pad's noise has variance 6.4^2 = 41.
-fn noise_squared_max(packing: Packing, coefficients: u64) -> u128 {
+/// C_N^2 = D (4^(100 - P) / 12 + 41) + k C^2 / 4: what the squared noise of an honest contribution is
+/// about, in units of 1 modulo q. Rounding is uniform, the pad's noise has variance 6.4^2 = 41. Each
+/// lane's factor is rounded by at most a half, of which a coordinate takes as much as it is large: of k
+/// lanes at most k / 4 of the squared norm. That shows only where coordinates are wide and P is large.
+fn noise_squared_max(packing: Packing, coefficients: u64, norm_squared: u64) -> u128 {
+    noise_twelvefold(packing, coefficients, norm_squared) / 12
+}
+
+/// 12 C_N^2.
+fn noise_twelvefold(packing: Packing, coefficients: u64, norm_squared: u64) -> u128 {
     let shift = Profile::B.modulus_bits() - packing.pad_bits();
-    u128::from(coefficients) * ((1u128 << (2 * shift)) + 492) / 12
+    let rounding = u128::from(coefficients) * ((1u128 << (2 * shift)) + 492);
+    rounding + 3 * u128::from(packing.lanes) * u128::from(norm_squared)
 }
 
 /// D: as many as hold the coordinates, rounded up so that the last chunk ends on a byte.
@@ -318,9 +326,11 @@ pub(crate) mod tests {
                 assert!(PAD_BITS.contains(&pad_bits));
                 let c = (terms.norm_squared_max as f64).sqrt();
                 assert!(f64::from(lane_bits).exp2() >= 16.0 * c);
+                let lanes = f64::from(terms.packing.lanes) / 4.0;
                 let c_n = f64::from(pad_bits as i32 - 100).exp2()
                     * (terms.coefficients as f64
-                        * ((f64::from(100 - pad_bits) * 2.0).exp2() / 12.0 + 41.0))
+                        * ((f64::from(100 - pad_bits) * 2.0).exp2() / 12.0 + 41.0)
+                        + lanes * terms.norm_squared_max as f64)
                         .sqrt();
                 assert!(f64::from(noise_bits).exp2() >= 26.0 * c_n, "{dimension}: {noise_bits}");
                 assert!(terms.packing.is_exact(Profile::B, n));
@@ -346,9 +356,11 @@ pub(crate) mod tests {
                 let pad_bits = terms.packing.pad_bits();
                 assert!(1u64 << lane_bits > u64::from(4 * n) * 255);
                 assert!(terms.packing.is_exact(Profile::B, 4 * n));
+                let lanes = f64::from(terms.packing.lanes) / 4.0;
                 let c_n = f64::from(pad_bits as i32 - 100).exp2()
                     * (terms.coefficients as f64
-                        * ((f64::from(100 - pad_bits) * 2.0).exp2() / 12.0 + 41.0))
+                        * ((f64::from(100 - pad_bits) * 2.0).exp2() / 12.0 + 41.0)
+                        + lanes * terms.norm_squared_max as f64)
                         .sqrt();
                 assert!(f64::from(noise_bits).exp2() >= 4.0 * 26.0 * c_n, "{dimension}, {n}");
                 assert!(terms.cannot_wrap());

@@ -359,3 +359,20 @@ fn the_batch_is_the_weighted_sum_of_the_rows() {
     }
     assert_eq!(key, beta);
 }
+
+#[test]
+fn updates_of_any_width_are_proved_also_where_their_digits_are_most_of_them() {
+    for (bits, clip_norm) in [(8, 0.1), (12, 0.1), (15, 0.02), (15, 20.0), (16, 0.001), (16, 1.0)] {
+        let mut world = World::new(CommitteeShape::Four, 10);
+        (world.config.quantiser.bits, world.config.quantiser.clip_norm) = (bits, clip_norm);
+        world.config.audit = crate::config::Audit::Closed { rows: 128 };
+        world.config.packing = world.config.derive_packing().expect("a packing exists");
+        for index in 0..4 {
+            let client = world.client(index, &[1, -1, 0, 2, 0, 0, 1, -2, 0, 1]);
+            let question = world.question();
+            let proof =
+                Proof::new(&question, &client.id(), &client.witness, &Zeroizing::new([9; 32]));
+            assert!(proof.is_ok(), "{bits} {clip_norm}: {:?} {:?}", proof.err(), question.terms);
+        }
+    }
+}

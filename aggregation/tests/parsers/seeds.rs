@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use covey_aggregation::audit::Terms as Bounds;
 use covey_aggregation::audit::opening::Failure;
 use covey_aggregation::audit::proof::Proof;
-use covey_aggregation::config::{Audit, Control, HolderIndex, Profile, RoundConfig};
+use covey_aggregation::config::{Audit, Control, HolderIndex, Noise, Profile, RoundConfig};
 use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, TermsDraft, settle};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::message::{
@@ -466,7 +466,10 @@ impl Seeds {
         let control = Control { range: 0.5, clip_norm: 2.0, owners, variate: digest(1) };
         let whole = RoundConfig { control: Some(control), counters: 5, ..self.config.clone() };
         assert_eq!(whole.validate(), Ok(()));
-        [&self.config, &whole].map(encode).to_vec()
+        // Noise that is nobody's is a message too.
+        let noise = Noise { share_numerator: 1 << 40, share_denominator: 3, colluding_max: 1 };
+        let noisy = RoundConfig { noise: Some(noise), ..self.config.clone() };
+        [&self.config, &whole, &noisy].map(encode).to_vec()
     }
 
     pub fn frame(&self) -> Vec<Vec<u8>> {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, Control, HolderIndex, KeyLayer, Packing, Profile, Quantiser,
+    Audit, CommitteeShape, Control, HolderIndex, KeyLayer, Noise, Packing, Profile, Quantiser,
     RoundConfig, Seat, Weighting,
 };
 use covey_aggregation::hash::Digest;

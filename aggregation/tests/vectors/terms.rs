@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, Control, Profile, Quantiser, RoundConfig, Weighting,
+    Audit, CommitteeShape, Control, Noise, Profile, Quantiser, RoundConfig, Weighting,
 };
 use covey_aggregation::credit::{
     CreditConfig, CreditState, Evidence, ModelStep, RoundEvidence, Training,
@@ -72,6 +72,17 @@ fn weighed() -> RoundConfig {
     config
 }
 
+/// The same as the small ones, with noise as long as what one owner moves a sum by.
+fn noisy() -> RoundConfig {
+    let terms = Terms { bits: 16, dimension: 20, ..Terms::default() };
+    let mut config = Fixture::new(terms).config;
+    config.contributions_min = 3;
+    (config.quantiser.range, config.quantiser.clip_norm) = (64.0, 1.0);
+    let noise = Noise::of(1.0, &config.quantiser, config.dimension, 3, 1);
+    config.noise = Some(noise.expect("it can be drawn"));
+    config
+}
+
 /// The fields in order: name, type, value.
 fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
     let mut fields = Vec::new();
@@ -107,6 +118,15 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
             field("control.clip_norm", "float", float(control.clip_norm));
             field("control.owners", "varint", json!(control.owners));
             field("control.variate", "bytes", json!(control.variate.to_string()));
+        }
+    }
+    match &config.noise {
+        None => field("noise (0: none)", "byte", json!(0)),
+        Some(noise) => {
+            field("noise (1: some)", "byte", json!(1));
+            field("noise.share_numerator", "varint", json!(noise.share_numerator));
+            field("noise.share_denominator", "varint", json!(noise.share_denominator));
+            field("noise.colluding_max", "varint", json!(noise.colluding_max));
         }
     }
     field("packing.lanes", "varint", json!(config.packing.lanes));
@@ -248,6 +268,7 @@ pub(crate) fn file() -> File {
         valid: vec![
             valid("profile A, four holders, owners alike", &small()),
             valid("profile B, seven holders, owners weighted, counters and control", &weighted()),
+            valid("noise", &noisy()),
             valid("audit and credit", &credited()),
             valid("audit and credit, and evidence weighs updates", &weighed()),
         ],
@@ -296,6 +317,33 @@ pub(crate) fn file() -> File {
                     config.control = Some(Control { owners: 2, ..control() });
                 },
             ),
+            bad(
+                "noise in other terms",
+                "both terms of its fraction are twice as large",
+                |config| {
+                    *config = noisy();
+                    let noise = config.noise.as_mut().expect("noise");
+                    noise.share_numerator *= 2;
+                    noise.share_denominator *= 2;
+                },
+            ),
+            bad("noise without room", "a share of standard deviation 2^15", |config| {
+                *config = noisy();
+                let noise = config.noise.as_mut().expect("noise");
+                (noise.share_numerator, noise.share_denominator) = (1 << 30, 1);
+            }),
+            bad("noise of nobody", "all three owners may be in league", |config| {
+                *config = noisy();
+                config.noise.as_mut().expect("noise").colluding_max = 3;
+            }),
+            bad("noise beside counters", "a counter leaves without any", |config| {
+                *config = noisy();
+                config.counters = 1;
+            }),
+            bad("noise beside weights", "their sum leaves without any", |config| {
+                *config = noisy();
+                config.quantiser.weighting = Weighting::CappedExamples(9);
+            }),
             bad("a thinner packing", "one lane fewer than derived", |config| {
                 config.packing.lanes -= 1;
             }),

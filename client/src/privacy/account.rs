@@ -111,6 +111,13 @@ impl Account {
         &self.beside
     }
 
+    /// Whether a charge can be written beside the data, as far as can be told without writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        let folder = self.beside.parent().map(std::fs::metadata);
+        folder.is_some_and(|found| found.is_ok_and(|found| !found.permissions().readonly()))
+    }
+
     /// Every round that was charged, by its context.
     ///
     /// # Errors

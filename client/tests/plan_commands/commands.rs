@@ -361,3 +361,77 @@ fn what_is_written_as_its_default_is_no_change() {
     );
     assert_eq!(changes(&folder, &swapped).len(), 2);
 }
+
+/// The plan of images with noise, for ten owners and more.
+fn private(folder: &Folder) {
+    folder.text(&["plan", "new", "hidden", "--template", "image-mlp"], 0);
+    let path = folder.path("hidden.toml");
+    let text = fs::read_to_string(&path).expect("read");
+    let mut plan: toml::Table = text.parse().expect("TOML");
+    plan.remove("evaluation");
+    plan.remove("stop");
+    plan.remove("credit");
+    let mut set = |section: &str, values: &str| {
+        let values: toml::Table = values.parse().expect("TOML");
+        let section = plan.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().expect("a table").extend(values);
+    };
+    set("training", "rounds = 4\nweighting = \"uniform\"");
+    set("cohort", "minimum = 10\nmaximum = 1000");
+    set("secure_aggregation", "bits = 16\nrange = 64.0\nclip_norm = 1.0\nprofile = \"B\"");
+    set("privacy", "unit = \"owner\"\nnoise_multiplier = 2.0\ndelta = 1e-6\nepsilon_max = 9.0");
+    fs::write(path, plan.to_string()).expect("written");
+}
+
+#[test]
+fn a_plan_with_noise_tells_what_it_costs_and_what_that_covers() {
+    let folder = Folder::new();
+    private(&folder);
+    let answer = folder.json(&["plan", "check", "hidden.toml"], 0);
+    let privacy = &answer["data"]["privacy"];
+    let epsilon = privacy["epsilon"].as_f64().expect("a number");
+    assert!((5.0..6.0).contains(&epsilon), "{privacy}");
+    assert!(privacy["epsilon_round"].as_f64().is_some_and(|one| (2.3..2.7).contains(&one)));
+    assert_eq!(privacy["unit"], "owner");
+    let told = format!("{epsilon:.2}");
+    for command in [["plan", "explain"], ["privacy", "explain"]] {
+        let text = folder.text(&[command[0], command[1], "hidden.toml"], 0);
+        holds(&text, &["of a whole owner", &told, "not covered", "reasons it declines"]);
+    }
+    holds(&folder.text(&["privacy", "explain"], 0), &["e^epsilon", "delta"]);
+    // More rounds than the plan itself allows.
+    let text = fs::read_to_string(folder.path("hidden.toml")).expect("read");
+    let text = text.replace("rounds = 4", "rounds = 400");
+    fs::write(folder.path("long.toml"), text).expect("written");
+    let refused = folder.text(&["plan", "check", "long.toml"], 2);
+    holds(&refused, &["P073", "over privacy.epsilon_max = 9", "noise_multiplier = "]);
+}
+
+#[test]
+fn a_plan_with_noise_is_laid_beside_more_and_less_of_it() {
+    let folder = Folder::new();
+    private(&folder);
+    folder.text(&["data", "mock", "--plan", "hidden.toml", "--rows", "800", "-o", "all.csv"], 0);
+    folder.text(&["data", "mock", "--plan", "hidden.toml", "--rows", "100", "-o", "new.csv"], 0);
+    let files = ["--data", "all.csv", "--test-data", "new.csv", "--clients", "12"];
+    let explain = ["plan", "explain", "hidden.toml", "--privacy"];
+    let answer = folder.json(&[&explain[..], &files[..]].concat(), 0);
+    let noise = answer["data"]["noise"].as_array().expect("a list").clone();
+    assert_eq!(noise.len(), 6);
+    let epsilons: Vec<_> = noise.iter().filter_map(|one| one["epsilon"].as_f64()).collect();
+    assert!(epsilons.len() >= 3 && epsilons.is_sorted_by(|less, more| less > more), "{answer}");
+    for one in &noise {
+        let has_room = one["why"].is_null();
+        assert_eq!(one["accuracy"].is_f64(), has_room, "{one}");
+    }
+    let rounds = answer["data"]["rounds"].as_array().expect("a list");
+    assert_eq!(
+        rounds.iter().map(|one| one["rounds"].as_u64()).collect::<Vec<_>>(),
+        [1, 2, 4, 8].map(Some)
+    );
+    holds(&folder.text(&explain, 0), &["no bound", "accuracy is simulated with --data"]);
+    // Nothing to lay beside anything.
+    folder.text(&["plan", "new", "plain", "--template", "image-mlp"], 0);
+    let refused = folder.text(&["plan", "explain", "plain.toml", "--privacy"], 2);
+    holds(&refused, &["NO_PRIVACY", "add [privacy]"]);
+}

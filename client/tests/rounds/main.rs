@@ -7,6 +7,7 @@ mod doctor;
 mod egress;
 mod federation;
 mod policy;
+mod privacy;
 mod tap;
 mod transport;
 

@@ -109,11 +109,20 @@ pub(crate) struct Plan {
     pub(crate) is_audited: bool,
     /// Then the minimum is 5 at least, and coordinator and holders have a pool.
     pub(crate) has_credit: bool,
+    /// Whether owners add noise, and keep an account of what it costs.
+    pub(crate) has_noise: bool,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { rounds: 1, minimum: 3, holders_s: 30, is_audited: true, has_credit: false }
+        Self {
+            rounds: 1,
+            minimum: 3,
+            holders_s: 30,
+            is_audited: true,
+            has_credit: false,
+            has_noise: false,
+        }
     }
 }
 
@@ -122,10 +131,22 @@ const FOLD: u32 = 30;
 
 impl Plan {
     fn text(&self) -> String {
-        let Self { rounds, minimum, holders_s, is_audited, has_credit } = self;
+        let Self { rounds, minimum, holders_s, is_audited, has_credit, has_noise } = self;
         let credit = match has_credit {
             true => format!("[credit]\nbudget = 10\nfold = {FOLD}\nsteps = 1\n"),
             false => String::new(),
+        };
+        // Noise needs room, and owners that count alike.
+        let (weighting, bits, range, clip, privacy) = match has_noise {
+            true => (
+                "\"uniform\"",
+                16,
+                "128",
+                "1.0",
+                "[privacy]\nunit = \"owner\"\nnoise_multiplier = 1.0\ndelta = 1e-6\n\
+                 colluding_max = 0\n",
+            ),
+            false => ("{ capped_examples = 500 }", 12, "0.5", "20.0", ""),
         };
         let (profile, audit) = if *is_audited { ("B", "closed") } else { ("A", "off") };
         format!(
@@ -133,12 +154,12 @@ impl Plan {
              [data]\nkind = \"image\"\nheight = 2\nwidth = 2\npixel_max = 16\nclasses = 2\n\
              [model]\nlayers = [{{ kind = \"flatten\" }}, {{ kind = \"linear\", out = 2 }}]\n\
              [training]\nrounds = {rounds}\nbatch_size = 4\n\
-             optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {{ capped_examples = 500 }}\n\
+             optimizer = {{ name = \"sgd\", lr = 0.1 }}\nweighting = {weighting}\n\
              [cohort]\nminimum = {minimum}\nmaximum = 10\n\
              deadlines = {{ select = \"30s\", collect = \"30s\", vote = \"{holders_s}s\", audit = \"{holders_s}s\", \
              release = \"30s\" }}\n\
-             [secure_aggregation]\nprofile = \"{profile}\"\nbits = 12\nrange = 0.5\n\
-             clip_norm = 20.0\naudit = \"{audit}\"\n{credit}"
+             [secure_aggregation]\nprofile = \"{profile}\"\nbits = {bits}\nrange = {range}\n\
+             clip_norm = {clip}\naudit = \"{audit}\"\n{credit}{privacy}"
         )
     }
 
@@ -159,6 +180,8 @@ fn example(row: usize, shift: usize) -> String {
 pub(crate) struct Federation {
     folder: TempDir,
     pub(crate) owners: usize,
+    /// Whether its plan asks for noise.
+    pub(crate) has_noise: bool,
     /// Where programs run; none for where the test does.
     network: Option<Network>,
 }
@@ -196,7 +219,7 @@ impl Federation {
 
     fn found(owners: usize, plan: &Plan, address: String, network: Option<Network>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let this = Self { folder, owners, network };
+        let this = Self { folder, owners, has_noise: plan.has_noise, network };
         let home = this.text(Who::Coordinator);
         answer("covey-coordinator", &["init", "--dir", &home, "--federation", "test"]);
         let mut enrol = vec!["enrol".to_owned(), "--dir".to_owned(), home.clone()];

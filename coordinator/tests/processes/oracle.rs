@@ -121,10 +121,35 @@ fn check_owner(federation: &Federation, who: Who, rounds: &[Ended]) {
             }
         }
     }
+    check_account(federation, who, sealed.keys());
     // Whoever is in a sum is there with what it sealed.
     for round in rounds {
         if let Some(header) = round.published.get(&id) {
             assert_eq!(sealed.get(&round.row.context), Some(header), "{who}");
+        }
+    }
+}
+
+/// Whatever was sealed with noise is charged, each round once, beside the data and in the state folder.
+fn check_account<'a>(
+    federation: &Federation,
+    who: Who,
+    sealed: impl Iterator<Item = &'a Digest> + Clone,
+) {
+    if !federation.has_noise {
+        return;
+    }
+    let beside = federation.home(who).join("data.csv.covey-privacy.json");
+    for path in [beside, federation.state(who).join("privacy.json")] {
+        let read = std::fs::read(&path);
+        if sealed.clone().next().is_none() && read.is_err() {
+            continue;
+        }
+        let read = read.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let account: serde_json::Value = serde_json::from_slice(&read).expect("whole");
+        for round in sealed.clone() {
+            let charge = &account["charges"][round.to_string()];
+            assert_eq!(charge["count"], 1, "{who}: {} lacks a round: {account}", path.display());
         }
     }
 }

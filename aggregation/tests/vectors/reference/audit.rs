@@ -102,7 +102,8 @@ impl Sizes {
     pub(crate) fn bounds(&self) -> [u128; 2] {
         let j = self.rows as u128;
         let unit = 1u128 << (2 * (100 - self.bits()));
-        let noise = self.coefficients as u128 * (unit + 492) / 12;
+        let rounding = self.coefficients as u128 * (unit + 492);
+        let noise = (rounding + 3 * self.lanes as u128 * self.norm_squared) / 12;
         [3 * j * self.norm_squared / 4, 3 * j * noise / 2]
     }
 

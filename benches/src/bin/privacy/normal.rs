@@ -1,0 +1,72 @@
+//! The normal distribution, and what a Gaussian mechanism allows.
+
+use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+
+/// Halvings of an interval until `f64` has no more.
+const HALVINGS: u32 = 100;
+
+/// Below the number that is wanted and above it, for any probability that is asked for.
+const FARTHEST: f64 = 40.0;
+
+/// The chance of a standard normal number to be below `x`.
+pub(crate) fn below(x: f64) -> f64 {
+    0.5 * libm::erfc(-x / SQRT_2)
+}
+
+/// The number that a standard normal one is below with this probability.
+pub(crate) fn quantile(probability: f64) -> f64 {
+    let (mut low, mut high) = (-FARTHEST, FARTHEST);
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        if below(middle) < probability { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// The largest AUC that any attack on a Gaussian mechanism has: its two distributions are normal
+/// and `mu` standard deviations apart.
+pub(crate) fn auc_max(mu: f64) -> f64 {
+    below(mu * FRAC_1_SQRT_2)
+}
+
+/// Epsilon of that mechanism at `delta` (Balle and Wang 2018, theorem 8; Dong, Roth, Su 2022,
+/// corollary 2.13). 0 where nothing is told apart.
+pub(crate) fn epsilon(mu: f64, delta: f64) -> f64 {
+    if mu <= 0.0 {
+        return 0.0;
+    }
+    let spent = |epsilon: f64| {
+        below(mu / 2.0 - epsilon / mu) - epsilon.exp() * below(-mu / 2.0 - epsilon / mu)
+    };
+    // At epsilon = mu^2 / 2 + 40 mu the first term is 0.
+    let (mut low, mut high) = (0.0, mu * mu / 2.0 + FARTHEST * mu);
+    if spent(low) <= delta {
+        return 0.0;
+    }
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        if spent(middle) > delta { low = middle } else { high = middle }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_turn_probabilities_around() {
+        for (probability, x) in [(0.5, 0.0), (0.975, 1.959_964), (0.001, -3.090_232)] {
+            assert!((quantile(probability) - x).abs() < 1e-6, "{probability}");
+        }
+    }
+
+    #[test]
+    fn epsilons_are_published_ones_and_grow_with_mu() {
+        // sigma = 1, delta = 1e-5: 4.3772 (by the analytic calibration of Balle and Wang).
+        assert!((epsilon(1.0, 1e-5) - 4.377).abs() < 2e-3, "{}", epsilon(1.0, 1e-5));
+        assert!(epsilon(0.5, 1e-5) < epsilon(0.6, 1e-5));
+        assert_eq!(epsilon(0.0, 1e-5), 0.0);
+        assert_eq!(epsilon(1e-9, 1e-5), 0.0);
+    }
+}

@@ -6,22 +6,20 @@ use crate::auc::Measured;
 use crate::central;
 use crate::crew;
 use crate::data::Source;
+use crate::normal::student;
 use crate::owners::{Owners, simulate};
 use crate::plan::{DELTA, Protection, Setting};
 use crate::report::{Line, Report};
 use crate::scale::Scale;
 
 /// Noise multipliers where owners are hidden.
-const OF_OWNERS: [f64; 4] = [0.5, 1.0, 2.0, 4.0];
+const OF_OWNERS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 /// Noise multipliers where examples are hidden.
 const OF_RECORDS: [f64; 3] = [0.7, 1.0, 2.0];
 
 /// What accuracies are given in.
 const UNIT: &str = "of the test";
-
-/// Standard errors that a difference may be below 0 by before it counts.
-const ERRORS: f64 = 2.0;
 
 /// A way to train.
 #[derive(Clone, Copy)]
@@ -54,9 +52,10 @@ fn owners(source: &Source, scale: &Scale, report: &mut Report) -> io::Result<()>
             "{owners} owners, {rounds} rounds, delta {DELTA:e}, {} seeds; mean and standard error. \
              'ours': each owner adds a share of integer noise before sealing. 'central': whoever adds \
              the updates is trusted, and adds one continuous Gaussian of the same epsilon. The \
-             difference is of the same seeds; 'no worse' if it is at most {ERRORS} standard errors \
-             below 0.",
-            scale.seeds
+             difference is of the same seeds; 'no worse' if it is at most {:.1} standard errors below \
+             0 (Student's 97.5 %).",
+            scale.seeds,
+            student(scale.seeds - 1)
         ),
     );
     let mut arms = vec![Arm::Ours(Protection::None)];
@@ -81,7 +80,7 @@ fn owners(source: &Source, scale: &Scale, report: &mut Report) -> io::Result<()>
         report.line(&line(format!("central, noise {central:.3} clips"), &pair[1]).epsilon(epsilon));
         let apart: Vec<f64> = pair[0].iter().zip(&pair[1]).map(|(a, b)| a - b).collect();
         let apart = Measured::mean(&apart);
-        let is_worse = apart.value < -ERRORS * apart.error;
+        let is_worse = apart.value < -student(scale.seeds - 1) * apart.error;
         let verdict = if is_worse { "WORSE than central" } else { "no worse than central" };
         let line = Line::new("accuracy.owner", "ours less central", apart, UNIT);
         report.line(&line.epsilon(epsilon).verdict(verdict));
@@ -133,7 +132,7 @@ fn run(
     let seeds: Vec<u64> = (1..=seeds).collect();
     let by_seed = crew::map(&seeds, |seed| {
         let plain = setting(Protection::None);
-        let division = source.divide(plain.counts, *seed)?;
+        let division = source.divide(&plain, *seed)?;
         let owners = Owners::open(&plain, &division, *seed)?;
         let accuracy = |arm: &Arm| match arm {
             Arm::Ours(protection) => {

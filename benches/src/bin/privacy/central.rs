@@ -36,7 +36,7 @@ pub(crate) fn train(owners: &Owners, multiplier: f64, seed: u64) -> io::Result<f
             *parameter += (noisy / count as f64) as f32;
         }
     }
-    owners.accuracy(&parameters)
+    owners.accuracy(&parameters, &owners.test)
 }
 
 /// Epsilon of so many rounds with that noise.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn without_noise_it_comes_to_the_simulations_accuracy() {
         let setting = Setting { owners: 20, rounds: 2, ..Setting::digits(Protection::None) };
-        let division = Source::Digits.divide(setting.counts, 3).expect("divided");
+        let division = Source::Digits.divide(&setting, 3).expect("divided");
         let owners = Owners::open(&setting, &division, 3).expect("opened");
         let central = train(&owners, 0.0, 3).expect("trained");
         let (simulated, _) = simulate(&setting, &division, 3).expect("simulated");

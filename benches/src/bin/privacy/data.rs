@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use covey_aggregation::plan::Data;
+use covey_client::sim::AttackKind;
 use covey_model::data::{DataSource, Dataset, Header};
 use covey_model::random::{shuffle, stream};
 use tempfile::TempDir;
@@ -51,15 +52,16 @@ impl Source {
         }
     }
 
-    /// So many examples to train on and so many to test on, at random; no example is in both.
+    /// Examples to train on and to test on, as many as the setting says, at random; no example is in
+    /// both.
     ///
     /// # Errors
     /// When there are too few, or files cannot be read or written.
-    pub(crate) fn divide(&self, counts: [usize; 2], seed: u64) -> io::Result<Division> {
+    pub(crate) fn divide(&self, setting: &Setting, seed: u64) -> io::Result<Division> {
         let folder = tempfile::tempdir()?;
         let paths = ["training.csv", "test.csv"].map(|name| folder.path().join(name));
         let parts = |examples: usize| {
-            let [training, test] = counts;
+            let [training, test] = setting.counts;
             if training + test > examples {
                 let what = format!("{training} + {test} examples of {examples}");
                 return Err(io::Error::other(what));
@@ -75,8 +77,11 @@ impl Source {
                 let Data::Image(image) = Setting::digits(Protection::None).plan(seed)?.data else {
                     return Err(io::Error::other("digits are images"));
                 };
+                let wrong = AttackKind::LabelNoise(setting.labels_wrong);
                 for (part, path) in parts(all.len())?.iter().zip(&paths) {
-                    all.subset(part).write_csv(path, &image)?;
+                    let size = part.len().to_le_bytes();
+                    let part = wrong.spoil_data(all.subset(part), &[&seed.to_le_bytes(), &size]);
+                    part.write_csv(path, &image)?;
                 }
             }
             Self::Heart(records) => {
@@ -93,7 +98,10 @@ impl Source {
 }
 
 /// All digits.
-fn digits() -> io::Result<Dataset> {
+///
+/// # Errors
+/// When they cannot be read.
+pub(crate) fn digits() -> io::Result<Dataset> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/digits.csv.gz");
     let plan = Setting::digits(Protection::None).plan(0)?;
     let source = DataSource::Csv { path, header: Header::Absent };
@@ -124,10 +132,12 @@ mod tests {
     fn digits_are_divided_by_the_seed_and_read_back() {
         let plan = Setting::digits(Protection::None).plan(1).expect("a plan");
         let read = |source: &DataSource| Dataset::load(source, &plan.data).expect("read");
-        let one = Source::Digits.divide([1400, 397], 1).expect("divided");
-        let other = Source::Digits.divide([1400, 397], 2).expect("divided");
+        let setting = Setting::digits(Protection::None);
+        let one = Source::Digits.divide(&setting, 1).expect("divided");
+        let other = Source::Digits.divide(&setting, 2).expect("divided");
         assert_eq!((read(&one.training).len(), read(&one.test).len()), (1400, 397));
         assert_ne!(read(&one.test), read(&other.test));
-        assert!(Source::Digits.divide([1400, 398], 1).is_err(), "there are 1797");
+        let more = Setting { counts: [1400, 398], ..setting };
+        assert!(Source::Digits.divide(&more, 1).is_err(), "there are 1797");
     }
 }

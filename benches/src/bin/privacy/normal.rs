@@ -23,6 +23,19 @@ pub(crate) fn quantile(probability: f64) -> f64 {
     low
 }
 
+/// What the mean of normal values is beyond, in standard errors that are estimated from them, with
+/// 2.5 %: Student's distribution of so many degrees of freedom, 1 or more.
+pub(crate) fn student(freedom: u64) -> f64 {
+    // From 10 on the series (Abramowitz and Stegun 26.7.5) is good to three digits.
+    const FEW: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+    let few = usize::try_from(freedom.max(1) - 1).ok().and_then(|place| FEW.get(place));
+    let (z, v) = (1.959_964f64, freedom as f64);
+    few.copied().unwrap_or_else(|| {
+        let first = (z.powi(3) + z) / (4.0 * v);
+        z + first + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * v * v)
+    })
+}
+
 /// The largest AUC that any attack on a Gaussian mechanism has: its two distributions are normal
 /// and `mu` standard deviations apart.
 pub(crate) fn auc_max(mu: f64) -> f64 {
@@ -58,6 +71,13 @@ mod tests {
     fn quantiles_turn_probabilities_around() {
         for (probability, x) in [(0.5, 0.0), (0.975, 1.959_964), (0.001, -3.090_232)] {
             assert!((quantile(probability) - x).abs() < 1e-6, "{probability}");
+        }
+    }
+
+    #[test]
+    fn students_quantiles_are_published_ones() {
+        for (freedom, t) in [(1, 12.706), (9, 2.262), (10, 2.228), (19, 2.093), (999, 1.962)] {
+            assert!((student(freedom) - t).abs() < 2e-3, "{freedom}: {}", student(freedom));
         }
     }
 

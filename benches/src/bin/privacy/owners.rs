@@ -69,12 +69,12 @@ impl Owners {
         report.map(|report| report.update).map_err(io::Error::other)
     }
 
-    /// Share of the test whose class is found.
+    /// Share of examples whose class is found.
     ///
     /// # Errors
     /// When the model gives no numbers.
-    pub(crate) fn accuracy(&self, parameters: &[f32]) -> io::Result<f64> {
-        let metrics = self.trainer.evaluate(parameters, &self.test).map_err(io::Error::other)?;
+    pub(crate) fn accuracy(&self, parameters: &[f32], data: &Dataset) -> io::Result<f64> {
+        let metrics = self.trainer.evaluate(parameters, data).map_err(io::Error::other)?;
         metrics.accuracy().ok_or_else(|| io::Error::other("a model of classes has an accuracy"))
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) owners: u32,
     /// Examples to train on and to test on.
     pub(crate) counts: [usize; 2],
+    /// Share of digits with another digit's label.
+    pub(crate) labels_wrong: f64,
     /// Width of the hidden layer; without one the model is linear.
     pub(crate) hidden: Option<u32>,
     pub(crate) rounds: u32,
@@ -60,6 +62,7 @@ impl Setting {
             form: Form::Digits,
             owners: 100,
             counts: [1400, 397],
+            labels_wrong: 0.0,
             hidden: None,
             rounds: 8,
             steps: 8,
@@ -115,12 +118,13 @@ impl Setting {
     /// that an attack has something to find.
     pub(crate) const fn by_heart(protection: Protection) -> Self {
         Self {
-            owners: 5,
-            counts: [200, 400],
-            hidden: Some(64),
-            rounds: 20,
-            steps: 20,
-            batch: 8,
+            owners: 3,
+            counts: [900, 800],
+            labels_wrong: 0.2,
+            hidden: Some(128),
+            rounds: 10,
+            steps: 60,
+            batch: 30,
             lr: 0.5,
             clip_norm: 50.0,
             ..Self::digits(protection)

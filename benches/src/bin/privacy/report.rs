@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::auc::Measured;
 
+/// Explanations are at most so wide.
+const WIDTH: usize = 100;
+
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Line {
@@ -79,7 +82,17 @@ impl Report {
     /// A heading and what its lines mean.
     pub(crate) fn section(&mut self, title: &str, meaning: &str) {
         self.note(&format!("\n== {title}"));
-        self.note(meaning);
+        let mut line = String::new();
+        for word in meaning.split_whitespace() {
+            if line.len() + word.len() >= WIDTH {
+                self.note(&std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.note(&line);
     }
 
     /// A line of explanation; with JSON it goes to the errors, so that it is seen.
@@ -102,6 +115,6 @@ impl Report {
         let allowed = line.allowed.map_or_else(String::new, |most| format!("at most {most:.3}  "));
         let Line { name, setting, value, unit, verdict, .. } = line;
         let value = format!("{value:.3}{error} {unit}");
-        println!("{name:<20} {setting:<46} {epsilon:<16} {value:<28} {allowed}{verdict}");
+        println!("{name:<19} {setting:<53} {epsilon:<16} {value:<29} {allowed}{verdict}");
     }
 }

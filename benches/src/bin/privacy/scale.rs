@@ -16,9 +16,9 @@ pub(crate) struct Scale {
 impl Scale {
     /// For figures that are written down.
     pub(crate) const FULL: Self =
-        Self { seeds: 10, attack_trials: 400, loss_seeds: 10, canary_trials: 20_000 };
+        Self { seeds: 10, attack_trials: 400, loss_seeds: 20, canary_trials: 20_000 };
 
     /// For a look.
     pub(crate) const QUICK: Self =
-        Self { seeds: 3, attack_trials: 100, loss_seeds: 3, canary_trials: 4_000 };
+        Self { seeds: 3, attack_trials: 100, loss_seeds: 5, canary_trials: 4_000 };
 }

@@ -104,3 +104,26 @@ impl Canary {
 fn is_present(number: u64) -> bool {
     number.is_multiple_of(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auc::Measured;
+    use crate::plan::{Protection, Setting};
+
+    /// As the account has it: the sum moves by a clip, and its noise is the multiplier's.
+    #[test]
+    fn sums_with_and_without_the_update_are_a_clip_apart_in_the_planned_noise() {
+        let plan = Setting::digits(Protection::Owner(2.0)).plan(1).expect("a plan");
+        let seen = Canary::new(&plan, 1).expect("terms").look(800).expect("looked");
+        let (present, absent) = (Measured::mean(&seen.present), Measured::mean(&seen.absent));
+        let apart = present.value - absent.value;
+        assert!((apart - 1.0).abs() < 4.0 * present.error.hypot(absent.error), "{apart}");
+        let noise = present.error * 400f64.sqrt();
+        assert!((noise / 2.0 - 1.0).abs() < 0.15, "{noise}");
+
+        let plan = Setting::digits(Protection::None).plan(1).expect("a plan");
+        let seen = Canary::new(&plan, 1).expect("terms").look(2).expect("looked");
+        assert!((seen.present[0] - 1.0).abs() < 1e-3 && seen.absent[0] == 0.0);
+    }
+}

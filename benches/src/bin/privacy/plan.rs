@@ -95,7 +95,7 @@ impl Setting {
             rounds: 10,
             steps: 10,
             batch: 32,
-            lr: 0.5,
+            lr: 2.0,
             clip_norm: 20.0,
             ..Self::digits(protection)
         }
@@ -108,7 +108,7 @@ impl Setting {
             rounds: 10,
             steps: 5,
             batch: 16,
-            lr: 0.2,
+            lr: 0.5,
             clip_norm: 20.0,
             ..Self::heart(protection)
         }

@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p covey-benches --bin secure_sum` prints a table; with `--json` one JSON
 //! object per line. `--bin training` measures training beside PyTorch, `--bin credit_quality` how
-//! well credits tell what data are worth, `--bin crowd` and `--bin load` what one coordinator bears.
+//! well credits tell what data are worth, `--bin privacy` what privacy costs and what attacks find,
+//! `--bin crowd` and `--bin load` what one coordinator bears.
 
 mod arguments;
 mod clock;

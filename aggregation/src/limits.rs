@@ -351,8 +351,9 @@ pub const AUDIT_ROWS_DEFAULT: u16 = 128;
 pub const AUDIT_RANGE_ROWS: usize = 96;
 
 /// Squared norm of an owner's coordinates that an audit bounds, in quantised units: 2^32
-/// parameters of 16 bits at their largest are beyond it, everything that is trained is not.
-pub const AUDIT_NORM_SQUARED_MAX: u64 = 1 << 56;
+/// parameters of 16 bits at their largest are beyond it, everything that is trained is not. Beyond, what
+/// lanes' factors are rounded by would leave no packing whose squares cannot wrap.
+pub const AUDIT_NORM_SQUARED_MAX: u64 = 1 << 54;
 
 /// Absolute value of a released score (s, novelty, harm): every reader of JSON holds it exactly. By
 /// Cauchy-Schwarz an inner product of an update and a direction is at most the product of their

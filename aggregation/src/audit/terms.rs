@@ -369,7 +369,7 @@ pub(crate) mod tests {
         // The largest, too.
         let mut config = weighed(audited(10_000, 10, 128));
         (config.dimension, config.contributions_max) = (crate::limits::PARAMETERS_MAX, 1000);
-        (config.quantiser.bits, config.quantiser.clip_norm) = (16, 8000.0);
+        (config.quantiser.bits, config.quantiser.clip_norm) = (16, 4000.0);
         assert!(Terms::new(&config).is_ok());
     }
 
@@ -389,7 +389,7 @@ pub(crate) mod tests {
         // Everything within the limits has a packing, the largest round too.
         let mut config = good;
         (config.dimension, config.contributions_max) = (crate::limits::PARAMETERS_MAX, 10_000);
-        (config.quantiser.bits, config.quantiser.clip_norm) = (16, 8000.0);
+        (config.quantiser.bits, config.quantiser.clip_norm) = (16, 4000.0);
         assert!(norm_squared_max(&config) > AUDIT_NORM_SQUARED_MAX / 2);
         assert!(Terms::new(&config).is_ok());
     }

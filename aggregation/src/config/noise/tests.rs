@@ -83,6 +83,9 @@ fn an_audit_bounds_update_and_noise_together() {
     assert!(crate::audit::Terms::new(&config).is_err());
 }
 
+/// What makes good terms bad.
+type Change<'a> = &'a dyn Fn(&mut RoundConfig);
+
 #[test]
 fn nothing_leaves_beside_noise_without_any() {
     let refused = |change: &dyn Fn(&mut RoundConfig)| {
@@ -94,7 +97,7 @@ fn nothing_leaves_beside_noise_without_any() {
             other => panic!("{other:?}"),
         }
     };
-    let cases: [(&dyn Fn(&mut RoundConfig), &str); 6] = [
+    let cases: [(Change<'_>, &str); 6] = [
         (&|c| c.quantiser.weighting = Weighting::CappedExamples(9), "weights"),
         (&|c| c.counters = 1, "counters"),
         (

@@ -7,13 +7,13 @@
 //! Koskela, Jalko, Honkela 2020, arXiv 1906.03049). Both neighbours (one more, one less) are
 //! computed, and the larger number is given.
 //!
-//! 1. [`losses`]: one event's distribution on a grid, by "Connect the dots" (Doroshenko and others
+//! 1. `losses`: one event's distribution on a grid, by "Connect the dots" (Doroshenko and others
 //!    2022, arXiv 2207.04380): the grid's distribution dominates the true one.
-//! 2. [`tilt`]: all of it multiplied by exp(theta loss), theta near the order that Renyi-DP would
+//! 2. `tilt`: all of it multiplied by exp(theta loss), theta near the order that Renyi-DP would
 //!    pick, so that the losses that decide are the bulk and not a tail below rounding; and the
 //!    window of losses that is kept.
-//! 3. [`convolution`]: powers and products of transforms, with a bound on rounding for each cell.
-//! 4. [`tail`]: back to epsilon and delta.
+//! 3. `convolution`: powers and products of transforms, with a bound on rounding for each cell.
+//! 4. `tail`: back to epsilon and delta.
 //!
 //! # Which way it is rounded
 //! Epsilon and delta are upper bounds. Splitting losses moves them up; losses above the grid count

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use covey_aggregation::config::{CommitteeShape, RoundConfig};
+use covey_aggregation::config::{CommitteeShape, Noise, RoundConfig};
 use covey_aggregation::limits::PLAN_BYTES_MAX;
 use covey_aggregation::net::files;
 use covey_aggregation::plan::{Code, Plan, PlanErrors, Unit};
@@ -253,7 +253,19 @@ pub(crate) fn parse_plan(bytes: Vec<u8>, path: &Path) -> Result<(Plan, Task, Vec
         )
         .with_details(json!([detail]))
     })?;
+    noise(&plan, &task)?;
     Ok((plan, task, bytes))
+}
+
+/// Each contribution's noise. Of a family's model only here is known whether it fits.
+pub(crate) fn noise(plan: &Plan, task: &Task) -> Result<Option<Noise>, Failure> {
+    let parameters = task.parameters() as u64;
+    plan.noise(parameters).map_err(|bad| {
+        let what = format!("the noise of a model of {parameters} parameters: {bad}");
+        Failure::new(Exit::BadInput, "BAD_PLAN", what).with_help(
+            "raise secure_aggregation.range or cohort.minimum, or lower privacy.noise_multiplier",
+        )
+    })
 }
 
 fn plan_failure(path: &Path, bytes: &[u8], errors: &PlanErrors) -> Failure {
@@ -360,5 +372,24 @@ impl fmt::Display for MockSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, rows, seed } = self;
         write!(f, "{}: {rows} synthetic examples, seed {seed}; none is real", file.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a family's model the plan does not say how many parameters there are: only the task does.
+    #[test]
+    fn noise_without_room_is_told_once_the_model_is_known() {
+        let text = include_str!("../../examples/plans/digits-private.toml");
+        let (mut plan, task, _) =
+            parse_plan(text.as_bytes().to_vec(), Path::new("plan.toml")).expect("a plan");
+        assert!(noise(&plan, &task).expect("it has room").is_some());
+        plan.secure_aggregation.range = 0.5;
+        let failure = noise(&plan, &task).expect_err("no room");
+        let (told, help) = (failure.to_string(), failure.help.unwrap_or_default());
+        assert!(told.contains("a model of 650 parameters") && told.contains("leaves 0"), "{told}");
+        assert!(help.contains("secure_aggregation.range"), "{help}");
     }
 }

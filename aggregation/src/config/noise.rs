@@ -99,6 +99,56 @@ impl Noise {
     pub fn share(&self) -> Result<Variance, BadVariance> {
         Variance::new(self.share_numerator, self.share_denominator)
     }
+
+    /// What contributions of `dimension` parameters keep to.
+    ///
+    /// # Errors
+    /// [`BadNoise::Variance`], [`BadNoise::Room`].
+    pub(crate) fn bounds(
+        &self,
+        quantiser: &Quantiser,
+        dimension: u64,
+    ) -> Result<NoiseBounds, BadNoise> {
+        let share = self.share()?;
+        let signal_squared_max = quantiser.rounded_norm_squared_max(dimension);
+        let most = bound::coordinate_max(share, dimension);
+        let magnitude = quantiser.magnitude_max();
+        let left = u64::from(magnitude).saturating_sub(most);
+        // An update of the whole length, spread evenly, must not be cut.
+        let needed = (quantiser.clip_units() / (dimension as f64).sqrt()).ceil().max(1.0) as u64;
+        if left < needed {
+            return Err(BadNoise::Room { noise: most, left, magnitude, needed });
+        }
+        let noise_squared = bound::norm_squared_max(share, dimension);
+        Ok(NoiseBounds {
+            share,
+            // Both are below the magnitude, which has 16 bits.
+            signal_max: left as u32,
+            noise_max: most as u32,
+            signal_squared_max,
+            norm_squared_max: sum_squared(signal_squared_max, noise_squared),
+        })
+    }
+
+    /// What opening a sum of so many contributions does to an owner's privacy: adding or leaving out
+    /// its update (that it takes part is public).
+    ///
+    /// # Errors
+    /// [`BadNoise::Variance`], [`BadNoise::Account`].
+    pub(crate) fn release(
+        &self,
+        quantiser: &Quantiser,
+        dimension: u64,
+        (contributions_min, contributions_max): (u32, u32),
+    ) -> Result<Distributed, BadNoise> {
+        let relied_on = contributions_min.saturating_sub(self.colluding_max);
+        let squared = quantiser.rounded_norm_squared_max(dimension);
+        // Any L1 norm: the L2 norm bounds it.
+        let (l1, l2) = (f64::MAX, (squared as f64).sqrt() * (1.0 + 1e-12));
+        let people = relied_on..=contributions_max;
+        let sum = Distributed::new(self.share()?, people, dimension, l1, l2);
+        sum.map_err(|bad| BadNoise::Account(bad.to_string()))
+    }
 }
 
 /// What a contribution with noise keeps to.
@@ -115,30 +165,6 @@ pub struct NoiseBounds {
     pub signal_squared_max: u64,
     /// The same of both together.
     pub norm_squared_max: u64,
-}
-
-impl NoiseBounds {
-    fn new(quantiser: &Quantiser, dimension: u64, noise: &Noise) -> Result<Self, BadNoise> {
-        let share = noise.share()?;
-        let signal_squared_max = quantiser.rounded_norm_squared_max(dimension);
-        let most = bound::coordinate_max(share, dimension);
-        let magnitude = quantiser.magnitude_max();
-        let left = u64::from(magnitude).saturating_sub(most);
-        // An update of the whole length, spread evenly, must not be cut.
-        let needed = (quantiser.clip_units() / (dimension as f64).sqrt()).ceil().max(1.0) as u64;
-        if left < needed {
-            return Err(BadNoise::Room { noise: most, left, magnitude, needed });
-        }
-        let noise_squared = bound::norm_squared_max(share, dimension);
-        Ok(Self {
-            share,
-            // Both are below the magnitude, which has 16 bits.
-            signal_max: left as u32,
-            noise_max: most as u32,
-            signal_squared_max,
-            norm_squared_max: sum_squared(signal_squared_max, noise_squared),
-        })
-    }
 }
 
 /// Squared norm that a sum of two vectors has at most, rounded up.
@@ -169,24 +195,18 @@ impl RoundConfig {
     /// # Errors
     /// [`BadNoise::Variance`], [`BadNoise::Room`].
     pub fn noise_bounds(&self) -> Result<Option<NoiseBounds>, BadNoise> {
-        let bounds = |noise| NoiseBounds::new(&self.quantiser, self.dimension, noise);
+        let bounds = |noise: &Noise| noise.bounds(&self.quantiser, self.dimension);
         self.noise.as_ref().map(bounds).transpose()
     }
 
-    /// What opening the round's sum does to an owner's privacy: adding or leaving out its update
-    /// (that it takes part is public). None where there is no noise.
+    /// What opening the round's sum does to an owner's privacy. None where there is no noise.
     ///
     /// # Errors
     /// [`BadNoise::Variance`], [`BadNoise::Account`].
     pub fn release(&self) -> Result<Option<Distributed>, BadNoise> {
-        let Some(noise) = &self.noise else { return Ok(None) };
-        let relied_on = self.contributions_min.saturating_sub(noise.colluding_max);
-        let squared = self.quantiser.rounded_norm_squared_max(self.dimension);
-        // Any L1 norm: the L2 norm bounds it.
-        let (l1, l2) = (f64::MAX, (squared as f64).sqrt() * (1.0 + 1e-12));
-        let people = relied_on..=self.contributions_max;
-        let sum = Distributed::new(noise.share()?, people, self.dimension, l1, l2);
-        sum.map(Some).map_err(|bad| BadNoise::Account(bad.to_string()))
+        let people = (self.contributions_min, self.contributions_max);
+        let release = |noise: &Noise| noise.release(&self.quantiser, self.dimension, people);
+        self.noise.as_ref().map(release).transpose()
     }
 
     /// Everything about the noise that follows from the terms alone.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use covey_privacy::delta::Delta;
-use covey_privacy::event::{Event, Sampled};
+use covey_privacy::event::{BadEvent, Event, Sampled};
 use covey_privacy::spent::Spent;
 
 use crate::config::{BadNoise, Noise, Weighting};
@@ -15,11 +15,11 @@ use crate::limits::{
 };
 use crate::strategy::Strategy;
 
-use super::Plan;
 use super::error::{Code, Collector};
 use super::layer::{self, LayerKind};
 use super::model::Body;
 use super::section::{At, Section};
+use super::{Plan, Training};
 
 /// The `[privacy]` section.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,18 +58,43 @@ pub struct RoundCost {
     pub count: u64,
 }
 
-impl Plan {
-    /// Each contribution's noise in rounds of a model of `parameters` parameters; none where the
-    /// plan asks for none.
+impl RoundCost {
+    /// Of an owner of so many training examples, at least one, who trains with this much noise on
+    /// Poisson samples: every step is an event.
     ///
     /// # Errors
-    /// [`BadNoise::Variance`].
+    /// [`BadEvent`] where the accountant takes no such noise, or no such small a share of examples.
+    pub fn of_records(
+        training: &Training,
+        noise_multiplier: f64,
+        examples: u64,
+    ) -> Result<Self, BadEvent> {
+        let event = Sampled::new(noise_multiplier, training.sampling_rate(examples))?;
+        Ok(Self { event: Event::Sampled(event), count: training.steps(examples) })
+    }
+}
+
+impl Plan {
+    /// Each contribution's noise in rounds of a model of `parameters` parameters, which has room beside
+    /// the update and can be accounted for; none where the plan asks for none, or where the noise is in
+    /// the training.
+    ///
+    /// # Errors
+    /// [`BadNoise`] of noise that no round can have.
     pub fn noise(&self, parameters: u64) -> Result<Option<Noise>, BadNoise> {
         let Some(privacy) = &self.privacy else { return Ok(None) };
-        // Where examples are hidden, the noise is in the training.
         let Unit::Owner { colluding_max } = privacy.unit else { return Ok(None) };
         let (quantiser, least) = (self.quantiser(), self.cohort.minimum);
-        Noise::of(privacy.noise_multiplier, &quantiser, parameters, least, colluding_max).map(Some)
+        let multiplier = privacy.noise_multiplier;
+        let noise = Noise::of(multiplier, &quantiser, parameters, least, colluding_max)?;
+        noise.bounds(&quantiser, parameters)?;
+        noise.release(&quantiser, parameters, self.contributions())?;
+        Ok(Some(noise))
+    }
+
+    /// Fewest and most contributions of a sum.
+    const fn contributions(&self) -> (u32, u32) {
+        (self.cohort.minimum, self.cohort.maximum)
     }
 
     /// What one round of a model of `parameters` parameters costs an owner, of so many training
@@ -79,14 +104,14 @@ impl Plan {
         let privacy = self.privacy.as_ref()?;
         match privacy.unit {
             Unit::Owner { .. } => {
-                let release = self.layout_terms(parameters).release().ok().flatten()?;
+                let noise = self.noise(parameters).ok()??;
+                let people = self.contributions();
+                let release = noise.release(&self.quantiser(), parameters, people).ok()?;
                 Some(RoundCost { event: Event::Distributed(release), count: 1 })
             }
             Unit::Record { .. } => {
-                let rate = f64::from(self.training.batch_size) / examples.max(1) as f64;
-                let event = Sampled::new(privacy.noise_multiplier, rate.min(1.0)).ok()?;
-                let count = self.training.steps(examples.max(1));
-                Some(RoundCost { event: Event::Sampled(event), count })
+                let (training, noise) = (&self.training, privacy.noise_multiplier);
+                RoundCost::of_records(training, noise, examples.max(1)).ok()
             }
         }
     }
@@ -103,19 +128,6 @@ impl Plan {
             spent.add(cost.event, cost.count.checked_mul(rounds.into())?).ok()?;
         }
         Some(spent.epsilon(delta).least())
-    }
-
-    /// Whether each contribution's noise can be drawn, has room beside the update and can be accounted
-    /// for, with a model of `parameters` parameters.
-    ///
-    /// # Errors
-    /// [`BadNoise`].
-    fn check_noise(&self, parameters: u64) -> Result<(), BadNoise> {
-        self.noise(parameters)?;
-        let terms = self.layout_terms(parameters);
-        terms.noise_bounds()?;
-        terms.release()?;
-        Ok(())
     }
 }
 
@@ -206,11 +218,11 @@ pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) 
         return is_fine(errors);
     };
     let parameters = blueprint.parameters();
-    match plan.check_noise(parameters) {
+    match plan.noise(parameters) {
         Err(bad) => {
             errors.push(at, Code::Privacy, format!("the noise: {bad}"), room(plan, parameters))
         }
-        Ok(()) => check_epsilon(plan, parameters, at, errors),
+        Ok(_) => check_epsilon(plan, parameters, at, errors),
     }
     is_fine(errors)
 }
@@ -304,17 +316,19 @@ fn check_epsilon(plan: &Plan, parameters: u64, at: &Range<usize>, errors: &mut C
 /// The least noise, in hundredths, with which the whole plan costs no more; none where no noise
 /// has room for that.
 fn noise_for(plan: &Plan, parameters: u64, most: f64) -> Option<f64> {
-    let fits = |hundredths: u32| {
-        let other = with_noise(plan, hundredths);
-        other.check_noise(parameters).ok()?;
-        other.epsilon(parameters, plan.training.rounds).filter(|epsilon| *epsilon <= most)
+    let with = |hundredths: u32| {
+        let mut other = plan.clone();
+        let privacy = other.privacy.as_mut()?;
+        privacy.noise_multiplier = f64::from(hundredths) / 100.0;
+        // None where it has no room.
+        other.epsilon(parameters, plan.training.rounds)
     };
+    let fits = |hundredths| with(hundredths).is_some_and(|epsilon| epsilon <= most);
     // From the plan's on, each a tenth more, until the noise is enough; or it has no room.
-    let mut low = (privacy_noise(plan) * 100.0) as u32;
-    let most_noise = (NOISE_MULTIPLIER_MAX * 100.0) as u32;
+    let mut low = (plan.privacy.as_ref()?.noise_multiplier * 100.0) as u32;
     let mut high = low + 1;
-    while fits(high).is_none() {
-        if high >= most_noise || !has_room(plan, parameters, high) {
+    while !fits(high) {
+        if f64::from(high) >= NOISE_MULTIPLIER_MAX * 100.0 || with(high).is_none() {
             return None;
         }
         low = high;
@@ -322,26 +336,9 @@ fn noise_for(plan: &Plan, parameters: u64, most: f64) -> Option<f64> {
     }
     while high - low > 1 {
         let middle = low.midpoint(high);
-        if fits(middle).is_some() { high = middle } else { low = middle }
+        if fits(middle) { high = middle } else { low = middle }
     }
     Some(f64::from(high) / 100.0)
-}
-
-fn privacy_noise(plan: &Plan) -> f64 {
-    plan.privacy.as_ref().map_or(0.0, |privacy| privacy.noise_multiplier)
-}
-
-/// The plan with other noise, in hundredths.
-fn with_noise(plan: &Plan, hundredths: u32) -> Plan {
-    let mut other = plan.clone();
-    if let Some(privacy) = &mut other.privacy {
-        privacy.noise_multiplier = f64::from(hundredths) / 100.0;
-    }
-    other
-}
-
-fn has_room(plan: &Plan, parameters: u64, hundredths: u32) -> bool {
-    with_noise(plan, hundredths).check_noise(parameters).is_ok()
 }
 
 /// What to do about noise that has no room.
@@ -349,7 +346,7 @@ fn room(plan: &Plan, parameters: u64) -> String {
     let mut other = plan.clone();
     for _ in 0..RANGES_TRIED {
         other.secure_aggregation.range *= 1.1;
-        if other.check_noise(parameters).is_ok() {
+        if other.noise(parameters).is_ok() {
             let range = f64::from(other.secure_aggregation.range);
             // Two digits, rounded up.
             let digit = 10f64.powf(range.log10().floor() - 1.0);

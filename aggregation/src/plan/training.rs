@@ -144,6 +144,12 @@ pub enum Watch {
 }
 
 impl Training {
+    /// With what probability each of so many examples is in a step's sample, where examples are hidden.
+    #[must_use]
+    pub fn sampling_rate(&self, examples: u64) -> f64 {
+        (f64::from(self.batch_size) / examples as f64).min(1.0)
+    }
+
     /// Steps of one owner of so many training examples in one round, unless an early stop ends them.
     #[must_use]
     pub fn steps(&self, examples: u64) -> u64 {

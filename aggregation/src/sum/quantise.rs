@@ -147,7 +147,7 @@ pub fn quantise_within(
 
 /// As [`quantise`], and with a share of discrete Gaussian noise on every coordinate (Kairouz, Liu,
 /// Steinke 2021, algorithm 1): the update is clipped, clamped to what the noise leaves room for,
-/// rounded at random until it is no longer than its bound, and only then noise of `noise` is added.
+/// rounded at random until it is no longer than its bound, and only then noise is added.
 /// So what one owner moves the sum by is bounded for sure, whatever `rng` gives, and only
 /// `noise_seed` must be secret. Takes 32 bytes of `rng` for every time it rounds; the same seeds give
 /// the same result everywhere.

@@ -41,7 +41,7 @@ pub(crate) fn run_fit<N: Network>(
         &compute.device,
     );
     let mut fit = Fit {
-        steps: steps(training, data.len()),
+        steps: training.steps(data.len() as u64),
         training,
         trainer,
         data,
@@ -57,11 +57,6 @@ pub(crate) fn run_fit<N: Network>(
     };
     let (loss, is_stopped_early) = fit.run()?;
     fit.report(parameters, loss, is_stopped_early)
-}
-
-/// Steps that the plan asks for.
-pub(crate) fn steps(training: &Training, examples: usize) -> u64 {
-    training.steps(examples as u64)
 }
 
 /// One fit under way.

@@ -55,9 +55,7 @@ use crate::data::Dataset;
 use crate::train::{FitContext, FitError, FitReport, Trainer, check_terms};
 
 pub use gradients::Way;
-pub use privacy::{
-    BadRecordPrivacy, CLIP_NORM_BOUNDS, Charge, NOISE_MULTIPLIER_BOUNDS, RecordPrivacy,
-};
+pub use privacy::{BadRecordPrivacy, CLIP_NORM_BOUNDS, NOISE_MULTIPLIER_BOUNDS, RecordPrivacy};
 pub use refusal::RecordRefusal;
 pub use seed::RecordSeed;
 

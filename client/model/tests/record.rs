@@ -302,7 +302,7 @@ fn digits_are_learned_with_a_moderate_noise() {
     let privacy = privacy(1.0, 1.0);
     let charge = privacy.charge(&plan.training, train.len()).expect("it can be charged");
     let report = fit_records(&trainer, &train, &privacy, 1).expect("trained");
-    assert_eq!(report.steps, charge.steps);
+    assert_eq!(report.steps, charge.count);
     let trained = applied(&trainer.task().initial_parameters(), &report.update);
     let reached = trainer.evaluate(&trained, &test).expect("measured").accuracy();
     let reached = reached.expect("a class is predicted");

@@ -104,11 +104,11 @@ fn a_round_is_charged_by_its_steps_at_the_rate_of_its_batches() {
     let charge = privacy(1.5, 2.0).charge(&plan.training, 100).expect("it can be charged");
     let Event::Sampled(sampled) = charge.event else { panic!("{charge:?}") };
     assert_eq!((sampled.noise_multiplier(), sampled.sampling_rate()), (1.5, 0.32));
-    assert_eq!(charge.steps, 12);
+    assert_eq!(charge.count, 12);
     // Fewer examples than a batch: all of them in every step.
     let charge = privacy(1.5, 2.0).charge(&plan.training, 20).expect("it can be charged");
     let Event::Sampled(sampled) = charge.event else { panic!("{charge:?}") };
-    assert_eq!((sampled.sampling_rate(), charge.steps), (1.0, 3));
+    assert_eq!((sampled.sampling_rate(), charge.count), (1.0, 3));
     let none = privacy(1.5, 2.0).charge(&plan.training, 0);
     assert_eq!(none, Err(BadRecordPrivacy::NoExamples));
     // Noise that is drawn, but that no accountant takes.

@@ -278,7 +278,8 @@ impl Policy {
         let (rounds, none) = (plan.training.rounds, Standing::default());
         let most = plan.privacy.and_then(|privacy| privacy.epsilon_max);
         let extended = terms.round.max(rounds);
-        if let Some((most, whole)) = most.zip(plan.epsilon(terms.dimension, extended))
+        if let Some(most) = most
+            && let Some(whole) = plan.epsilon(terms.dimension, extended)
             && whole > most
         {
             let why = format!("epsilon {whole:.3} after round {extended}; the plan allows {most}");

@@ -7,9 +7,11 @@
 //! clients that share the data take turns, so together they spend no more than there is.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use covey_aggregation::hash::Digest;
 use covey_aggregation::net::{FileError, files};
@@ -29,6 +31,10 @@ const ACCOUNT_FILE: &str = "privacy.json";
 
 /// A file, in bytes: about four hundred a round, so tens of thousands of rounds.
 const ACCOUNT_BYTES_MAX: u64 = 64 << 20;
+
+/// The longest wait for another client of the same data, and how often it is looked again.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 /// One round that was charged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,15 +189,27 @@ impl Account {
         Ok(after)
     }
 
-    /// Held until it is dropped, or the process ends.
+    /// Held until it is dropped, or the process ends. Others hold it for as long as two files take to
+    /// write; who holds it for longer has stopped.
     fn lock(&self) -> Result<File, FileError> {
         let mut name = self.beside.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
         let path = self.beside.with_file_name(name);
         let open = || {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
+            let begun = Instant::now();
+            loop {
+                match file.try_lock() {
+                    Ok(()) => return Ok(file),
+                    Err(TryLockError::Error(error)) => return Err(error),
+                    Err(TryLockError::WouldBlock) if begun.elapsed() > LOCK_PATIENCE => {
+                        let what = "another client of these data has held it for too long: look \
+                                    whether it hangs";
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+                    }
+                    Err(TryLockError::WouldBlock) => sleep(LOCK_AGAIN),
+                }
+            }
         };
         open().map_err(|source| FileError::Write { path: path.clone(), source })
     }

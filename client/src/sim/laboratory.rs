@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use covey_aggregation::config::{RoundConfig, Weighting};
+use covey_aggregation::config::{Noise, RoundConfig, Weighting};
 use covey_aggregation::hash::{Domain, hash};
 use covey_aggregation::message::Decline;
 use covey_aggregation::net::IdentityKey;
@@ -23,7 +23,7 @@ use super::attack::{AttackKind, FreeRide, Memory, Role, cast};
 use super::holdings::Holdings;
 use super::options::Options;
 use super::variates::Variates;
-use crate::check::{data_failure, read_limits, read_plan};
+use crate::check::{data_failure, noise, read_limits, read_plan};
 use crate::prepare::Declined;
 use crate::update::{Made, Owner, Start};
 
@@ -35,6 +35,8 @@ pub(super) struct Laboratory {
     pub(super) plan: Plan,
     pub(super) plan_bytes: Vec<u8>,
     pub(super) task: Task,
+    /// Each contribution's, where the plan asks for any.
+    pub(super) noise: Option<Noise>,
     pub(super) trainer: Trainer,
     pub(super) seed: u64,
     pub(super) identities: Vec<Arc<Identity>>,
@@ -107,6 +109,7 @@ impl Laboratory {
             (0..options.clients).map(|one| Arc::new(owner_key(seed, one).identity())).collect();
         let places = identities.iter().enumerate().map(|(place, one)| (one.id(), place)).collect();
         Ok(Self {
+            noise: noise(&plan, &task)?,
             plan,
             plan_bytes,
             task,

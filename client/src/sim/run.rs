@@ -256,8 +256,7 @@ impl<'a> Course<'a> {
             quantiser: plan.quantiser(),
             counters: plan.counters(),
             control: plan.strategy.control(&self.state, owners, &task.manifest_digest()),
-            // It has room: that was checked at the beginning.
-            noise: plan.noise(task.parameters() as u64).unwrap_or_default(),
+            noise: laboratory.noise,
             packing: plan.packing(),
             contributions_min: plan.cohort.minimum,
             contributions_max: plan.cohort.maximum,

@@ -39,6 +39,53 @@ async fn round(
     (finished.opened.expect("opened").0, missing)
 }
 
+/// Four owners at work on a plan of this unit, each with what it requires and so many examples.
+struct Scene {
+    federation: Federation,
+    coordinator: Coordinator,
+    holders: Vec<Running>,
+    ledgers: Vec<Arc<Ledger>>,
+    clients: Vec<Running>,
+}
+
+impl Scene {
+    fn start(unit: &str, owners: [(u32, Option<f64>); 4]) -> Self {
+        let federation = Federation::new(&OWNERS);
+        let coordinator = Coordinator::start_with(federation.membership("c"), &plan_of(unit));
+        let holders = hold(&federation, &coordinator);
+        let ledgers: Vec<Arc<Ledger>> = OWNERS.iter().map(|_| Arc::default()).collect();
+        for (owner, (examples, epsilon)) in OWNERS.iter().zip(owners) {
+            federation.settle(owner, &coordinator.address, "*", examples);
+            if let Some(epsilon) = epsilon {
+                let require = format!(
+                    "allow = {{ purposes = [\"*\"] }}\n[require]\nprivacy = {{ epsilon = \
+                     {epsilon:?}, delta = 1e-6 }}"
+                );
+                federation.allow(owner, &require);
+            }
+        }
+        let mut scene = Self { federation, coordinator, holders, ledgers, clients: Vec::new() };
+        scene.start_clients();
+        scene
+    }
+
+    fn start_clients(&mut self) {
+        let clients = OWNERS.iter().zip(&self.ledgers);
+        let start = |(owner, ledger): (&&str, &Arc<Ledger>)| {
+            self.federation.start(owner, Some(ledger.clone()))
+        };
+        self.clients = clients.map(start).collect();
+    }
+
+    async fn stop(self) {
+        for one in self.clients.into_iter().chain(self.holders) {
+            one.stop().await;
+        }
+    }
+}
+
+const PER_OWNER: &str = "unit = \"owner\"\ncolluding_max = 0";
+
 fn charged(client: &Running) -> Vec<f64> {
     let epsilon = |event: Event| match event {
         Event::Charged { epsilon, .. } => Some(epsilon),
@@ -61,24 +108,11 @@ fn charges(federation: &Federation, owner: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_whose_budget_ends_stays_away_and_the_others_go_on() {
-    let federation = Federation::new(&OWNERS);
-    let plan = plan_of("unit = \"owner\"\ncolluding_max = 0");
-    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
-    let holders = hold(&federation, &coordinator);
-    let ledgers: Vec<Arc<Ledger>> = OWNERS.iter().map(|_| Arc::default()).collect();
-    let mut clients = Vec::new();
-    for (owner, ledger) in OWNERS.iter().zip(&ledgers) {
-        federation.settle(owner, &coordinator.address, "*", 20);
-        let epsilon = if *owner == "dot" { 2.0 } else { 50.0 };
-        let require = format!(
-            "allow = {{ purposes = [\"*\"] }}\n[require]\nprivacy = {{ epsilon = {epsilon:?}, \
-             delta = 1e-6 }}"
-        );
-        federation.allow(owner, &require);
-        clients.push(federation.start(owner, Some(ledger.clone())));
-    }
+    let enough = (20, Some(50.0));
+    let mut scene = Scene::start(PER_OWNER, [enough, enough, enough, (20, Some(2.0))]);
+    let Scene { federation, coordinator, ledgers, clients, .. } = &mut scene;
     for number in 1..=2 {
-        let (aggregate, missing) = round(&federation, &mut coordinator, number).await;
+        let (aggregate, missing) = round(federation, coordinator, number).await;
         assert_eq!(missing, [MissingReason::Declined(Decline::Policy)]);
         // The sum is exactly what its owners sealed, noise included.
         let (sums, weight) = Ledger::sum(&ledgers[..3], number);
@@ -90,12 +124,12 @@ async fn an_owner_whose_budget_ends_stays_away_and_the_others_go_on() {
     for part in ["Y018", "0.000 is spent", "allows epsilon 2 at delta 1e-6"] {
         assert!(why.contains(part), "{why}");
     }
-    assert_eq!((charges(&federation, "dot"), charged(dot).len()), (0, 0));
-    for (owner, client) in OWNERS.iter().zip(&clients).take(3) {
+    assert_eq!((charges(federation, "dot"), charged(dot).len()), (0, 0));
+    for (owner, client) in OWNERS.iter().zip(&*clients).take(3) {
         until("it was charged twice", || charged(client).len() == 2).await;
         let [one, two] = charged(client)[..] else { panic!("{:?}", client.events()) };
         assert!((5.0..5.6).contains(&one) && one < two && two < 2.0 * one, "{one} {two}");
-        assert_eq!(charges(&federation, owner), 2);
+        assert_eq!(charges(federation, owner), 2);
         let statement = commands::budget(&federation.path(owner).join("client.toml"));
         let statement = statement.expect("read");
         assert_eq!((statement.rounds, statement.budget), (2, Some(50.0)));
@@ -104,31 +138,18 @@ async fn an_owner_whose_budget_ends_stays_away_and_the_others_go_on() {
         assert!(federation.path(owner).join("data.csv.covey-privacy.json").exists());
         let config = federation.config(owner);
         fs::remove_file(config.state.join("privacy.json")).expect("removed");
-        assert_eq!(charges(&federation, owner), 2);
+        assert_eq!(charges(federation, owner), 2);
     }
-    for one in clients.into_iter().chain(holders) {
-        one.stop().await;
-    }
+    scene.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn owners_that_hide_their_examples_are_charged_by_how_many_they_have() {
-    let federation = Federation::new(&OWNERS);
-    let plan = plan_of("unit = \"record\"\nclip_norm = 1.0");
-    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
-    let holders = hold(&federation, &coordinator);
-    let ledgers: Vec<Arc<Ledger>> = OWNERS.iter().map(|_| Arc::default()).collect();
-    let mut clients = Vec::new();
-    for ((owner, ledger), examples) in OWNERS.iter().zip(&ledgers).zip([20, 80, 320, 8]) {
-        federation.settle(owner, &coordinator.address, "*", examples);
-        if *owner == "dot" {
-            let require = "allow = { purposes = [\"*\"] }\n[require]\nprivacy = { epsilon = 4.0, \
-                           delta = 1e-6 }";
-            federation.allow(owner, require);
-        }
-        clients.push(federation.start(owner, Some(ledger.clone())));
-    }
-    let (aggregate, missing) = round(&federation, &mut coordinator, 1).await;
+    let unit = "unit = \"record\"\nclip_norm = 1.0";
+    let owners = [(20, None), (80, None), (320, None), (8, Some(4.0))];
+    let mut scene = Scene::start(unit, owners);
+    let Scene { federation, coordinator, ledgers, clients, .. } = &mut scene;
+    let (aggregate, missing) = round(federation, coordinator, 1).await;
     assert_eq!(missing, [MissingReason::Declined(Decline::Policy)]);
     assert_eq!(aggregate.sums, Ledger::sum(&ledgers[..3], 1).0);
     let mut costs = Vec::new();
@@ -141,27 +162,17 @@ async fn owners_that_hide_their_examples_are_charged_by_how_many_they_have() {
     let dot = &clients[3];
     until("it was declined", || declined(dot).len() == 1).await;
     assert!(declined(dot)[0].contains("Y018"), "{:?}", declined(dot));
-    for one in clients.into_iter().chain(holders) {
-        one.stop().await;
-    }
+    scene.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_killed_after_sealing_sends_the_same_noise_and_is_charged_once() {
-    let federation = Federation::new(&OWNERS);
-    let plan = plan_of("unit = \"owner\"\ncolluding_max = 0");
-    let mut coordinator = Coordinator::start_with(federation.membership("c"), &plan);
-    let holders = hold(&federation, &coordinator);
-    let ledgers: Vec<Arc<Ledger>> = OWNERS.iter().map(|_| Arc::default()).collect();
-    let mut clients = Vec::new();
-    for (owner, ledger) in OWNERS.iter().zip(&ledgers) {
-        federation.settle(owner, &coordinator.address, "*", 20);
-        clients.push(federation.start(owner, Some(ledger.clone())));
-    }
+    let mut scene = Scene::start(PER_OWNER, [(20, None); 4]);
+    let Scene { federation, coordinator, ledgers, clients, .. } = &mut scene;
     // A coordinator that dies whenever an upload begins.
     coordinator.shelf.lock().expect("a lock").cuts_uploads = true;
     let parameters = coordinator.task.initial_parameters();
-    let terms = coordinator.terms(1, &parameters, ids(&federation, &OWNERS));
+    let terms = coordinator.terms(1, &parameters, ids(federation, &OWNERS));
     let all_offered = |shelf: &Shelf| {
         let mut offered = shelf.offered.clone();
         offered.sort_unstable();
@@ -171,19 +182,17 @@ async fn a_client_killed_after_sealing_sends_the_same_noise_and_is_charged_once(
     let mut round = coordinator.open_round(&terms);
     let interrupted = coordinator.run(&terms, &mut round, all_offered).await;
     assert!(interrupted.is_none(), "nobody could contribute");
-    for client in clients {
+    for client in clients.drain(..) {
         client.kill().await;
     }
     // What has begun to leave is charged already.
-    assert!(OWNERS.iter().all(|owner| charges(&federation, owner) == 1));
-    let sealed = Ledger::sum(&ledgers, 1).0;
+    assert!(OWNERS.iter().all(|owner| charges(federation, owner) == 1));
+    let sealed = Ledger::sum(ledgers, 1).0;
     coordinator.shelf.lock().expect("a lock").cuts_uploads = false;
-    let clients: Vec<Running> =
-        OWNERS.iter().zip(&ledgers).map(|(o, l)| federation.start(o, Some(l.clone()))).collect();
+    scene.start_clients();
+    let Scene { federation, coordinator, .. } = &mut scene;
     let finished = coordinator.run(&terms, &mut round, |_| false).await.expect("a whole round");
     assert_eq!(finished.opened.expect("opened").0.sums, sealed);
-    assert!(OWNERS.iter().all(|owner| charges(&federation, owner) == 1));
-    for one in clients.into_iter().chain(holders) {
-        one.stop().await;
-    }
+    assert!(OWNERS.iter().all(|owner| charges(federation, owner) == 1));
+    scene.stop().await;
 }

@@ -8,13 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use super::gradients::{Gradients, Scatter, Way, block};
 use super::grid::Grid;
 use super::noise::Noise;
-use super::privacy::{RecordPrivacy, rate};
+use super::privacy::RecordPrivacy;
 use super::sample::Sampler;
 use super::seed::RecordSeed;
 use super::sum::Sum;
 use crate::data::Dataset;
 use crate::device::{Compute, OverMemory};
-use crate::fit::{gone, steps};
+use crate::fit::gone;
 use crate::gradient::{Terms, Wanted};
 use crate::model::Network;
 use crate::network::Built;
@@ -55,7 +55,8 @@ pub(crate) fn run_records<N: Network>(
         &compute.device,
     );
     let examples = data.len();
-    let (rate, grid) = (rate(training, examples), Grid::new(privacy.clip_norm(), places.total));
+    let (rate, grid) =
+        (training.sampling_rate(examples as u64), Grid::new(privacy.clip_norm(), places.total));
     let mut fit = RecordFit {
         gradients: gradients(trainer, data, &device, *way),
         sampler: Sampler::new(examples, rate, seed.rng("record-sample")),
@@ -71,7 +72,7 @@ pub(crate) fn run_records<N: Network>(
         network: Some(network),
         optimizer: optimizer(training.optimizer),
         terms,
-        steps: steps(training, examples),
+        steps: training.steps(examples as u64),
         lr_sum: 0.0,
     };
     let loss = fit.run()?;

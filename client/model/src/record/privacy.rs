@@ -1,9 +1,7 @@
 //! How private every example is to be, and what a round costs.
 
-use covey_aggregation::plan::Training;
-use covey_privacy::event::{BadEvent, Event, Sampled};
-
-use crate::fit::steps;
+use covey_aggregation::plan::{RoundCost, Training};
+use covey_privacy::event::BadEvent;
 
 /// Least and largest norm that gradients are clipped to.
 pub const CLIP_NORM_BOUNDS: (f64, f64) = (1e-6, 1e6);
@@ -34,15 +32,6 @@ pub enum BadRecordPrivacy {
     /// The accountant does not take it.
     #[error(transparent)]
     Event(#[from] BadEvent),
-}
-
-/// What a round does to the privacy of the owner's examples.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Charge {
-    /// What every step does.
-    pub event: Event,
-    /// How often: the round's steps.
-    pub steps: u64,
 }
 
 impl RecordPrivacy {
@@ -78,18 +67,16 @@ impl RecordPrivacy {
     ///
     /// # Errors
     /// [`BadRecordPrivacy`]: no examples, or an event that the accountant does not take.
-    pub fn charge(&self, training: &Training, examples: usize) -> Result<Charge, BadRecordPrivacy> {
+    pub fn charge(
+        &self,
+        training: &Training,
+        examples: usize,
+    ) -> Result<RoundCost, BadRecordPrivacy> {
         if examples == 0 {
             return Err(BadRecordPrivacy::NoExamples);
         }
-        let sampled = Sampled::new(self.noise_multiplier, rate(training, examples))?;
-        Ok(Charge { event: Event::Sampled(sampled), steps: steps(training, examples) })
+        Ok(RoundCost::of_records(training, self.noise_multiplier, examples as u64)?)
     }
-}
-
-/// With what probability every example is in a step's sample.
-pub(super) fn rate(training: &Training, examples: usize) -> f64 {
-    (f64::from(training.batch_size) / examples as f64).min(1.0)
 }
 
 pub(super) fn check_clip_norm(clip_norm: f64) -> Result<(), BadRecordPrivacy> {

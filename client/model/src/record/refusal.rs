@@ -3,7 +3,6 @@
 use covey_aggregation::shape::Step;
 use covey_privacy::event::SAMPLING_RATE_MIN;
 
-use super::privacy::rate;
 use crate::task::Task;
 
 /// What a plan asks for that cannot be private, or cannot be asked of its model.
@@ -50,7 +49,7 @@ pub(super) fn check(task: &Task, examples: usize) -> Result<(), RecordRefusal> {
     if training.early_stop.is_some() {
         return Err(RecordRefusal::EarlyStop);
     }
-    if rate(training, examples) < SAMPLING_RATE_MIN {
+    if training.sampling_rate(examples as u64) < SAMPLING_RATE_MIN {
         return Err(RecordRefusal::Rate { batch_size: training.batch_size, examples });
     }
     Ok(())

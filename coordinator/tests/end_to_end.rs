@@ -6,6 +6,7 @@ mod federation;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use covey_aggregation::message::Phase;
 use covey_aggregation::net::{Route, TcpDoor, TransportChoice};
@@ -14,7 +15,7 @@ use covey_aggregation::program::{Exit, Signal};
 use covey_coordinator::event::Event;
 use covey_coordinator::learning::from_bytes;
 use federation::owner::{self, units, weight};
-use federation::{Federation, Members, Operator, PlanOptions, round_of};
+use federation::{Federation, Members, Operator, PlanOptions, RESEND_MS, round_of};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -132,6 +133,9 @@ async fn a_run_with_one_holder_killed_is_done_and_names_it() {
     members.gates[0].send_replace(false);
     operator.wait_for(in_collect).await;
     members.holders[2].abort();
+    // The round begins as soon as three holders have signed its terms, which this one may not have.
+    // It is only named for that if it had the time to: as long as a message waits to be sent again.
+    tokio::time::sleep(Duration::from_millis(RESEND_MS)).await;
     members.gates[0].send_replace(true);
     let summary = operator.wait_for(round_of).await;
     assert!(summary.done, "{summary}");

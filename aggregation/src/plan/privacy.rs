@@ -153,8 +153,10 @@ pub(super) fn read(
         Some(field) => field.positive(errors).map(|at| Some(at.value)),
         None => Some(None),
     };
+    // Which other fields there are hangs on the unit.
+    let unit = unit?;
     section.finish(errors);
-    let (noise, delta, unit) = (noise_multiplier?, delta?, unit?);
+    let (noise, delta) = (noise_multiplier?, delta?);
     if !(NOISE_MULTIPLIER_MIN..=NOISE_MULTIPLIER_MAX).contains(&noise.value) {
         let message = format!("privacy.noise_multiplier = {} protects nobody, or all", noise.value);
         let help = format!("use {NOISE_MULTIPLIER_MIN} to {NOISE_MULTIPLIER_MAX}, such as 1.0");

@@ -101,7 +101,8 @@ impl fmt::Display for Statement {
             )?,
         }
         for RunCharge { run, rounds, epsilon } in &self.runs {
-            writeln!(f, "run      {}: {rounds} rounds, by themselves {epsilon:.3}", &run[..8])?;
+            let run = run.get(..8).unwrap_or(run);
+            writeln!(f, "run      {run}: {rounds} rounds, by themselves {epsilon:.3}")?;
         }
         write!(f, "account  {}", self.account.display())
     }

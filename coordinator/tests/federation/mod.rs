@@ -40,6 +40,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+/// After this long without an answer the coordinator sends a message again, and names in the end
+/// who did not answer.
+pub(crate) const RESEND_MS: u64 = 300;
+
 /// Longest wait in a test; far beyond what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -291,7 +295,7 @@ impl Federation {
             "listen = \"{}\"\nplan = \"plan.toml\"\n\
              test_data = {{ format = \"csv\", path = \"test.csv\", header = \"absent\" }}\n{pool}\
              [start]\nwait_s = 100\nsettle_s = 60\nowners = {owners}\n\
-             [rounds]\nresend_ms = 300\nabandons_in_a_row_max = 1\n",
+             [rounds]\nresend_ms = {RESEND_MS}\nabandons_in_a_row_max = 1\n",
             self.address
         );
         let path = self.dir().join("coordinator.toml");

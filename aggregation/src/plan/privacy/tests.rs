@@ -104,6 +104,16 @@ fn every_bad_privacy_is_refused_with_its_code_and_what_would_fit() {
     }
 }
 
+#[test]
+fn a_unit_that_is_not_known_is_told_once_and_nothing_follows_from_it() {
+    let text = with("unit = \"owner\"", "unit = \"ownr\"\ncolluding_max = 2");
+    let errors = Plan::parse(&text).expect_err("no such unit");
+    let [PlanError { code: Code::UnknownChoice, help, .. }] = errors.errors() else {
+        panic!("{errors}");
+    };
+    assert_eq!(help, "did you mean \"owner\"?");
+}
+
 const RECORD: &str = "unit = \"record\"\nclip_norm = 1.0";
 
 #[test]

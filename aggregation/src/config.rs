@@ -9,7 +9,7 @@ mod summands;
 use serde::{Deserialize, Serialize};
 
 pub use self::committee::{CommitteeShape, Component, HolderIndex, SealingKey, Seat};
-pub use self::noise::{BadNoise, Noise, NoiseBounds};
+pub use self::noise::{BadNoise, Noise, NoiseBounds, NoisePlan};
 pub use self::packing::{Packing, Profile};
 
 use crate::audit::terms::BadTerms as BadAudit;
@@ -376,10 +376,16 @@ impl RoundConfig {
         u8::try_from(index).ok().map(HolderIndex)
     }
 
-    /// Coordinates of vectors: the update's, and as many of the control's where there is one.
+    /// Coordinates of vectors: the update's, and as many of the control's where there is one; or the
+    /// vote on the clip.
     #[must_use]
     pub const fn vector_coordinates(&self) -> u64 {
-        if self.control.is_some() { 2 * self.dimension } else { self.dimension }
+        let votes = match &self.noise {
+            Some(noise) => noise.votes(),
+            None => 0,
+        };
+        let control = if self.control.is_some() { self.dimension } else { 0 };
+        self.dimension + control + votes
     }
 
     /// Coordinates that travel: those of the vectors, then [`SENTINELS`], then [`WEIGHT_DIGITS`],

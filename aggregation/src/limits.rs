@@ -428,6 +428,14 @@ pub const NOISE_MULTIPLIER_MAX: f64 = 1000.0;
 /// probability far below this in any run (`covey_privacy::bound`).
 pub const PRIVACY_DELTA_MIN: f64 = 1e-12;
 
+/// Farthest that a clip that follows owners' lengths goes from the plan's, either way, in 64ths of a
+/// doubling: a thousand times. What is farther is no clip but a model that diverges.
+pub const CLIP_STEPS_MAX: i32 = 640;
+
+/// How fast such a clip may follow: a round in which nobody is within it makes it e times as large at
+/// most.
+pub const CLIP_RATE_MAX: f64 = 1.0;
+
 /// What an example's gradient is clipped to, where examples are hidden: gradients are rounded to a
 /// grid of 2^-26 of it in 32 bits of floating point.
 pub const RECORD_CLIP_MIN: f64 = 1e-6;

@@ -75,7 +75,7 @@ use crate::limits::{NAME_BYTES_MAX, PLAN_BYTES_MAX, PURPOSE_BYTES_MAX};
 use crate::party::Name;
 use crate::shape::Blueprint;
 use crate::stop::StopRules;
-use crate::strategy::{BadStep, State, Stepped, Strategy};
+use crate::strategy::{BadState, BadStep, State, Stepped, Strategy};
 use crate::sum::open::Aggregate;
 
 use error::Collector;
@@ -205,8 +205,16 @@ impl Plan {
         aggregate: &Aggregate,
     ) -> Result<Result<Stepped, String>, BadStep> {
         let server_lr = self.training.server_lr;
+        if self.clip_of(&config.quantiser)? != state.clip {
+            return Err(BadState::Clip.into());
+        }
         match self.strategy.step(server_lr, (parameters, state), config, aggregate) {
-            Ok(stepped) => Ok(self.stop.too_long(stepped.norm).map_or(Ok(stepped), Err)),
+            Ok(mut stepped) => {
+                if let Some((clipping, steps)) = self.clipping().zip(state.clip) {
+                    stepped.state.clip = Some(clipping.next(steps, config, aggregate));
+                }
+                Ok(self.stop.too_long(stepped.norm).map_or(Ok(stepped), Err))
+            }
             Err(error @ BadStep::Diverged { .. }) => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         }
@@ -216,7 +224,7 @@ impl Plan {
     /// words.
     #[must_use]
     pub fn sends(&self, parameters: u64) -> String {
-        self.strategy.sends(parameters, self.counters())
+        self.strategy.sends(parameters, self.counters(), self.clipping().is_some())
     }
 
     /// How coordinates are packed for up to [`Cohort::maximum`] contributions.

@@ -16,6 +16,7 @@
 //! FedAdam: `v = b2 v + (1 - b2) Delta^2`; FedYogi: `v - (1 - b2) Delta^2 sign(v - Delta^2)`. As in
 //! the paper there is no correction of the bias of m and v.
 
+mod clip;
 mod state;
 mod variate;
 
@@ -23,7 +24,8 @@ use crate::config::{Control, RoundConfig};
 use crate::hash::Digest;
 use crate::sum::open::Aggregate;
 
-pub use self::state::{BadState, State};
+pub use self::clip::{ClipSteps, Clipping, RoundClip, share_within};
+pub use self::state::{BadState, Kept, State};
 pub use self::variate::{control_change, gradient_offset, sent_change, variate_digest};
 
 /// How aggregates become the next model, and what owners send for it.
@@ -124,15 +126,15 @@ impl Strategy {
     /// What is kept before the first round, of a model of `parameters` parameters.
     #[must_use]
     pub fn initial(&self, parameters: usize) -> State {
-        match self {
-            Self::FedAvg | Self::FedProx { .. } => State::None,
-            Self::FedAvgM { .. } => State::Momentum { velocity: vec![0.0; parameters] },
-            Self::FedAdam(adaptive) | Self::FedYogi(adaptive) => State::Adaptive {
+        State::of(match self {
+            Self::FedAvg | Self::FedProx { .. } => Kept::None,
+            Self::FedAvgM { .. } => Kept::Momentum { velocity: vec![0.0; parameters] },
+            Self::FedAdam(adaptive) | Self::FedYogi(adaptive) => Kept::Adaptive {
                 first: vec![0.0; parameters],
                 second: vec![adaptive.tau * adaptive.tau; parameters],
             },
-            Self::Scaffold { .. } => State::Control { variate: vec![0.0; parameters] },
-        }
+            Self::Scaffold { .. } => Kept::Control { variate: vec![0.0; parameters] },
+        })
     }
 
     /// The second vector of a round's terms, where the strategy has one. `owners`: N, those that
@@ -164,23 +166,23 @@ impl Strategy {
         state.fits(self, parameters.len())?;
         let mean: Vec<f64> = mean.into_iter().map(f64::from).collect();
         let mut state = state.clone();
-        let direction = match (self, &mut state) {
-            (Self::FedAvgM { momentum }, State::Momentum { velocity }) => {
+        let direction = match (self, &mut state.kept) {
+            (Self::FedAvgM { momentum }, Kept::Momentum { velocity }) => {
                 for (v, x) in velocity.iter_mut().zip(&mean) {
                     *v = momentum * *v + x;
                 }
                 velocity.clone()
             }
-            (Self::FedAdam(adaptive), State::Adaptive { first, second }) => {
+            (Self::FedAdam(adaptive), Kept::Adaptive { first, second }) => {
                 let keep = adaptive.beta_2;
                 adaptive.step(first, second, &mean, |v, square| keep * v + (1.0 - keep) * square)
             }
-            (Self::FedYogi(adaptive), State::Adaptive { first, second }) => {
+            (Self::FedYogi(adaptive), Kept::Adaptive { first, second }) => {
                 let gain = 1.0 - adaptive.beta_2;
                 adaptive
                     .step(first, second, &mean, |v, square| v - gain * square * sign(v - square))
             }
-            (Self::Scaffold { .. }, State::Control { variate }) => {
+            (Self::Scaffold { .. }, Kept::Control { variate }) => {
                 let control = config.control.as_ref().ok_or(BadStep::Control)?;
                 let change = aggregate.control_mean(control, config.quantiser.bits);
                 if change.len() != variate.len() {
@@ -201,9 +203,9 @@ impl Strategy {
     }
 
     /// What leaves an owner's machine in every round, in words: numbers and kinds. `parameters`:
-    /// of the model; `counters`: of the evaluation.
+    /// of the model; `counters`: of the evaluation; `has_vote`: whether owners vote on the clip.
     #[must_use]
-    pub fn sends(&self, parameters: u64, counters: u16) -> String {
+    pub fn sends(&self, parameters: u64, counters: u16, has_vote: bool) -> String {
         let mut text = match self {
             Self::Scaffold { .. } => format!(
                 "{}: the update ({parameters} numbers) and the change of the owner's control \
@@ -214,6 +216,9 @@ impl Strategy {
             _ => format!("{}: the update ({parameters} numbers), clipped and rounded", self.name()),
         };
         text += "; and what the owner counts in the average (1 number)";
+        if has_vote {
+            text += "; and whether the update was no longer than the clip (1 number, with noise)";
+        }
         if counters > 0 {
             text += &format!(
                 "; and how the round's first model does on its held-out examples ({counters} exact \

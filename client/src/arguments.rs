@@ -276,11 +276,11 @@ pub(crate) enum PlanCommand {
     Explain {
         /// The plan.
         file: PathBuf,
-        /// Of a plan with noise: what more and less of it would cost and bring. With data, each amount
-        /// is simulated.
+        /// Of a plan with noise: what more and less of it would cost and bring. Each amount is
+        /// simulated, on data that are made up unless some are given.
         #[arg(long)]
         privacy: bool,
-        /// The examples of all clients together: mock data, or public ones.
+        /// The examples of all clients together: public ones, or made with `data mock`.
         #[arg(long, requires_all = ["privacy", "test_data"])]
         data: Option<PathBuf>,
         /// What the model is measured on.

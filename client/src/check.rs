@@ -65,6 +65,17 @@ pub struct PrivacySummary {
     /// Standard deviation of the noise on each number of the mean update, where as few owners as may
     /// be are in the sum, at least; none where the noise is in the training.
     pub noise_of_mean: Option<f64>,
+    /// How the clip follows the owners' updates, if it does.
+    pub clipping: Option<ClippingSummary>,
+}
+
+/// A clip that follows the owners' updates.
+#[derive(Debug, Serialize)]
+pub struct ClippingSummary {
+    /// The share of owners whose updates are to be within it.
+    pub quantile: f64,
+    /// Standard deviation of the noise on that share, where as few owners as may be are in the sum.
+    pub noise_of_share: f64,
 }
 
 /// Data that fit a plan. Shown on this machine only.
@@ -151,6 +162,11 @@ fn privacy_of(plan: &Plan, terms: &RoundConfig) -> Option<PrivacySummary> {
         epsilon: plan.epsilon(terms.dimension, plan.training.rounds)?,
         delta: privacy.delta.get(),
         noise_of_mean: share.map(|share| (share.to_f64() / least).sqrt() * terms.quantiser.step()),
+        clipping: plan.clipping().zip(terms.noise.zip(share)).map(|(clipping, (noise, share))| {
+            let vote = 2.0 * f64::from(noise.vote_units);
+            let noise_of_share = (share.to_f64() / least).sqrt() / vote;
+            ClippingSummary { quantile: clipping.quantile, noise_of_share }
+        }),
     })
 }
 
@@ -325,7 +341,8 @@ impl fmt::Display for PlanSummary {
         )?;
         writeln!(f, "each round     {}", self.sends)?;
         if let Some(privacy) = &self.privacy {
-            let PrivacySummary { unit, epsilon_round, epsilon, delta, noise_of_mean } = privacy;
+            let PrivacySummary { unit, epsilon_round, epsilon, delta, noise_of_mean, clipping } =
+                privacy;
             write!(
                 f,
                 "privacy        of every {unit}: epsilon {epsilon_round:.3} a round, {epsilon:.3} in \
@@ -339,6 +356,15 @@ impl fmt::Display for PlanSummary {
                     self.contributions_min
                 )?,
                 None => writeln!(f, ", for an owner of the plan's fewest examples")?,
+            }
+            if let Some(ClippingSummary { quantile, noise_of_share }) = clipping {
+                writeln!(
+                    f,
+                    "clip           follows the updates: {:.0} % of them are to be within it, a share \
+                     that is known to +-{:.1} % a round",
+                    100.0 * quantile,
+                    100.0 * noise_of_share
+                )?;
             }
         } else {
             writeln!(f, "privacy        no noise: nothing bounds what sums tell about one owner")?;

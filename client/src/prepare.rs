@@ -417,7 +417,7 @@ pub(crate) fn check_terms(terms: &RoundConfig, plan: &Plan, task: &Task) -> Resu
     let rules = [
         (terms.manifest == task.manifest_digest(), "the manifest of the model"),
         (terms.dimension == task.parameters() as u64, "the number of parameters"),
-        (terms.quantiser == plan.quantiser(), "the quantiser"),
+        (plan.clip_of(&terms.quantiser).is_ok(), "the quantiser"),
         // Where the round is audited it follows from the model as well, and the machine checked it.
         (terms.is_audited() || terms.packing == plan.packing(), "the packing"),
         (terms.profile == secure.profile, "the profile"),

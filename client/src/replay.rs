@@ -11,7 +11,7 @@ use covey_aggregation::program::published::{Contributions, read_publication, rou
 use covey_aggregation::program::rosters::Rosters;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::publication::{Publication, verify};
-use covey_aggregation::strategy::State;
+use covey_aggregation::strategy::{Kept, State};
 use covey_model::task::Task;
 use covey_model::weights;
 use serde::Serialize;
@@ -185,12 +185,12 @@ impl Walk {
         let task = started(task, objects)?;
         let mut parameters = task.initial_parameters();
         let mut model = task.parameters_digest(&parameters);
-        let state = plan.strategy.initial(parameters.len());
+        let mut state = plan.initial_state(parameters.len());
         let is_from_plan = model == config.model;
         let is_same_plan = config.plan == plan_digest;
         if !is_from_plan && is_same_plan {
             // Control variates begin at zero in a run that goes on from another one.
-            let is_carried_over = !matches!(state, State::None | State::Control { .. });
+            let is_carried_over = !matches!(state.kept, Kept::None | Kept::Control { .. });
             if config.round > 1 && is_carried_over {
                 let message = format!(
                     "the run goes on from another one, and what its strategy {} kept of that is \
@@ -204,6 +204,8 @@ impl Walk {
             }
             parameters = stored(objects, &config.model, &task)?;
             model = config.model;
+            // A run that goes on begins with the clip that the other had come to.
+            state.clip = plan.clip_of(&config.quantiser).unwrap_or(state.clip);
         }
         let replayed = Replayed {
             run: config.run.to_string(),
@@ -250,6 +252,12 @@ impl Walk {
             let message = format!(
                 "round {round} began with the model {}, the rounds published before it lead to {}",
                 config.model, self.model
+            );
+            return Err(unverified(message).with_help(help));
+        }
+        if config.quantiser != self.plan.quantiser_at(&self.state) {
+            let message = format!(
+                "round {round} began with another clip than the rounds published before it lead to"
             );
             return Err(unverified(message).with_help(help));
         }

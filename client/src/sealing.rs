@@ -1,22 +1,20 @@
 //! Sealing on all cores. Chunks are made side by side, each by the thread that is free, and handed
-//! on in order; at most [`AHEAD`] wait to be handed on, so memory stays at a few chunks.
+//! on in order by the thread that asked, which makes chunks itself while none is ready; at most
+//! [`AHEAD`] wait to be handed on, so memory stays at a few chunks, and their buffers are used again.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use covey_aggregation::audit::witness::{ChunkWitness, Witness};
 use covey_aggregation::config::RoundConfig;
 use covey_aggregation::signing::Identity;
 use covey_aggregation::sum::quantise::Quantised;
-use covey_aggregation::sum::seal::{ChunkSink, Leaf, SealError, Sealed, Sealing};
+use covey_aggregation::sum::seal::{ChunkSealer, ChunkSink, Leaf, SealError, Sealed, Sealing};
 use zeroize::Zeroizing;
 
 /// Chunks begun that are not handed on yet, at most.
-const AHEAD: usize = 16;
-
-/// A sealed chunk, its leaf, and what its part of a proof is made from.
-type Made = (Vec<u8>, Leaf, Option<ChunkWitness>);
+const AHEAD: u32 = 16;
 
 /// Seals as [`covey_aggregation::sum::seal::seal`] does, to the same bytes, on `threads` threads.
 /// Where the round is audited, also returns what a proof is made from.
@@ -33,80 +31,196 @@ pub(crate) fn seal<S: ChunkSink>(
 ) -> Result<(Sealed, Option<Witness>), SealError<S::Error>> {
     let sealing = Sealing::new(terms, identity, quantised, entropy)?;
     let threads = threads.clamp(1, terms.chunks() as usize);
+    let line = Line::new(terms.chunks());
     let (leaves, kept) = thread::scope(|scope| {
-        let (begun, in_order) = sync_channel(AHEAD);
-        let order = Arc::new(Mutex::new(Order { next: 0, chunks: terms.chunks(), begun }));
-        for thread in 0..threads {
-            let (sealing, order) = (&sealing, Arc::clone(&order));
-            scope.spawn(move || {
-                if thread == 0 {
-                    // It takes as long as a few chunks; meanwhile the others begin.
-                    sealing.share();
-                }
-                work(sealing, &order, terms.is_audited());
-            });
+        for _ in 1..threads {
+            let (sealing, line) = (&sealing, &line);
+            scope.spawn(move || work(sealing, line, terms.is_audited()));
         }
-        drop(order); // When all threads are gone, nothing is waited for.
-        let (mut leaves, mut kept) = (Vec::new(), Vec::new());
-        for index in 0..terms.chunks() {
-            // A thread that is gone has panicked; the scope passes that on.
-            let Ok((bytes, leaf, witness)) =
-                in_order.recv().and_then(|made: Receiver<Made>| made.recv())
-            else {
-                break;
-            };
-            sink.chunk(index, &bytes).map_err(SealError::Sink)?;
-            leaves.push(leaf);
-            kept.extend(witness);
-        }
-        Ok((leaves, kept))
+        // It takes as long as a few chunks; meanwhile the others begin.
+        sealing.share();
+        hand_on(&sealing, &line, terms.is_audited(), sink)
     })?;
     let witness = if terms.is_audited() { Some(sealing.witness(kept)?) } else { None };
     Ok((sealing.finish(&leaves)?, witness))
 }
 
-/// Who makes which chunk: the next one is for whoever asks next.
-struct Order {
-    next: u32,
-    chunks: u32,
-    /// Where each chunk begun will be, in their order.
-    begun: SyncSender<Receiver<Made>>,
+/// A sealed chunk, its leaf, and what its part of a proof is made from.
+struct Made {
+    bytes: Vec<u8>,
+    leaf: Leaf,
+    witness: Option<ChunkWitness>,
 }
 
-impl Order {
-    /// The next chunk and where to put it; none when all are begun or nobody takes them any more.
-    /// Waits while [`AHEAD`] are begun.
-    fn begin(&mut self) -> Option<(u32, SyncSender<Made>)> {
-        if self.next == self.chunks {
+/// Chunks between those who make them and the one who hands them on.
+struct Line {
+    state: Mutex<State>,
+    /// Something was made, handed on, or is over.
+    changed: Condvar,
+}
+
+struct State {
+    chunks: u32,
+    /// The next to be begun: for whoever asks next.
+    next: u32,
+    /// Handed on.
+    handed: u32,
+    ready: BTreeMap<u32, Made>,
+    /// Buffers to be used again.
+    free: Vec<Vec<u8>>,
+    /// Somebody is gone: nobody waits for anything.
+    is_over: bool,
+}
+
+impl State {
+    /// A chunk to make now.
+    fn begin(&mut self) -> Option<(u32, Vec<u8>)> {
+        if self.is_over || self.next == self.chunks || self.next - self.handed >= AHEAD {
             return None;
         }
-        let index = self.next;
-        let (put, made) = sync_channel(1);
-        self.begun.send(made).ok()?;
         self.next += 1;
-        Some((index, put))
+        Some((self.next - 1, self.free.pop().unwrap_or_default()))
     }
+
+    /// The next chunk to hand on.
+    fn take(&mut self) -> Option<(u32, Made)> {
+        let made = self.ready.remove(&self.handed)?;
+        self.handed += 1;
+        Some((self.handed - 1, made))
+    }
+}
+
+/// What there is to do.
+enum Task {
+    Make(u32, Vec<u8>),
+    HandOn(u32, Made),
+}
+
+impl Line {
+    fn new(chunks: u32) -> Self {
+        let (ready, free) = (BTreeMap::new(), Vec::new());
+        let state = State { chunks, next: 0, handed: 0, ready, free, is_over: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Poisoned when another thread has panicked: then it is over, and the scope passes that on.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A chunk to make, as soon as there is one; none when all are begun.
+    fn begin(&self) -> Option<(u32, Vec<u8>)> {
+        let mut state = self.lock();
+        loop {
+            if state.is_over || state.next == state.chunks {
+                return None;
+            }
+            if let Some(task) = state.begin() {
+                return Some(task);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// A chunk to hand on, or else one to make; none when all are handed on.
+    fn next(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if let Some((index, made)) = state.take() {
+                drop(state);
+                // There is room for one more.
+                self.changed.notify_one();
+                return Some(Task::HandOn(index, made));
+            }
+            if state.is_over || state.handed == state.chunks {
+                return None;
+            }
+            if let Some((index, buffer)) = state.begin() {
+                return Some(Task::Make(index, buffer));
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn put(&self, index: u32, made: Made) {
+        let mut state = self.lock();
+        let is_awaited = index == state.handed;
+        state.ready.insert(index, made);
+        drop(state);
+        if is_awaited {
+            self.changed.notify_all();
+        }
+    }
+
+    fn reuse(&self, buffer: Vec<u8>) {
+        self.lock().free.push(buffer);
+    }
+}
+
+/// Ends the waiting of the others, however a thread ends.
+struct Ending<'a>(&'a Line);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        // Whoever is done leaves nothing undone; whoever panicked or failed leaves chunks.
+        let is_done = state.next == state.chunks && !thread::panicking();
+        state.is_over |= !is_done;
+        drop(state);
+        self.0.changed.notify_all();
+    }
+}
+
+fn make(sealer: &mut ChunkSealer<'_>, (index, mut buffer): (u32, Vec<u8>), is_kept: bool) -> Made {
+    let (bytes, leaf, witness) = if is_kept {
+        let (bytes, leaf, witness) = sealer.seal_and_keep(index);
+        (bytes, leaf, Some(witness))
+    } else {
+        let (bytes, leaf) = sealer.seal(index);
+        (bytes, leaf, None)
+    };
+    buffer.clear();
+    buffer.extend_from_slice(bytes);
+    Made { bytes: buffer, leaf, witness }
 }
 
 /// Makes chunks as long as there are any.
-fn work(sealing: &Sealing<'_>, order: &Mutex<Order>, is_kept: bool) {
+fn work(sealing: &Sealing<'_>, line: &Line, is_kept: bool) {
+    let _ending = Ending(line);
     let mut sealer = sealing.sealer();
-    loop {
-        // Poisoned when another thread has panicked: the scope passes that on.
-        let Some((index, put)) = order.lock().ok().and_then(|mut order| order.begin()) else {
-            return;
-        };
-        let made = if is_kept {
-            let (bytes, leaf, witness) = sealer.seal_and_keep(index);
-            (bytes.to_vec(), leaf, Some(witness))
-        } else {
-            let (bytes, leaf) = sealer.seal(index);
-            (bytes.to_vec(), leaf, None)
-        };
-        if put.send(made).is_err() {
-            return; // the sink failed
+    while let Some((index, buffer)) = line.begin() {
+        line.put(index, make(&mut sealer, (index, buffer), is_kept));
+    }
+}
+
+/// Hands chunks on, and makes some.
+fn hand_on<S: ChunkSink>(
+    sealing: &Sealing<'_>,
+    line: &Line,
+    is_kept: bool,
+    sink: &mut S,
+) -> Result<(Vec<Leaf>, Vec<ChunkWitness>), SealError<S::Error>> {
+    let _ending = Ending(line);
+    let mut sealer = sealing.sealer();
+    let (mut leaves, mut kept) = (Vec::new(), Vec::new());
+    while let Some(task) = line.next() {
+        match task {
+            Task::Make(index, buffer) => {
+                line.put(index, make(&mut sealer, (index, buffer), is_kept));
+            }
+            Task::HandOn(index, Made { bytes, leaf, witness }) => {
+                sink.chunk(index, &bytes).map_err(SealError::Sink)?;
+                line.reuse(bytes);
+                leaves.push(leaf);
+                kept.extend(witness);
+            }
         }
     }
+    Ok((leaves, kept))
 }
 
 #[cfg(test)]

@@ -282,6 +282,51 @@ fn audited_rounds_count_everybody_and_come_to_the_models_of_the_clear() {
     assert_eq!(models[0], models[1]);
 }
 
+/// The plan with little noise and a clip that follows half of the updates.
+fn following(clip_norm: f32, audit: &str) -> String {
+    let protection = format!(
+        "profile = \"B\"\nbits = 16\nrange = {}\nclip_norm = {clip_norm}\naudit = \"{audit}\"\n\
+         [privacy]\nunit = \"owner\"\nnoise_multiplier = 0.1\ndelta = 1e-5\n\
+         clip_quantile = 0.5\nclip_rate = 0.7\n",
+        2.0 * clip_norm
+    );
+    let at = PLAN.find("profile").expect("there");
+    PLAN[..at].replace("minimum = 3", "minimum = 6") + &protection
+}
+
+#[test]
+fn a_clip_that_is_far_off_comes_to_where_half_of_the_updates_are_within_it() {
+    let bench = Bench::new();
+    let mut ends = Vec::new();
+    for clip_norm in [50.0, 0.02] {
+        fs::write(bench.plan(), following(clip_norm, "off")).expect("written");
+        let options = Options { is_sealed: false, rounds: Some(30), ..bench.options(20) };
+        let (rounds, summary) = run(&options);
+        summary.expect("done");
+        let clips: Vec<_> = rounds.iter().filter_map(|round| round.clip).collect();
+        assert_eq!((clips.len(), clips[0].clip_norm), (30, clip_norm));
+        assert_eq!(clips[0].within.round(), if clip_norm > 1.0 { 1.0 } else { 0.0 });
+        let last: f64 = clips[20..].iter().map(|clip| clip.within).sum::<f64>() / 10.0;
+        assert!((0.3..0.7).contains(&last), "{clips:?}");
+        ends.push(f64::from(clips[29].clip_norm));
+    }
+    assert!((ends[0] / ends[1] - 1.0).abs() < 0.5, "{ends:?}");
+}
+
+#[test]
+fn rounds_whose_clip_follows_are_the_same_with_encryption_and_audit() {
+    let bench = Bench::new();
+    fs::write(bench.plan(), following(5.0, "closed")).expect("written");
+    let models = [true, false].map(|is_sealed| {
+        let (rounds, summary) = run(&Options { is_sealed, ..bench.options(6) });
+        summary.expect("done");
+        assert!(rounds.iter().all(|round| round.counted == 6), "{rounds:?}");
+        rounds.into_iter().map(|round| (round.model, round.clip)).collect::<Vec<_>>()
+    });
+    assert_eq!(models[0], models[1]);
+    assert!(models[0][3].1.expect("a clip").clip_norm < 4.0, "{models:?}");
+}
+
 #[test]
 fn what_makes_no_simulation_is_refused() {
     let bench = Bench::new();

@@ -257,7 +257,10 @@ fn compute(
     let after = match told {
         Some(after) => after,
         None => {
-            let place = (&before[..], &State::None);
+            let clip =
+                ready.plan.clip_of(&question.config.quantiser).map_err(|no| no.to_string())?;
+            let state = State { clip, ..State::default() };
+            let place = (&before[..], &state);
             let step = ready.plan.step(place, &question.config, aggregate);
             let Stepped { parameters, .. } = step.map_err(|error| error.to_string())??;
             Arc::new(parameters)

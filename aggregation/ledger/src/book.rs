@@ -29,7 +29,7 @@ pub use self::answer::{Answer, Ground, Paid};
 pub use self::due::Due;
 pub use self::records::{
     CreditsRecord, DisputeRecord, EntryRecord, Given, MemberRecord, PayoutRecord, ProposalRecord,
-    RoundRecord, RunRecord, State, Status,
+    RoundRecord, RunPrivacy, RunRecord, State, Status,
 };
 pub use self::refused::{Fault, Refused};
 pub use self::search::{DIGITS_MIN, Hit};

@@ -22,6 +22,27 @@ pub struct Noise {
     /// Contributions of the fewest that may be opened whose shares are not relied on: their owners
     /// are in league with whoever looks.
     pub colluding_max: u32,
+    /// Squared length of an update after rounding, in squared units, which owners keep to
+    /// ([`Quantiser::rounded_norm_squared_max`]). With the vote it is what one owner moves the sum
+    /// by at most.
+    pub signal_squared_max: u64,
+    /// Units of the vote: where the clip follows the owners' lengths, one coordinate behind the
+    /// update is so many units above zero if the update is no longer than the clip, and as many below
+    /// if it is (Andrew et al., 2021, arXiv 1905.03871, algorithm 1). 0: there is none.
+    pub vote_units: u32,
+}
+
+/// How noise is planned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoisePlan {
+    /// Standard deviation of a sum's noise over what one owner can move it by.
+    pub multiplier: f64,
+    /// Fewest contributions of a sum.
+    pub contributions_min: u32,
+    /// Of them, whose shares are not relied on.
+    pub colluding_max: u32,
+    /// Whether owners vote on the clip.
+    pub has_vote: bool,
 }
 
 /// Noise that no round can have.
@@ -51,33 +72,50 @@ pub enum BadNoise {
         /// What an update needs at least.
         needed: u64,
     },
+    /// Updates of the clip's length would not keep to it.
+    #[error("a squared length of {kept} units where clipped updates have up to {least}")]
+    Signal {
+        /// What owners would have to keep to.
+        kept: u64,
+        /// What is needed at least.
+        least: u64,
+    },
     /// Something else leaves beside the noisy vector.
     #[error("{0} beside noise: it would leave without any")]
     Beside(&'static str),
 }
 
 impl Noise {
-    /// That of a sum of at least `contributions_min` contributions, of which `colluding_max` are not
-    /// relied on: with a standard deviation of at least `multiplier` times what one owner can move
-    /// the sum by ([`Quantiser::rounded_norm_squared_max`]).
+    /// That of a sum with a standard deviation of at least `plan.multiplier` times what one owner can
+    /// move the sum by.
     ///
     /// # Errors
-    /// [`BadNoise::Variance`].
-    pub fn of(
-        multiplier: f64,
-        quantiser: &Quantiser,
-        dimension: u64,
-        contributions_min: u32,
-        colluding_max: u32,
+    /// [`BadNoise::Variance`], and [`BadNoise::Room`] of a vote that has none.
+    pub fn of(plan: NoisePlan, quantiser: &Quantiser, dimension: u64) -> Result<Self, BadNoise> {
+        let signal_squared_max = quantiser.rounded_norm_squared_max(dimension);
+        if !plan.has_vote {
+            return Self::with_vote(plan, signal_squared_max, 0);
+        }
+        // As loud as it may be: then there is at most so much noise, and at least so much room.
+        let loudest = (signal_squared_max.isqrt() / VOTE_SHARE).clamp(1, u64::from(u32::MAX));
+        let noise = Self::with_vote(plan, signal_squared_max, loudest as u32)?;
+        let room = noise.bounds(quantiser, dimension)?.signal_max;
+        Self::with_vote(plan, signal_squared_max, room.min(loudest as u32))
+    }
+
+    fn with_vote(
+        plan: NoisePlan,
+        signal_squared_max: u64,
+        vote_units: u32,
     ) -> Result<Self, BadNoise> {
         /// A variance has 24 bits at least; what is rounded up is less than 2^-23 of it.
         const GRID: f64 = (1 << 24) as f64;
-        let least = contributions_min.saturating_sub(colluding_max);
+        let NoisePlan { multiplier, contributions_min: clients, colluding_max: missing, .. } = plan;
+        let least = clients.saturating_sub(missing);
         if least == 0 {
-            let (clients, missing) = (contributions_min, colluding_max);
             return Err(BadVariance::NobodyLeft { clients, missing }.into());
         }
-        let squared = quantiser.rounded_norm_squared_max(dimension) as f64;
+        let squared = moved_squared(signal_squared_max, vote_units) as f64;
         let variance = multiplier * multiplier * squared / f64::from(least);
         // Floats too large for the integer become its largest value, which is refused.
         let share = if variance < GRID {
@@ -88,8 +126,26 @@ impl Noise {
         Ok(Self {
             share_numerator: share.numerator(),
             share_denominator: share.denominator(),
-            colluding_max,
+            colluding_max: missing,
+            signal_squared_max,
+            vote_units,
         })
+    }
+
+    /// Coordinates that carry noise: `dimension` parameters, and the vote where there is one.
+    const fn coordinates(&self, dimension: u64) -> u64 {
+        dimension + self.votes()
+    }
+
+    /// Coordinates of votes: one or none.
+    #[must_use]
+    pub const fn votes(&self) -> u64 {
+        if self.vote_units > 0 { 1 } else { 0 }
+    }
+
+    /// How far one owner moves the sum at most, squared, in squared units.
+    const fn moved_squared(&self) -> u64 {
+        moved_squared(self.signal_squared_max, self.vote_units)
     }
 
     /// The share's variance, in squared units.
@@ -109,24 +165,25 @@ impl Noise {
         quantiser: &Quantiser,
         dimension: u64,
     ) -> Result<NoiseBounds, BadNoise> {
-        let share = self.share()?;
-        let signal_squared_max = quantiser.rounded_norm_squared_max(dimension);
-        let most = bound::coordinate_max(share, dimension);
+        let (share, coordinates) = (self.share()?, self.coordinates(dimension));
+        let most = bound::coordinate_max(share, coordinates);
         let magnitude = quantiser.magnitude_max();
         let left = u64::from(magnitude).saturating_sub(most);
         // An update of the whole length, spread evenly, must not be cut.
-        let needed = (quantiser.clip_units() / (dimension as f64).sqrt()).ceil().max(1.0) as u64;
+        let evenly = (self.signal_squared_max / dimension.max(1)).isqrt() + 1;
+        let needed = evenly.max(self.vote_units.into());
         if left < needed {
             return Err(BadNoise::Room { noise: most, left, magnitude, needed });
         }
-        let noise_squared = bound::norm_squared_max(share, dimension);
+        let noise_squared = bound::norm_squared_max(share, coordinates);
         Ok(NoiseBounds {
             share,
             // Both are below the magnitude, which has 16 bits.
             signal_max: left as u32,
             noise_max: most as u32,
-            signal_squared_max,
-            norm_squared_max: sum_squared(signal_squared_max, noise_squared),
+            signal_squared_max: self.signal_squared_max,
+            vote_units: self.vote_units,
+            norm_squared_max: sum_squared(self.moved_squared(), noise_squared),
         })
     }
 
@@ -137,16 +194,14 @@ impl Noise {
     /// [`BadNoise::Variance`], [`BadNoise::Account`].
     pub(crate) fn release(
         &self,
-        quantiser: &Quantiser,
         dimension: u64,
         (contributions_min, contributions_max): (u32, u32),
     ) -> Result<Distributed, BadNoise> {
         let relied_on = contributions_min.saturating_sub(self.colluding_max);
-        let squared = quantiser.rounded_norm_squared_max(dimension);
         // Any L1 norm: the L2 norm bounds it.
-        let (l1, l2) = (f64::MAX, (squared as f64).sqrt() * (1.0 + 1e-12));
+        let (l1, l2) = (f64::MAX, (self.moved_squared() as f64).sqrt() * (1.0 + 1e-12));
         let people = relied_on..=contributions_max;
-        let sum = Distributed::new(self.share()?, people, dimension, l1, l2);
+        let sum = Distributed::new(self.share()?, people, self.coordinates(dimension), l1, l2);
         sum.map_err(|bad| BadNoise::Account(bad.to_string()))
     }
 }
@@ -163,8 +218,19 @@ pub struct NoiseBounds {
     pub noise_max: u32,
     /// Bound of the squared norm of the rounded update, without its noise.
     pub signal_squared_max: u64,
-    /// The same of both together.
+    /// Units of the vote; 0 where there is none.
+    pub vote_units: u32,
+    /// The same of update, vote and noise together.
     pub norm_squared_max: u64,
+}
+
+/// The vote is at most this part of an update's length: it makes the noise 3 % larger at most, which
+/// is little beside what a wrong clip costs.
+const VOTE_SHARE: u64 = 4;
+
+/// How far one owner moves the sum, squared: with its update and with its vote.
+const fn moved_squared(signal_squared_max: u64, vote_units: u32) -> u64 {
+    signal_squared_max.saturating_add((vote_units as u64).pow(2))
 }
 
 /// Squared norm that a sum of two vectors has at most, rounded up.
@@ -205,7 +271,7 @@ impl RoundConfig {
     /// [`BadNoise::Variance`], [`BadNoise::Account`].
     pub fn release(&self) -> Result<Option<Distributed>, BadNoise> {
         let people = (self.contributions_min, self.contributions_max);
-        let release = |noise: &Noise| noise.release(&self.quantiser, self.dimension, people);
+        let release = |noise: &Noise| noise.release(self.dimension, people);
         self.noise.as_ref().map(release).transpose()
     }
 
@@ -217,6 +283,13 @@ impl RoundConfig {
             != (noise.share_numerator, noise.share_denominator)
         {
             return Err(BadNoise::Terms(noise.share_numerator, noise.share_denominator));
+        }
+        // A thousandth for what a clip that follows is rounded by. Owners round until they keep to it:
+        // they could round for ever.
+        let rounded = self.quantiser.rounded_norm_squared_max(self.dimension);
+        let (kept, least) = (noise.signal_squared_max, rounded - rounded / 1000);
+        if kept < least {
+            return Err(BadNoise::Signal { kept, least });
         }
         if self.quantiser.weighting != Weighting::Uniform {
             return Err(BadNoise::Beside("the sum of weights"));

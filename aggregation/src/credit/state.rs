@@ -135,7 +135,7 @@ impl CreditConfig {
         if !config.is_audited() {
             return Err(BadCredit::NotAudited);
         }
-        if config.control.is_some() {
+        if config.vector_coordinates() > config.dimension {
             return Err(BadCredit::Control);
         }
         if !(CREDIT_FOLD_MIN..=CREDIT_FOLD_MAX).contains(&self.fold) {

@@ -7,13 +7,13 @@ use covey_privacy::delta::Delta;
 use covey_privacy::event::{BadEvent, Event, Sampled};
 use covey_privacy::spent::Spent;
 
-use crate::config::{BadNoise, Noise, Weighting};
+use crate::config::{BadNoise, Noise, NoisePlan, Quantiser, Weighting};
 use crate::credit::Training as CreditTraining;
 use crate::limits::{
-    CONTRIBUTIONS_MAX, NOISE_MULTIPLIER_MAX, NOISE_MULTIPLIER_MIN, PRIVACY_DELTA_MIN,
-    RECORD_CLIP_MAX, RECORD_CLIP_MIN,
+    CLIP_RATE_MAX, CONTRIBUTIONS_MAX, NOISE_MULTIPLIER_MAX, NOISE_MULTIPLIER_MIN,
+    PRIVACY_DELTA_MIN, RECORD_CLIP_MAX, RECORD_CLIP_MIN,
 };
-use crate::strategy::Strategy;
+use crate::strategy::{BadState, ClipSteps, Clipping, State, Strategy};
 
 use super::error::{Code, Collector};
 use super::layer::{self, LayerKind};
@@ -41,6 +41,8 @@ pub enum Unit {
     Owner {
         /// Owners of a sum that may be in league with whoever looks.
         colluding_max: u32,
+        /// How the clip follows the owners' lengths; none where it is the plan's in every round.
+        clipping: Option<Clipping>,
     },
     /// One example among those of its owner, from everybody who sees anything of the update.
     Record {
@@ -83,13 +85,53 @@ impl Plan {
     /// [`BadNoise`] of noise that no round can have.
     pub fn noise(&self, parameters: u64) -> Result<Option<Noise>, BadNoise> {
         let Some(privacy) = &self.privacy else { return Ok(None) };
-        let Unit::Owner { colluding_max } = privacy.unit else { return Ok(None) };
-        let (quantiser, least) = (self.quantiser(), self.cohort.minimum);
-        let multiplier = privacy.noise_multiplier;
-        let noise = Noise::of(multiplier, &quantiser, parameters, least, colluding_max)?;
+        let Unit::Owner { colluding_max, clipping } = privacy.unit else { return Ok(None) };
+        let quantiser = self.quantiser();
+        let plan = NoisePlan {
+            multiplier: privacy.noise_multiplier,
+            contributions_min: self.cohort.minimum,
+            colluding_max,
+            has_vote: clipping.is_some(),
+        };
+        let noise = Noise::of(plan, &quantiser, parameters)?;
         noise.bounds(&quantiser, parameters)?;
-        noise.release(&quantiser, parameters, self.contributions())?;
+        noise.release(parameters, self.contributions())?;
         Ok(Some(noise))
+    }
+
+    /// How the clip follows the owners' lengths, if it does.
+    #[must_use]
+    pub fn clipping(&self) -> Option<Clipping> {
+        match self.privacy?.unit {
+            Unit::Owner { clipping, .. } => clipping,
+            Unit::Record { .. } => None,
+        }
+    }
+
+    /// The quantiser of a round that begins with `state`.
+    #[must_use]
+    pub fn quantiser_at(&self, state: &State) -> Quantiser {
+        let base = self.quantiser();
+        state.clip.map_or(base, |steps| steps.of(&base))
+    }
+
+    /// What is kept before the first round, of a model of `parameters` parameters.
+    #[must_use]
+    pub fn initial_state(&self, parameters: usize) -> State {
+        let clip = self.clipping().map(|_| ClipSteps::default());
+        State { clip, ..self.strategy.initial(parameters) }
+    }
+
+    /// Where the clip of some terms is, if it follows the owners' lengths.
+    ///
+    /// # Errors
+    /// [`BadState::Clip`] of a quantiser that no round of the plan has.
+    pub fn clip_of(&self, terms: &Quantiser) -> Result<Option<ClipSteps>, BadState> {
+        let base = self.quantiser();
+        if self.clipping().is_none() {
+            return if base == *terms { Ok(None) } else { Err(BadState::Clip) };
+        }
+        ClipSteps::between(&base, terms).map(Some).ok_or(BadState::Clip)
     }
 
     /// Fewest and most contributions of a sum.
@@ -106,7 +148,7 @@ impl Plan {
             Unit::Owner { .. } => {
                 let noise = self.noise(parameters).ok()??;
                 let people = self.contributions();
-                let release = noise.release(&self.quantiser(), parameters, people).ok()?;
+                let release = noise.release(parameters, people).ok()?;
                 Some(RoundCost { event: Event::Distributed(release), count: 1 })
             }
             Unit::Record { .. } => {
@@ -180,8 +222,9 @@ fn read_unit(
 ) -> Option<Unit> {
     if is_owner {
         let bounds = 0..=CONTRIBUTIONS_MAX.into();
-        let colluding = section.whole_or(errors, "colluding_max", bounds, COLLUDING_DEFAULT)?;
-        return Some(Unit::Owner { colluding_max: colluding as u32 });
+        let colluding = section.whole_or(errors, "colluding_max", bounds, COLLUDING_DEFAULT);
+        let clipping = read_clipping(section, errors);
+        return Some(Unit::Owner { colluding_max: colluding? as u32, clipping: clipping? });
     }
     let At { value, span } = section.positive(errors, "clip_norm")?;
     if !(RECORD_CLIP_MIN..=RECORD_CLIP_MAX).contains(&value) {
@@ -191,6 +234,42 @@ fn read_unit(
     }
     Some(Unit::Record { clip_norm: value })
 }
+
+/// How the clip follows, if it does.
+fn read_clipping(
+    section: &mut Section<'_>,
+    errors: &mut Collector<'_>,
+) -> Option<Option<Clipping>> {
+    let rate = match section.optional("clip_rate") {
+        Some(field) => {
+            let span = field.span.clone();
+            Some(At { value: field.positive(errors)?.value, span })
+        }
+        None => None,
+    };
+    let Some(field) = section.optional("clip_quantile") else {
+        if let Some(rate) = rate {
+            let message = "privacy.clip_rate without a share of owners that the clip follows";
+            let help = "add `clip_quantile = 0.5`, or remove clip_rate: the clip stays";
+            errors.push(&rate.span, Code::Privacy, message, help);
+        }
+        return Some(None);
+    };
+    let quantile = field.fraction(errors)?;
+    if let Some(At { value, span }) = rate.as_ref().filter(|rate| rate.value > CLIP_RATE_MAX) {
+        let message = format!("privacy.clip_rate = {value} makes the clip jump");
+        errors.push(
+            span,
+            Code::Privacy,
+            message,
+            format!("use up to {CLIP_RATE_MAX}, such as 0.2"),
+        );
+    }
+    Some(Some(Clipping { quantile, rate: rate.map_or(CLIP_RATE_DEFAULT, |rate| rate.value) }))
+}
+
+/// That of Andrew et al., 2021.
+const CLIP_RATE_DEFAULT: f64 = 0.2;
 
 /// Another owner alone learns nothing from knowing its own noise.
 const COLLUDING_DEFAULT: u64 = 1;
@@ -204,7 +283,7 @@ pub(super) fn check(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) 
         Unit::Owner { .. } => check_beside(plan, at, errors),
         Unit::Record { .. } => check_training(plan, at, errors),
     }
-    if let Unit::Owner { colluding_max } = privacy.unit
+    if let Unit::Owner { colluding_max, .. } = privacy.unit
         && colluding_max >= plan.cohort.minimum
     {
         let message = format!(
@@ -272,6 +351,12 @@ fn check_beside(plan: &Plan, at: &Range<usize>, errors: &mut Collector<'_>) {
     }
     if let Strategy::Scaffold { .. } = plan.strategy {
         push("noise beside scaffold: its second vector would carry none", "use another strategy");
+    }
+    if plan.credit.is_some() && plan.clipping().is_some() {
+        push(
+            "a clip that follows beside [credit], which compares updates of rounds with one clip",
+            "remove clip_quantile or [credit]",
+        );
     }
     if plan.credit.is_some_and(|credit| credit.training == CreditTraining::Evidence) {
         push(

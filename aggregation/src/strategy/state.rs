@@ -2,15 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Strategy;
+use super::{ClipSteps, Strategy};
 use crate::hash::{Digest, Domain, hash};
 use crate::limits::STATE_BYTES_MAX;
 use crate::wire::{self, Malformed};
 
-/// What a strategy keeps from round to round. Public: it follows from the published sums.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum State {
+/// What is kept from round to round beside the model. Public: it follows from the published sums.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// Of the strategy.
+    pub kept: Kept,
+    /// Where the clip is, if it follows the owners' lengths.
+    pub clip: Option<ClipSteps>,
+}
+
+/// What a strategy keeps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Kept {
     /// Nothing.
+    #[default]
     None,
     /// v of FedAvgM.
     Momentum {
@@ -43,24 +53,42 @@ pub enum BadState {
     /// Of another model.
     #[error("it is not of {0} parameters")]
     Length(usize),
+    /// It has a clip that follows where the plan has none, or none where it has; or one out of bounds.
+    #[error("its clip is not one of the plan's")]
+    Clip,
     /// It holds what is no finite number.
     #[error("number {0} is not finite")]
     NotFinite(usize),
 }
 
 impl State {
-    /// The bytes to keep: a version byte, then the numbers as they are.
+    /// Of a run whose clip is the plan's in every round.
+    #[must_use]
+    pub const fn of(kept: Kept) -> Self {
+        Self { kept, clip: None }
+    }
+
+    /// The bytes to keep: a version byte, then the numbers as they are; then the steps of the clip, if
+    /// it follows.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        wire::encode(self)
+        match self.clip {
+            None => wire::encode(&self.kept),
+            Some(clip) => wire::encode(&(&self.kept, clip.get())),
+        }
     }
 
     /// From bytes that were kept.
     ///
     /// # Errors
-    /// [`BadState::Malformed`].
+    /// [`BadState::Malformed`], [`BadState::Clip`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BadState> {
-        Ok(wire::decode(bytes, STATE_BYTES_MAX)?)
+        // No bytes are both: in one of them something is left over.
+        if let Ok(kept) = wire::decode(bytes, STATE_BYTES_MAX) {
+            return Ok(Self::of(kept));
+        }
+        let (kept, steps) = wire::decode(bytes, STATE_BYTES_MAX)?;
+        Ok(Self { kept, clip: Some(ClipSteps::new(steps).ok_or(BadState::Clip)?) })
     }
 
     /// Digest of the bytes.
@@ -75,11 +103,11 @@ impl State {
     /// [`BadState`].
     pub fn fits(&self, strategy: &Strategy, parameters: usize) -> Result<(), BadState> {
         let is_of_it = matches!(
-            (strategy, self),
-            (Strategy::FedAvg | Strategy::FedProx { .. }, Self::None)
-                | (Strategy::FedAvgM { .. }, Self::Momentum { .. })
-                | (Strategy::FedAdam(_) | Strategy::FedYogi(_), Self::Adaptive { .. })
-                | (Strategy::Scaffold { .. }, Self::Control { .. })
+            (strategy, &self.kept),
+            (Strategy::FedAvg | Strategy::FedProx { .. }, Kept::None)
+                | (Strategy::FedAvgM { .. }, Kept::Momentum { .. })
+                | (Strategy::FedAdam(_) | Strategy::FedYogi(_), Kept::Adaptive { .. })
+                | (Strategy::Scaffold { .. }, Kept::Control { .. })
         );
         if !is_of_it {
             return Err(BadState::Strategy(strategy.name()));
@@ -93,8 +121,8 @@ impl State {
     /// c as owners take it, rounded to `f32`; none of other strategies.
     #[must_use]
     pub fn variate(&self) -> Option<Vec<f32>> {
-        match self {
-            Self::Control { variate } => Some(variate.iter().map(|&c| c as f32).collect()),
+        match &self.kept {
+            Kept::Control { variate } => Some(variate.iter().map(|&c| c as f32).collect()),
             _ => None,
         }
     }
@@ -105,10 +133,10 @@ impl State {
     }
 
     fn vectors(&self) -> [Option<&Vec<f64>>; 2] {
-        match self {
-            Self::None => [None, None],
-            Self::Momentum { velocity: one } | Self::Control { variate: one } => [Some(one), None],
-            Self::Adaptive { first, second } => [Some(first), Some(second)],
+        match &self.kept {
+            Kept::None => [None, None],
+            Kept::Momentum { velocity: one } | Kept::Control { variate: one } => [Some(one), None],
+            Kept::Adaptive { first, second } => [Some(first), Some(second)],
         }
     }
 }

@@ -131,11 +131,11 @@ fn a_state_or_an_aggregate_of_another_run_is_refused() {
     let step = |strategy: &Strategy, state: &State| {
         strategy.step(1.0, (&START, state), &config, &sums).map(|stepped| stepped.norm)
     };
-    let refused = step(&momentum, &State::None);
+    let refused = step(&momentum, &State::default());
     assert_eq!(refused, Err(BadStep::State(BadState::Strategy("fedavgm"))));
     let refused = step(&momentum, &momentum.initial(2));
     assert_eq!(refused, Err(BadStep::State(BadState::Length(3))));
-    let broken = State::Momentum { velocity: vec![0.0, f64::NAN, 0.0] };
+    let broken = State::of(Kept::Momentum { velocity: vec![0.0, f64::NAN, 0.0] });
     assert_eq!(step(&momentum, &broken), Err(BadStep::State(BadState::NotFinite(1))));
     let scaffold = Strategy::Scaffold { range: 1.0, clip_norm: 1.0 };
     assert_eq!(step(&scaffold, &scaffold.initial(3)), Err(BadStep::Control));
@@ -152,7 +152,7 @@ fn a_model_that_is_no_longer_finite_is_divergence() {
     let far = [f32::MAX, 0.0, 0.0];
     let step = |server_lr| {
         let sums = aggregate(&[4, 0, 0], &[]);
-        strategy.step(server_lr, (&far, &State::None), &config(3, None), &sums)
+        strategy.step(server_lr, (&far, &State::default()), &config(3, None), &sums)
     };
     assert_eq!(step(1e38), Err(BadStep::Diverged { index: 0 }));
     assert!(step(1.0).is_ok());
@@ -160,9 +160,9 @@ fn a_model_that_is_no_longer_finite_is_divergence() {
 
 #[test]
 fn what_leaves_is_said_in_numbers() {
-    let text = Strategy::FedAvg.sends(1000, 0);
+    let text = Strategy::FedAvg.sends(1000, 0, false);
     assert!(text.contains("1000 numbers") && !text.contains("held-out"), "{text}");
-    let text = Strategy::Scaffold { range: 1.0, clip_norm: 1.0 }.sends(1000, 7);
+    let text = Strategy::Scaffold { range: 1.0, clip_norm: 1.0 }.sends(1000, 7, false);
     assert!(text.matches("(1000 numbers").count() == 2 && text.contains("7 exact"), "{text}");
     assert!(text.contains("own folder"), "{text}");
 }

@@ -16,12 +16,12 @@ use crate::hash::Hasher;
 use crate::limits::{COUNTER_DIGITS, SENTINELS, WEIGHT_DIGITS};
 use crate::sum::xof::Xof;
 
-use self::rounding::round_into;
+use self::rounding::{l2_norm, round_into};
 
 /// An owner's update as integers, ready to be sealed. Secret: zeroised when dropped; no `Debug`,
 /// no `Clone`.
 pub struct Quantised {
-    /// `unit + 2^(w-1)`, from 1 to `2^w - 1`: the update's, then the control's.
+    /// `unit + 2^(w-1)`, from 1 to `2^w - 1`: the update's, then the control's or the vote.
     raw: Zeroizing<Vec<u16>>,
     /// How many of them are the update's.
     parameters: usize,
@@ -146,7 +146,8 @@ pub fn quantise_within(
 }
 
 /// As [`quantise`], and with a share of discrete Gaussian noise on every coordinate (Kairouz, Liu,
-/// Steinke 2021, algorithm 1): the update is clipped, clamped to what the noise leaves room for,
+/// Steinke 2021, algorithm 1), and behind them the vote on the clip where there is one: the update is
+/// clipped, clamped to what the noise leaves room for,
 /// rounded at random until it is no longer than its bound, and only then noise is added.
 /// So what one owner moves the sum by is bounded for sure, whatever `rng` gives, and only
 /// `noise_seed` must be secret. Takes 32 bytes of `rng` for every time it rounds; the same seeds give
@@ -161,12 +162,14 @@ pub fn quantise_with_noise(
     rng: &mut impl rand_core::CryptoRng,
     noise_seed: &[u8; 32],
 ) -> Result<Quantised, NotFinite> {
-    let mut raw = Zeroizing::new(vec![0u16; update.len()]);
+    let votes = usize::from(bounds.vote_units > 0);
+    let mut raw = Zeroizing::new(vec![0u16; update.len() + votes]);
+    let (rounded, vote) = raw.split_at_mut(update.len());
     let mut tighter = *quantiser;
     let offset = i64::from(quantiser.offset());
     for tried in 1.. {
-        round_into(update, &tighter, 1, bounds.signal_max, rng, &mut raw)?;
-        let square: u64 = raw.iter().map(|&raw| (i64::from(raw) - offset).pow(2) as u64).sum();
+        round_into(update, &tighter, 1, bounds.signal_max, rng, rounded)?;
+        let square: u64 = rounded.iter().map(|&raw| (i64::from(raw) - offset).pow(2) as u64).sum();
         if square <= bounds.signal_squared_max {
             break;
         }
@@ -175,6 +178,9 @@ pub fn quantise_with_noise(
             tighter.clip_norm *= 1.0 - 1e-3;
         }
     }
+    let is_within = l2_norm(update) <= f64::from(quantiser.clip_norm);
+    let units = i64::from(bounds.vote_units);
+    vote.fill((offset + if is_within { units } else { -units }) as u16);
     let gaussian = Gaussian::new(bounds.share);
     let noise = &mut Xof::new(noise_seed, 0);
     let most = i64::from(bounds.noise_max);
@@ -292,7 +298,7 @@ impl Quantised {
         self.signed(&self.raw[..self.parameters])
     }
 
-    /// The signed units of the control; none where there is no control.
+    /// The signed units of the control, or the vote on the clip; none where there is neither.
     pub fn control_units(&self) -> impl Iterator<Item = i32> + '_ {
         self.signed(&self.raw[self.parameters..])
     }
@@ -316,6 +322,7 @@ impl Quantised {
         self.parameters as u64 == config.dimension
             && self.quantiser == config.quantiser
             && self.control == control
+            && self.raw.len() as u64 == config.vector_coordinates()
             && self.counters.len() == usize::from(config.counters)
     }
 

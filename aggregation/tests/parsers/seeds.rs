@@ -467,7 +467,13 @@ impl Seeds {
         let whole = RoundConfig { control: Some(control), counters: 5, ..self.config.clone() };
         assert_eq!(whole.validate(), Ok(()));
         // Noise that is nobody's is a message too.
-        let noise = Noise { share_numerator: 1 << 40, share_denominator: 3, colluding_max: 1 };
+        let noise = Noise {
+            share_numerator: 1 << 40,
+            share_denominator: 3,
+            colluding_max: 1,
+            signal_squared_max: 1 << 20,
+            vote_units: 9,
+        };
         let noisy = RoundConfig { noise: Some(noise), ..self.config.clone() };
         [&self.config, &whole, &noisy].map(encode).to_vec()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, Control, Noise, Profile, Quantiser, RoundConfig, Weighting,
+    Audit, CommitteeShape, Control, Noise, NoisePlan, Profile, Quantiser, RoundConfig, Weighting,
 };
 use covey_aggregation::credit::{
     CreditConfig, CreditState, Evidence, ModelStep, RoundEvidence, Training,
@@ -78,8 +78,19 @@ fn noisy() -> RoundConfig {
     let mut config = Fixture::new(terms).config;
     config.contributions_min = 3;
     (config.quantiser.range, config.quantiser.clip_norm) = (64.0, 1.0);
-    let noise = Noise::of(1.0, &config.quantiser, config.dimension, 3, 1);
-    config.noise = Some(noise.expect("it can be drawn"));
+    config.noise = Some(noise_of(&config, false));
+    config
+}
+
+fn noise_of(config: &RoundConfig, has_vote: bool) -> Noise {
+    let plan = NoisePlan { multiplier: 1.0, contributions_min: 3, colluding_max: 1, has_vote };
+    Noise::of(plan, &config.quantiser, config.dimension).expect("it can be drawn")
+}
+
+/// The same with a vote on the clip.
+fn voted() -> RoundConfig {
+    let mut config = noisy();
+    config.noise = Some(noise_of(&config, true));
     config
 }
 
@@ -127,6 +138,8 @@ fn fields(config: &RoundConfig) -> Vec<(String, &'static str, Value)> {
             field("noise.share_numerator", "varint", json!(noise.share_numerator));
             field("noise.share_denominator", "varint", json!(noise.share_denominator));
             field("noise.colluding_max", "varint", json!(noise.colluding_max));
+            field("noise.signal_squared_max", "varint", json!(noise.signal_squared_max));
+            field("noise.vote_units", "varint", json!(noise.vote_units));
         }
     }
     field("packing.lanes", "varint", json!(config.packing.lanes));
@@ -269,6 +282,7 @@ pub(crate) fn file() -> File {
             valid("profile A, four holders, owners alike", &small()),
             valid("profile B, seven holders, owners weighted, counters and control", &weighted()),
             valid("noise", &noisy()),
+            valid("noise and a vote on the clip", &voted()),
             valid("audit and credit", &credited()),
             valid("audit and credit, and evidence weighs updates", &weighed()),
         ],
@@ -335,6 +349,14 @@ pub(crate) fn file() -> File {
             bad("noise of nobody", "all three owners may be in league", |config| {
                 *config = noisy();
                 config.noise.as_mut().expect("noise").colluding_max = 3;
+            }),
+            bad("noise of shorter updates", "half the squared length of the clip", |config| {
+                *config = noisy();
+                config.noise.as_mut().expect("noise").signal_squared_max /= 2;
+            }),
+            bad("a vote without room", "as large as all that coordinates hold", |config| {
+                *config = voted();
+                config.noise.as_mut().expect("noise").vote_units = 32_767;
             }),
             bad("noise beside counters", "a counter leaves without any", |config| {
                 *config = noisy();

@@ -320,6 +320,46 @@ fn mock_data_of_every_form_fit_their_plan_and_repeat_by_seed() {
     }
 }
 
+/// Of every form: what tells classes apart is the same in two parts of a seed, and nowhere else.
+#[test]
+fn mock_data_that_can_be_learnt_have_their_classes_in_common() {
+    let folder = Folder::new();
+    let section = GREY.replace("width = 2", "width = 9");
+    let means = |seed, part| {
+        let path = folder.path("mock.csv");
+        mock::write_learnable(&path, &data(&section), 2000, (seed, part)).expect("written");
+        let text = fs::read_to_string(&path).expect("read");
+        let mut sums = std::collections::BTreeMap::<String, (Vec<f64>, f64)>::new();
+        for line in text.lines().skip(1) {
+            let (pixels, label) = line.rsplit_once(',').expect("a label");
+            let pixels = pixels.split(',').map(|pixel| pixel.parse::<f64>().expect("a number"));
+            let (sum, count) = sums.entry(label.to_owned()).or_default();
+            sum.resize(pixels.clone().count(), 0.0);
+            sum.iter_mut().zip(pixels).for_each(|(sum, pixel)| *sum += pixel);
+            *count += 1.0;
+        }
+        let mean = |(sum, count): (Vec<f64>, f64)| sum.iter().map(|sum| sum / count).collect();
+        sums.into_values().map(mean).collect::<Vec<Vec<f64>>>()
+    };
+    let apart = |one: &[f64], other: &[f64]| {
+        one.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f64>() / one.len() as f64
+    };
+    let (here, there, other) = (means(7, 0), means(7, 1), means(8, 0));
+    let classes = apart(&here[0], &here[1]);
+    assert!(3.0 * apart(&here[0], &there[0]) < classes, "{here:?} {there:?}");
+    assert!(apart(&here[0], &other[0]) > classes / 3.0, "{here:?} {other:?}");
+    assert_eq!(here, means(7, 0));
+    let number = "kind = \"tabular\"\ncolumns = [{ name = \"x\", type = \"integer\", mean = 3, std = 0.1 }]\n\
+                  target = { column = \"z\", type = \"float\" }";
+    for (name, section) in [("h.csv", HEART), ("n.csv", number), ("t.txt", LETTERS)] {
+        let path = folder.path(name);
+        mock::write_learnable(&path, &data(section), 50, (7, 0)).expect("written");
+        let source = DataSource::at(&path, None, None).expect("a source");
+        Parts::load(&source, &data(section), 1, LIMITS)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
 #[test]
 fn the_section_of_a_preview_reads_the_data_it_was_made_from() {
     let folder = Folder::new();

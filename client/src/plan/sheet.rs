@@ -48,6 +48,8 @@ pub struct Values {
     pub update: u64,
     /// Of the second vector, where the strategy has one.
     pub control: u64,
+    /// Whether one more says that the update was, or was not, within the clip.
+    pub vote: bool,
     /// Counts of held-out examples.
     pub counters: u16,
     /// Whether the number of examples is among them.
@@ -80,7 +82,8 @@ impl Sheet {
             holders: summary.holders,
             values: Values {
                 update: terms.dimension,
-                control: terms.vector_coordinates() - terms.dimension,
+                control: if terms.control.is_some() { terms.dimension } else { 0 },
+                vote: terms.noise.is_some_and(|noise| noise.votes() > 0),
                 counters: terms.counters,
                 examples: terms.quantiser.weighting != Weighting::Uniform,
             },
@@ -188,8 +191,15 @@ fn inside(plan: &Plan, summary: &PlanSummary) -> Vec<String> {
         summary.sends.clone(),
         format!(
             "a number of the update has {} bits and is within +-{}; the whole update is at \
-             most {} long (L2 norm)",
-            secure.bits, secure.range, secure.clip_norm
+             most {} long (L2 norm){}",
+            secure.bits,
+            secure.range,
+            secure.clip_norm,
+            if plan.clipping().is_some() {
+                " in the first round; later both follow the owners' updates, together"
+            } else {
+                ""
+            }
         ),
         format!(
             "{} of ciphertext, and {} of keys for a committee of {}",
@@ -312,7 +322,7 @@ pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
     let one = told(plan.epsilon(parameters, 1));
     let whole = told(plan.epsilon(parameters, rounds));
     let colluding_max = match privacy.unit {
-        Unit::Owner { colluding_max } => colluding_max,
+        Unit::Owner { colluding_max, .. } => colluding_max,
         Unit::Record { .. } => return guarantee_of_records(plan, &one, &whole),
     };
     let mut lines = vec![
@@ -326,6 +336,13 @@ pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
              known, as long as the committee opens nothing but sums"
         ),
     ];
+    if plan.clipping().is_some() {
+        lines.push(
+            "it covers the vote on the clip as well: a yes or no of each owner, behind its update \
+             and with the same noise, of which only the noisy sum is opened"
+                .to_owned(),
+        );
+    }
     let mut open = vec![
         "that an owner takes part, when, and how long it takes; which of seven reasons it declines \
          for"

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::plan::{Plan, PlanErrors};
+use covey_aggregation::plan::{Data, Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
-use covey_model::data::DataSource;
+use covey_model::data::{DataSource, mock};
 use covey_model::device::DeviceChoice;
 use serde::Serialize;
 use toml::{Table, Value};
@@ -21,7 +21,17 @@ const FACTORS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 /// Simulations with each: their seeds differ, and so who has which examples and the noise.
 const SEEDS: u64 = 3;
 
-/// What is simulated on, if anything.
+/// Examples of each client where they are made up.
+const MOCK_EXAMPLES: u64 = 50;
+
+/// Examples that the model is then measured on.
+const MOCK_TESTED: u64 = 2000;
+
+/// Most multiplications (a parameter, an example, a time) that are done for made-up data unasked: a
+/// minute or two.
+const MOCK_WORK_MAX: u64 = 30_000_000_000;
+
+/// What is simulated on.
 #[derive(Clone, Debug)]
 pub struct Trial {
     /// The examples of all clients, which are divided evenly.
@@ -30,6 +40,33 @@ pub struct Trial {
     pub test_data: DataSource,
     /// Clients; as many as the plan's minimum if not given.
     pub clients: Option<usize>,
+}
+
+impl Trial {
+    /// Made-up data that can be learnt, in `folder`; none where the simulations would take long.
+    fn made_up(plan: &Plan, parameters: u64, folder: &Path) -> Result<Option<Self>, Failure> {
+        let (clients, training) = (u64::from(plan.cohort.minimum), &plan.training);
+        let each = MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum));
+        let passes = training.steps(each).saturating_mul(training.batch_size.into());
+        let simulations = SEEDS * (FACTORS.len() as u64 + 1);
+        let work = [clients, training.rounds.into(), simulations]
+            .iter()
+            .fold(passes.saturating_mul(parameters), |work, times| work.saturating_mul(*times));
+        if work > MOCK_WORK_MAX {
+            return Ok(None);
+        }
+        let is_text = matches!(plan.data, Data::Text(_));
+        let make = |name: &str, rows: u64, part: u64| {
+            let path = folder.join(name).with_extension(if is_text { "txt" } else { "csv" });
+            mock::write_learnable(&path, &plan.data, rows, (plan.seed, part))
+                .map_err(|error| file_failure(&error))?;
+            DataSource::at(&path, None, None)
+                .map_err(|error| Failure::new(Exit::Failed, "MOCK_DATA", error))
+        };
+        let data = make("train", clients * each, 0)?;
+        let test_data = make("test", MOCK_TESTED, 1)?;
+        Ok(Some(Self { data, test_data, clients: None }))
+    }
 }
 
 /// Noise, cohort and rounds beside what they cost.
@@ -45,8 +82,10 @@ pub struct Tradeoff {
     pub cohort: Vec<Cohort>,
     /// By rounds.
     pub rounds: Vec<Rounds>,
-    /// Simulations of each accuracy; 0 where no data were given.
+    /// Simulations of each accuracy; 0 where they would take long and no data were given.
     pub simulations: u64,
+    /// Whether they were on made-up data, of which only the differences mean something.
+    pub is_mock: bool,
 }
 
 /// One amount of noise.
@@ -82,7 +121,7 @@ pub struct Rounds {
     pub epsilon: f64,
 }
 
-/// What the noise of a plan costs and brings.
+/// What the noise of a plan costs and brings; on made-up data where no others are given.
 ///
 /// # Errors
 /// [`Failure`] when it is no valid plan, asks for no noise, or no simulation is to be had.
@@ -94,6 +133,13 @@ pub fn tradeoff(path: &Path, trial: Option<&Trial>) -> Result<Tradeoff, Failure>
             .with_help("add [privacy] with unit = \"owner\", noise_multiplier and delta"));
     };
     let (table, parameters) = (table(&file)?, task.parameters() as u64);
+    let folder = tempfile::tempdir().map_err(|error| file_failure(&error))?;
+    let made_up = match trial {
+        Some(_) => None,
+        None => Trial::made_up(&plan, parameters, folder.path())?,
+    };
+    let is_mock = made_up.is_some();
+    let trial = trial.or(made_up.as_ref());
     let mut noise = Vec::new();
     for factor in FACTORS {
         let multiplier = factor * privacy.noise_multiplier;
@@ -114,6 +160,7 @@ pub fn tradeoff(path: &Path, trial: Option<&Trial>) -> Result<Tradeoff, Failure>
         cohort: cohort.into_iter().flatten().collect(),
         rounds: rounds.into_iter().flatten().collect(),
         simulations: trial.map_or(0, |_| SEEDS),
+        is_mock,
     })
 }
 
@@ -153,18 +200,19 @@ fn with_noise(
     Ok(Choice { noise_multiplier, epsilon, accuracy, accuracy_error, why: None })
 }
 
+fn file_failure(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
+}
+
 fn first(errors: &PlanErrors) -> String {
     errors.errors().first().map_or_else(String::new, |error| error.message.clone())
 }
 
 /// Mean accuracy and its standard error; none where the plan predicts no class.
 fn measure(text: &str, plan: &Plan, trial: &Trial) -> Result<Option<(f64, f64)>, Failure> {
-    let file = |error: std::io::Error| {
-        Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
-    };
-    let folder = tempfile::tempdir().map_err(file)?;
+    let folder = tempfile::tempdir().map_err(|error| file_failure(&error))?;
     let path = folder.path().join("plan.toml");
-    std::fs::write(&path, text).map_err(file)?;
+    std::fs::write(&path, text).map_err(|error| file_failure(&error))?;
     let mut found = Vec::new();
     for seed in 1..=SEEDS {
         let options = Options {
@@ -226,7 +274,17 @@ impl fmt::Display for Tradeoff {
             }
         }
         if self.simulations == 0 {
-            writeln!(f, "accuracy is simulated with --data and --test-data")?;
+            writeln!(
+                f,
+                "simulations would take long: give --data and --test-data for the accuracy"
+            )?;
+        } else if self.is_mock {
+            writeln!(
+                f,
+                "mean and standard error of {} simulations on MADE-UP data: only how they differ \
+                 means something; give --data and --test-data for your own",
+                self.simulations
+            )?;
         } else {
             writeln!(f, "mean and standard error of {} simulations", self.simulations)?;
         }

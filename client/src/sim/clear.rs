@@ -29,7 +29,7 @@ pub(super) fn play(
         count: 0,
         weight: 0,
         sums: vec![0; dimension],
-        control: vec![0; if config.control.is_some() { dimension } else { 0 }],
+        control: vec![0; config.vector_coordinates() as usize - dimension],
         counters: vec![0; usize::from(config.counters)],
     };
     let (mut losses, mut declined, mut why_declined) = (BTreeMap::new(), BTreeMap::new(), None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use covey_aggregation::evaluation::Scores;
+use covey_aggregation::strategy::RoundClip;
 use serde::Serialize;
 
 /// Version of the events' JSON form.
@@ -85,6 +86,9 @@ pub struct RoundSummary {
     pub model: String,
     /// Length (L2) of the model's step, when done.
     pub step_norm: Option<f64>,
+    /// The clip, when done and where it follows the clients' updates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<RoundClip>,
     /// Mean over the clients of the loss that they saw while training.
     pub training_loss: Option<f64>,
     /// Share of right answers on the test data, 0 to 1.
@@ -233,6 +237,9 @@ impl fmt::Display for RoundSummary {
         }
         if let (Some(accuracy), Some(loss)) = (self.accuracy, self.loss) {
             write!(f, ", test accuracy {:.2} %, loss {loss:.4}", accuracy * 100.0)?;
+        }
+        if let Some(clip) = &self.clip {
+            write!(f, ", {clip}")?;
         }
         let (seconds, memory) = (self.seconds, Mebibytes(self.peak_memory_bytes));
         write!(f, ", {seconds:.2} s, peak memory {memory}")?;

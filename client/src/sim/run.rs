@@ -16,7 +16,7 @@ use covey_aggregation::plan::Plan;
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::round::{Terms, Timings};
 use covey_aggregation::stop::Ending;
-use covey_aggregation::strategy::{State, Stepped};
+use covey_aggregation::strategy::{RoundClip, State, Stepped};
 use covey_aggregation::sum::open::Aggregate;
 use covey_model::random::{shuffle, stream, unit_f64};
 
@@ -137,7 +137,7 @@ impl<'a> Course<'a> {
             committee,
             beacons,
             timings,
-            state: plan.strategy.initial(parameters.len()),
+            state: plan.initial_state(parameters.len()),
             parameters,
             moved: None,
             rounds: options.rounds.unwrap_or(plan.training.rounds),
@@ -204,6 +204,7 @@ impl<'a> Course<'a> {
         self.seconds += seconds;
         let mut summary = self.report(&outcome, &losses, offered);
         summary.weight = aggregate.as_ref().map(|aggregate| aggregate.weight);
+        summary.clip = aggregate.as_ref().and_then(|sum| RoundClip::of(&config, sum));
         summary.federated = aggregate.and_then(|aggregate| self.scores(&aggregate));
         (summary.step_norm, summary.seconds, summary.why_declined) =
             (step_norm, seconds, why_declined);
@@ -253,7 +254,7 @@ impl<'a> Course<'a> {
             dimension: task.parameters() as u64,
             profile: plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
-            quantiser: plan.quantiser(),
+            quantiser: plan.quantiser_at(&self.state),
             counters: plan.counters(),
             control: plan.strategy.control(&self.state, owners, &task.manifest_digest()),
             noise: laboratory.noise,
@@ -355,6 +356,7 @@ impl<'a> Course<'a> {
             weight: None,
             model: self.model().to_string(),
             step_norm: None,
+            clip: None,
             training_loss,
             accuracy: None,
             loss: None,

@@ -429,7 +429,16 @@ fn a_plan_with_noise_is_laid_beside_more_and_less_of_it() {
         rounds.iter().map(|one| one["rounds"].as_u64()).collect::<Vec<_>>(),
         [1, 2, 4, 8].map(Some)
     );
-    holds(&folder.text(&explain, 0), &["no bound", "accuracy is simulated with --data"]);
+    assert_eq!(answer["data"]["is_mock"], false);
+    // Without data it makes some up, from which the plan learns more with less noise.
+    let answer = folder.json(&explain, 0);
+    assert_eq!(answer["data"]["is_mock"], true);
+    let noise = answer["data"]["noise"].as_array().expect("a list");
+    let accuracies: Vec<_> = noise.iter().filter_map(|one| one["accuracy"].as_f64()).collect();
+    let [most, .., none] = accuracies[..] else { panic!("{answer}") };
+    assert!(none > 0.3, "of ten classes: {answer}");
+    assert!(none > most, "{answer}");
+    holds(&folder.text(&explain, 0), &["no bound", "MADE-UP data", "give --data"]);
     // Nothing to lay beside anything.
     folder.text(&["plan", "new", "plain", "--template", "image-mlp"], 0);
     let refused = folder.text(&["plan", "explain", "plain.toml", "--privacy"], 2);

@@ -131,7 +131,7 @@ impl Coordinator {
 
     /// The terms of a round for these clients, who start from `parameters`.
     pub(crate) fn terms(&self, round: u32, parameters: &[f32], cohort: Vec<PartyId>) -> Terms {
-        let state = self.plan.strategy.initial(parameters.len());
+        let state = self.plan.initial_state(parameters.len());
         self.terms_after(round, (parameters, &state), cohort)
     }
 
@@ -163,7 +163,7 @@ impl Coordinator {
             dimension: self.task.parameters() as u64,
             profile: self.plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
-            quantiser: self.plan.quantiser(),
+            quantiser: self.plan.quantiser_at(state),
             counters: self.plan.counters(),
             control: self.plan.strategy.control(
                 state,

@@ -315,7 +315,7 @@ async fn scaffold_and_held_out_metrics_travel_inside_the_sum() {
     let (plan, published) = (coordinator.plan.clone(), federation.path("published"));
     let layout = plan.layout().expect("metrics");
     let mut parameters = coordinator.task.initial_parameters();
-    let mut state = plan.strategy.initial(parameters.len());
+    let mut state = plan.initial_state(parameters.len());
     for round in 1..=3 {
         let cohort = ids(&federation, &owners);
         let terms = coordinator.terms_after(round, (&parameters, &state), cohort);

@@ -8,6 +8,7 @@ use covey_aggregation::evaluation::Scores;
 use covey_aggregation::message::{HolderFault, MissingReason, Outcome, Phase, Report};
 use covey_aggregation::party::{Name, PartyId};
 use covey_aggregation::roster::Roster;
+use covey_aggregation::strategy::RoundClip;
 use serde::{Deserialize, Serialize};
 
 use crate::weighing::Weighing;
@@ -56,6 +57,9 @@ pub struct RoundSummary {
     /// How often each owner counts in the sum, where the plan lets evidence weigh updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weighing: Option<Weighing>,
+    /// The clip, when done and where it follows the owners' updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<RoundClip>,
 }
 
 /// Somebody, and why.
@@ -95,6 +99,7 @@ impl RoundSummary {
             directing_ms: None,
             no_credit: report.no_credit.as_ref().map(ToString::to_string),
             weighing: None,
+            clip: None,
         }
     }
 }
@@ -108,6 +113,9 @@ impl fmt::Display for RoundSummary {
         }
         if let Some(accuracy) = self.accuracy {
             write!(f, ", accuracy {:.2} %", accuracy * 100.0)?;
+        }
+        if let Some(clip) = &self.clip {
+            write!(f, ", {clip}")?;
         }
         if let Some(scores) = &self.federated {
             write!(f, "\n  the owners, of the model it began with: {scores}")?;

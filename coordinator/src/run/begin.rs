@@ -18,7 +18,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::party::Role;
 use covey_aggregation::program::enrol::secret;
 use covey_aggregation::program::{Exit, Failure};
-use covey_aggregation::strategy::State;
+use covey_aggregation::strategy::Kept;
 
 use super::Run;
 use super::place::Place;
@@ -44,7 +44,7 @@ impl Run<'_> {
             Some((_, place, round)) => (place.clone(), *round),
             None => {
                 let parameters = self.learning.task.initial_parameters();
-                let state = plan.strategy.initial(parameters.len());
+                let state = plan.initial_state(parameters.len());
                 (Place::new(&self.learning.task, parameters, state), 0)
             }
         };
@@ -122,11 +122,17 @@ impl Run<'_> {
             }
             no(format!("the model of round {round} is not one of this plan's model: {error}"))
         })?;
-        let strategy = &self.learning.plan.strategy;
-        let parameters = place.parameters.len();
-        let is_kept = place.state.fits(strategy, parameters).is_ok()
-            && !matches!(*place.state, State::Control { .. });
-        let state = if is_kept { (*place.state).clone() } else { strategy.initial(parameters) };
+        let (plan, parameters) = (&self.learning.plan, place.parameters.len());
+        let is_kept = place.state.fits(&plan.strategy, parameters).is_ok()
+            && !matches!(place.state.kept, Kept::Control { .. });
+        let mut state = plan.initial_state(parameters);
+        if is_kept {
+            state.kept.clone_from(&place.state.kept);
+        }
+        // Another plan begins with its own clip.
+        if run.plan == self.learning.plan_digest {
+            state.clip = place.state.clip;
+        }
         let place = Place::new(&self.learning.task, place.parameters.to_vec(), state);
         Ok((run.run, place, *round))
     }

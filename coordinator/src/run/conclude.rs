@@ -15,7 +15,7 @@ use covey_aggregation::publication::{Publication, RoundResult};
 use covey_aggregation::round::{Opened, Round};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::stop::Ending;
-use covey_aggregation::strategy::Stepped;
+use covey_aggregation::strategy::{RoundClip, Stepped};
 use covey_aggregation::wire;
 use covey_model::evaluate::Metrics;
 
@@ -53,6 +53,7 @@ struct Closed {
     diverged: Option<String>,
     metrics: Option<Metrics>,
     publication: PathBuf,
+    clip: Option<RoundClip>,
 }
 
 impl Run<'_> {
@@ -98,6 +99,7 @@ impl Run<'_> {
             summary.weighing = self.weighing(&end.outcome);
             summary.aggregate = Some(opened.aggregate.to_string());
             summary.publication = Some(closed.publication);
+            summary.clip = closed.clip;
             summary.accuracy = row.accuracy;
             summary.loss = row.loss;
             match self.scores(&row) {
@@ -255,9 +257,10 @@ impl Closing {
         let metrics = learning.evaluation().and_then(|evaluate| evaluate(&after.parameters));
         let counted: Vec<_> = result.headers.iter().map(|one| one.header.digest()).collect();
         let (number, counters) = (result.config.round, result.aggregate.counters.clone());
+        let clip = RoundClip::of(&result.config, &result.aggregate);
         let bundle = Publication::sign(result, &identity).encode();
         let publication = blobs.publish(number, &bundle, &counted)?;
-        Ok(Closed { after, counters, diverged, metrics, publication })
+        Ok(Closed { after, counters, diverged, metrics, publication, clip })
     }
 }
 

@@ -29,7 +29,7 @@ impl Place {
         Self {
             model: task.parameters_digest(&parameters),
             parameters: Arc::new(parameters),
-            kept: (state != State::None).then(|| state.digest()),
+            kept: (state != State::default()).then(|| state.digest()),
             variate: variate.map(|variate| variate_digest(&task.manifest_digest(), &variate)),
             state: Arc::new(state),
         }
@@ -66,7 +66,7 @@ impl Place {
         let parameters =
             parameters.ok_or_else(|| damaged(model, "not the model that the journal names"))?;
         let state = match kept {
-            None => State::None,
+            None => State::default(),
             Some(kept) => {
                 let bytes = blobs.object(kept)?;
                 let bytes =

@@ -62,7 +62,7 @@ impl Run<'_> {
             dimension,
             profile: plan.secure_aggregation.profile,
             key_layer: KeyLayer::ReplicatedSeeds,
-            quantiser: plan.quantiser(),
+            quantiser: plan.quantiser_at(&standing.place.state),
             counters: plan.counters(),
             control: self.control(&standing.place),
             noise,

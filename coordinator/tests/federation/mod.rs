@@ -320,7 +320,7 @@ impl Federation {
         let plan = Plan::parse(&text).expect("a plan");
         let task = Task::from_plan(&plan).expect("a model");
         let mut parameters = task.initial_parameters();
-        let mut state = plan.strategy.initial(parameters.len());
+        let mut state = plan.initial_state(parameters.len());
         let mut replayed = Vec::new();
         for round in 1..=rounds {
             let result = self.publication(round).result;

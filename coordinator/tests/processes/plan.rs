@@ -44,7 +44,7 @@ impl Plan {
                 "128",
                 "1.0",
                 "[privacy]\nunit = \"owner\"\nnoise_multiplier = 1.0\ndelta = 1e-6\n\
-                 colluding_max = 0\n",
+                 colluding_max = 0\nclip_quantile = 0.5\n",
             ),
             false => ("{ capped_examples = 500 }", 12, "0.5", "20.0", ""),
         };

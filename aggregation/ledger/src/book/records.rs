@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use covey_aggregation::credit::{CreditTerms, Debt, RoundEvidence, Settlement};
 use covey_aggregation::hash::Digest;
 use covey_aggregation::party::{Name, PartyId, Role};
+use covey_aggregation::plan::{Plan, RoundCost, Unit};
+use covey_privacy::delta::Delta;
+use covey_privacy::spent::Spent;
 use serde::Serialize;
 
 use crate::entry::{
@@ -94,6 +97,9 @@ pub struct RunRecord {
     pub terms_ever: BTreeSet<Digest>,
     /// The charter that was in force when the plan was accepted: its place among the book's.
     pub charter: usize,
+    /// What each of its sums costs an owner, where the plan adds noise to them and its text is at hand.
+    #[serde(skip)]
+    pub privacy: Option<RunPrivacy>,
     /// Rounds that are over, by number.
     pub rounds: BTreeMap<u32, RoundRecord>,
     /// How it ended, with the entry that says so; none while it goes on.
@@ -102,6 +108,36 @@ pub struct RunRecord {
     pub credits: Option<CreditsRecord>,
     /// The largest pool that reviewers approved, with the decision's entry.
     pub budget: Option<(u64, u64)>,
+}
+
+/// What sums with noise cost an owner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunPrivacy {
+    /// The delta that the plan counts at.
+    pub delta: Delta,
+    /// What one round costs.
+    pub round: RoundCost,
+}
+
+impl RunPrivacy {
+    /// Of a plan for a model of so many parameters; none where sums carry no noise.
+    pub(super) fn of(plan: &Plan, parameters: u64) -> Option<Self> {
+        let privacy = plan.privacy.as_ref()?;
+        // What a round costs one of an owner's examples hangs on how many it has.
+        matches!(privacy.unit, Unit::Owner { .. }).then_some(())?;
+        Some(Self { delta: privacy.delta, round: plan.round_cost(parameters, 1)? })
+    }
+
+    /// Epsilon of so many rounds together, rounded up: composed, which is less than their sum.
+    #[must_use]
+    pub fn epsilon(&self, rounds: u32) -> f64 {
+        let mut spent = Spent::default();
+        let count = self.round.count.saturating_mul(rounds.into());
+        if count > 0 && spent.add(self.round.event, count).is_err() {
+            return f64::INFINITY;
+        }
+        spent.epsilon(self.delta).least()
+    }
 }
 
 /// A round.
@@ -335,5 +371,48 @@ fn digests(body: &Body) -> Vec<Digest> {
         Body::ProposalDecided(body) => vec![body.proposal],
         Body::PayoutMade(body) => vec![body.root, body.file.sha256],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"schema = "plan/1"
+name = "digits"
+purpose = "Learn to read digits"
+seed = 42
+data = { kind = "image", height = 8, width = 8, classes = 10 }
+model = { layers = [{ kind = "flatten" }, { kind = "linear", out = 10 }] }
+[training]
+rounds = 16
+batch_size = 32
+optimizer = { name = "sgd", lr = 0.05 }
+weighting = "uniform"
+[cohort]
+minimum = 10
+maximum = 20
+[secure_aggregation]
+profile = "B"
+bits = 16
+range = 16
+clip_norm = 1.0
+audit = "closed"
+"#;
+
+    #[test]
+    fn rounds_with_noise_cost_together_what_the_plan_says_and_less_than_one_by_one() {
+        let plan = |more: &str| Plan::parse(&format!("{PLAN}{more}")).expect("a plan");
+        let owners = plan("[privacy]\nunit = \"owner\"\nnoise_multiplier = 2.0\ndelta = 1e-6\n");
+        let privacy = RunPrivacy::of(&owners, 650).expect("noise");
+        for rounds in [0, 1, 16] {
+            assert_eq!(Some(privacy.epsilon(rounds)), owners.epsilon(650, rounds));
+        }
+        assert!(privacy.epsilon(16) < 8.0 * privacy.epsilon(1));
+        assert_eq!(RunPrivacy::of(&plan(""), 650), None);
+        let records = plan(
+            "[privacy]\nunit = \"record\"\nclip_norm = 1.0\nnoise_multiplier = 2.0\ndelta = 1e-6\n",
+        );
+        assert_eq!(RunPrivacy::of(&records, 650), None);
     }
 }

@@ -7,7 +7,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::plan::Plan;
 
 use super::members::At;
-use super::records::{RunRecord, Status};
+use super::records::{RunPrivacy, RunRecord, Status};
 use super::{Book, Refused};
 use crate::charter::CreditRules;
 use crate::compute::flops_per_example;
@@ -27,11 +27,14 @@ impl Book {
             return Err(Refused::Plan("it has no round".to_owned()));
         }
         let rules = &self.charter().credit;
-        match plan_text(body, documents)? {
-            Some(text) => check_plan(body, &text, rules)?,
+        let privacy = match plan_text(body, documents)? {
+            Some(text) => RunPrivacy::of(&check_plan(body, &text, rules)?, body.parameters),
             // What it gives is by the rules all the same.
-            None => check_terms(body.terms.as_ref(), None, body.rounds, rules)?,
-        }
+            None => {
+                check_terms(body.terms.as_ref(), None, body.rounds, rules)?;
+                None
+            }
+        };
         self.run_at.insert(body.run, self.runs.len());
         self.runs.push(RunRecord {
             plan: body.clone(),
@@ -41,6 +44,7 @@ impl Book {
             terms: body.terms,
             terms_ever: body.terms.iter().map(CreditTerms::digest).collect::<BTreeSet<_>>(),
             charter: self.charters.len() - 1,
+            privacy,
             rounds: BTreeMap::new(),
             ended: None,
             credits: None,
@@ -126,7 +130,7 @@ fn plan_text(body: &PlanAccepted, documents: &dyn Documents) -> Result<Option<St
     Ok(Some(text))
 }
 
-fn check_plan(body: &PlanAccepted, text: &str, rules: &CreditRules) -> Result<(), Refused> {
+fn check_plan(body: &PlanAccepted, text: &str, rules: &CreditRules) -> Result<Plan, Refused> {
     let other = |what: &str| Err(Refused::Plan(format!("its {what} is not that of its text")));
     if Plan::digest(text.as_bytes()) != body.plan {
         return other("digest");
@@ -146,7 +150,8 @@ fn check_plan(body: &PlanAccepted, text: &str, rules: &CreditRules) -> Result<()
     if budget.is_none() && body.terms.is_some() {
         return Err(Refused::OtherTerms);
     }
-    check_terms(body.terms.as_ref(), budget, body.rounds, rules)
+    check_terms(body.terms.as_ref(), budget, body.rounds, rules)?;
+    Ok(plan)
 }
 
 /// Checks terms against the rules, and the budget where it is known. Without terms, there must be

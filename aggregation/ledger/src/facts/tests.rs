@@ -1,8 +1,8 @@
 //! What a coordinator knows becomes entries.
 
 use covey_aggregation::config::{
-    Audit, CommitteeShape, HolderIndex, KeyLayer, Noise, Packing, Profile, Quantiser, RoundConfig,
-    Weighting, cohort_digest,
+    Audit, CommitteeShape, HolderIndex, KeyLayer, Noise, NoisePlan, Packing, Profile, Quantiser,
+    RoundConfig, Weighting, cohort_digest,
 };
 use covey_aggregation::evaluation::Scores;
 use covey_aggregation::message::{
@@ -238,7 +238,9 @@ fn what_a_sum_with_noise_told_of_one_owner_is_in_its_entry() {
     // units (127, and what rounding may add).
     let config = &mut result.config;
     let squared = config.quantiser.rounded_norm_squared_max(config.dimension);
-    let noise = Noise::of(1.0, &config.quantiser, config.dimension, 3, 0).expect("noise");
+    let plan =
+        NoisePlan { multiplier: 1.0, contributions_min: 3, colluding_max: 0, has_vote: false };
+    let noise = Noise::of(plan, &config.quantiser, config.dimension).expect("noise");
     assert_eq!(noise.share_numerator / noise.share_denominator, squared / 3);
     config.noise = Some(noise);
     let publication = Publication::sign(result, &example.coordinator);

@@ -40,7 +40,7 @@ fn good(text: &str) -> Plan {
 fn a_plan_says_what_its_rounds_cost() {
     let plan = good(PLAN);
     let privacy = plan.privacy.expect("privacy");
-    assert_eq!(privacy.unit, Unit::Owner { colluding_max: 1 });
+    assert_eq!(privacy.unit, Unit::Owner { colluding_max: 1, clipping: None });
     assert_eq!((privacy.noise_multiplier, privacy.delta.get()), (2.0, 1e-6));
     let epsilon = |rounds| plan.epsilon(650, rounds).expect("noise");
     assert_eq!(epsilon(0), 0.0);
@@ -102,6 +102,44 @@ fn every_bad_privacy_is_refused_with_its_code_and_what_would_fit() {
         let Some(PlanError { message, help: told, .. }) = found else { panic!("{to}: {errors}") };
         assert!(message.contains(part) && told.contains(help), "{to}: {message}: {told}");
     }
+}
+
+#[test]
+fn a_clip_that_follows_the_owners_lengths_costs_no_more_and_its_rounds_keep_to_it() {
+    let following = |more: &str| with("delta = 1e-6", &format!("delta = 1e-6\n{more}"));
+    let plan = good(&following("clip_quantile = 0.5"));
+    assert_eq!(plan.clipping(), Some(Clipping { quantile: 0.5, rate: 0.2 }));
+    let fast = good(&following("clip_quantile = 0.9\nclip_rate = 0.7"));
+    assert_eq!(fast.clipping(), Some(Clipping { quantile: 0.9, rate: 0.7 }));
+    let plain = good(PLAN);
+    let epsilon = |plan: &Plan| plan.epsilon(650, 16).expect("noise");
+    assert!((epsilon(&plan) / epsilon(&plain) - 1.0).abs() < 1e-3);
+    // A round's quantiser is the plan's, or what its clip has come to; nothing else.
+    let mut state = plan.initial_state(650);
+    assert_eq!(plan.quantiser_at(&state), plan.quantiser());
+    state.clip = ClipSteps::new(-70);
+    let later = plan.quantiser_at(&state);
+    assert!(later.clip_norm < 0.5 && later.range < 8.0, "{later:?}");
+    assert_eq!(plan.clip_of(&later), Ok(state.clip));
+    assert_eq!(plain.clip_of(&later), Err(BadState::Clip));
+    assert_eq!(plain.clip_of(&plain.quantiser()), Ok(None));
+    let kept = State::decode(&state.encode()).expect("kept");
+    assert_eq!(kept, state);
+    let refused = [
+        ("clip_rate = 0.2", "without a share of owners", "clip_quantile = 0.5"),
+        ("clip_quantile = 0.5\nclip_rate = 1.5", "jump", "up to 1"),
+    ];
+    for (more, part, help) in refused {
+        let errors = Plan::parse(&following(more)).expect_err(more);
+        let [PlanError { code: Code::Privacy, message, help: told, .. }] = errors.errors() else {
+            panic!("{errors}");
+        };
+        assert!(message.contains(part) && told.contains(help), "{message}: {told}");
+    }
+    let credited = following("clip_quantile = 0.5")
+        .replace("seed = 42", "seed = 42\ncredit = { budget = 1000, training = \"off\" }");
+    let errors = Plan::parse(&credited).expect_err("credit").to_string();
+    assert!(errors.contains("updates of rounds with one clip"), "{errors}");
 }
 
 #[test]

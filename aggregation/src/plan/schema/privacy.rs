@@ -2,7 +2,7 @@
 
 use crate::limits::CONTRIBUTIONS_MAX;
 
-use super::{Case, Cases, Field, Form, Section};
+use super::{Case, Cases, Field, Form, Rule, Section};
 
 pub(super) static PRIVACY: Section = Section::new(
     "privacy",
@@ -36,15 +36,35 @@ static UNITS: Cases = Cases {
         "owner",
         "An owner with all its data: each adds a share of discrete Gaussian noise to its update \
          before encrypting it.",
-        &[Field::new(
-            "colluding_max",
-            Form::Whole(0, CONTRIBUTIONS_MAX as u64),
-            "Owners of a sum that may be in league with whoever looks: the noise of cohort.minimum \
-             less so many is enough.",
+        &[
+            Field::new(
+                "colluding_max",
+                Form::Whole(0, CONTRIBUTIONS_MAX as u64),
+                "Owners of a sum that may be in league with whoever looks: the noise of \
+                 cohort.minimum less so many is enough.",
+            )
+            .or("1")
+            .leaves(),
+            Field::new(
+                "clip_quantile",
+                Form::Fraction,
+                "The share of owners whose updates are to be within the clip: it follows their \
+                 lengths from round to round, by a vote inside the noisy sum, and the range with it. \
+                 secure_aggregation.clip_norm is the first round's.",
+            )
+            .optional()
+            .leaves(),
+            Field::new(
+                "clip_rate",
+                Form::Positive,
+                "How fast the clip follows: e to this is what it is multiplied by for each whole share \
+                 of owners that is missing.",
+            )
+            .or("0.2")
+            .leaves(),
+        ],
         )
-        .or("1")
-        .leaves()],
-        ),
+        .ruled(&[Rule::With("clip_rate", "clip_quantile")]),
         Case::new(
             "record",
             "One example among its owner's: the client trains with DP-SGD, which clips the gradient of \

@@ -22,7 +22,7 @@ pub struct Aggregate {
     /// Sums of signed units, one per parameter.
     #[serde(with = "sums")]
     pub sums: Vec<i32>,
-    /// The same of the control; empty where there is none.
+    /// The same of the control; or one, of the votes on the clip; empty where there is neither.
     #[serde(with = "sums")]
     pub control: Vec<i32>,
     /// Sums of the counters; on the wire one byte string, eight bytes each (little-endian).
@@ -52,7 +52,7 @@ impl Aggregate {
         self.control.iter().map(|&sum| f64::from(sum) * unit).collect()
     }
 
-    /// Digest of count, weight, counters, and sums of update and control.
+    /// Digest of count, weight, counters, and sums of update and control, or votes.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new(Domain::Aggregate);

@@ -55,7 +55,7 @@ pub(super) fn round_into(
 }
 
 /// The Euclidean norm, added up in an order that does not depend on the processor.
-fn l2_norm(update: &[f32]) -> f64 {
+pub(super) fn l2_norm(update: &[f32]) -> f64 {
     let mut sums = [0f64; 16];
     let (blocks, rest) = update.as_chunks::<16>();
     dispatch(

@@ -192,10 +192,11 @@ proptest! {
 }
 
 fn noisy(dimension: usize, clip_norm: f32, multiplier: f64) -> crate::config::RoundConfig {
-    use crate::config::{Noise, Profile};
+    use crate::config::{Noise, NoisePlan, Profile};
     let mut config = crate::config::tests::config(Profile::B, 16, 20, dimension as u64);
     (config.quantiser.range, config.quantiser.clip_norm) = (32.0, clip_norm);
-    let noise = Noise::of(multiplier, &config.quantiser, dimension as u64, 10, 1);
+    let plan = NoisePlan { multiplier, contributions_min: 10, colluding_max: 1, has_vote: false };
+    let noise = Noise::of(plan, &config.quantiser, dimension as u64);
     config.noise = Some(noise.expect("noise"));
     config
 }
@@ -224,6 +225,30 @@ fn noise_has_its_variance_and_no_mean_whatever_the_update() {
         assert!((mean - expected).abs() < 5.0 * (share / n).sqrt(), "{mean} {expected}");
         let error = 5.0 * share * (2.0 / n).sqrt();
         assert!((variance - share).abs() < error + 0.25, "{variance} {share}");
+    }
+}
+
+/// Its noise is much smaller than the vote.
+#[test]
+fn an_owner_votes_by_the_length_that_its_update_had_before_it_was_clipped() {
+    use crate::config::{Noise, NoisePlan};
+    let mut config = noisy(1000, 2.0, 0.01);
+    let plan =
+        NoisePlan { multiplier: 0.01, contributions_min: 10, colluding_max: 1, has_vote: true };
+    config.noise = Some(Noise::of(plan, &config.quantiser, 1000).expect("noise"));
+    let bounds = config.noise_bounds().expect("room").expect("noise");
+    for (length, vote) in [(0.0f32, 1.0), (1.999, 1.0), (2.001, -1.0), (1e6, -1.0)] {
+        let update = vec![length / 1000f32.sqrt(); 1000];
+        let mut rng = Xof::new(&[1; 32], 7);
+        let quantiser = &config.quantiser;
+        let quantised = quantise_with_noise(&update, quantiser, &bounds, &mut rng, &[2; 32]);
+        let quantised = quantised.expect("finite");
+        assert!(quantised.fits(&config));
+        assert!(!quantised.fits(&noisy(1000, 2.0, 0.01)), "a vote where none is asked for");
+        assert_eq!(quantised.len(), 1000);
+        let votes: Vec<f64> = quantised.control_units().map(f64::from).collect();
+        let share = votes[0] / f64::from(bounds.vote_units);
+        assert!(votes.len() == 1 && (share - vote).abs() < 0.1, "{length}: {share}");
     }
 }
 

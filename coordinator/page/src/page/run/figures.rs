@@ -127,29 +127,93 @@ fn traffic_figure(run: &RunRecord) -> Option<Figure> {
 }
 
 fn epsilon_figure(run: &RunRecord) -> Option<Figure> {
-    let mut spent = 0.0;
-    let points: Vec<_> = run
+    let rounds: Vec<(u32, f64)> = run
         .rounds
         .values()
         .filter_map(|round| {
             let epsilon = round.closed.published.as_ref()?.epsilon_millionths?;
-            spent += epsilon as f64 / 1e6;
-            Some(Point::at(round.closed.round.into(), spent))
+            Some((round.closed.round, epsilon as f64 / 1e6))
         })
         .collect();
-    (!points.is_empty()).then(|| {
-        let lines = Lines {
-            title: "Epsilon spent".to_owned(),
-            summary:
-                "Each round's, at a delta of 10^-6, added up: an upper bound, at the sum of these \
-                      deltas. Owners' own accounts compose them, which is tighter."
-                    .to_owned(),
-            across: "Round",
-            up: "Epsilon",
-            lines: vec![Line { name: "spent".to_owned(), points }],
-            limit: None,
-            digits: 3,
-        };
-        lines.draw()
-    })
+    let last = rounds.len().checked_sub(1)?;
+    let mut spent = 0.0;
+    let added = rounds.iter().map(|(round, epsilon)| {
+        spent += epsilon;
+        Point::at((*round).into(), spent)
+    });
+    let mut lines = vec![Line { name: "added up".to_owned(), points: added.collect() }];
+    let mut summary = "Each round's, at a delta of 10^-6, added up: an upper bound, at the sum of \
+                       these deltas."
+        .to_owned();
+    if let Some(privacy) = &run.privacy {
+        let composed = (1..)
+            .zip(&rounds)
+            .map(|(count, (round, _))| Point::at((*round).into(), privacy.epsilon(count)));
+        let points: Vec<_> = composed.collect();
+        summary += &format!(
+            " Composed, at the plan's delta of {:e}: {} after round {}.",
+            privacy.delta.get(),
+            text::decimal(points[last].y, 3),
+            rounds[last].0
+        );
+        lines.push(Line { name: "composed".to_owned(), points });
+    }
+    let lines = Lines {
+        title: "Epsilon spent".to_owned(),
+        summary,
+        across: "Round",
+        up: "Epsilon",
+        lines,
+        limit: None,
+        digits: 3,
+    };
+    Some(lines.draw())
+}
+
+#[cfg(test)]
+mod tests {
+    use covey_aggregation::plan::Plan;
+    use covey_ledger::book::RunPrivacy;
+    use covey_ledger::example::{Example, Shape};
+
+    use super::*;
+
+    /// The example's run, as if its rounds had noise.
+    fn noisy() -> RunRecord {
+        let example = Example::new(Shape::default()).expect("an example");
+        let mut run = example.book.runs()[0].clone();
+        for round in run.rounds.values_mut() {
+            if let Some(published) = &mut round.closed.published {
+                published.epsilon_millionths = Some(2_500_000);
+            }
+        }
+        run
+    }
+
+    #[test]
+    fn epsilon_is_shown_added_up_and_composed_where_the_plan_is_at_hand() {
+        let mut run = noisy();
+        let count = run.rounds.values().filter(|round| round.closed.published.is_some()).count();
+        let figure = epsilon_figure(&run).expect("a figure");
+        assert!(figure.summary.contains("added up") && !figure.summary.contains("Composed"));
+        let text = "schema = \"plan/1\"\nname = \"digits\"\npurpose = \"A test\"\nseed = 42\n\
+                    data = { kind = \"image\", height = 8, width = 8, classes = 10 }\n\
+                    model = { layers = [{ kind = \"flatten\" }, { kind = \"linear\", out = 10 }] }\n\
+                    [training]\nrounds = 16\nbatch_size = 32\nweighting = \"uniform\"\n\
+                    optimizer = { name = \"sgd\", lr = 0.05 }\n\
+                    [cohort]\nminimum = 10\nmaximum = 20\n\
+                    [secure_aggregation]\nprofile = \"B\"\nbits = 16\nrange = 16\n\
+                    clip_norm = 1.0\naudit = \"off\"\n\
+                    [privacy]\nunit = \"owner\"\nnoise_multiplier = 2.0\ndelta = 1e-6\n";
+        let plan = Plan::parse(text).expect("a plan");
+        let delta = plan.privacy.expect("noise").delta;
+        let round = plan.round_cost(650, 1).expect("a cost");
+        run.privacy = Some(RunPrivacy { delta, round });
+        let figure = epsilon_figure(&run).expect("a figure");
+        let composed = plan.epsilon(650, count as u32).expect("a cost");
+        let told = format!("at the plan's delta of 1e-6: {composed:.3} after round");
+        assert!(figure.summary.contains(&told), "{}", figure.summary);
+        let example = Example::new(Shape::default()).expect("an example");
+        assert!(epsilon_figure(&example.book.runs()[0]).is_none(), "no noise");
+    }
 }

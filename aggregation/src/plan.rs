@@ -39,6 +39,7 @@ mod data;
 mod error;
 mod evaluation;
 mod goal;
+mod guarantee;
 mod layer;
 mod model;
 mod privacy;

@@ -18,7 +18,6 @@ pub(crate) use excerpt::excerpt;
 pub use explain::{Explanation, explain};
 pub use json_schema::{JsonSchema, json_schema};
 pub(crate) use quantity::duration;
-pub(crate) use sheet::guarantee;
 pub use sheet::{Sheet, Values};
 pub use template::{NewPlan, Template, create};
 pub use tradeoff::{Choice, Cohort, Rounds, Tradeoff, Trial, tradeoff};

@@ -25,6 +25,7 @@ use covey_aggregation::net::{BulkAnswer, BulkRequest};
 use covey_aggregation::publication::Publication;
 use covey_aggregation::record::{HolderRecord, ParticipantRecord, RoundRecord};
 use covey_aggregation::research::{FromResearcher, ToResearcher};
+use covey_aggregation::strategy::State;
 use covey_aggregation::sum::open::Aggregate;
 use covey_aggregation::wire;
 use peak_alloc::PeakAlloc;
@@ -44,7 +45,7 @@ pub struct Parser {
 }
 
 /// All of them.
-pub const PARSERS: [Parser; 37] = [
+pub const PARSERS: [Parser; 40] = [
     Parser { name: "to_holder", check: message::<ToHolder>, seeds: Seeds::to_holder },
     Parser { name: "from_holder", check: message::<FromHolder>, seeds: Seeds::holder_says },
     Parser { name: "to_client", check: message::<ToClient>, seeds: Seeds::to_client },
@@ -82,6 +83,9 @@ pub const PARSERS: [Parser; 37] = [
     Parser { name: "contribution", check: parts::contribution, seeds: Seeds::contribution },
     Parser { name: "sealed_box", check: parts::sealed_box, seeds: Seeds::sealed_box },
     Parser { name: "audit_proof", check: parts::audit_proof, seeds: Seeds::audit_proof },
+    Parser { name: "audit_openings", check: parts::audit_openings, seeds: Seeds::audit_openings },
+    Parser { name: "audit_values", check: parts::audit_values, seeds: Seeds::audit_values },
+    Parser { name: "strategy_state", check: strategy_state, seeds: Seeds::strategy_state },
     Parser { name: "key_vectors", check: parts::key_vectors, seeds: Seeds::key_vectors },
     Parser { name: "plan", check: texts::plan, seeds: Seeds::plan },
     Parser { name: "configuration", check: texts::configuration, seeds: Seeds::configuration },
@@ -123,6 +127,13 @@ pub fn decoded<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 fn message<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
     decoded::<T>(bytes).is_some()
+}
+
+/// What is kept from round to round: read back, it is the same bytes.
+fn strategy_state(bytes: &[u8]) -> bool {
+    let Ok(state) = bounded(bytes.len(), FACTOR, || State::decode(bytes)) else { return false };
+    assert!(state.encode() == bytes, "two encodings of one state");
+    true
 }
 
 /// Terms, and every length and place that follows from those that hold together.

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
+use covey_aggregation::audit::part;
 use covey_aggregation::audit::proof::Proof;
+use covey_aggregation::audit::verdict::{decode_public, encode_public};
 use covey_aggregation::config::HolderIndex;
 use covey_aggregation::message::{ComplaintKind, Envelope, SignedHeader};
 use covey_aggregation::sum::accumulator::Accumulator;
@@ -25,6 +27,27 @@ pub fn audit_proof(bytes: &[u8]) -> bool {
     let Ok(proof) = parsed else { return false };
     assert!(proof.to_bytes() == bytes, "two encodings of one proof");
     assert_eq!(bytes.len(), Proof::length(&terms));
+    true
+}
+
+/// A component's openings of so many proofs as these bytes may be.
+pub fn audit_openings(bytes: &[u8]) -> bool {
+    let terms = SEEDS.audit();
+    let count = bytes.len() / part::opening_bytes(&terms);
+    let parsed = bounded(bytes.len(), FACTOR, || part::decode(&terms, count, bytes));
+    let Some(openings) = parsed else { return false };
+    assert!(part::encode(&openings) == bytes, "two encodings of one list");
+    assert_eq!(openings.len(), count);
+    true
+}
+
+/// The public values of so many proofs as these bytes may be.
+pub fn audit_values(bytes: &[u8]) -> bool {
+    // Two numbers of 100 bits each.
+    let count = bytes.len() * 8 / 200;
+    let parsed = bounded(bytes.len(), FACTOR, || decode_public(count, bytes));
+    let Some(values) = parsed else { return false };
+    assert!(encode_public(&values) == bytes, "two encodings of one list");
     true
 }
 
@@ -138,7 +161,7 @@ pub fn sealed_box(bytes: &[u8]) -> bool {
 /// sum) and a key sum.
 pub fn key_vectors(bytes: &[u8]) -> bool {
     let config = &SEEDS.config;
-    let key_sum = KeySum::from_bytes(config, bytes);
+    let key_sum = bounded(bytes.len(), FACTOR, || KeySum::from_bytes(config, bytes));
     assert!(key_sum.is_err() || bytes.len() == 4 * config.profile.ring_dimension());
     if bytes.is_empty() {
         return false;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use covey_aggregation::audit::Terms as Bounds;
 use covey_aggregation::audit::opening::Failure;
+use covey_aggregation::audit::part::opening_bytes;
 use covey_aggregation::audit::proof::Proof;
 use covey_aggregation::config::{Audit, Control, HolderIndex, Noise, Profile, RoundConfig};
 use covey_aggregation::credit::{CreditTerms, Debt, Evidence, RoundEvidence, TermsDraft, settle};
@@ -23,6 +24,7 @@ use covey_aggregation::research::StatementBytes;
 use covey_aggregation::roster::Roster;
 use covey_aggregation::round::{Opened, Terms, Timings};
 use covey_aggregation::signing::Signature;
+use covey_aggregation::strategy::{ClipSteps, Kept, State};
 use covey_aggregation::sum::open::Aggregate;
 use covey_aggregation::sum::sealed_box::SealingSecret;
 use covey_aggregation::time::Time;
@@ -154,6 +156,28 @@ impl Seeds {
         filled[..16].fill(0xff);
         filled[length - 576..].fill(0x7f);
         vec![vec![0; length], filled]
+    }
+
+    pub fn audit_openings(&self) -> Vec<Vec<u8>> {
+        let length = opening_bytes(&self.audit());
+        [0, 1, 3].map(|count| vec![0; count * length]).to_vec()
+    }
+
+    pub fn audit_values(&self) -> Vec<Vec<u8>> {
+        [0, 1, 4].map(|count| vec![0; count * 25]).to_vec()
+    }
+
+    pub fn strategy_state(&self) -> Vec<Vec<u8>> {
+        let numbers = || vec![0.5, -1.0, f64::MAX];
+        let clip = ClipSteps::new(-70);
+        let kept = [
+            State::default(),
+            State::of(Kept::Momentum { velocity: numbers() }),
+            State::of(Kept::Control { variate: numbers() }),
+            State { clip, ..State::default() },
+            State { kept: Kept::Adaptive { first: numbers(), second: numbers() }, clip },
+        ];
+        kept.iter().map(State::encode).collect()
     }
 
     fn set(&self) -> Vec<Digest> {

@@ -6,7 +6,7 @@ use std::fmt;
 use covey_aggregation::config::{RoundConfig, Weighting};
 use covey_aggregation::credit::Training;
 use covey_aggregation::limits::{MULTIPLICITY_MAX, MULTIPLICITY_MIN};
-use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens, Unit};
+use covey_aggregation::plan::{Credit, Data, Plan, Target, Tokens};
 use serde::Serialize;
 
 use super::explain::Part;
@@ -299,83 +299,11 @@ pub(super) fn protects(plan: &Plan, parameters: u64) -> Vec<String> {
              together, they know the last one's update"
                 .to_owned(),
         ),
-        Some(_) => lines.extend(guarantee(plan, parameters)),
+        Some(_) => lines.extend(plan.guarantee(parameters)),
     }
     lines.push(plan.audit_notice().to_owned());
     lines.push(
         "each owner's own rules are checked before it trains and again before it sends".to_owned(),
     );
     lines
-}
-
-/// What a plan's noise guarantees, with what it does not cover.
-pub(crate) fn guarantee(plan: &Plan, parameters: u64) -> Vec<String> {
-    let Some(privacy) = &plan.privacy else {
-        let none = "this plan adds no noise: nothing bounds what its sums tell about one owner";
-        return vec![none.to_owned()];
-    };
-    let (rounds, delta) = (plan.training.rounds, privacy.delta.get());
-    let told = |epsilon: Option<f64>| {
-        epsilon
-            .map_or_else(|| "more than can be told".to_owned(), |epsilon| format!("{epsilon:.2}"))
-    };
-    let one = told(plan.epsilon(parameters, 1));
-    let whole = told(plan.epsilon(parameters, rounds));
-    let colluding_max = match privacy.unit {
-        Unit::Owner { colluding_max, .. } => colluding_max,
-        Unit::Record { .. } => return guarantee_of_records(plan, &one, &whole),
-    };
-    let mut lines = vec![
-        format!(
-            "differential privacy of a whole owner: noise is added on its machine, before \
-             encrypting. Whatever is made of the sums, one round tells at most epsilon {one}, all \
-             {rounds} rounds {whole}, at delta {delta:e}"
-        ),
-        format!(
-            "it holds against everybody, also with the noise of {colluding_max} others of a sum \
-             known, as long as the committee opens nothing but sums"
-        ),
-    ];
-    if plan.clipping().is_some() {
-        lines.push(
-            "it covers the vote on the clip as well: a yes or no of each owner, behind its update \
-             and with the same noise, of which only the noisy sum is opened"
-                .to_owned(),
-        );
-    }
-    let mut open = vec![
-        "that an owner takes part, when, and how long it takes; which of seven reasons it declines \
-         for"
-            .to_owned(),
-    ];
-    if plan.credit.is_some() {
-        open.push(
-            "the three numbers published for its credit, which are of its own noisy update alone: \
-             no noise of others hides them"
-                .to_owned(),
-        );
-    }
-    open.push("what it says of its work where limits.report_compute allows that".to_owned());
-    lines.push(format!("not covered: {}", open.join("; ")));
-    lines
-}
-
-/// The same where it is about single examples.
-fn guarantee_of_records(plan: &Plan, one: &str, whole: &str) -> Vec<String> {
-    let (rounds, fewest) = (plan.training.rounds, plan.data.rows().minimum);
-    let delta = plan.privacy.map_or(0.0, |privacy| privacy.delta.get());
-    vec![
-        format!(
-            "differential privacy of every example of an owner: it is trained with noise, on its \
-             machine. Whatever is made of the update, by whomever, one round tells at most epsilon \
-             {one} of one example, all {rounds} rounds {whole}, at delta {delta:e}, where an owner \
-             has {fewest} examples, the plan's fewest; with more, less"
-        ),
-        "it covers the sum, the model, and the numbers published for credit; also a committee that \
-         breaks every promise learns no more of one example"
-            .to_owned(),
-        "not covered: what all of an owner's examples have in common; how many there are, and how \
-         long training takes; an example that is in the data several times counts as often"
-            .to_owned(),
-    ]
 }

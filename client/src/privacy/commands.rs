@@ -139,7 +139,7 @@ pub fn explain(plan: Option<&Path>) -> Result<Explanation, Failure> {
     };
     let (plan, task, _) = check::read_plan(path)?;
     let parameters = task.parameters() as u64;
-    lines.extend(crate::plan::guarantee(&plan, parameters));
+    lines.extend(plan.guarantee(parameters));
     let epsilon = plan.epsilon(parameters, plan.training.rounds);
     Ok(Explanation { epsilon, delta: plan.privacy.map(|privacy| privacy.delta.get()), lines })
 }

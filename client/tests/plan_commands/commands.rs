@@ -430,8 +430,17 @@ fn a_plan_with_noise_is_laid_beside_more_and_less_of_it() {
         [1, 2, 4, 8].map(Some)
     );
     assert_eq!(answer["data"]["is_mock"], false);
-    // Without data it makes some up, from which the plan learns more with less noise.
-    let answer = folder.json(&explain, 0);
+    // Without data it makes some up, from which a plan learns that trains for longer, and more with
+    // less noise.
+    let text = fs::read_to_string(folder.path("hidden.toml")).expect("read");
+    let longer = [
+        ("local_epochs = 2", "local_epochs = 20"),
+        ("clip_norm = 1.0", "clip_norm = 8.0"),
+        ("range = 64.0", "range = 512.0"),
+    ];
+    let text = longer.iter().fold(text, |text, (from, to)| text.replace(from, to));
+    fs::write(folder.path("longer.toml"), text).expect("written");
+    let answer = folder.json(&["plan", "explain", "longer.toml", "--privacy"], 0);
     assert_eq!(answer["data"]["is_mock"], true);
     let noise = answer["data"]["noise"].as_array().expect("a list");
     let accuracies: Vec<_> = noise.iter().filter_map(|one| one["accuracy"].as_f64()).collect();

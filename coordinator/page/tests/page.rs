@@ -99,6 +99,20 @@ async fn every_page_is_there_with_its_twins_and_strict_headers() {
 }
 
 #[tokio::test]
+async fn a_run_says_what_its_noise_guarantees_or_that_there_is_none() {
+    let example = example(1);
+    let served = Arc::new(Served::of(&example));
+    for run in example.book.runs() {
+        let page = get(&served, &format!("/runs/{}", run.plan.run)).await;
+        let none = "This plan adds no noise: nothing bounds what its sums tell about one owner.";
+        assert!(page.text.contains(none), "{}", page.text);
+        let json = get(&served, &format!("/runs/{}.json", run.plan.run)).await;
+        let value: Value = serde_json::from_str(&json.text).expect("JSON");
+        assert_eq!(value["privacy"].as_array().map(Vec::len), Some(1), "{value}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_told_and_nothing_can_be_changed() {
     let served = Arc::new(Served::of(&example(1)));
     for path in [

@@ -26,7 +26,7 @@ const DEVIATIONS_MAX: f64 = 3.0;
 
 /// How far a value that can be learnt from is pulled towards its class's: with so little, the classes
 /// of pictures overlap, and more examples or less noise tell them apart better.
-const PULL: f64 = 0.2;
+const PULL: f64 = 0.28;
 
 /// Writes `rows` synthetic examples of the form of `data`: a table in CSV with a header, of
 /// images too, or a text of so many windows.

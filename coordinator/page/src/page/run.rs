@@ -3,6 +3,7 @@
 mod figures;
 mod rounds;
 
+use covey_aggregation::plan::Plan;
 use covey_ledger::book::RunRecord;
 use covey_ledger::entry::MeasuredBy;
 use serde::Serialize;
@@ -38,6 +39,9 @@ pub(crate) struct RunView {
     plan_sha256: String,
     /// Numbers that travel in an update.
     parameters: u64,
+    /// What its noise guarantees each owner and what it does not cover, in plain words; empty where the
+    /// plan's text is not at hand.
+    privacy: Vec<String>,
     /// What its credits are settled by, where it gives any.
     terms: Option<TermsLine>,
     /// Why it ended, in words.
@@ -95,6 +99,8 @@ pub(crate) async fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     {
         view.plan_text = text_of(&bytes);
     }
+    let plan = view.plan_text.as_deref().and_then(|text| Plan::parse(text).ok());
+    view.privacy = plan.map_or_else(Vec::new, |plan| plan.guarantee(view.parameters));
     Answer::of(&view)
 }
 
@@ -114,6 +120,7 @@ fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
         plan_text: plan.text.clone(),
         plan_sha256: plan.document.sha256.to_string(),
         parameters: plan.parameters,
+        privacy: Vec::new(),
         terms: run.terms.map(|terms| TermsLine {
             budget_micro: terms.get().budget_micro,
             rounds: terms.get().rounds,
@@ -248,6 +255,11 @@ impl View for RunView {
             page.add(Block::Figure(intervals_figure(&credits.owners, "")));
         }
         page.blocks.extend(compute_blocks(&self.compute, &self.quality));
+        if !self.privacy.is_empty() {
+            page.heading("Privacy", "privacy");
+            let point = |line: &String| vec![Cell::text(sentence(line))];
+            page.add(Block::Points(self.privacy.iter().map(point).collect()));
+        }
         page.heading("The plan", "plan");
         match &self.plan_text {
             Some(plan) => page.add(Block::Code("The plan", plan.clone())),
@@ -262,4 +274,11 @@ impl View for RunView {
         page.add(Block::Table(entries_table("All entries about this run", &self.entries)));
         page
     }
+}
+
+/// With a large first letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).chain(['.']).collect()
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+covey_fuzz::parser!("audit_values");

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::block::{Block, Cell, Page, Tone};
-use crate::csv;
 use crate::html::{self, Frame};
+use crate::{csv, plain};
 
 /// What there is at an address.
 pub(crate) enum Answer {
@@ -53,23 +53,23 @@ impl Answer {
 }
 
 impl Body {
-    /// The page as a table, where it has one.
-    pub(crate) fn csv(&self) -> Option<String> {
-        self.page.table().map(csv::of)
+    /// The page as a table: its own, or names and values of what it says.
+    fn csv(&self) -> String {
+        match self.page.table() {
+            Some(table) => csv::of(table),
+            None => csv::of(&plain::table(&self.page)),
+        }
     }
 }
 
-/// A page in a form; where it has no table, there is none in that form.
+/// A page in a form.
 pub(crate) fn page(frame: &Frame, body: &Body, form: Form) -> Response {
     match form {
         Form::Html => document(StatusCode::OK, frame, &body.page),
         Form::Json => {
             ([(header::CONTENT_TYPE, "application/json")], body.json.clone()).into_response()
         }
-        Form::Csv => match body.csv() {
-            Some(table) => text("text/csv; charset=utf-8; header=present", table),
-            None => nothing(frame, "This page has no table.", form),
-        },
+        Form::Csv => text("text/csv; charset=utf-8; header=present", body.csv()),
     }
 }
 

@@ -12,6 +12,7 @@ mod html;
 mod live;
 mod openapi;
 mod page;
+mod plain;
 mod proof;
 mod published;
 mod query;

@@ -101,6 +101,7 @@ pub(crate) const PATHS: &[Described] = &[
             ("remedy", "pay or without"),
             ("value", "credits, or rounds separated by commas"),
             ("why", "why"),
+            ("evidence", "files that show it, separated by commas"),
         ],
     ),
     page::<views::SearchView>(

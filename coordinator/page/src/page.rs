@@ -51,7 +51,7 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
     match segments {
         [] => overview::answer(reader),
         ["runs"] => runs::answer(reader),
-        ["runs", "compare"] => compare::answer(reader),
+        ["runs", "compare"] => compare::answer(reader).await,
         ["runs", id] => run::answer(reader, id).await,
         ["credits"] => credits::answer(reader),
         ["members"] => members::answer(reader),
@@ -63,7 +63,7 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
         ["payouts", number] => payouts::one(reader, number),
         ["disputes"] => disputes::answer(reader),
         ["disputes", "new"] => prepare::prepare(reader),
-        ["disputes", id] => dispute::answer(reader, id),
+        ["disputes", id] => dispute::answer(reader, id).await,
         ["proposals", id] => dispute::proposal(reader, id),
         ["search"] => search::answer(reader),
         ["how"] => how::answer(reader),

@@ -89,7 +89,7 @@ async fn answer_page(source: &dyn Source, asked: &Parts) -> Response {
             let after = if query.is_empty() { String::new() } else { format!("?{query}") };
             let stem = if stem == "/" { "/index" } else { stem };
             frame.json = format!("{stem}.json{after}");
-            frame.csv = body.csv().map_or_else(String::new, |_| format!("{stem}.csv{after}"));
+            frame.csv = format!("{stem}.csv{after}");
             answer::page(&frame, &body, form)
         }
         Answer::File(kind, bytes) => answer::file(kind, bytes),

@@ -89,21 +89,10 @@ pub(crate) async fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     if run.plan.run.to_string() != id {
         return Answer::Elsewhere(format!("/runs/{}", run.plan.run));
     }
-    let mut view = view(reader, run);
-    if view.plan_text.is_none()
-        && let Ok(Some(bytes)) = reader.source.document(&view.plan_sha256).await
-    {
-        view.plan_text = text_of(&bytes);
-    }
-    Answer::of(&view)
+    Answer::of(&view(reader, run, reader.plan_text(run).await))
 }
 
-/// A plan's document: its text as a JSON string.
-fn text_of(bytes: &[u8]) -> Option<String> {
-    serde_json::from_slice(bytes).ok()
-}
-
-fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
+fn view(reader: &Reader<'_>, run: &RunRecord, plan_text: Option<String>) -> RunView {
     let plan = &run.plan;
     let live = reader.live().filter(|live| live.run.as_ref() == Some(&plan.run.to_string()));
     let entries = reader.ledger.into_iter().flat_map(|book| book.entries_of_run(&plan.run));
@@ -111,7 +100,7 @@ fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
         line: RunLine::of(reader, run),
         live,
         plan: plan.plan.to_string(),
-        plan_text: plan.text.clone(),
+        plan_text,
         plan_sha256: plan.document.sha256.to_string(),
         parameters: plan.parameters,
         terms: run.terms.map(|terms| TermsLine {

@@ -1,13 +1,17 @@
 //! The page over an example of a ledger, in process.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod description;
+mod disputes;
+mod owners;
+mod runs;
 
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use covey_aggregation::credit::Amount;
-use covey_aggregation::hash::Digest;
 use covey_page::{CONTENT_SECURITY_POLICY, router};
 use serde_json::Value;
 use support::{Served, addresses, at_hand, example};
@@ -85,15 +89,37 @@ async fn every_page_is_there_with_its_twins_and_strict_headers() {
             assert!(value.is_object());
             let accepted = ask(&served, "GET", &path, "application/json").await;
             assert_eq!(accepted.text, json.text, "{path}");
-            if page.text.contains(">CSV</a>") {
-                let csv = get(&served, &twin(&path, "csv")).await;
-                assert_eq!(csv.status, StatusCode::OK, "{path}");
-                assert!(
-                    csv.headers["content-type"].to_str().expect("text").starts_with("text/csv")
-                );
-                let columns = csv.text.lines().next().expect("a head").split(',').count();
-                assert!(columns >= 2, "{path}: {}", csv.text);
-            }
+            assert!(page.text.contains(">JSON</a>") && page.text.contains(">CSV</a>"), "{path}");
+            let csv = get(&served, &twin(&path, "csv")).await;
+            assert_eq!(csv.status, StatusCode::OK, "{path}");
+            let kind = csv.headers["content-type"].to_str().expect("text");
+            assert!(kind.starts_with("text/csv"), "{path}: {kind}");
+            let columns = csv.text.lines().next().expect("a head").split(',').count();
+            assert!(columns >= 2, "{path}: {}", csv.text);
+            let accepted = ask(&served, "GET", &path, "text/csv").await;
+            assert_eq!(accepted.text, csv.text, "{path}");
+        }
+    }
+}
+
+/// Pages without a table of their own: what they say is there as names and values.
+#[tokio::test]
+async fn pages_without_a_table_are_csv_of_names_and_values() {
+    let example = example(1);
+    let served = Arc::new(Served::of(&example));
+    let credits = example.book.settlements().next().expect("credits");
+    let owner = example.book.name_of(&credits.settlement.accounts[0].owner);
+    let form = format!("/disputes/new.csv?entry={}&owner={owner}&remedy=x", credits.entry);
+    let first = example.book.entries().first().expect("a founding");
+    for (path, rows) in [
+        ("/how.csv", vec!["title,\"How it works", "Data never leave."]),
+        (&form, vec!["title,Prepare a dispute", &format!("owner,{owner}"), "notice,"]),
+        ("/entries/0.csv", vec!["title,", &format!("What,{}", first.kind.word()), "covey-entry/1"]),
+    ] {
+        let csv = get(&served, path).await.text;
+        assert!(csv.starts_with("field,value\r\n"), "{path}: {csv}");
+        for row in rows {
+            assert!(csv.contains(row), "{path}: no {row:?} in {csv}");
         }
     }
 }
@@ -174,181 +200,6 @@ async fn an_empty_ledger_and_one_without_rounds_have_every_page() {
     }
 }
 
-/// A person who never saw the project: how many credits, why, how sure, what it could be disputed on. The
-/// expected answers come from the book, not from the page.
-#[tokio::test]
-async fn for_every_owner_the_page_answers_how_much_why_how_sure_and_what_to_dispute() {
-    for seed in [1, 2] {
-        let example = example(seed);
-        let served = Arc::new(Served::of(&example));
-        let exact = |micro: i64| Amount::from(micro).to_string();
-        let mut owners = 0;
-        for credits in example.book.settlements() {
-            for account in &credits.settlement.accounts {
-                owners += 1;
-                let key = Digest(account.owner.0);
-                let path = format!("/entries/{}?owner={key}", credits.entry);
-                let text = words(&get(&served, &path).await.text);
-                let name = example.book.name_of(&account.owner);
-                let told = |what: &str| {
-                    assert!(text.contains(what), "{name}, {path}: no {what:?} in {text}")
-                };
-                // How many.
-                let paid = credits.payment_micro(&account.owner);
-                let hundredths = format!("{:.2}", Amount::from(paid));
-                let (whole, rest) = hundredths.split_once('.').expect("a point");
-                let grouped = whole.len().checked_sub(3).filter(|at| *at > 0).map_or_else(
-                    || whole.to_owned(),
-                    |at| format!("{}\u{202f}{}", &whole[..at], &whole[at..]),
-                );
-                told(&format!("Why {name} is paid {grouped}.{rest}"));
-                // Why: the formula with its numbers, and each round's evidence.
-                told(&exact(account.credit_micro));
-                told(&exact(account.payable_micro as i64));
-                told(&exact(account.payment_micro as i64));
-                told(&exact(credits.settlement.pool_micro as i64));
-                for input in example.book.inputs(&credits.run, &account.owner) {
-                    told(&format!("#{input}"));
-                }
-                let explanation = example.book.explain(&credits.run, &account.owner).expect("one");
-                assert_eq!(explanation.rounds.len() as u32, account.rounds);
-                let names = |id: &covey_aggregation::party::PartyId| example.book.name_of(id);
-                for line in explanation.words(&names).to_string().lines() {
-                    told(line.trim_start_matches("- ").trim());
-                }
-                // How sure.
-                told(&format!("{} to {}", exact(account.low_micro), exact(account.high_micro)));
-                let is_told = account.low_micro > 0;
-                told(if is_told {
-                    "this credit is told from nothing"
-                } else {
-                    "this credit is not told from nothing"
-                });
-                for other in &credits.settlement.accounts {
-                    let overlaps = other.low_micro <= account.high_micro
-                        && account.low_micro <= other.high_micro;
-                    if overlaps && other.owner != account.owner {
-                        told("No clear difference from");
-                        told(&example.book.name_of(&other.owner));
-                    }
-                }
-                // What it could be disputed on, until when, and how.
-                told("What it can be disputed on");
-                told("Rounds that should not count");
-                if served.now_ms <= credits.window_end_ms {
-                    told(&format!("covey-client dispute open --run {} --owner {key}", credits.run));
-                } else {
-                    told("The window is closed since");
-                }
-                // What is proven, and what is not.
-                told("That the data behind an update are genuine");
-            }
-        }
-        assert!(owners >= 6, "the example has credits");
-    }
-}
-
-#[tokio::test]
-async fn overlapping_owners_are_of_one_group_and_are_not_ranked() {
-    let example = example(1);
-    let served = Arc::new(Served::of(&example));
-    for credits in example.book.settlements() {
-        let path = format!("/credits.json?epoch={}", credits.epoch);
-        let view: Value = serde_json::from_str(&get(&served, &path).await.text).expect("JSON");
-        let owners = view["epoch"]["owners"].as_array().expect("owners");
-        for one in owners {
-            for other in owners {
-                let ends = |who: &Value| {
-                    (
-                        who["low_micro"].as_i64().expect("low"),
-                        who["high_micro"].as_i64().expect("high"),
-                    )
-                };
-                let ((low, high), (other_low, other_high)) = (ends(one), ends(other));
-                if low <= other_high && other_low <= high {
-                    assert_eq!(one["group"], other["group"], "{one} {other}");
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_description_names_every_field_that_views_have() {
-    let example = example(1);
-    let served = Arc::new(Served::of(&example));
-    served.live.send_replace(at_hand(&example));
-    let document: Value =
-        serde_json::from_str(&get(&served, "/openapi.json").await.text).expect("JSON");
-    assert_eq!(document["openapi"], "3.1.0");
-    let mut checked = 0;
-    for path in addresses(&example.book) {
-        let answer = get(&served, &twin(&path, "json")).await;
-        if answer.status != StatusCode::OK {
-            continue;
-        }
-        let value: Value = serde_json::from_str(&answer.text).expect("JSON");
-        let stem = path.split('?').next().expect("a path");
-        let parts: Vec<_> = stem.split('/').skip(1).collect();
-        let described =
-            document["paths"].as_object().expect("paths").iter().find(|(template, _)| {
-                let template: Vec<_> = template.split('/').skip(1).collect();
-                let exact = if stem == "/" { vec!["index"] } else { parts.clone() };
-                template == exact
-            });
-        let described = described.or_else(|| {
-            document["paths"].as_object().expect("paths").iter().find(|(template, _)| {
-                let template: Vec<_> = template.split('/').skip(1).collect();
-                template.len() == parts.len()
-                    && template
-                        .iter()
-                        .zip(&parts)
-                        .all(|(one, part)| one == part || one.starts_with('{'))
-            })
-        });
-        let (_, path_item) = described.unwrap_or_else(|| panic!("{path} is not described"));
-        let schema = &path_item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
-        check(&document, schema, &value, &path);
-        checked += 1;
-    }
-    assert!(checked > 30);
-}
-
-/// Every field of a value is in its schema, and every required one in the value.
-fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
-    let mut schema = schema;
-    while let Some(name) = schema["$ref"].as_str() {
-        schema = document.pointer(&name[1..]).unwrap_or_else(|| panic!("{at}: no {name}"));
-    }
-    for choice in ["oneOf", "anyOf", "allOf"] {
-        if let Some(all) = schema[choice].as_array() {
-            let of_value = all.iter().find(|one| one["type"] != "null");
-            if !value.is_null() {
-                return check(document, of_value.expect("a choice"), value, at);
-            }
-            return;
-        }
-    }
-    match value {
-        Value::Object(fields) if schema["properties"].is_object() => {
-            let known = schema["properties"].as_object().expect("properties");
-            for (name, inner) in fields {
-                let inner_schema =
-                    known.get(name).unwrap_or_else(|| panic!("{at}: {name} is not described"));
-                check(document, inner_schema, inner, &format!("{at}.{name}"));
-            }
-            for name in schema["required"].as_array().into_iter().flatten() {
-                assert!(
-                    fields.contains_key(name.as_str().expect("a name")),
-                    "{at}: {name} is missing"
-                );
-            }
-        }
-        Value::Array(all) => all.iter().for_each(|one| check(document, &schema["items"], one, at)),
-        _ => {}
-    }
-}
-
 #[tokio::test]
 async fn live_events_begin_with_the_state_unless_the_reader_has_it() {
     use tokio_stream::StreamExt as _;
@@ -391,36 +242,5 @@ async fn receipts_of_all_entries_hold_under_the_federations_keys() {
         let receipt: Receipt = answer.text.parse().expect("a receipt");
         assert_eq!(&receipt.entry, entry);
         receipt.check(&quorum).expect("it holds");
-    }
-}
-
-#[tokio::test]
-async fn a_prepared_dispute_is_one_quoted_command_and_wrong_ones_are_told() {
-    let example = example(1);
-    let credits = example.book.settlements().next().expect("credits").clone();
-    let served = Arc::new(Served { now_ms: credits.settled_ms, ..Served::of(&example) });
-    let owner = example.book.name_of(&credits.settlement.accounts[0].owner);
-    let entry = credits.entry;
-    let form = |rest: &str| format!("/disputes/new.json?entry={entry}&owner={owner}&{rest}");
-    let ask = async |path: String| -> Value {
-        serde_json::from_str(&get(&served, &path).await.text).expect("JSON")
-    };
-    let good = ask(form("remedy=pay&value=12.5&why=it%27s+%24%28rm%29+wrong")).await;
-    let key = Digest(credits.settlement.accounts[0].owner.0);
-    let expected = format!(
-        r"covey-client dispute open --run {} --owner {key} --pay 12.5 --why 'it'\''s $(rm) wrong'",
-        credits.run
-    );
-    assert_eq!(good["command"], expected);
-    let rounds = ask(form("remedy=without&value=2,1,2&why=bad")).await;
-    assert!(rounds["command"].as_str().expect("a command").contains("--without 1,2 "));
-    for rest in [
-        "remedy=pay&value=x&why=y",
-        "remedy=pay&value=1&why=",
-        "remedy=without&value=99&why=y",
-        "remedy=pay&value=1;rm&why=y",
-    ] {
-        let told = ask(form(rest)).await;
-        assert!(told["command"].is_null() && told["problem"].is_string(), "{told}");
     }
 }

@@ -30,6 +30,7 @@ pub(crate) mod views {
     //! The views of all pages, for their description.
     pub(crate) use super::api::ApiView;
     pub(crate) use super::compare::CompareView;
+    pub(crate) use super::compute::ComputeView;
     pub(crate) use super::credits::CreditsView;
     pub(crate) use super::dispute::{DisputeView, ProposalView};
     pub(crate) use super::disputes::DisputesView;
@@ -53,6 +54,7 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
         ["runs"] => runs::answer(reader),
         ["runs", "compare"] => compare::answer(reader).await,
         ["runs", id] => run::answer(reader, id).await,
+        ["runs", id, "compute"] => compute::answer(reader, id),
         ["credits"] => credits::answer(reader),
         ["members"] => members::answer(reader),
         ["members", who] => member::answer(reader, who),

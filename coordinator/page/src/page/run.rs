@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use self::figures::figures;
 pub(crate) use self::figures::metric_figures;
 use self::rounds::{MissingLine, RoundLine, missing_of, missing_table, rounds_table};
-use super::compute::{ComputeLine, QualityLine, compute_blocks, quality_of};
+use super::compute::{ComputeLine, QualityLine, ReportLine, compute_blocks, quality_of};
 use super::credits::intervals_figure;
 use super::overview::{EntryLine, entries_table, live_block};
 use super::parts::OwnerCredit;
@@ -54,6 +54,8 @@ pub(crate) struct RunView {
     compute: Vec<ComputeLine>,
     /// What that bought.
     quality: Vec<QualityLine>,
+    /// What each round took, as its owners say, ascending by round. Never part of credit.
+    reports: Vec<ReportLine>,
     /// Entries of the ledger about it, ascending.
     entries: Vec<EntryLine>,
     #[serde(skip)]
@@ -120,6 +122,7 @@ fn view(reader: &Reader<'_>, run: &RunRecord, plan_text: Option<String>) -> RunV
         }),
         compute: ComputeLine::all(reader, run),
         quality: quality_of(run),
+        reports: ReportLine::all(reader, run),
         entries: entries.map(|entry| EntryLine::of(reader, entry)).collect(),
         figures: figures(run),
     }
@@ -236,7 +239,8 @@ impl View for RunView {
             ]));
             page.add(Block::Figure(intervals_figure(&credits.owners, "")));
         }
-        page.blocks.extend(compute_blocks(&self.compute, &self.quality));
+        let blocks = compute_blocks(&self.line.run, &self.compute, &self.quality, &self.reports);
+        page.blocks.extend(blocks);
         page.heading("The plan", "plan");
         match &self.plan_text {
             Some(plan) => page.add(Block::Code("The plan", plan.clone())),

@@ -1,5 +1,7 @@
 //! Answers: a page in the form that the reader wants, or why there is none.
 
+use std::sync::Arc;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -11,7 +13,7 @@ use crate::{csv, plain};
 /// What there is at an address.
 pub(crate) enum Answer {
     /// A page.
-    Page(Box<Body>),
+    Page(Arc<Body>),
     /// A file: its kind and bytes.
     File(&'static str, Vec<u8>),
     /// It is at another address.
@@ -46,13 +48,18 @@ impl Answer {
     /// The page of a view.
     pub(crate) fn of(view: &impl View) -> Self {
         match serde_json::to_vec(view) {
-            Ok(json) => Self::Page(Box::new(Body { page: view.page(), json })),
+            Ok(json) => Self::Page(Arc::new(Body { page: view.page(), json })),
             Err(error) => Self::Failed(format!("the view cannot be written: {error}")),
         }
     }
 }
 
 impl Body {
+    /// Bytes of its JSON.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
     /// The page as a table: its own, or names and values of what it says.
     fn csv(&self) -> String {
         match self.page.table() {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod block;
+mod cache;
 mod chart;
 mod csv;
 mod html;

@@ -12,7 +12,7 @@ use crate::block::{Block, Cell, Column, Page, Table};
 use crate::text;
 
 /// Reports that a run's page shows at most.
-const RUN_ROWS_MAX: usize = 60;
+const RUN_ROWS_MAX: usize = 30;
 
 /// Reports that their own page shows at most.
 const PAGE_ROWS_MAX: usize = 2_000;

@@ -8,13 +8,16 @@ mod disputes;
 mod owners;
 mod runs;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use covey_page::{CONTENT_SECURITY_POLICY, router};
+use covey_ledger::book::Book;
+use covey_page::{CONTENT_SECURITY_POLICY, Federation, Live, Reading, Source, router};
 use serde_json::Value;
 use support::{Served, addresses, at_hand, example};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 struct Answer {
@@ -174,11 +177,11 @@ async fn an_empty_ledger_and_one_without_rounds_have_every_page() {
         assert_eq!(get(&empty, path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     // After each entry of the story: runs without rounds, abandoned rounds, open disputes, and so on.
-    let mut book: Option<covey_ledger::book::Book> = None;
+    let mut book: Option<Book> = None;
     for (at, bytes) in full.entries.iter().enumerate() {
         let entry = covey_ledger::entry::Entry::parse(bytes).expect("an entry");
         match &mut book {
-            None => book = Some(covey_ledger::book::Book::found(&entry).expect("a founding")),
+            None => book = Some(Book::found(&entry).expect("a founding")),
             Some(book) => drop(book.apply(&entry, &full.documents).expect("the next entry")),
         }
         let now = book.clone().expect("a book");
@@ -242,5 +245,86 @@ async fn receipts_of_all_entries_hold_under_the_federations_keys() {
         let receipt: Receipt = answer.text.parse().expect("a receipt");
         assert_eq!(&receipt.entry, entry);
         receipt.check(&quorum).expect("it holds");
+    }
+}
+
+/// A page is made once for all who ask within a second, and anew as soon as the ledger grows, the run at hand
+/// goes on or the time is another.
+#[tokio::test]
+async fn a_page_is_given_again_only_while_nothing_that_it_is_made_from_has_changed() {
+    let example = example(1);
+    let served = Arc::new(Changing::of(Served::of(&example)));
+    let router = router(served.clone());
+    let ask = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
+        let response = router.clone().oneshot(request).await.expect("an answer");
+        let bytes = to_bytes(response.into_body(), 64 << 20).await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        (text, served.read.swap(0, Ordering::Relaxed))
+    };
+    let (first, reads) = ask("/entries/0").await;
+    assert_eq!(reads, 1);
+    assert_eq!(ask("/entries/0").await, (first.clone(), 0), "as it was");
+    // All forms are of the same page; another address is another one.
+    let (json, reads) = ask("/entries/0.json").await;
+    assert!(json.contains("covey-entry/1") && reads == 0, "{json}");
+    assert_eq!(ask("/entries/1").await.1, 1);
+    served.now_ms.fetch_add(999, Ordering::Relaxed);
+    assert_eq!(ask("/entries/0").await.1, 0);
+    served.now_ms.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(ask("/entries/0").await.1, 1, "a second later");
+    served.now_ms.fetch_sub(500, Ordering::Relaxed);
+    assert_eq!(ask("/entries/0").await.1, 1, "the clock was set back");
+    served.served.live.send_modify(|live| live.number += 1);
+    assert_eq!(ask("/entries/0").await.1, 1, "the run goes on");
+    let grown = Arc::new(example.book.clone());
+    *served.book.lock().expect("nobody panicked") = Some(grown);
+    assert_eq!(ask("/entries/0").await.1, 1, "another book");
+    assert_eq!(ask("/entries/0").await.1, 0);
+    // Many addresses are not kept without end, and each is still what it is.
+    for number in 0..600 {
+        let (text, _) = ask(&format!("/search?q=x{number}")).await;
+        assert!(text.contains(&format!("x{number}")), "{text}");
+    }
+    assert_eq!(ask("/entries/0").await.1, 1, "forgotten");
+}
+
+/// A source that goes on, and counts what is read of it.
+struct Changing {
+    served: Served,
+    book: Mutex<Option<Arc<Book>>>,
+    now_ms: AtomicU64,
+    read: AtomicU64,
+}
+
+impl Changing {
+    fn of(served: Served) -> Self {
+        let (book, now_ms) = (Mutex::new(served.book.clone()), AtomicU64::new(served.now_ms));
+        Self { served, book, now_ms, read: AtomicU64::new(0) }
+    }
+}
+
+impl Source for Changing {
+    fn federation(&self) -> Federation {
+        self.served.federation()
+    }
+    fn book(&self) -> Option<Arc<Book>> {
+        self.book.lock().expect("nobody panicked").clone()
+    }
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+    fn entry(&self, index: u64) -> Reading<'_> {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        self.served.entry(index)
+    }
+    fn published<'a>(&'a self, path: &'a str) -> Reading<'a> {
+        self.served.published(path)
+    }
+    fn document<'a>(&'a self, sha256: &'a str) -> Reading<'a> {
+        self.served.document(sha256)
+    }
+    fn live(&self) -> watch::Receiver<Live> {
+        self.served.live()
     }
 }

@@ -230,7 +230,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Desk(DeskCommand),
     /// Let an assistant or another program use these commands: the Model Context Protocol over stdio.
-    /// Nothing is signed or sent unless --allow-write is given.
+    /// Nothing is written, signed or sent unless --allow-write is given.
     Mcp(Mcp),
 }
 

@@ -53,11 +53,23 @@ fn an_assistant_is_answered_by_the_programs_own_commands() {
     assert_eq!(answers.len(), 5, "a notification has no answer: {answers:?}");
     assert_eq!(answers[0]["result"]["serverInfo"]["name"], "covey-client");
     let offered = names(&answers[1]);
-    for name in ["ledger_verify", "payout_preview", "policy_test", "runs_list", "receipts", "audit"]
-    {
+    for name in [
+        "ledger_verify",
+        "ledger_receipt",
+        "review_show",
+        "payout_preview",
+        "policy_test",
+        "runs_list",
+        "receipts",
+        "audit",
+        "credits_explain",
+        "run_compare",
+    ] {
         assert!(offered.contains(&name), "{name} in {offered:?}");
     }
-    assert!(!offered.contains(&"address_set"), "it signs");
+    for name in ["address_set", "payout_build", "run_submit", "credits_prove", "pause"] {
+        assert!(!offered.contains(&name), "{name} signs, writes or asks for something");
+    }
     let shown = &answers[2]["result"];
     assert_eq!(shown["isError"], false, "{shown}");
     assert!(shown["structuredContent"]["data"]["limits"].is_object(), "{shown}");
@@ -69,7 +81,46 @@ fn an_assistant_is_answered_by_the_programs_own_commands() {
 fn what_signs_is_offered_where_it_was_allowed() {
     let answers = talk(&["--allow-write"], &[request(1, "tools/list", &json!({}))]);
     let offered = names(&answers[0]);
-    for name in ["dispute_open", "dispute_withdraw", "review_vote", "address_set"] {
+    for name in [
+        "dispute_open",
+        "dispute_withdraw",
+        "review_vote",
+        "review_propose_budget",
+        "address_set",
+        "payout_build",
+        "run_submit",
+    ] {
         assert!(offered.contains(&name), "{name} in {offered:?}");
     }
+    // What an owner allows is loosened by no tool.
+    for name in ["runs_approve", "resume", "policy_init", "data_add"] {
+        assert!(!offered.contains(&name), "{name} in {offered:?}");
+    }
+}
+
+#[test]
+fn a_plan_is_checked_and_its_answer_is_the_commands_own() {
+    let folder = Folder::new();
+    let plan = folder.path("digits.toml");
+    folder.text(&["plan", "new", "digits", "--template", "image", "--output", &plan], 0);
+    let call = |name: &str, plan: &str| json!({ "name": name, "arguments": { "plan": plan } });
+    let answers = talk(
+        &[],
+        &[
+            request(1, "tools/call", &call("plan_check", &plan)),
+            request(2, "tools/call", &call("plan_check", "--help")),
+            request(
+                3,
+                "tools/call",
+                &json!({ "name": "credits_list", "arguments": { "folder": "x" } }),
+            ),
+        ],
+    );
+    let (checked, none, no_roster) = (&answers[0]["result"], &answers[1]["result"], &answers[2]);
+    assert_eq!(
+        (&checked["isError"], &checked["structuredContent"]["status"]),
+        (&false.into(), &"ok".into())
+    );
+    assert_eq!(none["isError"], true, "no file of that name, and no help: {none}");
+    assert_eq!(no_roster["error"]["code"], -32_602, "it was started without a roster: {no_roster}");
 }

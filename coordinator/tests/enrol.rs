@@ -27,6 +27,10 @@ use covey_coordinator::config::Config;
 use covey_coordinator::event::Event;
 use covey_coordinator::office;
 use covey_coordinator::storage::members::Approval;
+use covey_ledger::book::{Book, Status};
+use covey_ledger::entry::Kind;
+use covey_ledger::folder::Folder;
+use covey_ledger::quorum::Quorum;
 use federation::{Federation, Operator, PATIENCE, PlanOptions, name, owner, round_of};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -397,6 +401,45 @@ async fn who_is_suspended_or_leaves_is_cut_off_and_another_roster_follows() {
     let (_, _, left_now) = operator.wait_for(in_force).await;
     assert_eq!(left_now, ["bob"]);
     assert!(matches!(dial(&bob).await, Err(LinkError::Closed(closed)) if closed == reason));
+
+    // Ada's key is no longer good.
+    member(&federation, MemberCommand::Revoke, "ada").await;
+    let (_, _, left_now) = operator.wait_for(in_force).await;
+    assert_eq!(left_now, ["ada"]);
+
+    // All of it is in the ledger, cosigned, in its order.
+    let of = |folder: &Path| federation.membership(folder).member().id;
+    let is_told = |book: &Book| {
+        let status = |id| book.member(&id).map(|member| member.status);
+        (status(of(&ada)), status(of(&bob))) == (Some(Status::Revoked), Some(Status::Left))
+    };
+    let book = in_the_ledger(&federation, is_told).await;
+    let history = |folder: &Path| -> Vec<Kind> {
+        let member = book.member(&of(folder)).expect("a member once");
+        member.history.iter().map(|entry| book.entries()[*entry as usize].kind).collect()
+    };
+    use Kind::{MemberJoined, MemberLeft};
+    assert_eq!(history(&ada), [MemberJoined, MemberLeft, MemberJoined, MemberLeft]);
+    assert_eq!(history(&bob), [MemberJoined, MemberLeft]);
+}
+
+/// The published ledger, checked with the roster alone, once it says so.
+async fn in_the_ledger(federation: &Federation, says: impl Fn(&Book) -> bool) -> Book {
+    let read = || {
+        let quorum = Quorum::of_roster(&federation.roster()).expect("a committee");
+        // While it is being published it may not be whole.
+        let ledger = Folder::new(&federation.published().join("ledger")).open(&quorum).ok()?;
+        Some(ledger.book).filter(&says)
+    };
+    let wait = async {
+        loop {
+            match read() {
+                Some(book) => return book,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("in the ledger")
 }
 
 #[tokio::test(flavor = "multi_thread")]

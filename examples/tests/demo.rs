@@ -43,6 +43,16 @@ fn a_short_federation_ends_exact_and_verified() {
     let all = bytes("bytes_payload") + bytes("bytes_fixed") + bytes("bytes_proof");
     assert_eq!(last["bytes_per_parameter"].as_f64(), Some(all / parameters));
     assert_credited(&last, 4, 3);
+    // All of six owners have the receipts of what counted them and of what they are credited. A report that
+    // is lost is lost, but not all of them are.
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let lines = stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let counted: usize = lines.filter_map(|line| line["counted"].as_array().map(Vec::len)).sum();
+    assert!(counted >= 15, "{stdout}");
+    assert_eq!(last["ledger_verified"], true, "{last}");
+    assert_eq!(last["receipts"], counted, "{last}");
+    assert_eq!(last["credit_receipts"], 6, "{last}");
+    assert!(last["compute_reports"].as_u64().is_some_and(|reports| reports > 0), "{last}");
 }
 
 /// Whether everybody of the mixed scenario has an account that follows from the evidence, of as
@@ -83,6 +93,42 @@ fn with_fewer_owners_than_credits_take_there_are_none_and_it_is_said() {
     for owner in 1..=3 {
         assert_logged(&kept.join(format!("owner-{owner}/state/audit")));
     }
+    assert_receipts_are_checked(&kept.join("owner-1"));
+}
+
+/// Whether an owner's program refuses its own receipt, whatever line of it is altered, with exit code 6.
+fn assert_receipts_are_checked(owner: &Path) {
+    let config = owner.join("client.toml").display().to_string();
+    let receipts = || demo(&["role", "client", "receipts", "--config", &config, "--json"]);
+    let honest = receipts();
+    let told = last_line(&honest);
+    assert_eq!(honest.status.code(), Some(0), "{told}");
+    let [one] = told["data"]["receipts"].as_array().expect("a list").as_slice() else {
+        panic!("{told}")
+    };
+    assert_eq!((&one["kind"], &one["fault"]), (&"round".into(), &Value::Null), "{one}");
+    let about = one["about"].as_str().expect("a digest");
+    let path = owner.join(format!("state/receipts/{about}.receipt"));
+    let bytes = std::fs::read(&path).expect("the receipt");
+    let text = String::from_utf8(bytes.clone()).expect("text");
+    // Every line up to the log's own signature: the entry, its place, the proof, the checkpoint. Of the key
+    // holders' signatures one may be spoilt, since three of four are a quorum.
+    let signed = text.find('\u{2014}').expect("a signature");
+    let end = signed + text[signed..].find('\n').expect("a line");
+    let mut begins = 0;
+    for line in text[..end].split('\n') {
+        let place = begins + line.len() / 2;
+        begins += line.len() + 1;
+        let mut altered = bytes.clone();
+        altered[place] ^= 1;
+        std::fs::write(&path, &altered).expect("written");
+        let refused = receipts();
+        let told = last_line(&refused);
+        assert_eq!(refused.status.code(), Some(6), "{line}: {told}");
+        assert!(told["data"]["receipts"][0]["fault"].is_string(), "{line}: {told}");
+    }
+    std::fs::write(&path, &bytes).expect("written");
+    assert_eq!(receipts().status.code(), Some(0));
 }
 
 /// Whether an owner's log of one audited round is whole, and has what such a round takes.

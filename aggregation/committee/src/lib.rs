@@ -17,6 +17,7 @@ mod arguments;
 pub mod config;
 mod directing;
 pub mod doctor;
+mod forks;
 pub mod init;
 mod rereads;
 pub mod sealing;

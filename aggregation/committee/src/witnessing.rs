@@ -4,8 +4,8 @@
 //! before it signs another set of a round that it has signed already.
 //!
 //! ```text
-//! ledger/head.json         the last checkpoint that it has cosigned
-//! ledger/fork-<time>.json  two checkpoints that contradict each other, for everybody to see
+//! ledger/head.json    the last checkpoint that it has cosigned
+//! ledger/fork-*.json  two checkpoints that contradict each other, for everybody to see
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,9 @@ use covey_aggregation::signing::Identity;
 use covey_ledger::note::KeyName;
 use covey_ledger::quorum::{BadQuorum, Quorum, witness_name};
 use covey_ledger::tree::Hash;
-use covey_ledger::witness::{Behind, ForkEvidence, Head, Request, Witness};
+use covey_ledger::witness::{Behind, Head, Request, Witness};
+
+use crate::forks;
 
 /// The folder, in the state folder.
 const LEDGER_FOLDER: &str = "ledger";
@@ -125,7 +127,8 @@ impl Witnessing {
             Ok(step) => step,
             Err(refusal) => {
                 if let Some(evidence) = refusal.evidence() {
-                    keep(&self.folder, evidence).map_err(|error| Failure::file(&error))?;
+                    let kept = forks::keep(&self.folder, evidence, quorum.log());
+                    kept.map_err(|error| Failure::file(&error))?;
                 }
                 let (size, code) = (Some(witness.size()), refusal.code());
                 let message = FromHolder::NotCosigned { note, size, code };
@@ -159,11 +162,4 @@ fn behind(behind: Behind) -> Failure {
 fn store(folder: &Path, head: &Head) -> Result<(), FileError> {
     let head = serde_json::to_vec(head).unwrap_or_default();
     files::write_durably(&folder.join(HEAD_FILE), &head)
-}
-
-/// Keeps what shows that the ledger was forked.
-fn keep(folder: &Path, evidence: &ForkEvidence) -> Result<(), FileError> {
-    let name = format!("fork-{}.json", evidence.time_s);
-    let text = serde_json::to_vec_pretty(evidence).unwrap_or_default();
-    files::write_durably(&folder.join(name), &text)
 }

@@ -6,6 +6,7 @@
 //! business. A book says what the entries mean.
 
 mod answer;
+mod compute;
 mod credits;
 mod due;
 mod members;
@@ -26,6 +27,7 @@ use covey_aggregation::hash::Digest;
 use covey_aggregation::party::{Name, PartyId, Role};
 
 pub use self::answer::{Answer, Ground, Paid};
+pub use self::compute::{ComputeReport, ComputeTotal, Price, Quality};
 pub use self::due::Due;
 pub use self::records::{
     CreditsRecord, DisputeRecord, EntryRecord, Given, MemberRecord, PayoutRecord, ProposalRecord,
@@ -34,7 +36,7 @@ pub use self::records::{
 pub use self::refused::{Fault, Refused};
 pub use self::search::{DIGITS_MIN, Hit};
 pub use self::seats::BadVotes;
-pub use self::views::{ComputeTotal, MemberTotals, Point, Quality};
+pub use self::views::{MemberTotals, Point};
 
 pub(crate) use self::rounds::has_joined;
 use self::seats::Seats;

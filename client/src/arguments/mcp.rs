@@ -14,8 +14,8 @@ pub(crate) struct Mcp {
     /// Your own copy of the federation's roster. Without it, that of your configuration.
     #[arg(long, value_name = "FILE")]
     pub(crate) roster: Option<String>,
-    /// Also offer what signs and sends: disputes, votes, addresses. They are public, for good, and under
-    /// your name.
+    /// Also offer what writes files, asks the coordinator for something (runs), or signs and sends: disputes,
+    /// votes, proposals, addresses. What is signed is public, for good, and under your name.
     #[arg(long)]
     pub(crate) allow_write: bool,
 }

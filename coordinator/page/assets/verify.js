@@ -6,6 +6,7 @@
 // tool for tlog-tiles check the same without it.
 
 import { Doubt, demand } from "./verify/bytes.js";
+import { Evidence, claimsOf } from "./verify/evidence.js";
 import { Ledger, demandAllCredits } from "./verify/ledger.js";
 import { openCheckpoint, parsePinned } from "./verify/note.js";
 import { demandPayout } from "./verify/payout.js";
@@ -13,6 +14,9 @@ import { audit } from "./verify/tree.js";
 
 const bar = document.querySelector("#trust");
 const PATIENCE_MS = 20_000;
+
+/** What the server gave since this verification began. */
+const seen = { checkpoint: null, evidence: new Evidence() };
 
 if (bar !== null) begin();
 
@@ -33,6 +37,7 @@ async function attempt(button, isWhole) {
   delete document.documentElement.dataset.verified;
   say("note", "Verifying\u2026");
   const steps = [];
+  [seen.checkpoint, seen.evidence] = [null, new Evidence()];
   try {
     await verify(steps, isWhole);
     document.documentElement.dataset.verified = isWhole ? "whole" : "head";
@@ -48,8 +53,6 @@ async function attempt(button, isWhole) {
 /** What the server did not give: no proof of anything. */
 class Unreachable extends Error {}
 
-const seen = { checkpoint: null };
-
 async function read(path) {
   let answer = null;
   try {
@@ -59,7 +62,9 @@ async function read(path) {
   }
   if (answer.status >= 500) throw new Unreachable(`the server failed at ${path}.`);
   demand(answer.ok, "published", `what must be published is not: ${path}`);
-  return new Uint8Array(await answer.arrayBuffer());
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  seen.evidence.keep(path, bytes);
+  return bytes;
 }
 
 async function verify(steps, isWhole) {
@@ -100,9 +105,13 @@ function lastHead(store) {
   return text === null ? null : new TextEncoder().encode(text);
 }
 
+function keysStore(text) {
+  return `covey/keys/${text.origin}`;
+}
+
 /** The keys are those of the first visit. */
 function demandSameKeys(text) {
-  const store = `covey/keys/${text.origin}`;
+  const store = keysStore(text);
   const [before, now] = [localStorage.getItem(store), JSON.stringify(text)];
   if (before === null) localStorage.setItem(store, now);
   demand(before === null || before === now, "keys", "the page names other keys of the log or its witnesses than at your first visit");
@@ -185,31 +194,41 @@ function pointOf({ how, text }) {
 
 /** Hides what cannot be believed, and offers the evidence. */
 function distrust(error, steps) {
-  const what = error instanceof Doubt ? `${error.step}: ${error.message}` : `the ledger cannot be read: ${error.message}`;
+  const isDoubt = error instanceof Doubt;
+  const doubt = { step: isDoubt ? error.step : "unreadable", message: error.message };
+  const what = isDoubt ? `${error.step}: ${error.message}` : `the ledger cannot be read: ${error.message}`;
   document.documentElement.dataset.verified = "failed";
-  document.documentElement.dataset.doubt = error instanceof Doubt ? error.step : "unreadable";
+  document.documentElement.dataset.doubt = doubt.step;
   say("bad", "Do not trust this page: it does not hold.", [...steps, { how: "failed", text: `${what}.` }]);
   document.querySelector("#content").hidden = true;
   const details = bar.querySelector("details");
   details.open = true;
   const advice = document.createElement("p");
   advice.textContent = "Nothing is shown. Keep the files below, and ask others whether they see the same; covey-committee ledger verify checks without this server's help.";
-  const links = heads().map(([name, bytes]) => linkTo(name, bytes));
+  const links = kept(doubt).map(([name, bytes]) => linkTo(name, bytes));
   bar.querySelector(".evidence").replaceChildren(advice, ...links);
   bar.focus();
 }
 
-/** The head that came now, and the last one that held. */
-function heads() {
-  const origin = JSON.parse(bar.dataset.keys).origin;
-  const last = lastHead(`covey/head/${origin}`);
-  const all = [["checkpoint-now.txt", seen.checkpoint], ["checkpoint-last-visit.txt", last]];
+/**
+ * Everything, as one file; and the head that came now and the last one that held by themselves, as
+ * `covey-committee ledger verify --checkpoint` takes them.
+ */
+function kept(doubt) {
+  const shown = JSON.parse(bar.dataset.keys);
+  const last = lastHead(`covey/head/${shown.origin}`);
+  const pinned = localStorage.getItem(keysStore(shown));
+  const keys = { shown, pinned: pinned === null ? null : JSON.parse(pinned) };
+  const { keys: _, ...named } = bar.dataset;
+  const page = { address: location.href, named, claims: claimsOf(document) };
+  const evidence = new TextEncoder().encode(seen.evidence.json(doubt, keys, page, last));
+  const all = [["evidence.json", evidence], ["checkpoint-now.txt", seen.checkpoint], ["checkpoint-last-visit.txt", last]];
   return all.filter(([, bytes]) => bytes !== null);
 }
 
 function linkTo(name, bytes) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([bytes], { type: "text/plain" }));
+  link.href = URL.createObjectURL(new Blob([bytes], { type: name.endsWith(".json") ? "application/json" : "text/plain" }));
   link.download = name;
   link.textContent = `Download ${name}`;
   link.className = "button";

@@ -1,17 +1,19 @@
 //! Answers: a page in the form that the reader wants, or why there is none.
 
+use std::sync::Arc;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::block::{Block, Cell, Page, Tone};
-use crate::csv;
 use crate::html::{self, Frame};
+use crate::{csv, plain};
 
 /// What there is at an address.
 pub(crate) enum Answer {
     /// A page.
-    Page(Box<Body>),
+    Page(Arc<Body>),
     /// A file: its kind and bytes.
     File(&'static str, Vec<u8>),
     /// It is at another address.
@@ -46,30 +48,35 @@ impl Answer {
     /// The page of a view.
     pub(crate) fn of(view: &impl View) -> Self {
         match serde_json::to_vec(view) {
-            Ok(json) => Self::Page(Box::new(Body { page: view.page(), json })),
+            Ok(json) => Self::Page(Arc::new(Body { page: view.page(), json })),
             Err(error) => Self::Failed(format!("the view cannot be written: {error}")),
         }
     }
 }
 
 impl Body {
-    /// The page as a table, where it has one.
-    pub(crate) fn csv(&self) -> Option<String> {
-        self.page.table().map(csv::of)
+    /// Bytes of its JSON.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
+    /// The page as a table: its own, or names and values of what it says.
+    fn csv(&self) -> String {
+        match self.page.table() {
+            Some(table) => csv::of(table),
+            None => csv::of(&plain::table(&self.page)),
+        }
     }
 }
 
-/// A page in a form; where it has no table, there is none in that form.
+/// A page in a form.
 pub(crate) fn page(frame: &Frame, body: &Body, form: Form) -> Response {
     match form {
         Form::Html => document(StatusCode::OK, frame, &body.page),
         Form::Json => {
             ([(header::CONTENT_TYPE, "application/json")], body.json.clone()).into_response()
         }
-        Form::Csv => match body.csv() {
-            Some(table) => text("text/csv; charset=utf-8; header=present", table),
-            None => nothing(frame, "This page has no table.", form),
-        },
+        Form::Csv => text("text/csv; charset=utf-8; header=present", body.csv()),
     }
 }
 

@@ -74,7 +74,7 @@ impl Page {
         self.add(Block::Text(vec![Cell::text(text)]));
     }
 
-    /// The table that programs get.
+    /// The table that programs get; none where the page has no table of its own.
     pub(crate) fn table(&self) -> Option<&Table> {
         let first = || {
             self.blocks.iter().find_map(|block| match block {

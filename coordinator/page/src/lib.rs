@@ -6,12 +6,14 @@
 
 mod answer;
 mod block;
+mod cache;
 mod chart;
 mod csv;
 mod html;
 mod live;
 mod openapi;
 mod page;
+mod plain;
 mod proof;
 mod published;
 mod query;

@@ -53,6 +53,11 @@ pub(crate) const PATHS: &[Described] = &[
         "A run: plan, rounds, curves, credits, what it took.",
         &[],
     ),
+    page::<views::ComputeView>(
+        "/runs/{id}/compute",
+        "What each round of a run took, as its owners say; as a table for each owner and round.",
+        &[],
+    ),
     page::<views::CompareView>(
         "/runs/compare",
         "Runs side by side.",
@@ -101,6 +106,7 @@ pub(crate) const PATHS: &[Described] = &[
             ("remedy", "pay or without"),
             ("value", "credits, or rounds separated by commas"),
             ("why", "why"),
+            ("evidence", "files that show it, separated by commas"),
         ],
     ),
     page::<views::SearchView>(

@@ -30,6 +30,7 @@ pub(crate) mod views {
     //! The views of all pages, for their description.
     pub(crate) use super::api::ApiView;
     pub(crate) use super::compare::CompareView;
+    pub(crate) use super::compute::ComputeView;
     pub(crate) use super::credits::CreditsView;
     pub(crate) use super::dispute::{DisputeView, ProposalView};
     pub(crate) use super::disputes::DisputesView;
@@ -51,8 +52,9 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
     match segments {
         [] => overview::answer(reader),
         ["runs"] => runs::answer(reader),
-        ["runs", "compare"] => compare::answer(reader),
+        ["runs", "compare"] => compare::answer(reader).await,
         ["runs", id] => run::answer(reader, id).await,
+        ["runs", id, "compute"] => compute::answer(reader, id),
         ["credits"] => credits::answer(reader),
         ["members"] => members::answer(reader),
         ["members", who] => member::answer(reader, who),
@@ -63,7 +65,7 @@ pub(crate) async fn answer(reader: &Reader<'_>, segments: &[&str]) -> Answer {
         ["payouts", number] => payouts::one(reader, number),
         ["disputes"] => disputes::answer(reader),
         ["disputes", "new"] => prepare::prepare(reader),
-        ["disputes", id] => dispute::answer(reader, id),
+        ["disputes", id] => dispute::answer(reader, id).await,
         ["proposals", id] => dispute::proposal(reader, id),
         ["search"] => search::answer(reader),
         ["how"] => how::answer(reader),

@@ -11,7 +11,7 @@ use covey_ledger::tile::Tile;
 use crate::source::Source;
 
 /// The page's own files: path, kind and bytes.
-const ASSETS: [(&str, &str, &[u8]); 11] = [
+const ASSETS: [(&str, &str, &[u8]); 12] = [
     ("page.css", "text/css; charset=utf-8", include_bytes!("../assets/page.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("../assets/icon.svg")),
     ("live.js", SCRIPT, include_bytes!("../assets/live.js")),
@@ -19,6 +19,7 @@ const ASSETS: [(&str, &str, &[u8]); 11] = [
     ("verify/blake3.js", SCRIPT, include_bytes!("../assets/verify/blake3.js")),
     ("verify/bytes.js", SCRIPT, include_bytes!("../assets/verify/bytes.js")),
     ("verify/credit.js", SCRIPT, include_bytes!("../assets/verify/credit.js")),
+    ("verify/evidence.js", SCRIPT, include_bytes!("../assets/verify/evidence.js")),
     ("verify/ledger.js", SCRIPT, include_bytes!("../assets/verify/ledger.js")),
     ("verify/note.js", SCRIPT, include_bytes!("../assets/verify/note.js")),
     ("verify/payout.js", SCRIPT, include_bytes!("../assets/verify/payout.js")),

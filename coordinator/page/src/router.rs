@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse as _, Response};
 
 use crate::answer::{self, Answer, Form};
+use crate::cache::{Cache, Made};
 use crate::html::{Frame, Link};
 use crate::page::{self, Reader};
 use crate::query::{Query, decoded};
@@ -32,16 +33,23 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// The page, reading from `source`.
-pub fn router(source: Arc<dyn Source>) -> Router {
-    Router::new().fallback(answer_any).with_state(source)
+/// What is read, and what was made of it a moment ago.
+struct Served {
+    source: Arc<dyn Source>,
+    cache: Cache,
 }
 
-async fn answer_any(State(source): State<Arc<dyn Source>>, request: Request) -> Response {
+/// The page, reading from `source`.
+pub fn router(source: Arc<dyn Source>) -> Router {
+    let served = Arc::new(Served { source, cache: Cache::default() });
+    Router::new().fallback(answer_any).with_state(served)
+}
+
+async fn answer_any(State(served): State<Arc<Served>>, request: Request) -> Response {
     // The body is not looked at, and not held.
     let (asked, _) = request.into_parts();
     let mut response = match asked.method {
-        Method::GET | Method::HEAD => answer_reader(&*source, &asked).await,
+        Method::GET | Method::HEAD => answer_reader(&served, &asked).await,
         _ => {
             let allow = [(header::ALLOW, "GET, HEAD")];
             (StatusCode::METHOD_NOT_ALLOWED, allow, "this page is only read: GET or HEAD\n")
@@ -60,7 +68,8 @@ async fn answer_any(State(source): State<Arc<dyn Source>>, request: Request) -> 
     response
 }
 
-async fn answer_reader(source: &dyn Source, asked: &Parts) -> Response {
+async fn answer_reader(served: &Served, asked: &Parts) -> Response {
+    let source = &*served.source;
     let path = asked.uri.path();
     match path {
         "/live" => return live::events(source.live(), &asked.headers),
@@ -73,23 +82,37 @@ async fn answer_reader(source: &dyn Source, asked: &Parts) -> Response {
     if let Some(response) = published::answer(source, path).await {
         return response;
     }
-    answer_page(source, asked).await
+    answer_page(served, asked).await
 }
 
-async fn answer_page(source: &dyn Source, asked: &Parts) -> Response {
+async fn answer_page(served: &Served, asked: &Parts) -> Response {
+    let source = &*served.source;
     let (stem, form) = form_of(asked.uri.path(), &asked.headers);
     let query = asked.uri.query().unwrap_or("");
     let book = source.book();
     let reader = Reader { source, ledger: book.as_deref(), query: Query::parse(query) };
+    let live = source.live().borrow().number;
+    let now = Made::of(book.as_ref(), live, source.now_ms());
+    let address = format!("{stem}?{query}");
     let segments: Vec<_> = stem.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
     let segments: Vec<_> = segments.iter().map(String::as_str).collect();
     let mut frame = frame(source, &reader, stem);
-    match page::answer(&reader, &segments).await {
+    let made = match served.cache.get(&address, &now) {
+        Some(body) => Answer::Page(body),
+        None => {
+            let made = page::answer(&reader, &segments).await;
+            if let Answer::Page(body) = &made {
+                served.cache.keep(address, &now, body);
+            }
+            made
+        }
+    };
+    match made {
         Answer::Page(body) => {
             let after = if query.is_empty() { String::new() } else { format!("?{query}") };
             let stem = if stem == "/" { "/index" } else { stem };
             frame.json = format!("{stem}.json{after}");
-            frame.csv = body.csv().map_or_else(String::new, |_| format!("{stem}.csv{after}"));
+            frame.csv = format!("{stem}.csv{after}");
             answer::page(&frame, &body, form)
         }
         Answer::File(kind, bytes) => answer::file(kind, bytes),

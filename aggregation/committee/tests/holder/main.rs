@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod federation;
+mod witness;
 
 use std::fs;
 use std::sync::Arc;

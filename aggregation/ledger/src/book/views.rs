@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::Book;
 use super::records::{RunRecord, State};
 use crate::entry::{MeasuredBy, RoundOutcome};
-use crate::form::{decimal, hex};
 
 /// A point of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,48 +43,6 @@ pub struct MemberTotals {
     pub debt_micro: u64,
     /// The entries that all this follows from, ascending.
     pub inputs: Vec<u64>,
-}
-
-/// What a run's owners say that it took them, and what is computed of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ComputeTotal {
-    /// Whose; none for all together.
-    #[serde(with = "hex")]
-    pub owner: Option<PartyId>,
-    /// Rounds that were reported.
-    pub rounds: u32,
-    /// Asserted: examples that were trained on, each as often as it was.
-    pub examples: u64,
-    /// Asserted: how long devices worked, in milliseconds.
-    pub device_ms: u64,
-    /// Asserted: bytes sent.
-    pub bytes_up: u64,
-    /// Asserted: bytes received.
-    pub bytes_down: u64,
-    /// Asserted: what devices would have done in that time at the speed of their reference benchmark,
-    /// in floating-point operations.
-    #[serde(with = "decimal")]
-    pub benchmark_flops: u128,
-    /// Computed: the asserted examples times the plan's estimate; none where the plan has none.
-    pub flops: Option<String>,
-    /// The entries, ascending.
-    pub inputs: Vec<u64>,
-}
-
-/// What compute bought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Quality {
-    /// The metric.
-    pub metric: String,
-    /// Who measured it.
-    pub by: MeasuredBy,
-    /// Its first and its last value, in millionths.
-    pub from_to_millionths: (i64, i64),
-    /// By how much it became better, in millionths; below 0 it became worse.
-    pub gain_millionths: i64,
-    /// Device time for each hundredth of the metric gained, in milliseconds; none where nothing was
-    /// gained.
-    pub device_ms_per_hundredth: Option<u64>,
 }
 
 impl RunRecord {
@@ -122,70 +79,6 @@ impl RunRecord {
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.ended.is_none()
-    }
-
-    /// What its owners say that it took them, ascending by key.
-    #[must_use]
-    pub fn compute(&self) -> Vec<ComputeTotal> {
-        let given = self.rounds.values().flat_map(|round| &round.compute);
-        let owners: BTreeSet<_> = given.map(|given| given.member).collect();
-        owners.into_iter().map(|owner| self.compute_of(Some(owner))).collect()
-    }
-
-    /// The same for one owner, or for all together.
-    #[must_use]
-    pub fn compute_of(&self, owner: Option<PartyId>) -> ComputeTotal {
-        let mut total = ComputeTotal {
-            owner,
-            rounds: 0,
-            examples: 0,
-            device_ms: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-            benchmark_flops: 0,
-            flops: None,
-            inputs: Vec::new(),
-        };
-        let given = self.rounds.values().flat_map(|round| &round.compute);
-        for given in given.filter(|given| owner.is_none_or(|owner| owner == given.member)) {
-            let one = &given.what;
-            total.rounds += 1;
-            total.examples = total.examples.saturating_add(one.examples);
-            total.device_ms = total.device_ms.saturating_add(one.device_ms);
-            total.bytes_up = total.bytes_up.saturating_add(one.bytes_up);
-            total.bytes_down = total.bytes_down.saturating_add(one.bytes_down);
-            // Millions of operations a second are thousands of operations a millisecond.
-            let flops = u128::from(one.benchmark_mflops) * 1000 * u128::from(one.device_ms);
-            total.benchmark_flops = total.benchmark_flops.saturating_add(flops);
-            total.inputs.push(given.entry);
-        }
-        let each = self.plan.flops_per_example;
-        total.flops = each.map(|each| (u128::from(each) * u128::from(total.examples)).to_string());
-        total.inputs.push(self.entry);
-        total.inputs.sort_unstable();
-        total
-    }
-
-    /// What compute bought, of a metric that is the better the larger (or the smaller).
-    #[must_use]
-    pub fn quality(&self, metric: &str, by: MeasuredBy, is_gain: bool) -> Option<Quality> {
-        let curve = self.curve(metric, by);
-        let (first, last) = (curve.first()?.millionths, curve.last()?.millionths);
-        let difference = last.saturating_sub(first);
-        let gain = if is_gain { difference } else { difference.saturating_neg() };
-        let device_ms = self.compute_of(None).device_ms;
-        let per_hundredth = u64::try_from(gain).ok().filter(|gain| *gain > 0 && device_ms > 0);
-        let per_hundredth = per_hundredth.map(|gain| {
-            let ms = u128::from(device_ms) * 10_000 / u128::from(gain);
-            u64::try_from(ms).unwrap_or(u64::MAX)
-        });
-        Some(Quality {
-            metric: metric.to_owned(),
-            by,
-            from_to_millionths: (first, last),
-            gain_millionths: gain,
-            device_ms_per_hundredth: per_hundredth,
-        })
     }
 }
 

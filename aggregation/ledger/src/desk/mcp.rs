@@ -4,9 +4,10 @@
 //!
 //! Each tool is one command, carried out by this very program in a process of its own, so that no command
 //! can do here what it cannot do at a command line. Which keys, ledger and roster are used is said when the
-//! server is started, never by a call. What signs or sends is offered only where that was allowed then.
+//! server is started, never by a call. What writes, signs or sends is offered only where that was allowed then.
 
 mod tool;
+mod tools;
 
 use std::io::{BufRead, Read as _, Write};
 use std::process::{Command, Stdio};
@@ -14,7 +15,8 @@ use std::process::{Command, Stdio};
 use covey_aggregation::program::{Exit, Failure};
 use serde_json::{Value, json};
 
-pub use self::tool::{Kind, Needs, Parameter, TOOLS, Tool};
+pub use self::tool::{Effect, Kind, Needs, Parameter, Tool, given, may, reads, signs, writes};
+pub use self::tools::TOOLS;
 
 /// Versions of the protocol that are spoken, the newest first: for tools alone they are the same.
 const VERSIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -39,7 +41,7 @@ pub struct Server<'a> {
     pub name: &'a str,
     /// What it can do.
     pub tools: Vec<&'a Tool>,
-    /// Whether it may sign and send.
+    /// Whether it may write files, sign and send.
     pub may_write: bool,
     /// Where keys, ledger and roster are.
     pub places: Places,
@@ -123,7 +125,7 @@ impl Server<'_> {
             "Tools that sign publish what they say for good, under the member's name: ask a person first, \
              and look at it with dry_run."
         } else {
-            "Nothing here signs or sends anything."
+            "Nothing here writes, signs or sends anything."
         };
         json!({
             "protocolVersion": version,
@@ -137,7 +139,7 @@ impl Server<'_> {
     }
 
     fn offered(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().copied().filter(|tool| self.may_write || !tool.writes)
+        self.tools.iter().copied().filter(|tool| self.may_write || tool.effect == Effect::Reads)
     }
 
     fn list(&self) -> Value {
@@ -258,6 +260,14 @@ mod tests {
         assert_eq!(refused["error"]["code"], INVALID_PARAMS);
         let line = line_of(&ask(&server(true), "tools/call", vote));
         assert!(line.contains(&"--yes".to_owned()), "{line:?}");
+        // A file is written without a word of yes, since nobody would be asked.
+        let build = json!({ "name": "payout_build", "arguments": { "out": "payout.json" } });
+        assert_eq!(
+            ask(&server(false), "tools/call", build.clone())["error"]["code"],
+            INVALID_PARAMS
+        );
+        let line = line_of(&ask(&server(true), "tools/call", build));
+        assert!(!line.contains(&"--yes".to_owned()), "{line:?}");
     }
 
     #[test]

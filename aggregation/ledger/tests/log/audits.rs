@@ -75,7 +75,6 @@ fn every_changed_bit_of_the_checkpoint_is_found() {
 
 /// Every byte of every file, 96,380 of them: 16 seconds.
 #[test]
-#[ignore = "takes 16 seconds; run with --ignored"]
 fn every_changed_byte_of_a_log_of_1000_entries_is_found() {
     let store = export();
     let halves = [

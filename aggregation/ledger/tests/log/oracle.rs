@@ -2,6 +2,8 @@
 //! was changed is not left to it: version 0.2.0 checks the full tiles from a wrong place on
 //! (`TileHashReader::read_hashes` counts subtrees for tiles).
 
+mod vectors;
+
 use covey_ledger::checkpoint::Checkpoint;
 use covey_ledger::proof::{check_consistency, check_inclusion, consistency, inclusion};
 use covey_ledger::tile::{Kind, Tile, Tiles, new_tiles};

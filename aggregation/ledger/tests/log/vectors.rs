@@ -89,20 +89,20 @@ fn base64(bytes: impl AsRef<[u8]>) -> Value {
     json!(BASE64.encode(bytes.as_ref()))
 }
 
-fn text<'v>(case: &'v Value, field: &str) -> &'v str {
+pub(crate) fn text<'v>(case: &'v Value, field: &str) -> &'v str {
     case[field].as_str().unwrap_or_else(|| panic!("no text {field:?} in {case}"))
 }
 
-fn bytes(case: &Value, field: &str) -> Vec<u8> {
+pub(crate) fn bytes(case: &Value, field: &str) -> Vec<u8> {
     BASE64.decode(text(case, field).as_bytes()).expect("base64")
 }
 
-fn texts(case: &Value, field: &str) -> Vec<String> {
+pub(crate) fn texts(case: &Value, field: &str) -> Vec<String> {
     let list = case[field].as_array().expect("a list");
     list.iter().map(|one| one.as_str().expect("text").to_owned()).collect()
 }
 
-fn number(case: &Value, field: &str) -> u64 {
+pub(crate) fn number(case: &Value, field: &str) -> u64 {
     text(case, field).parse().expect("a number")
 }
 
@@ -110,7 +110,7 @@ fn folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "vectors"].iter().collect()
 }
 
-fn read(name: &str) -> Value {
+pub(crate) fn read(name: &str) -> Value {
     let text = std::fs::read_to_string(folder().join(name)).expect("the vectors are checked in");
     serde_json::from_str(&text).expect("JSON")
 }

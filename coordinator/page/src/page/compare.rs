@@ -20,7 +20,7 @@ const RUNS_MAX: usize = 8;
 pub(crate) struct CompareView {
     /// In the order asked for.
     runs: Vec<RunLine>,
-    /// Each run's plan: lines that not all of them have. None where a plan's text is not in the ledger.
+    /// Each run's plan: lines that not all of them have.
     plan_differences: Vec<PlanDifference>,
     #[serde(skip)]
     figures: Vec<Figure>,
@@ -31,11 +31,14 @@ pub(crate) struct CompareView {
 pub(crate) struct PlanDifference {
     /// The run.
     run: String,
+    /// Whether its plan's text is at hand; where it is not, it has no lines here, and the others are
+    /// compared without it.
+    is_at_hand: bool,
     /// The lines.
     lines: Vec<String>,
 }
 
-pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
+pub(crate) async fn answer(reader: &Reader<'_>) -> Answer {
     let ids = reader.query.get("ids");
     let names = ids.split([',', ' ']).filter(|id| !id.is_empty());
     let mut runs = Vec::new();
@@ -45,10 +48,14 @@ pub(crate) fn answer(reader: &Reader<'_>) -> Answer {
             None => return none_of("run", name),
         }
     }
+    let mut plans = Vec::with_capacity(runs.len());
+    for run in &runs {
+        plans.push((run.plan.run.to_string(), reader.plan_text(run).await));
+    }
     let labelled: Vec<_> = runs.iter().map(|run| (label(run), *run)).collect();
     Answer::of(&CompareView {
         runs: runs.iter().map(|run| RunLine::of(reader, run)).collect(),
-        plan_differences: differences(&runs),
+        plan_differences: differences(&plans),
         figures: metric_figures(&labelled),
     })
 }
@@ -57,17 +64,23 @@ fn label(run: &RunRecord) -> String {
     format!("{} {} ", run.plan.name, text::short(&run.plan.run.to_string()))
 }
 
-fn differences(runs: &[&RunRecord]) -> Vec<PlanDifference> {
-    fn lines(run: &RunRecord) -> Vec<&str> {
-        let text = run.plan.text.as_deref().unwrap_or("");
+/// Where plans differ: runs, and the texts of their plans.
+fn differences(plans: &[(String, Option<String>)]) -> Vec<PlanDifference> {
+    fn lines(text: &str) -> Vec<&str> {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
     }
-    let is_everywhere = |line: &str| runs.iter().all(|run| lines(run).contains(&line));
-    let of = |run: &&RunRecord| {
-        let own = lines(run).into_iter().filter(|line| !is_everywhere(line));
-        PlanDifference { run: run.plan.run.to_string(), lines: own.map(str::to_owned).collect() }
+    let known: Vec<_> = plans.iter().filter_map(|(_, text)| text.as_deref().map(lines)).collect();
+    let is_everywhere = |line: &str| known.iter().all(|lines| lines.contains(&line));
+    let of = |(run, text): &(String, Option<String>)| {
+        let own = text.as_deref().map(lines).unwrap_or_default();
+        let own = own.into_iter().filter(|line| !is_everywhere(line));
+        PlanDifference {
+            run: run.clone(),
+            is_at_hand: text.is_some(),
+            lines: own.map(str::to_owned).collect(),
+        }
     };
-    runs.iter().map(of).collect()
+    plans.iter().map(of).collect()
 }
 
 impl View for CompareView {
@@ -87,12 +100,15 @@ impl View for CompareView {
             run.map_or_else(Cell::none, |one| one.run.cell())
         };
         let rows = self.plan_differences.iter().flat_map(|one| {
-            one.lines.iter().map(move |line| {
+            let missing = (!one.is_at_hand)
+                .then(|| vec![name(&one.run), Cell::text("its text is not at hand")]);
+            let lines = one.lines.iter().map(|line| {
                 vec![name(&one.run), Cell { class: "code", ..Cell::text(line.clone()) }]
-            })
+            });
+            missing.into_iter().chain(lines)
         });
         let table = Table::new("Where their plans differ", columns).with(rows);
-        page.add(Block::Table(table.or("Their plans are the same, or not in the ledger.")));
+        page.add(Block::Table(table.or("Their plans are the same.")));
         page
     }
 }

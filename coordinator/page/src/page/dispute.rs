@@ -1,6 +1,7 @@
 //! One dispute, and one proposal.
 
 use covey_aggregation::hash::Digest;
+use covey_ledger::document::Document;
 use covey_ledger::entry::Difference;
 use covey_ledger::review::Poll;
 use covey_ledger::statement::Choice;
@@ -21,14 +22,25 @@ pub(crate) struct DisputeView {
     line: DisputeLine,
     /// Where the disputed credit is explained.
     credit: String,
-    /// What shows it: SHA-256 digests of documents.
-    documents: Vec<String>,
+    /// What it says shows it. Only digests are signed: whoever opened it keeps the files.
+    documents: Vec<EvidenceLine>,
     /// How payments change if it is upheld.
     differences: Vec<DifferenceLine>,
     /// The votes.
     ballots: Vec<BallotLine>,
     /// Who has no vote in it.
     parties: Vec<Who>,
+}
+
+/// A file that a dispute brings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EvidenceLine {
+    /// The SHA-256 digest of its bytes.
+    sha256: String,
+    /// How many there are.
+    bytes: u64,
+    /// Whether it is published here, at `/documents/` and its digest.
+    is_published: bool,
 }
 
 /// A proposal.
@@ -69,7 +81,19 @@ fn ballots(reader: &Reader<'_>, poll: &Poll) -> Vec<BallotLine> {
     poll.ballots.iter().map(line).collect()
 }
 
-pub(crate) fn answer(reader: &Reader<'_>, id: &str) -> Answer {
+/// What a dispute brings; a file that cannot be read here now is not published here now.
+async fn evidence(reader: &Reader<'_>, documents: &[Document]) -> Vec<EvidenceLine> {
+    let mut lines = Vec::with_capacity(documents.len());
+    for one in documents {
+        let sha256 = one.sha256.to_string();
+        let found = reader.source.document(&sha256).await;
+        let is_published = found.is_ok_and(|bytes| bytes.is_some_and(|bytes| one.is(&bytes)));
+        lines.push(EvidenceLine { sha256, bytes: one.bytes, is_published });
+    }
+    lines
+}
+
+pub(crate) async fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     let found = Digest::from_hex(id).and_then(|id| reader.ledger?.dispute(&id));
     let Some(record) = found else { return none_of("dispute", id) };
     let run = reader.ledger.and_then(|book| book.run(&record.dispute.run));
@@ -80,7 +104,7 @@ pub(crate) fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     Answer::of(&DisputeView {
         line: DisputeLine::of(reader, record),
         credit: entry.map_or_else(String::new, |entry| format!("/entries/{entry}?owner={owner}")),
-        documents: record.dispute.evidence.iter().map(|one| one.sha256.to_string()).collect(),
+        documents: evidence(reader, &record.dispute.evidence).await,
         differences: record.differences.iter().map(difference).collect(),
         ballots: ballots(reader, &record.poll),
         parties: record.poll.parties.iter().map(|one| reader.who(one)).collect(),
@@ -122,6 +146,23 @@ fn ballots_table(ballots: &[BallotLine]) -> Table {
         vec![one.reviewer.cell(), Cell::text(one.choice.clone()), Cell::entry(one.entry)]
     };
     Table::new("Votes", columns).with(ballots.iter().map(row)).or("Nobody has voted yet.")
+}
+
+fn evidence_table(documents: &[EvidenceLine]) -> Table {
+    let columns = vec![
+        Column::text("SHA-256 digest", "sha256"),
+        Column::number("Size", "bytes"),
+        Column::text("Where", "where"),
+    ];
+    let row = |one: &EvidenceLine| {
+        let place = match one.is_published {
+            true => Cell::link("published here", format!("/documents/{}", one.sha256)),
+            false => Cell::text("with whoever opened it"),
+        };
+        let size = Cell::text(text::bytes(one.bytes)).read_as(one.bytes.to_string());
+        vec![Cell::whole_hex(&one.sha256), size, place]
+    };
+    Table::new("Files that it brings", columns).with(documents.iter().map(row))
 }
 
 fn vote_command(id: &str, is_open: bool) -> Vec<Block> {
@@ -183,11 +224,11 @@ impl View for DisputeView {
         page.add(Block::Table(Table::new(caption, columns).with(self.differences.iter().map(row))));
         page.add(Block::Table(ballots_table(&self.ballots)));
         if !self.documents.is_empty() {
-            let link = |one: &String| {
-                vec![Cell { href: format!("/documents/{one}"), ..Cell::whole_hex(one) }]
-            };
-            page.text("Documents that it brings, by their SHA-256 digests:");
-            page.add(Block::Points(self.documents.iter().map(link).collect()));
+            page.add(Block::Table(evidence_table(&self.documents)));
+            page.text(
+                "Only the digests are signed. Whoever opened the dispute keeps the files and gives them to \
+                 reviewers, who compare: sha256sum FILE.",
+            );
         }
         page.blocks.extend(vote_command(&line.id, line.state == "open"));
         let entries = [line.entry].into_iter().chain(line.ended).collect();

@@ -22,6 +22,8 @@ pub(crate) struct PrepareView {
     value: String,
     /// Why.
     why: String,
+    /// Files that show it, separated by commas: the command signs their digests.
+    evidence: String,
     /// What is missing, or wrong.
     problem: Option<String>,
     /// The command to sign with.
@@ -44,6 +46,7 @@ pub(crate) fn prepare(reader: &Reader<'_>) -> Answer {
         remedy: query.get("remedy").to_owned(),
         value: query.get("value").trim().to_owned(),
         why: query.get("why").to_owned(),
+        evidence: query.get("evidence").trim().to_owned(),
         problem: None,
         command: None,
         settlements: reader
@@ -104,7 +107,18 @@ fn prepared(reader: &Reader<'_>, view: &PrepareView) -> Result<String, String> {
         return Err("Say why: reviewers read it.".to_owned());
     }
     let key = covey_aggregation::hash::Digest(owner.id.0).to_string();
-    Ok(command(&credits.run.to_string(), &key, &remedy, view.why.trim()))
+    let command = command(&credits.run.to_string(), &key, &remedy, view.why.trim());
+    Ok(command + &evidence(&view.evidence))
+}
+
+/// The part of the command that names files.
+fn evidence(names: &str) -> String {
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    // What begins with a dash would be taken for an option.
+    let path =
+        |name: &str| if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
+    let quoted: String = names.map(|name| format!(" {}", quoted(&path(name)))).collect();
+    if quoted.is_empty() { quoted } else { format!(" --evidence{quoted}") }
 }
 
 impl View for PrepareView {
@@ -154,6 +168,13 @@ impl View for PrepareView {
                     is_long: true,
                     ..field("why", "Why", &self.why, "In your own words; everybody can read them.")
                 },
+                field(
+                    "evidence",
+                    "Files that show it",
+                    &self.evidence,
+                    "Names of files on your own machine, as log.txt, proof.json; or none. The command signs their \
+                     SHA-256 digests: the files stay with you, for reviewers.",
+                ),
             ],
         }));
         page

@@ -89,6 +89,16 @@ impl<'a> Reader<'a> {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// The text of a run's plan, where it is at hand: in its entry, or in the document that this names.
+    pub(crate) async fn plan_text(&self, run: &RunRecord) -> Option<String> {
+        if let Some(text) = &run.plan.text {
+            return Some(text.clone());
+        }
+        let document = &run.plan.document;
+        let bytes = self.source.document(&document.sha256.to_string()).await.ok()??;
+        if document.is(&bytes) { String::from_utf8(bytes).ok() } else { None }
+    }
+
     /// The settlements, in order.
     pub(crate) fn settlements(&self) -> Vec<&'a CreditsRecord> {
         self.ledger.map_or_else(Vec::new, |book| book.settlements().collect())

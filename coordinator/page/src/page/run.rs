@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use self::figures::figures;
 pub(crate) use self::figures::metric_figures;
 use self::rounds::{MissingLine, RoundLine, missing_of, missing_table, rounds_table};
-use super::compute::{ComputeLine, QualityLine, compute_blocks, quality_of};
+use super::compute::{ComputeLine, QualityLine, ReportLine, compute_blocks, quality_of};
 use super::credits::intervals_figure;
 use super::overview::{EntryLine, entries_table, live_block};
 use super::parts::OwnerCredit;
@@ -58,6 +58,8 @@ pub(crate) struct RunView {
     compute: Vec<ComputeLine>,
     /// What that bought.
     quality: Vec<QualityLine>,
+    /// What each round took, as its owners say, ascending by round. Never part of credit.
+    reports: Vec<ReportLine>,
     /// Entries of the ledger about it, ascending.
     entries: Vec<EntryLine>,
     #[serde(skip)]
@@ -93,34 +95,22 @@ pub(crate) async fn answer(reader: &Reader<'_>, id: &str) -> Answer {
     if run.plan.run.to_string() != id {
         return Answer::Elsewhere(format!("/runs/{}", run.plan.run));
     }
-    let mut view = view(reader, run);
-    if view.plan_text.is_none()
-        && let Ok(Some(bytes)) = reader.source.document(&view.plan_sha256).await
-    {
-        view.plan_text = text_of(&bytes);
-    }
-    let plan = view.plan_text.as_deref().and_then(|text| Plan::parse(text).ok());
-    view.privacy = plan.map_or_else(Vec::new, |plan| plan.guarantee(view.parameters));
-    Answer::of(&view)
+    Answer::of(&view(reader, run, reader.plan_text(run).await))
 }
 
-/// A plan's document: its text as a JSON string.
-fn text_of(bytes: &[u8]) -> Option<String> {
-    serde_json::from_slice(bytes).ok()
-}
-
-fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
+fn view(reader: &Reader<'_>, run: &RunRecord, plan_text: Option<String>) -> RunView {
     let plan = &run.plan;
+    let parsed = plan_text.as_deref().and_then(|text| Plan::parse(text).ok());
     let live = reader.live().filter(|live| live.run.as_ref() == Some(&plan.run.to_string()));
     let entries = reader.ledger.into_iter().flat_map(|book| book.entries_of_run(&plan.run));
     RunView {
         line: RunLine::of(reader, run),
         live,
         plan: plan.plan.to_string(),
-        plan_text: plan.text.clone(),
+        plan_text,
         plan_sha256: plan.document.sha256.to_string(),
         parameters: plan.parameters,
-        privacy: Vec::new(),
+        privacy: parsed.map_or_else(Vec::new, |parsed| parsed.guarantee(plan.parameters)),
         terms: run.terms.map(|terms| TermsLine {
             budget_micro: terms.get().budget_micro,
             rounds: terms.get().rounds,
@@ -138,6 +128,7 @@ fn view(reader: &Reader<'_>, run: &RunRecord) -> RunView {
         }),
         compute: ComputeLine::all(reader, run),
         quality: quality_of(run),
+        reports: ReportLine::all(reader, run),
         entries: entries.map(|entry| EntryLine::of(reader, entry)).collect(),
         figures: figures(run),
     }
@@ -254,7 +245,8 @@ impl View for RunView {
             ]));
             page.add(Block::Figure(intervals_figure(&credits.owners, "")));
         }
-        page.blocks.extend(compute_blocks(&self.compute, &self.quality));
+        let blocks = compute_blocks(&self.line.run, &self.compute, &self.quality, &self.reports);
+        page.blocks.extend(blocks);
         if !self.privacy.is_empty() {
             page.heading("Privacy", "privacy");
             let point = |line: &String| vec![Cell::text(sentence(line))];

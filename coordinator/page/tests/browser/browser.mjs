@@ -1,4 +1,5 @@
 // What the scripts have in common.
+import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
 
 const EXECUTABLE = process.env.COVEY_CHROMIUM ?? "/usr/bin/chromium";
@@ -45,6 +46,18 @@ export async function verdict(page) {
     links: document.querySelectorAll("#trust .evidence a").length,
   }));
 }
+
+/** What the page offers to download under a name, read as the reader's own file would be. */
+export async function download(page, name) {
+  const link = page.locator(`#trust .evidence a[download="${name}"]`);
+  const [file] = await Promise.all([page.waitForEvent("download"), link.click()]);
+  demand(file.suggestedFilename() === name, `${file.suggestedFilename()} is offered, not ${name}`);
+  return readFile(await file.path());
+}
+
+/** The numbers that a page shows, as text. */
+export const claims = (page) =>
+  page.$$eval("[data-claim]", (all) => all.map((one) => `${one.dataset.claim} ${one.dataset.value} ${one.textContent.trim()}`));
 
 /** Presses the button and waits for what comes of it. */
 export async function verifyAll(page) {

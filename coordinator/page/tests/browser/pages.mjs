@@ -29,14 +29,56 @@ for (const [look, options] of LOOKS) {
   await context.close();
 }
 
-{
-  const context = await browser.newContext({ javaScriptEnabled: false });
-  const { page } = await open(context, base);
-  for (const [name, path] of pages) {
-    await page.goto(base + path);
-    if (!(await page.locator("main h1").isVisible())) faults.push(`${name}: nothing without JavaScript`);
+/** Moves the focus on until it is where it shall be. */
+async function tabTo(page, id) {
+  for (let stops = 0; stops < 60; stops += 1) {
+    await page.keyboard.press("Tab");
+    if ((await page.evaluate(() => document.activeElement.id)) === id) return;
   }
-  await context.close();
+  throw new Error(`#${id} cannot be reached by keyboard at ${page.url()}`);
+}
+
+{
+  // What is read is the same without JavaScript, but for the verification above it.
+  const [scripted, plain] = [await browser.newContext(), await browser.newContext({ javaScriptEnabled: false })];
+  const [{ page: one }, { page: other }] = [await open(scripted, base), await open(plain, base)];
+  for (const [name, path] of pages) {
+    await one.goto(base + path);
+    await verdict(one);
+    await other.goto(base + path);
+    const [with_, without] = [await one.locator("main").innerText(), await other.locator("main").innerText()];
+    if (without.length < 60 || with_ !== without) faults.push(`${name}: without JavaScript it says ${without.slice(0, 400)}, with it ${with_.slice(0, 400)}`);
+    const isVerified = await other.evaluate(() => document.documentElement.dataset.verified !== undefined);
+    if (isVerified) faults.push(`${name}: JavaScript is on`);
+  }
+  await scripted.close();
+
+  // The search box, by keyboard.
+  await other.goto(base);
+  await tabTo(other, "q");
+  await other.keyboard.type("clinic-2");
+  await other.keyboard.press("Enter");
+  await other.waitForURL((url) => url.pathname !== "/");
+  const found = await other.locator("main").innerText();
+  if (!found.includes("clinic-2")) faults.push(`the search finds ${other.url()}: ${found.slice(0, 200)}`);
+
+  // The form that prepares a dispute, by keyboard: the command is there, and nothing is sent.
+  const [, prepare] = pages.find(([name]) => name === "prepare");
+  const asked = new URL(base + prepare);
+  ["remedy", "value", "why"].forEach((field) => asked.searchParams.delete(field));
+  await other.goto(asked.href);
+  await tabTo(other, "value");
+  await other.keyboard.type("7.25");
+  await tabTo(other, "why");
+  await other.keyboard.type("it's not ours");
+  await tabTo(other, "evidence");
+  await other.keyboard.type("log.txt");
+  await other.keyboard.press("Enter");
+  await other.waitForURL((url) => url.searchParams.get("value") === "7.25");
+  const command = await other.locator("main pre").first().innerText();
+  const parts = ["covey-client dispute open --run ", ` --owner ${asked.searchParams.get("owner")}`, " --pay 7.25", "--why 'it'\\''s not ours'", " --evidence log.txt"];
+  for (const part of parts) if (!command.includes(part)) faults.push(`the form prepares ${command}, without ${part}`);
+  await plain.close();
 }
 
 {

@@ -215,7 +215,9 @@ pub(crate) fn addresses(book: &Book) -> Vec<String> {
     let mut all: Vec<String> = fixed.into_iter().map(str::to_owned).collect();
     let runs: Vec<_> = book.runs().iter().map(|run| run.plan.run.to_string()).collect();
     all.push(format!("/runs/compare?ids={}", runs.join(",")));
-    all.extend(runs.iter().map(|run| format!("/runs/{run}")));
+    all.extend(
+        runs.iter().flat_map(|run| [format!("/runs/{run}"), format!("/runs/{run}/compute")]),
+    );
     all.extend((0..book.size()).map(|index| format!("/entries/{index}")));
     all.extend(book.members().map(|member| format!("/members/{}", Digest(member.id.0))));
     all.extend(book.payouts().iter().map(|one| format!("/payouts/{}", one.payout.number)));
@@ -241,6 +243,7 @@ pub(crate) fn kinds(book: &Book) -> Vec<(&'static str, String)> {
         ("overview", "/".to_owned()),
         ("runs", "/runs".to_owned()),
         ("run", format!("/runs/{}", credits.run)),
+        ("compute", format!("/runs/{}/compute", credits.run)),
         ("compare", format!("/runs/compare?ids={}", runs.join(","))),
         ("credits", "/credits".to_owned()),
         ("members", "/members".to_owned()),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::IsTerminal as _;
 
 use covey_aggregation::net::read_roster;
+use covey_ledger::entry::Kind;
 use covey_ledger::folder::Folder;
 use covey_ledger::quorum::Quorum;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Ledger {
     pub(crate) receipts: usize,
     /// The same of credits.
     pub(crate) credit_receipts: usize,
+    /// What owners have told of what rounds took them.
+    pub(crate) compute_reports: usize,
 }
 
 impl Ledger {
@@ -48,6 +51,12 @@ impl Ledger {
             rounds += of("round");
             credits += of("credits");
         }
+        let closed = ledger.book.runs().iter().flat_map(|run| run.rounds.values());
+        let owners = closed.flat_map(|round| &round.owners);
+        let counted = owners.filter(|owner| owner.missing.is_none()).count();
+        if rounds != counted {
+            return Err(format!("{rounds} receipts of rounds with {counted} updates that counted"));
+        }
         let accounts: usize =
             ledger.book.settlements().map(|one| one.settlement.accounts.len()).sum();
         if credits != accounts {
@@ -60,18 +69,20 @@ impl Ledger {
             cosigned_by: ledger.cosigned.witnesses.len(),
             receipts: rounds,
             credit_receipts: credits,
+            compute_reports: ledger.book.count(Kind::ComputeReported),
         })
     }
 }
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, cosigned_by, receipts, credit_receipts } = self;
+        let Self { entries, cosigned_by, receipts, credit_receipts, compute_reports } = self;
         write!(
             f,
             "{entries} entries, cosigned by {cosigned_by} key holders; every entry follows from \
              those before it\n{receipts} receipts of rounds and {credit_receipts} of credits with the \
-             owners, each checked with its owner's roster alone"
+             owners, each checked with its owner's roster alone\n{compute_reports} reports of owners of \
+             what a round took them"
         )
     }
 }

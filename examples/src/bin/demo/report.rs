@@ -120,6 +120,7 @@ impl Report {
             "ledger_cosigned_by": self.ledger.as_ref().ok().map(|ledger| ledger.cosigned_by),
             "receipts": self.ledger.as_ref().ok().map(|ledger| ledger.receipts),
             "credit_receipts": self.ledger.as_ref().ok().map(|ledger| ledger.credit_receipts),
+            "compute_reports": self.ledger.as_ref().ok().map(|ledger| ledger.compute_reports),
             "page": self.page,
             "rounds_done": run.rounds_done,
             "rounds_abandoned": run.rounds_abandoned,

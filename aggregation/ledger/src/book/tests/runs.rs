@@ -5,8 +5,8 @@ use covey_aggregation::credit::{CreditTerms, Debt, RoundEvidence, Settlement};
 use super::*;
 use crate::document::{BadDocument, Held};
 use crate::entry::{
-    Attested, CreditsSettled, EvidenceGiven, FoldOpened, PlanAccepted, RoundClosed, RoundOutcome,
-    RunEnded, RunExtended,
+    Attested, CreditsSettled, EvidenceGiven, FoldOpened, MeasuredBy, PlanAccepted, RoundClosed,
+    RoundOutcome, RunEnded, RunExtended,
 };
 use crate::facts::{self, NoCredits};
 
@@ -235,8 +235,41 @@ fn compute_is_reported_once_by_who_was_asked() {
     assert_eq!(total.rounds, 14);
     let each = run.plan.flops_per_example.expect("an estimate");
     assert_eq!(total.flops, Some((u128::from(each) * u128::from(total.examples)).to_string()));
-    let quality = run.quality("accuracy", crate::entry::MeasuredBy::Coordinator, true);
-    assert!(quality.is_some_and(|quality| quality.device_ms_per_hundredth.is_some()));
+}
+
+/// By hand, of all reports of the run: the example's devices have different speeds.
+#[test]
+fn what_a_hundredth_took_is_of_all_reports_asserted_at_benchmark_speed_and_computed() {
+    let (whole, id) = settled();
+    let run = whole.book.run(&id).expect("a run");
+    let quality = run.quality("accuracy", MeasuredBy::Coordinator, true).expect("a metric");
+    let price = quality.price.expect("a gain, and reports");
+    let reports: Vec<_> = run.reports().collect();
+    let total = run.compute_of(None);
+    assert_eq!(reports.len(), total.rounds as usize);
+    assert!(reports.is_sorted_by_key(|one| (one.round, one.owner)));
+    assert!(reports.iter().all(|one| whole.book.entries()[one.entry as usize].index == one.entry));
+    let gain = u128::try_from(quality.gain_millionths).expect("a gain");
+    let each = |all: u128| all * 10_000 / gain;
+    let sum = |of: fn(&ComputeReport) -> u128| reports.iter().map(of).sum::<u128>();
+    let device_ms = sum(|one| one.said.device_ms.into());
+    assert_eq!(u128::from(price.device_ms), each(device_ms));
+    let at_benchmark =
+        sum(|one| u128::from(one.said.device_ms) * u128::from(one.said.benchmark_mflops) * 1000);
+    assert_eq!(price.benchmark_flops, Some(each(at_benchmark).to_string()));
+    assert_eq!(sum(|one| one.benchmark_flops), at_benchmark);
+    let examples = sum(|one| one.said.examples.into());
+    let flops = u128::from(run.plan.flops_per_example.expect("an estimate")) * examples;
+    assert_eq!(price.flops, Some(each(flops).to_string()));
+    // What became worse has no price; nor is there one at benchmark speed where a device has none.
+    let worse = run.quality("accuracy", MeasuredBy::Coordinator, false);
+    assert_eq!(worse.and_then(|worse| worse.price), None);
+    let mut without = run.clone();
+    let first = without.rounds.values_mut().next().expect("a round");
+    first.compute[0].what.benchmark_mflops = 0;
+    let quality = without.quality("accuracy", MeasuredBy::Coordinator, true).expect("a metric");
+    let price = quality.price.expect("a price still");
+    assert_eq!((u128::from(price.device_ms), price.benchmark_flops), (each(device_ms), None));
 }
 
 #[test]

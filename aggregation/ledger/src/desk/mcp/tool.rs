@@ -1,4 +1,4 @@
-//! Tools: commands with named arguments.
+//! A tool: a command with named arguments.
 
 use std::path::Path;
 
@@ -20,8 +20,19 @@ pub struct Tool {
     pub needs: Needs,
     /// Its arguments.
     pub parameters: &'static [Parameter],
-    /// Whether it signs or sends.
-    pub writes: bool,
+    /// What it changes.
+    pub effect: Effect,
+}
+
+/// What a command changes. Only what reads is offered where nothing else was allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Reads,
+    /// It writes a file, or asks the coordinator for something.
+    Writes,
+    /// It signs a statement for the ledger and sends it; it asks nobody, since there is nobody to ask.
+    Signs,
 }
 
 /// What a command is told of places.
@@ -35,8 +46,14 @@ pub enum Needs {
     Signing,
     /// `--config`, `--roster`, and the ledger's folder as the first argument.
     Folder,
+    /// `--config` and `--roster`.
+    Pinned,
+    /// `--roster`, which the server must have been started with.
+    Roster,
     /// The file of this name beside the configuration, as the first argument.
     Beside(&'static str),
+    /// None.
+    Nothing,
 }
 
 /// An argument.
@@ -69,153 +86,50 @@ pub enum Kind {
     Switch(&'static str),
 }
 
-const fn given(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+/// A parameter that must be given.
+#[must_use]
+pub const fn given(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
     Parameter { name, about, kind, is_required: true }
 }
 
-const fn may(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+/// A parameter that may be given.
+#[must_use]
+pub const fn may(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
     Parameter { name, about, kind, is_required: false }
 }
 
-const RUN: &str = "The run: its name, or at least four digits of the beginning of its digest";
-const DISPUTE: &str = "At least four digits of the beginning of the digest";
-const WHY: &str = "Why, in words. Everybody reads it";
-const ALL: Parameter =
-    may("all", Kind::Switch("--all"), "Also what is decided or withdrawn; else only what is open");
-const NUMBER: Parameter = may(
-    "number",
-    Kind::Count("--number"),
-    "Idempotency key: the same number with the same words is the same statement, recorded once. The \
-     answer of the first call has it",
-);
-const DRY_RUN: Parameter =
-    may("dry_run", Kind::Switch("--dry-run"), "Only show the text that would be signed");
-
-const fn reads(
+/// A tool that changes nothing.
+#[must_use]
+pub const fn reads(
     name: &'static str,
     (command, needs): (&'static [&'static str], Needs),
     about: &'static str,
     parameters: &'static [Parameter],
 ) -> Tool {
-    Tool { name, about, command, needs, parameters, writes: false }
+    Tool { name, about, command, needs, parameters, effect: Effect::Reads }
 }
 
-const fn signs(
+/// A tool that writes a file, or asks the coordinator for something.
+#[must_use]
+pub const fn writes(
+    name: &'static str,
+    at: (&'static [&'static str], Needs),
+    about: &'static str,
+    parameters: &'static [Parameter],
+) -> Tool {
+    Tool { effect: Effect::Writes, ..reads(name, at, about, parameters) }
+}
+
+/// A tool that signs a statement for the ledger and sends it.
+#[must_use]
+pub const fn signs(
     name: &'static str,
     command: &'static [&'static str],
     about: &'static str,
     parameters: &'static [Parameter],
 ) -> Tool {
-    Tool { name, about, command, needs: Needs::Signing, parameters, writes: true }
+    Tool { effect: Effect::Signs, ..reads(name, (command, Needs::Signing), about, parameters) }
 }
-
-/// The tools of [`super::super::DeskCommand`].
-pub const TOOLS: &[Tool] = &[
-    reads(
-        "ledger_verify",
-        (&["ledger", "verify"], Needs::Folder),
-        "Check the whole ledger: signatures, quorum, every entry. Tells how many statements are checked, \
-         attested by a quorum, or only asserted, and every doubt",
-        &[],
-    ),
-    reads(
-        "ledger_entry",
-        (&["ledger", "entry"], Needs::Folder),
-        "An entry of the ledger, and what each of its statements is worth",
-        &[given("number", Kind::Number, "The entry's number, from 0")],
-    ),
-    reads(
-        "ledger_round",
-        (&["ledger", "round"], Needs::Folder),
-        "A round, checked against what was published of it",
-        &[
-            given("run", Kind::Word, RUN),
-            given("round", Kind::Number, "The round's number, from 1"),
-        ],
-    ),
-    reads(
-        "ledger_credits",
-        (&["ledger", "credits"], Needs::Folder),
-        "A run's credits, computed again; of one owner with the reasons",
-        &[
-            given("run", Kind::Word, RUN),
-            may(
-                "owner",
-                Kind::Word,
-                "Only this owner: its name, or at least four digits of its key",
-            ),
-        ],
-    ),
-    reads("dispute_list", (&["dispute", "list"], Needs::Reading), "Disputes of credits", &[ALL]),
-    reads(
-        "dispute_show",
-        (&["dispute", "show"], Needs::Reading),
-        "A dispute: what is doubted, what would change, the votes",
-        &[given("dispute", Kind::Word, DISPUTE)],
-    ),
-    reads(
-        "review_list",
-        (&["review", "list"], Needs::Reading),
-        "What reviewers vote on: disputes and proposals",
-        &[ALL],
-    ),
-    reads(
-        "review_charter",
-        (&["review", "charter"], Needs::Reading),
-        "The charter in force, and who reviews",
-        &[],
-    ),
-    reads(
-        "payout_preview",
-        (&["payout", "preview"], Needs::Reading),
-        "Who would be paid what now, what is held back, and why",
-        &[may("run", Kind::List("--run"), "Only these runs, beside those of earlier payouts")],
-    ),
-    signs(
-        "dispute_open",
-        &["dispute", "open"],
-        "Sign and record a dispute of an owner's credit in a run, which is then held back until reviewers \
-         have decided. Give either pay or without",
-        &[
-            given("run", Kind::Text("--run"), RUN),
-            given("owner", Kind::Text("--owner"), "Whose credit: its name, or digits of its key"),
-            may("pay", Kind::Text("--pay"), "What it should be paid for the run, in credits: 12.5"),
-            may("without", Kind::Text("--without"), "The rounds to settle without, such as 1,3-5"),
-            given("why", Kind::Text("--why"), WHY),
-            may("evidence", Kind::List("--evidence"), "Files; only their digests are signed"),
-            NUMBER,
-            DRY_RUN,
-        ],
-    ),
-    signs(
-        "dispute_withdraw",
-        &["dispute", "withdraw"],
-        "Sign and record that the member's own dispute is withdrawn",
-        &[given("dispute", Kind::Word, DISPUTE), NUMBER, DRY_RUN],
-    ),
-    signs(
-        "review_vote",
-        &["review", "vote"],
-        "Sign and record a reviewer's vote. It stands",
-        &[
-            given("id", Kind::Word, DISPUTE),
-            given("choice", Kind::Word, "yes or no"),
-            NUMBER,
-            DRY_RUN,
-        ],
-    ),
-    signs(
-        "address_set",
-        &["address", "set"],
-        "Sign and record where the member is paid. Give either address or none",
-        &[
-            may("address", Kind::Word, "0x and 40 hexadecimal digits with the checksum of EIP-55"),
-            may("none", Kind::Switch("--none"), "Take the address back"),
-            NUMBER,
-            DRY_RUN,
-        ],
-    ),
-];
 
 impl Tool {
     /// As a client is told of it.
@@ -247,10 +161,10 @@ impl Tool {
                 "additionalProperties": false,
             },
             "annotations": {
-                "readOnlyHint": !self.writes,
-                "destructiveHint": self.writes,
+                "readOnlyHint": self.effect == Effect::Reads,
+                "destructiveHint": self.effect != Effect::Reads,
                 "idempotentHint": true,
-                "openWorldHint": self.writes,
+                "openWorldHint": self.effect != Effect::Reads,
             },
         })
     }
@@ -278,7 +192,7 @@ impl Tool {
                 None => {}
             }
         }
-        if self.writes {
+        if self.effect == Effect::Signs {
             line.push("--yes".to_owned());
         }
         if !words.is_empty() {
@@ -302,12 +216,17 @@ impl Tool {
             words.push(beside(config, Path::new(name)).display().to_string());
             return Ok(());
         }
-        option("config", &places.config);
+        if !matches!(self.needs, Needs::Roster | Needs::Nothing) {
+            option("config", &places.config);
+        }
         if matches!(self.needs, Needs::Reading | Needs::Signing) {
             option("ledger", &places.ledger);
         }
-        if matches!(self.needs, Needs::Reading | Needs::Folder) {
+        if matches!(self.needs, Needs::Reading | Needs::Folder | Needs::Pinned | Needs::Roster) {
             option("roster", &places.roster);
+        }
+        if self.needs == Needs::Roster && places.roster.is_none() {
+            return Err("the server was started without a roster (--roster FILE)".to_owned());
         }
         if self.needs == Needs::Folder {
             let folder = places.ledger.clone();

@@ -73,10 +73,8 @@ fn narrow_wide_and_odd_variances_have_the_distribution_too() {
     }
 }
 
-/// Ten million draws each, by
-/// `cargo test --release -p covey-privacy -- --ignored ten_million`
+/// Ten million draws each.
 #[test]
-#[ignore = "a minute; see its command"]
 fn ten_million_draws_have_the_distribution_its_moments_and_its_tails() {
     for (numerator, denominator) in [(1, 4), (13, 2), (10_000, 7)] {
         check(variance(numerator, denominator), 10_000_000, numerator + 100);

@@ -32,7 +32,7 @@ pub(crate) fn seal<S: ChunkSink>(
     let sealing = Sealing::new(terms, identity, quantised, entropy)?;
     let threads = threads.clamp(1, terms.chunks() as usize);
     let line = Line::new(terms.chunks());
-    let (leaves, kept) = thread::scope(|scope| {
+    let Handed { leaves, kept } = thread::scope(|scope| {
         for _ in 1..threads {
             let (sealing, line) = (&sealing, &line);
             scope.spawn(move || work(sealing, line, terms.is_audited()));
@@ -50,6 +50,13 @@ struct Made {
     bytes: Vec<u8>,
     leaf: Leaf,
     witness: Option<ChunkWitness>,
+}
+
+/// What is left of all chunks when they are handed on.
+#[derive(Default)]
+struct Handed {
+    leaves: Vec<Leaf>,
+    kept: Vec<ChunkWitness>,
 }
 
 /// Chunks between those who make them and the one who hands them on.
@@ -203,10 +210,10 @@ fn hand_on<S: ChunkSink>(
     line: &Line,
     is_kept: bool,
     sink: &mut S,
-) -> Result<(Vec<Leaf>, Vec<ChunkWitness>), SealError<S::Error>> {
+) -> Result<Handed, SealError<S::Error>> {
     let _ending = Ending(line);
     let mut sealer = sealing.sealer();
-    let (mut leaves, mut kept) = (Vec::new(), Vec::new());
+    let mut handed = Handed::default();
     while let Some(task) = line.next() {
         match task {
             Task::Make(index, buffer) => {
@@ -215,12 +222,12 @@ fn hand_on<S: ChunkSink>(
             Task::HandOn(index, Made { bytes, leaf, witness }) => {
                 sink.chunk(index, &bytes).map_err(SealError::Sink)?;
                 line.reuse(bytes);
-                leaves.push(leaf);
-                kept.extend(witness);
+                handed.leaves.push(leaf);
+                handed.kept.extend(witness);
             }
         }
     }
-    Ok((leaves, kept))
+    Ok(handed)
 }
 
 #[cfg(test)]

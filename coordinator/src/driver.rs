@@ -343,7 +343,7 @@ impl Driver {
         if let Some(live) = &mut self.live {
             live.span.end(&summary);
         }
-        self.tell(&Event::Round(summary));
+        self.tell(&Event::Round(Box::new(summary)));
     }
 
     /// The state folder, below which runs have theirs.

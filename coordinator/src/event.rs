@@ -282,7 +282,7 @@ pub enum Event {
         paid_micro: u64,
     },
     /// A round is over, and its result is durable.
-    Round(RoundSummary),
+    Round(Box<RoundSummary>),
     /// The run is over, or was stopped.
     Finished(RunSummary),
 }

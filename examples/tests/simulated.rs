@@ -291,7 +291,7 @@ impl Federation {
         while let Ok(event) = running.next_event().await {
             eprintln!("{event}");
             if let Event::Round(summary) = event {
-                rounds.push(summary);
+                rounds.push(*summary);
             }
         }
         running.finished().await.expect("done");

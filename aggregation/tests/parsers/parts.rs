@@ -43,8 +43,8 @@ pub fn audit_openings(bytes: &[u8]) -> bool {
 
 /// The public values of so many proofs as these bytes may be.
 pub fn audit_values(bytes: &[u8]) -> bool {
-    // Two numbers of 100 bits each.
-    let count = bytes.len() * 8 / 200;
+    // Two numbers of 100 bits each; they are packed in fours.
+    let count = bytes.len() / 25;
     let parsed = bounded(bytes.len(), FACTOR, || decode_public(count, bytes));
     let Some(values) = parsed else { return false };
     assert!(encode_public(&values) == bytes, "two encodings of one list");

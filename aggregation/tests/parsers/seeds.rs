@@ -164,7 +164,7 @@ impl Seeds {
     }
 
     pub fn audit_values(&self) -> Vec<Vec<u8>> {
-        [0, 1, 4].map(|count| vec![0; count * 25]).to_vec()
+        [0, 2, 8].map(|count| vec![0; count * 25]).to_vec()
     }
 
     pub fn strategy_state(&self) -> Vec<Vec<u8>> {

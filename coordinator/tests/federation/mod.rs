@@ -484,7 +484,7 @@ impl Members {
 
 pub(crate) fn round_of(event: &Event) -> Option<RoundSummary> {
     match event {
-        Event::Round(summary) => Some(summary.clone()),
+        Event::Round(summary) => Some(RoundSummary::clone(summary)),
         _ => None,
     }
 }

@@ -42,7 +42,7 @@ pub fn write(path: &Path, data: &Data, rows: u64, seed: u64) -> io::Result<()> {
 /// from `part` as well, so parts of one seed can be learnt from and measured on.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_learnable(
     path: &Path,
     data: &Data,

@@ -134,7 +134,7 @@ impl<'a> Story<'a> {
                 Event::Phase { round, phase: Phase::Collect, .. } => self.accident(round)?,
                 Event::Round(summary) => {
                     self.bring_back(summary.round)?;
-                    self.rounds.push(summary);
+                    self.rounds.push(*summary);
                 }
                 Event::Finished(run) => break run,
                 _ => {}

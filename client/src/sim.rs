@@ -34,6 +34,7 @@ mod variates;
 pub use attack::{Attack, AttackKind, FreeRide, Memory};
 pub use event::{Event, RoundSummary, Summary};
 pub use laboratory::owner_key;
+pub(crate) use laboratory::{file_failure, mock_examples, mock_source};
 pub use options::{CLIENTS, Options};
 pub use partition::Partition;
 pub use run::{simulate, simulate_model};

@@ -26,32 +26,32 @@ impl Plan {
         let mut lines = vec![
             format!(
                 "differential privacy of a whole owner: noise is added on its machine, before \
-             encrypting. Whatever is made of the sums, one round tells at most epsilon {one}, all \
-             {rounds} rounds {whole}, at delta {delta:e}"
+                 encrypting. Whatever is made of the sums, one round tells at most epsilon {one}, all \
+                 {rounds} rounds {whole}, at delta {delta:e}"
             ),
             format!(
                 "it holds against everybody, also with the noise of {colluding_max} others of a sum \
-             known, as long as the committee opens nothing but sums"
+                 known, as long as the committee opens nothing but sums"
             ),
         ];
         if self.clipping().is_some() {
             lines.push(
-            "it covers the vote on the clip as well: a yes or no of each owner, behind its update \
-             and with the same noise, of which only the noisy sum is opened"
-                .to_owned(),
-        );
+                "it covers the vote on the clip as well: a yes or no of each owner, behind its \
+                 update and with the same noise, of which only the noisy sum is opened"
+                    .to_owned(),
+            );
         }
         let mut open = vec![
-        "that an owner takes part, when, and how long it takes; which of seven reasons it declines \
-         for"
-            .to_owned(),
-    ];
+            "that an owner takes part, when, and how long it takes; which of seven reasons it \
+             declines for"
+                .to_owned(),
+        ];
         if self.credit.is_some() {
             open.push(
-            "the three numbers published for its credit, which are of its own noisy update alone: \
-             no noise of others hides them"
-                .to_owned(),
-        );
+                "the three numbers published for its credit, which are of its own noisy update \
+                 alone: no noise of others hides them"
+                    .to_owned(),
+            );
         }
         open.push("what it says of its work where limits.report_compute allows that".to_owned());
         lines.push(format!("not covered: {}", open.join("; ")));
@@ -82,33 +82,12 @@ fn guarantee_of_records(plan: &Plan, one: &str, whole: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PLAN: &str = r#"schema = "plan/1"
-name = "digits"
-purpose = "Learn to read digits"
-seed = 42
-data = { kind = "image", height = 8, width = 8, classes = 10 }
-model = { layers = [{ kind = "flatten" }, { kind = "linear", out = 10 }] }
-[training]
-rounds = 16
-batch_size = 32
-optimizer = { name = "sgd", lr = 0.05 }
-weighting = "uniform"
-[cohort]
-minimum = 10
-maximum = 20
-[secure_aggregation]
-profile = "B"
-bits = 16
-range = 16
-clip_norm = 1.0
-audit = "closed"
-"#;
+    use crate::plan::privacy::tests::without_noise;
 
     #[test]
     fn every_guarantee_is_told_with_its_numbers_and_with_what_it_does_not_cover() {
         let told = |more: &str| {
-            let plan = Plan::parse(&format!("{PLAN}{more}")).expect("a plan");
+            let plan = Plan::parse(&(without_noise() + more)).expect("a plan");
             let epsilon = plan.epsilon(650, 16).map(|epsilon| format!("{epsilon:.2}"));
             (plan.guarantee(650).join("\n"), epsilon)
         };

@@ -452,4 +452,4 @@ fn room(plan: &Plan, parameters: u64) -> String {
 const RANGES_TRIED: u32 = 104;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -178,9 +178,11 @@ pub fn quantise_with_noise(
             tighter.clip_norm *= 1.0 - 1e-3;
         }
     }
-    let is_within = l2_norm(update) <= f64::from(quantiser.clip_norm);
-    let units = i64::from(bounds.vote_units);
-    vote.fill((offset + if is_within { units } else { -units }) as u16);
+    if let [vote] = vote {
+        let is_within = l2_norm(update) <= f64::from(quantiser.clip_norm);
+        let units = i64::from(bounds.vote_units);
+        *vote = (offset + if is_within { units } else { -units }) as u16;
+    }
     let gaussian = Gaussian::new(bounds.share);
     let noise = &mut Xof::new(noise_seed, 0);
     let most = i64::from(bounds.noise_max);

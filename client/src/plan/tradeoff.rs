@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use covey_aggregation::plan::{Data, Plan, PlanErrors};
+use covey_aggregation::plan::{Plan, PlanErrors};
 use covey_aggregation::program::{Exit, Failure};
 use covey_model::data::{DataSource, mock};
 use covey_model::device::DeviceChoice;
@@ -13,16 +13,13 @@ use toml::{Table, Value};
 
 use super::diff::table;
 use crate::check;
-use crate::sim::{Options, Partition, simulate};
+use crate::sim::{Options, Partition, file_failure, mock_examples, mock_source, simulate};
 
 /// The noise that is tried, as multiples of the plan's.
 const FACTORS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 /// Simulations with each: their seeds differ, and so who has which examples and the noise.
 const SEEDS: u64 = 3;
-
-/// Examples of each client where they are made up.
-const MOCK_EXAMPLES: u64 = 50;
 
 /// Examples that the model is then measured on.
 const MOCK_TESTED: u64 = 2000;
@@ -46,7 +43,7 @@ impl Trial {
     /// Made-up data that can be learnt, in `folder`; none where the simulations would take long.
     fn made_up(plan: &Plan, parameters: u64, folder: &Path) -> Result<Option<Self>, Failure> {
         let (clients, training) = (u64::from(plan.cohort.minimum), &plan.training);
-        let each = MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum));
+        let each = mock_examples(plan);
         let passes = training.steps(each).saturating_mul(training.batch_size.into());
         let simulations = SEEDS * (FACTORS.len() as u64 + 1);
         let work = [clients, training.rounds.into(), simulations]
@@ -55,13 +52,10 @@ impl Trial {
         if work > MOCK_WORK_MAX {
             return Ok(None);
         }
-        let is_text = matches!(plan.data, Data::Text(_));
         let make = |name: &str, rows: u64, part: u64| {
-            let path = folder.join(name).with_extension(if is_text { "txt" } else { "csv" });
-            mock::write_learnable(&path, &plan.data, rows, (plan.seed, part))
-                .map_err(|error| file_failure(&error))?;
-            DataSource::at(&path, None, None)
-                .map_err(|error| Failure::new(Exit::Failed, "MOCK_DATA", error))
+            let seeds = (plan.seed, part);
+            let write = |path: &Path| mock::write_learnable(path, &plan.data, rows, seeds);
+            mock_source(plan, &folder.join(name), write)
         };
         let data = make("train", clients * each, 0)?;
         let test_data = make("test", MOCK_TESTED, 1)?;
@@ -198,10 +192,6 @@ fn with_noise(
     };
     let (accuracy, accuracy_error) = measured.unzip();
     Ok(Choice { noise_multiplier, epsilon, accuracy, accuracy_error, why: None })
-}
-
-fn file_failure(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
 }
 
 fn first(errors: &PlanErrors) -> String {

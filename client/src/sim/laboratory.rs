@@ -1,6 +1,8 @@
 //! All clients of a simulation: what they have, and what one of them does when it is its turn.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use covey_aggregation::config::{Noise, RoundConfig, Weighting};
@@ -8,7 +10,7 @@ use covey_aggregation::hash::{Domain, hash};
 use covey_aggregation::message::Decline;
 use covey_aggregation::net::IdentityKey;
 use covey_aggregation::party::PartyId;
-use covey_aggregation::plan::Plan;
+use covey_aggregation::plan::{Data, Plan};
 use covey_aggregation::program::{Exit, Failure};
 use covey_aggregation::signing::Identity;
 use covey_aggregation::strategy::Strategy;
@@ -215,19 +217,28 @@ fn check_attack(kind: AttackKind, plan: &Plan, holdings: &Holdings) -> Result<()
 }
 
 /// Synthetic data of the plan's form.
-fn synthetic(
+fn synthetic(plan: &Plan, folder: &Path, clients: u64, seed: u64) -> Result<DataSource, Failure> {
+    let rows = clients * mock_examples(plan);
+    mock_source(plan, &folder.join("mock"), |path| mock::write(path, &plan.data, rows, seed))
+}
+
+/// Synthetic examples of each client: enough for the plan.
+pub(crate) fn mock_examples(plan: &Plan) -> u64 {
+    MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum))
+}
+
+/// Synthetic data as `write` writes them, in a file with the ending of their form.
+pub(crate) fn mock_source(
     plan: &Plan,
-    folder: &std::path::Path,
-    clients: u64,
-    seed: u64,
+    path: &Path,
+    write: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<DataSource, Failure> {
-    let is_text = matches!(plan.data, covey_aggregation::plan::Data::Text(_));
-    let path = folder.join(if is_text { "mock.txt" } else { "mock.csv" });
-    let each = MOCK_EXAMPLES.max(2 * u64::from(plan.data.rows().minimum));
-    mock::write(&path, &plan.data, clients * each, seed).map_err(|error| file_failure(&error))?;
+    let is_text = matches!(plan.data, Data::Text(_));
+    let path = path.with_extension(if is_text { "txt" } else { "csv" });
+    write(&path).map_err(|error| file_failure(&error))?;
     DataSource::at(&path, None, None).map_err(|error| data_failure(&error))
 }
 
-pub(super) fn file_failure(error: &std::io::Error) -> Failure {
+pub(crate) fn file_failure(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "FILE", format!("the folder for temporary files: {error}"))
 }

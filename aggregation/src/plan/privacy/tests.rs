@@ -27,6 +27,11 @@ noise_multiplier = 2.0
 delta = 1e-6
 "#;
 
+/// The plan without its `[privacy]`.
+pub(in crate::plan) fn without_noise() -> String {
+    PLAN[..PLAN.find("[privacy]").expect("there")].to_owned()
+}
+
 fn with(from: &str, to: &str) -> String {
     assert!(PLAN.contains(from), "{from}");
     PLAN.replacen(from, to, 1)
@@ -49,7 +54,7 @@ fn a_plan_says_what_its_rounds_cost() {
     assert!((1..16).all(|rounds| epsilon(rounds) < epsilon(rounds + 1)));
     assert!(epsilon(16) < 16.0 * epsilon(1));
     // Without the section nothing bounds it.
-    let plain = good(&PLAN.replace(&PLAN[PLAN.find("[privacy]").expect("there")..], ""));
+    let plain = good(&without_noise());
     assert_eq!((plain.epsilon(650, 1), plain.round_cost(650, 9)), (None, None));
     assert_eq!(plain.noise(650), Ok(None));
 }
